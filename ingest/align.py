@@ -1,0 +1,66 @@
+"""Bring a study's genes into the order of a model's, by the gene names that the atlas knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from sigdb.catalog import run_statement
+from sigdb.errors import GeneSpaceError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+__all__ = ["GeneMap", "map_genes"]
+
+
+@dataclass(frozen=True)
+class GeneMap:
+    """Which columns of a study's counts are which genes of a model.
+
+    selection: (n_var, n_model_genes) CSR of ones; counts @ selection adds up the columns of one gene. measured: (n,)
+    positions in the model's list of the genes that the study has a column for, ascending.
+    """
+
+    selection: csr_matrix
+    measured: np.ndarray[tuple[int], np.dtype[np.intp]]
+
+    def __call__(self, counts: csr_matrix) -> csr_matrix:
+        """Counts (n_cells, n_var) in the model's gene order, (n_cells, n_model_genes); genes not measured are empty."""
+        aligned = csr_matrix(counts @ self.selection, dtype=np.float32)
+        aligned.sort_indices()
+        aligned.eliminate_zeros()
+        return aligned
+
+
+def map_genes(
+    con: duckdb.DuckDBPyConnection, var_names: Sequence[str], gene_ids: Sequence[int], *, min_genes: int
+) -> GeneMap:
+    """Find each gene of a model (atlas gene_ids, in the model's order) among a study's columns.
+
+    A column is a gene by its symbol, or else by an approved or previous symbol, an alias or an Ensembl id that means
+    this gene alone; case counts, or mouse genes would pass for human ones. Columns that name a gene equally well are
+    added up; one that names it less well is not used. Raises GeneSpaceError if fewer than `min_genes` are found.
+    """
+    position_of = {gene: n for n, gene in enumerate(gene_ids)}
+    resolved = run_statement(con, "write/resolve_columns", {"names": list(var_names)})
+    best: dict[int, int] = {}
+    for _, gene, rank in resolved:
+        if gene in position_of:
+            best[gene] = min(rank, best.get(gene, rank))
+    pairs = [(column, position_of[gene]) for column, gene, rank in resolved if gene in best and best[gene] == rank]
+    measured = np.unique(np.asarray([gene for _, gene in pairs], dtype=np.intp))
+    if len(measured) < min_genes:
+        raise GeneSpaceError(
+            f"Only {len(measured)} of the model's {len(gene_ids)} genes are among the study's {len(var_names)} "
+            f"({listed(var_names, 3)}); at least {min_genes} are needed. Is it another species, or are the names neither "
+            "symbols nor Ensembl ids? Lower --min-genes only if the panel is small on purpose."
+        )
+    rows, columns = zip(*pairs, strict=True)
+    shape = (len(var_names), len(gene_ids))
+    return GeneMap(csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=shape), measured)

@@ -1,0 +1,100 @@
+"""Generic MLP models: `model.json` says what the layers are, `model.safetensors` holds their weights.
+
+    {"format": "sigdb-mlp", "version": 1, "name": "my-encoder", "description": "...",
+     "gene_id_type": "symbol", "genes": ["A1BG", ...],
+     "normalisation": {"target_sum": 10000, "log1p": true},
+     "layers": ["Linear", {"type": "BatchNorm1d", "eps": 1e-05}, "PReLU", "Linear"],
+     "l2_normalised": true}
+
+The tensors are those of a torch `nn.Sequential` of the layers: `0.weight`, `0.bias`, `1.running_mean`, ... Sizes are
+read off them. Stored as any float type, used as float32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import safetensors
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ingest.models.core import CellModel, Normalisation, split_first_linear
+from sigdb.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+__all__ = ["load_mlp"]
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "model.json"
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    each.__name__: each for each in (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
+}
+SIZED: dict[str, Callable[[Mapping[str, Tensor], dict[str, Any]], nn.Module]] = {
+    "Linear": lambda tensors, _: nn.Linear(*reversed(tensors["weight"].shape), bias="bias" in tensors),
+    "BatchNorm1d": lambda tensors, options: nn.BatchNorm1d(len(tensors["running_mean"]), affine="weight" in tensors, **options),
+    "PReLU": lambda tensors, _: nn.PReLU(len(tensors["weight"])),
+}
+
+
+def load_mlp(folder: Path) -> CellModel:
+    """Read a model in the generic MLP format. Raises ModelError with what is missing or does not fit."""
+    try:
+        text = (folder / DESCRIPTION).read_bytes()
+        spec = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / DESCRIPTION} cannot be read: {error}") from error
+    if spec.get("format") != "sigdb-mlp" or spec.get("version") != 1:
+        raise ModelError(f"{folder / DESCRIPTION} must say \"format\": \"sigdb-mlp\", \"version\": 1.")
+    needed = {"name", "genes", "gene_id_type", "normalisation", "layers", "l2_normalised"}
+    if missing := sorted(needed - spec.keys()):
+        raise ModelError(f"{folder / DESCRIPTION} lacks {', '.join(missing)}.")
+    try:
+        tensors = {key: tensor.float() for key, tensor in load_file(folder / WEIGHTS).items()}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}") from error
+    layers = build_layers(spec["layers"], tensors, spec["name"])
+    first, tail = split_first_linear(layers, spec["name"])
+    return CellModel(
+        name=spec["name"],
+        architecture="mlp",
+        gene_ids=tuple(spec["genes"]),
+        gene_id_type=spec["gene_id_type"],
+        normalisation=Normalisation(**spec["normalisation"]),
+        first=first,
+        tail=tail,
+        l2_normalised=bool(spec["l2_normalised"]),
+        sha256=hashlib.sha256(text + (folder / WEIGHTS).read_bytes()).hexdigest(),
+        description=spec.get("description"),
+    )
+
+
+def build_layers(specs: list[Any], tensors: Mapping[str, Tensor], name: str) -> nn.Sequential:
+    """Make the layers a description names, with the weights of their tensors; ModelError where the two disagree."""
+    layers = nn.Sequential(*(build_layer(n, spec, tensors, name) for n, spec in enumerate(specs)))
+    try:
+        layers.load_state_dict(dict(tensors), strict=True)
+    except RuntimeError as error:
+        raise ModelError(f"Layers and weights of model {name} do not fit: {error}") from error
+    return layers
+
+
+def build_layer(number: int, spec: Any, tensors: Mapping[str, Tensor], name: str) -> nn.Module:
+    """Make one layer, its size read off its tensors."""
+    options = {"type": spec} if isinstance(spec, str) else dict(spec)
+    kind = options.pop("type", None)
+    own = {key.removeprefix(f"{number}."): tensor for key, tensor in tensors.items() if key.startswith(f"{number}.")}
+    try:
+        if kind in SIZED:
+            return SIZED[kind](own, options)
+        if kind in ACTIVATIONS:
+            return ACTIVATIONS[kind](**options)
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"Layer {number} ({kind}) of model {name} cannot be made: {error}") from error
+    known = ", ".join([*SIZED, *ACTIVATIONS])
+    raise ModelError(f"Layer {number} of model {name} is {kind!r}; known layers are {known}.")

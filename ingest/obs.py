@@ -1,0 +1,104 @@
+"""Cell metadata: which columns of a study's obs are the atlas's own fields, and which are kept as they are."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+
+from ingest.fields import FIELDS
+from sigdb.errors import ObsError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["RESERVED", "obs_table"]
+
+# Columns of obs that are a field of the atlas when nothing else is said: its own name, or CELLxGENE's.
+USUAL = {**{name: (name,) for name in FIELDS}, "sample": ("sample", "sample_id"), "donor": ("donor", "donor_id")}
+# The other columns of the view `cells` that are the atlas's own.
+RESERVED = ("barcode", "cell_id", "sample_id", "n_counts", "n_genes", "study")
+
+
+def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> tuple[pa.Table, list[str]]:
+    """Turn obs into a table with a barcode, all fields of the atlas (NULL where obs has none) and all other columns.
+
+    mapping: field -> column of obs, where the usual names do not fit. An obs column that is called like one of the
+    atlas's own is kept as `obs_<name>`. Returns the table, and notes on what a user should know. Raises ObsError for an
+    unknown field or column, a repeated barcode, or a column of mixed types.
+    """
+    chosen = choose_columns(obs, mapping)
+    notes = []
+    if obs.index.has_duplicates:
+        repeated = obs.index[obs.index.duplicated()].unique()
+        raise ObsError(f"{len(repeated)} cell names of {study} occur more than once: {listed(repeated, 5)}.")
+    columns = {"barcode": pa.array(obs.index.astype(str), pa.string())}
+    for field in FIELDS:
+        source = chosen.get(field)
+        if source is None:
+            columns[field] = pa.nulls(len(obs), pa.string())
+        else:
+            columns[field] = text(obs[source])
+    if "sample" not in chosen:
+        columns["sample"] = columns["donor"] if "donor" in chosen else pa.array([study] * len(obs), pa.string())
+        notes.append(f"no sample column: {'each donor' if 'donor' in chosen else 'the whole study'} is one sample")
+    if nulls := columns["sample"].null_count:
+        raise ObsError(f"{nulls} of {len(obs)} cells of {study} have no sample. Fill them in, or drop the cells.")
+    columns["in_vivo"] = boolean(columns["in_vivo"])
+    taken = {name.lower() for name in (*RESERVED, *columns)}
+    for name in obs.columns:
+        if name in chosen.values():
+            continue
+        kept = f"obs_{name}" if str(name).lower() in taken else str(name)
+        if kept != str(name):
+            notes.append(f"obs column {name!r} is kept as {kept!r}: the atlas has a column {str(name).lower()!r} of its own")
+        if kept.lower() in taken:
+            raise ObsError(f"obs of {study} has two columns that would be called {kept!r} (case does not count). Rename one.")
+        taken.add(kept.lower())
+        columns[kept] = extra(obs[name])
+    return pa.table(columns), notes
+
+
+def choose_columns(obs: pd.DataFrame, mapping: Mapping[str, str]) -> dict[str, str]:
+    """Field -> column: as mapped, else the first of the usual names that obs has."""
+    for field, column in mapping.items():
+        if field not in FIELDS:
+            raise ObsError(f"There is no field {field!r} to map. Fields are: {', '.join(FIELDS)}.")
+        if column not in obs.columns:
+            near = difflib.get_close_matches(column, map(str, obs.columns), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ObsError(f"obs has no column {column!r} to map {field} to.{hint} It has: {listed(obs.columns)}.")
+    usual = {field: next((name for name in names if name in obs.columns), None) for field, names in USUAL.items()}
+    return {field: column for field, column in {**usual, **mapping}.items() if column is not None}
+
+
+def text(values: pd.Series[object]) -> pa.Array:
+    """A column as strings; missing values are NULL."""
+    return pa.array(values.astype(object).where(values.notna(), None).map(str, na_action="ignore"), pa.string())
+
+
+def boolean(values: pa.Array) -> pa.Array:
+    """A text column of true and false as booleans; ObsError if it holds anything else."""
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, None: None}
+    lowered = [value and value.lower() for value in values.to_pylist()]
+    if strange := sorted({value for value in lowered if value not in words}):
+        raise ObsError(f"in_vivo must be true or false, not {listed(strange)}.")
+    return pa.array([words[value] for value in lowered], pa.bool_())
+
+
+def extra(values: pd.Series[object]) -> pa.Array:
+    """A column that the atlas keeps as it is: text, integer, double or boolean; ObsError if its types are mixed."""
+    if isinstance(values.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(values):
+        return text(values)
+    if pd.api.types.is_bool_dtype(values):
+        return pa.array(values, pa.bool_(), from_pandas=True)
+    if pd.api.types.is_integer_dtype(values):
+        return pa.array(values, pa.int64(), from_pandas=True)
+    if pd.api.types.is_float_dtype(values):
+        return pa.array(values, pa.float64(), from_pandas=True)
+    try:
+        return pa.array(values, from_pandas=True)
+    except pa.ArrowException as error:
+        raise ObsError(f"obs column {values.name!r} cannot be stored: {error}. Make it one type, or drop it.") from error

@@ -1,0 +1,164 @@
+"""`Atlas`: an atlas file open for writing."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import duckdb
+import pyarrow as pa
+
+from sigdb import catalog
+from sigdb.connection import SCHEMA_VERSION, connect, open_file, schema_version
+from sigdb.errors import AtlasError, AtlasVersionError, SignatureError, listed
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from sigdb.signatures import Signature
+
+__all__ = ["Atlas"]
+
+# The oldest format that holds what we need: files written so open in DuckDB 1.2 to 2.0, the shell, Node and WebAssembly.
+STORAGE_VERSION = "v1.2.0"
+
+
+class Atlas:
+    """An atlas, open for writing; a context manager that closes it.
+
+    `Atlas(path)` opens an atlas, `Atlas.create(path)` makes an empty one. `con` is the DuckDB connection. Writers go
+    through `transaction()`: either all that a block wrote is in the file, or nothing.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Open an existing atlas; errors as for `sigdb.connect`."""
+        self.path = Path(path)
+        self.con = connect(path, read_only=False)
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str]) -> Self:
+        """Make an empty atlas. Raises AtlasError if there is a file already, or the folder cannot be written to."""
+        path = Path(path)
+        if path.exists():
+            raise AtlasError(f"{path} exists already. Open it with Atlas({str(path)!r}), or choose another name.")
+        try:
+            with duckdb.connect() as con:
+                attach_new(con, path)
+                con.execute("BEGIN")
+                con.execute(catalog.statement("schema"))
+                catalog.install(con)
+                record_versions(con)
+                con.execute("COMMIT")
+        except duckdb.Error as error:
+            path.unlink(missing_ok=True)
+            raise AtlasError(f"{path} cannot be created: {str(error).splitlines()[0]}") from error
+        return cls(path)
+
+    @classmethod
+    def open_or_create(cls, path: str | os.PathLike[str]) -> Self:
+        """Open the atlas at `path`, or make an empty one there."""
+        return cls(path) if Path(path).exists() else cls.create(path)
+
+    def __enter__(self) -> Self:
+        """Return the atlas itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; another process can open it from now on."""
+        self.con.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Run a block as one transaction: committed at its end, undone if it raises."""
+        self.con.execute("BEGIN")
+        try:
+            yield self.con
+        except BaseException:
+            self.con.execute("ROLLBACK")
+            raise
+        self.con.execute("COMMIT")
+
+    def add_signatures(self, signatures: Sequence[Signature], *, replace: bool = False) -> None:
+        """Add signatures to the library, all or none.
+
+        Raises SignatureError if one of that name is there already, unless `replace`.
+        """
+        names = [each.name for each in signatures]
+        known = {name for (name,) in self.con.execute("SELECT signature FROM sigdb_data.signature_info").fetchall()}
+        if not replace and (taken := [name for name in names if name in known]):
+            raise SignatureError(
+                f"{len(taken)} of {len(names)} signatures are in the library already: {listed(taken)}. "
+                "Replace them (--replace), or give the new ones other names."
+            )
+        info = pa.table(
+            {
+                "signature": pa.array(names, pa.string()),
+                "source": pa.array([each.source for each in signatures], pa.string()),
+                "description": pa.array([each.description for each in signatures], pa.string()),
+            }
+        )
+        genes = pa.table(
+            {
+                "signature": [each.name for each in signatures for _ in each.genes],
+                "position": pa.array([n for each in signatures for n, _ in enumerate(each.genes)], pa.uint32()),
+                "gene": [gene for each in signatures for gene in each.genes],
+                "weight": [weight for each in signatures for weight in each.weights],
+            }
+        )
+        with self.transaction() as con:
+            catalog.run_statement(con, "write/add_signatures", sigdb_incoming=info, sigdb_incoming_members=genes)
+
+
+def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Attach a new file in the format that every DuckDB since 1.2 reads, and make it the current database."""
+    # ATTACH takes its path as a literal only; sqlglot quotes it.
+    target = catalog.literal(str(path))
+    con.execute("ATTACH " + target + " AS sigdb_new (STORAGE_VERSION '" + STORAGE_VERSION + "')")
+    con.execute("USE sigdb_new")
+
+
+def record_versions(con: duckdb.DuckDBPyConnection) -> None:
+    """Write down which sigdb and DuckDB made the file as it is now."""
+    catalog.run_statement(
+        con,
+        "write/record_versions",
+        {
+            "schema_version": str(SCHEMA_VERSION),
+            "sigdb_version": version("sigdb-atlas"),
+            "duckdb_version": duckdb.__version__,
+            "now": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
+
+
+def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Bring an atlas to the schema, views and macros of this sigdb, in one transaction; return (from, to) schema.
+
+    Run it too when only sigdb is newer: the macros in the file are then replaced by the current ones. Raises
+    AtlasVersionError if the atlas is newer than this sigdb.
+    """
+    con = open_file(path, read_only=False)
+    try:
+        found = schema_version(con, path)
+        if found > SCHEMA_VERSION:
+            raise AtlasVersionError(f"{path} has atlas schema {found}, newer than this sigdb's {SCHEMA_VERSION}.")
+        con.execute("BEGIN")
+        for number in range(found, SCHEMA_VERSION):
+            con.execute(catalog.statement(f"upgrades/{number:03}"))
+        catalog.install(con)
+        record_versions(con)
+        con.execute("COMMIT")
+    finally:
+        con.close()
+    return found, SCHEMA_VERSION

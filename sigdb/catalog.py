@@ -1,0 +1,149 @@
+"""The SQL that an atlas carries: find the files of `sql/`, read their headers, install them into a database."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    import duckdb
+    import pyarrow as pa
+
+__all__ = ["MACROS", "VIEWS", "SqlObject", "install", "literal", "objects", "run_statement", "statement"]
+
+# In the order in which they can be created: a macro may only call those before it.
+MACROS = (
+    "run_of",
+    "resolve_genes",
+    "signature_terms",
+    "gene_report",
+    "signature_check",
+    "signature_branch",
+    "signature_values",
+    "cell_values",
+    "signature_score",
+    "signature_score_table",
+    "signature_scores",
+    "gene_attributions",
+    "check_genes",
+    "signature_genes",
+    "signature_weights",
+)
+VIEWS = (
+    "cells",
+    "samples",
+    "studies",
+    "genes",
+    "gene_aliases",
+    "attributions",
+    "attributed_cells",
+    "attribution_runs",
+    "attribution_summary",
+    "group_sizes",
+    "models",
+    "model_genes",
+    "study_genes",
+    "signatures",
+    "signature_info",
+    "ingest_chunks",
+    "atlas_info",
+)
+
+
+@dataclass(frozen=True)
+class SqlObject:
+    """A view or macro: its `sql/` file, and what the header comment says of it."""
+
+    name: str
+    kind: str  # VIEW, MACRO or MACRO TABLE: the words of COMMENT ON
+    schema: str
+    signature: str
+    contract: str
+    example: str
+    expected: str
+    sql: str
+
+    @property
+    def comment_statement(self) -> str:
+        """COMMENT ON with the signature and the contract."""
+        return exp.Comment(
+            this=exp.table_(self.name, db=self.schema),
+            kind=self.kind,
+            expression=exp.Literal.string(f"{self.signature}\n{self.contract}"),
+        ).sql("duckdb")
+
+
+@cache
+def sql_root() -> Traversable:
+    """The folder of the .sql files: inside the package in a wheel, beside it in a checkout."""
+    packaged = files("sigdb") / "sql"
+    return packaged if packaged.is_dir() else Path(__file__).parents[1] / "sql"
+
+
+def statement(name: str) -> str:
+    """The text of `sql/<name>.sql`."""
+    return (sql_root() / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def read_object(folder: str, name: str) -> SqlObject:
+    """Read a view or macro: signature on the first header lines, contract after it, an example `query --> value`."""
+    sql = statement(f"{folder}/{name}")
+    header = [line[2:].strip() for line in sql.splitlines() if line.startswith("--")]
+    text = "\n".join(header)
+    head = re.match(r"(?P<signature>.*?-> .*?)\n(?P<contract>.*)\nExample: (?P<example>.*)", text, re.DOTALL)
+    create = re.search(r"^CREATE OR REPLACE (?P<kind>\w+) (?:(?P<schema>\w+)\.)?(?P<name>\w+)", sql, re.MULTILINE)
+    if head is None or create is None:
+        raise ValueError(f"sql/{folder}/{name}.sql must be a header (signature, contract, Example) and CREATE OR REPLACE")
+    query, _, expected = head["example"].partition("-->")
+    return SqlObject(
+        name=create["name"],
+        kind="MACRO TABLE" if re.search(r"\bAS TABLE$", sql, re.MULTILINE) else create["kind"],
+        schema=create["schema"] or "main",
+        signature=" ".join(head["signature"].split()),
+        contract=head["contract"],
+        example=" ".join(query.split()).rstrip(";"),
+        expected=expected.strip(),
+        sql=sql,
+    )
+
+
+def literal(text: str) -> str:
+    """A SQL string literal, for the few statements that take no bound parameter (ATTACH, COPY TO)."""
+    return exp.Literal.string(text).sql("duckdb")
+
+
+def run_statement(
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    parameters: dict[str, object] | None = None,
+    **relations: pa.Table,
+) -> list[tuple[Any, ...]]:
+    """Run `sql/<name>.sql` with Arrow tables visible under the given names; return its rows."""
+    for relation, table in relations.items():
+        con.register(relation, table)
+    try:
+        return con.execute(statement(name), parameters or {}).fetchall()
+    finally:
+        for relation in relations:
+            con.unregister(relation)
+
+
+def objects() -> list[SqlObject]:
+    """All views and macros, in the order in which they are created."""
+    return [read_object("views", name) for name in VIEWS] + [read_object("macros", name) for name in MACROS]
+
+
+def install(con: duckdb.DuckDBPyConnection) -> None:
+    """Create or replace all views and macros in the current database, with their comments."""
+    for each in objects():
+        con.execute(each.sql)
+        con.execute(each.comment_statement)

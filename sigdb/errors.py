@@ -1,0 +1,84 @@
+"""What can go wrong, as exceptions whose text says what, how many, the nearest right thing and the way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "AtlasError",
+    "AtlasLockedError",
+    "AtlasNotFoundError",
+    "AtlasVersionError",
+    "CountsError",
+    "GeneSpaceError",
+    "MissingDependencyError",
+    "ModelError",
+    "ObsError",
+    "QueryError",
+    "SigdbError",
+    "SignatureError",
+    "StudyExistsError",
+    "listed",
+]
+
+
+class SigdbError(Exception):
+    """Base of all errors that sigdb raises on purpose."""
+
+
+class AtlasError(SigdbError, ValueError):
+    """The file is not an atlas, or not in the state that was asked for."""
+
+
+class AtlasNotFoundError(AtlasError, FileNotFoundError):
+    """There is no file at this path."""
+
+
+class AtlasVersionError(AtlasError):
+    """The atlas was made by another version of sigdb."""
+
+
+class AtlasLockedError(AtlasError):
+    """Another process has the atlas open for writing."""
+
+
+class StudyExistsError(AtlasError):
+    """The atlas already holds a study of this name."""
+
+
+class SignatureError(SigdbError, ValueError):
+    """A signature file or name that cannot be used."""
+
+
+class QueryError(SigdbError, ValueError):
+    """A query that DuckDB refused."""
+
+
+class ModelError(SigdbError, ValueError):
+    """A model folder that cannot be read."""
+
+
+class GeneSpaceError(SigdbError, ValueError):
+    """Genes of the data and genes of the model do not fit together."""
+
+
+class CountsError(SigdbError, ValueError):
+    """A matrix that does not hold raw counts."""
+
+
+class ObsError(SigdbError, ValueError):
+    """Cell metadata that cannot be stored as they are."""
+
+
+class MissingDependencyError(SigdbError, ImportError):
+    """A command needs an extra that is not installed."""
+
+
+def listed(names: Iterable[object], limit: int = 10) -> str:
+    """Name at most `limit` things, and count the others: 'A, B and 3 more'."""
+    names = [str(name) for name in names]
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -1,0 +1,44 @@
+-- gene_report(genes, weights, run, signatures)
+--   -> TABLE (_signature, _position, _asked, _weight, _gene, _symbol, _status, _suggestion)
+-- Internal: what became of each asked gene, with the nearest symbol for those that mean nothing here.
+-- Units:   _status: ok, alias, ensembl, case, ambiguous, missing. _gene is NULL for the last two.
+-- Example: SELECT _status FROM sigdb_data.gene_report(['S100A8'], NULL, NULL, NULL);  --> ok
+
+CREATE OR REPLACE MACRO sigdb_data.gene_report(genes, weights, run, signatures) AS TABLE
+SELECT
+    r._signature,
+    r._position,
+    r._asked,
+    r._weight,
+    m._gene,
+    m._symbol,
+    CASE
+        WHEN r._ambiguous THEN 'ambiguous'
+        WHEN m._gene IS NULL THEN 'missing'
+        WHEN r._rank = 0 THEN 'ok'
+        WHEN r._rank < 4 THEN 'alias'
+        WHEN r._rank = 4 THEN 'ensembl'
+        ELSE 'case'
+    END AS _status,
+    CASE WHEN r._ambiguous THEN c._symbols WHEN m._gene IS NULL THEN s._symbol END AS _suggestion
+FROM sigdb_data.resolve_genes(genes, weights, signatures) AS r
+LEFT JOIN (
+    SELECT q.gene_id AS _gene, g.symbol AS _symbol
+    FROM sigdb_data.model_genes AS q
+    JOIN sigdb_data.run_of(run) AS o ON q.model_id = o._model
+    JOIN sigdb_data.genes AS g ON q.gene_id = g.gene_id
+) AS m ON r._gene = m._gene
+LEFT JOIN (
+    SELECT q.name_lower AS _lower, string_agg(DISTINCT g.symbol, ' or ' ORDER BY g.symbol) AS _symbols
+    FROM sigdb_data.gene_names AS q JOIN sigdb_data.genes AS g ON q.gene_id = g.gene_id
+    GROUP BY q.name_lower
+) AS c ON r._ambiguous AND c._lower = lower(r._asked)
+LEFT JOIN (
+    SELECT x._asked, arg_max(g._symbol, jaro_winkler_similarity(upper(x._asked), upper(g._symbol))) AS _symbol
+    FROM (
+        SELECT DISTINCT y._asked FROM sigdb_data.resolve_genes(genes, weights, signatures) AS y WHERE y._gene IS NULL
+    ) AS x
+    JOIN (SELECT q.symbol AS _symbol FROM sigdb_data.genes AS q) AS g
+        ON jaro_winkler_similarity(upper(x._asked), upper(g._symbol)) >= 0.85
+    GROUP BY x._asked
+) AS s ON r._asked = s._asked;

@@ -1,0 +1,89 @@
+-- signature_check(genes, weights, agg, missing, run, signatures) -> TABLE (_error)
+-- Internal: one row, NULL, or an error that says what is wrong with what was asked, how many, the nearest right thing
+-- and the way out. A macro asks it in a WHERE (`(SELECT _error FROM ...) IS NULL`): in a SELECT list the optimiser
+-- drops it.
+-- Errors:  agg, missing or run unknown; unknown signature; empty list; NULL gene; weights of another length, or not
+--          finite; one gene asked twice with two weights; a gene that means nothing here (missing := 'error'); no gene
+--          left; weights that sum to 0.
+-- Example: SELECT _error IS NULL FROM sigdb_data.signature_check(['CD3E'], NULL, 'mean', 'error', NULL, NULL);  --> true
+
+CREATE OR REPLACE MACRO sigdb_data.signature_check(genes, weights, agg, missing, run, signatures) AS TABLE
+SELECT CASE
+    WHEN agg IS NULL OR agg NOT IN ('mean', 'sum')
+        THEN error('agg must be ''mean'' or ''sum'', not ' || coalesce('''' || agg || '''', 'NULL') || '.')
+    WHEN missing IS NULL OR missing NOT IN ('error', 'ignore')
+        THEN error('missing must be ''error'' or ''ignore'', not ' || coalesce('''' || missing || '''', 'NULL') || '.')
+    WHEN (SELECT count(*) FROM sigdb_data.run_of(run)) = 0
+        THEN error(
+            CASE WHEN run IS NULL THEN 'This atlas has no attributions yet: `sigdb ingest` adds them.'
+            ELSE 'There is no run ''' || run::VARCHAR || ''' in this atlas. It has: '
+                || (SELECT string_agg(q.run, ', ' ORDER BY q.run_id) FROM sigdb_data.attribution_runs AS q) || '.' END)
+    WHEN k._unknown IS NOT NULL
+        THEN error('No such signature: ' || k._unknown || '. FROM signature_info lists those of this atlas.')
+    WHEN g._n_asked = 0
+        THEN error('The list is empty or NULL. Give at least one gene.')
+    WHEN g._n_null > 0
+        THEN error(g._n_null || ' of ' || g._n_asked || ' genes are NULL. Leave them out.')
+    WHEN weights IS NOT NULL AND len(weights) <> g._n_asked
+        THEN error(len(weights) || ' weights for ' || g._n_asked || ' genes. Give one weight a gene, in the same order.')
+    WHEN g._bad_weights IS NOT NULL
+        THEN error('Weights must be finite numbers; they are not for: ' || g._bad_weights || '.')
+    WHEN c._conflicts IS NOT NULL
+        THEN error('Asked more than once, with different weights: ' || c._conflicts || '. Give each gene one weight.')
+    WHEN missing = 'error' AND g._n_missing > 0
+        THEN error(g._n_missing || ' of ' || g._n_asked || ' genes are not in this atlas: ' || g._missing
+            || '. Use missing := ''ignore'' to score the other ' || g._n_asked - g._n_missing
+            || ', or ask check_genes([...]).')
+    WHEN c._empty IS NOT NULL
+        THEN error('None of the genes of ' || c._empty || ' is in this atlas: ' || g._missing || '.')
+    WHEN agg = 'mean' AND c._n_zero > 0
+        THEN error('The weights sum to 0 in absolute value, so there is no mean. Use agg := ''sum'' or other weights.')
+END AS _error
+FROM (
+    SELECT
+        count(*) AS _n_asked,
+        count(*) FILTER (r._asked IS NULL) AS _n_null,
+        count(*) FILTER (r._gene IS NULL) AS _n_missing,
+        string_agg(
+            CASE r._status
+                WHEN 'ambiguous' THEN r._asked || ' (ambiguous: ' || r._suggestion || ')'
+                ELSE r._asked || coalesce(' (did you mean ' || r._suggestion || '?)', '')
+            END, ', ' ORDER BY r._signature, r._position) FILTER (r._gene IS NULL) AS _missing,
+        string_agg(r._asked, ', ' ORDER BY r._position)
+            FILTER (r._weight IS NULL OR NOT isfinite(r._weight)) AS _bad_weights
+    FROM sigdb_data.gene_report(genes, weights, run, signatures) AS r
+) AS g
+CROSS JOIN (
+    SELECT
+        string_agg(t._conflicts, ', ' ORDER BY t._signature) AS _conflicts,
+        string_agg(t._signature, ', ' ORDER BY t._signature) FILTER (t._n_resolved = 0) AS _empty,
+        count(*) FILTER (t._total = 0) AS _n_zero
+    FROM (
+        SELECT
+            w._signature,
+            string_agg(w._symbol, ', ' ORDER BY w._symbol) FILTER (w._least <> w._most) AS _conflicts,
+            count(w._symbol) AS _n_resolved,
+            sum(abs(w._least)) FILTER (w._symbol IS NOT NULL) AS _total
+        FROM (
+            SELECT
+                coalesce(r._signature, 'the list') AS _signature,
+                r._symbol,
+                min(r._weight) AS _least,
+                max(r._weight) AS _most
+            FROM sigdb_data.gene_report(genes, weights, run, signatures) AS r
+            GROUP BY r._signature, r._symbol
+        ) AS w
+        GROUP BY w._signature
+    ) AS t
+) AS c
+CROSS JOIN (
+    SELECT string_agg(n._name || coalesce(' (did you mean ' || n._nearest || '?)', ''), ', ' ORDER BY n._name) AS _unknown
+    FROM (
+        SELECT a._name, (
+            SELECT arg_max(q.signature, jaro_winkler_similarity(upper(q.signature), upper(a._name)))
+            FROM sigdb_data.signature_info AS q
+        ) AS _nearest
+        FROM (SELECT unnest(signatures)::VARCHAR AS _name) AS a
+        WHERE a._name NOT IN (SELECT q.signature FROM sigdb_data.signature_info AS q)
+    ) AS n
+) AS k;

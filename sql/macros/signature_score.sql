@@ -1,0 +1,20 @@
+-- signature_score(cell_id, genes, weights := NULL, agg := 'mean', missing := 'error', run := NULL, signed := false) -> DOUBLE
+-- The importance of a gene signature in one cell: the mean (or sum) over its genes of |attribution|, each times its weight.
+-- genes:   symbols, previous symbols, aliases or Ensembl ids, in any case; a gene asked twice counts once.
+-- weights: one a gene, in the order of `genes`; the mean divides by the sum of their absolute values.
+-- agg:     'mean' or 'sum'.  missing: 'error', or 'ignore' to leave unknown genes out of sum and mean alike.
+-- run:     name or id of an attribution run, for another than the atlas's default.
+-- signed:  keep the sign of the attributions.
+-- Units:   attribution, 1000 a cell in all. A (gene, cell) pair with no row counts as 0; a cell that the run has not
+--          attributed scores NULL.
+-- Errors:  a gene that resolves to nothing, unless missing := 'ignore'; an empty list; a NULL gene; weights of another
+--          length, NULL or not finite; an unknown agg, missing or run.
+-- Example: SELECT signature_score(1, ['S100A8', 'CD3E']);  --> 4.5
+
+CREATE OR REPLACE MACRO signature_score(
+    cell_id, genes, weights := NULL, agg := 'mean', missing := 'error', run := NULL, signed := false
+) AS (
+    SELECT sum(v._value)
+    FROM sigdb_data.cell_values(genes, weights, agg, missing, run, signed) AS v
+    WHERE v._cell = cell_id
+);

@@ -1,0 +1,24 @@
+-- signature_terms(genes, weights, agg, run, signatures) -> TABLE (_signature, _run, _gene, _weight, _branch)
+-- Internal: what a score multiplies each attribution with. One row a gene that the run's model can attribute; a gene
+-- asked twice, under whatever names, is one row.
+-- Units:   _weight: weight / sum of |weight| (agg 'mean') or the weight itself ('sum').
+-- _branch: the number of the group of 50 genes it belongs to. A join prunes row groups by gene only while at most 50
+-- genes are on its build side (dynamic_or_filter_threshold), so signature_values reads 50 at a time.
+-- Example: SELECT _weight FROM sigdb_data.signature_terms(['S100A8', 'CD3E'], NULL, 'mean', NULL, NULL) LIMIT 1;  --> 0.5
+
+CREATE OR REPLACE MACRO sigdb_data.signature_terms(genes, weights, agg, run, signatures) AS TABLE
+SELECT
+    t._signature,
+    t._run,
+    t._gene,
+    t._weight / CASE WHEN agg = 'mean' THEN sum(abs(t._weight)) OVER (PARTITION BY t._signature) ELSE 1 END AS _weight,
+    (dense_rank() OVER (ORDER BY t._gene) - 1) // 50 AS _branch
+FROM (
+    SELECT r._signature, m._run, r._gene, any_value(r._weight) AS _weight
+    FROM sigdb_data.resolve_genes(genes, weights, signatures) AS r
+    JOIN (
+        SELECT o._run, q.gene_id AS _gene
+        FROM sigdb_data.model_genes AS q JOIN sigdb_data.run_of(run) AS o ON q.model_id = o._model
+    ) AS m ON r._gene = m._gene
+    GROUP BY r._signature, m._run, r._gene
+) AS t;

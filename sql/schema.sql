@@ -1,0 +1,156 @@
+-- schema
+-- The base tables of an atlas. One file holds one atlas; people read the views of sql/views, macros read these tables.
+-- Every table is in the schema sigdb_data, because a macro resolves names in the caller's search path: an outer CTE or
+-- a temporary table called `cells` must not be able to stand in for ours.
+-- Units:   attribution, 1000 a cell in absolute value; a (gene, cell) pair with no row is 0.
+-- Example: SELECT value FROM sigdb_data.atlas_info WHERE key = 'schema_version';
+
+CREATE SCHEMA sigdb_data;
+
+CREATE TABLE sigdb_data.atlas_info (
+    key VARCHAR PRIMARY KEY,
+    value VARCHAR NOT NULL
+);
+
+CREATE TABLE sigdb_data.models (
+    model_id UTINYINT PRIMARY KEY,
+    model VARCHAR NOT NULL UNIQUE,
+    architecture VARCHAR NOT NULL,
+    checkpoint_sha256 VARCHAR NOT NULL UNIQUE,
+    n_genes UINTEGER NOT NULL,
+    latent_dim UINTEGER NOT NULL,
+    description VARCHAR
+);
+
+CREATE TABLE sigdb_data.attribution_runs (
+    run_id UTINYINT PRIMARY KEY,
+    run VARCHAR NOT NULL UNIQUE,
+    model_id UTINYINT NOT NULL,
+    method VARCHAR NOT NULL,
+    n_steps USMALLINT,
+    baseline VARCHAR NOT NULL,
+    summation VARCHAR NOT NULL,
+    target_sum DOUBLE NOT NULL,
+    device VARCHAR NOT NULL,
+    versions MAP(VARCHAR, VARCHAR) NOT NULL,
+    started TIMESTAMP NOT NULL,
+    finished TIMESTAMP
+);
+
+CREATE TABLE sigdb_data.studies (
+    study_id USMALLINT PRIMARY KEY,
+    study VARCHAR NOT NULL UNIQUE,
+    title VARCHAR,
+    organism VARCHAR,
+    source VARCHAR,
+    licence VARCHAR,
+    counts_from VARCHAR NOT NULL
+);
+
+CREATE TABLE sigdb_data.samples (
+    sample_id UINTEGER PRIMARY KEY,
+    study_id USMALLINT NOT NULL,
+    sample VARCHAR NOT NULL,
+    donor VARCHAR,
+    tissue VARCHAR,
+    disease VARCHAR,
+    assay VARCHAR,
+    sex VARCHAR,
+    development_stage VARCHAR,
+    in_vivo BOOLEAN,
+    UNIQUE (study_id, sample)
+);
+
+-- Columns of a study's obs that sigdb does not know are appended to this table, as columns of their own.
+CREATE TABLE sigdb_data.cell_data (
+    cell_id UINTEGER NOT NULL,
+    sample_id UINTEGER NOT NULL,
+    barcode VARCHAR NOT NULL,
+    cell_type VARCHAR,
+    n_counts DOUBLE NOT NULL,
+    n_genes UINTEGER NOT NULL
+);
+
+CREATE TABLE sigdb_data.attributed_cells (
+    run_id UTINYINT NOT NULL,
+    cell_id UINTEGER NOT NULL,
+    attribution_scale FLOAT,
+    completeness_delta FLOAT
+);
+
+CREATE TABLE sigdb_data.genes (
+    gene_id USMALLINT PRIMARY KEY,
+    symbol VARCHAR NOT NULL UNIQUE,
+    ensembl_id VARCHAR
+);
+
+-- All names by which a gene can be asked for. rank: the order in which they are tried, 0 the symbol itself.
+CREATE TABLE sigdb_data.gene_names (
+    name VARCHAR NOT NULL,
+    name_lower VARCHAR NOT NULL,
+    gene_id USMALLINT NOT NULL,
+    source VARCHAR NOT NULL,
+    rank UTINYINT NOT NULL,
+    is_ambiguous BOOLEAN NOT NULL
+);
+
+CREATE TABLE sigdb_data.model_genes (
+    model_id UTINYINT NOT NULL,
+    gene_id USMALLINT NOT NULL,
+    position UINTEGER NOT NULL
+);
+
+CREATE TABLE sigdb_data.study_genes (
+    study_id USMALLINT NOT NULL,
+    gene_id USMALLINT NOT NULL
+);
+
+CREATE TABLE sigdb_data.attributions (
+    run_id UTINYINT,
+    gene_id USMALLINT,
+    cell_id UINTEGER,
+    score FLOAT
+);
+
+CREATE TABLE sigdb_data.attribution_summary (
+    run_id UTINYINT NOT NULL,
+    sample_id UINTEGER NOT NULL,
+    cell_type VARCHAR,
+    gene_id USMALLINT NOT NULL,
+    n_nonzero UINTEGER NOT NULL,
+    sum_abs DOUBLE NOT NULL,
+    sum_signed DOUBLE NOT NULL,
+    sum_sq DOUBLE NOT NULL
+);
+
+CREATE TABLE sigdb_data.group_sizes (
+    run_id UTINYINT NOT NULL,
+    sample_id UINTEGER NOT NULL,
+    cell_type VARCHAR,
+    n_cells UINTEGER NOT NULL
+);
+
+CREATE TABLE sigdb_data.signature_info (
+    signature VARCHAR PRIMARY KEY,
+    source VARCHAR,
+    description VARCHAR
+);
+
+CREATE TABLE sigdb_data.signatures (
+    signature VARCHAR NOT NULL,
+    position UINTEGER NOT NULL,
+    gene VARCHAR NOT NULL,
+    weight DOUBLE NOT NULL
+);
+
+CREATE TABLE sigdb_data.ingest_chunks (
+    run_id UTINYINT NOT NULL,
+    study_id USMALLINT NOT NULL,
+    chunk UINTEGER NOT NULL,
+    first_cell UINTEGER NOT NULL,
+    n_cells UINTEGER NOT NULL,
+    n_scores UBIGINT NOT NULL,
+    device VARCHAR NOT NULL,
+    versions MAP(VARCHAR, VARCHAR) NOT NULL,
+    written TIMESTAMP NOT NULL
+);

@@ -1,0 +1,13 @@
+-- cells -> VIEW
+-- One row a cell: its own columns, those of its sample and of its study, and every further column of the study's obs.
+-- Units:   n_counts: counts in all genes of the study's file; n_genes: genes with a count.
+-- Example: SELECT cell_type FROM cells WHERE cell_id = 1;  --> T cell
+
+CREATE OR REPLACE VIEW cells AS
+SELECT
+    c.*,
+    s.* EXCLUDE (sample_id, study_id),
+    t.study
+FROM sigdb_data.cell_data AS c
+JOIN sigdb_data.samples AS s ON c.sample_id = s.sample_id
+JOIN sigdb_data.studies AS t ON s.study_id = t.study_id;

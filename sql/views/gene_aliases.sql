@@ -1,0 +1,10 @@
+-- gene_aliases -> VIEW
+-- Other names of a gene: approved and previous symbols, aliases, Ensembl ids (source says which). A name that several
+-- genes bear is_ambiguous, and resolves to none of them.
+-- Units:   none.
+-- Example: SELECT alias FROM gene_aliases WHERE source = 'ensembl' AND gene_id = 2;  --> ENSG00000198851
+
+CREATE OR REPLACE VIEW gene_aliases AS
+SELECT n.name AS alias, n.gene_id, n.source, n.is_ambiguous
+FROM sigdb_data.gene_names AS n
+WHERE n.source <> 'symbol';

@@ -1,0 +1,63 @@
+"""Every .sql file of a view or macro: its header's example runs and says what comes out, and its signature is true."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sigdb import catalog
+
+OBJECTS = {each.sql: each for each in catalog.objects()}.values()
+MACROS = [each for each in OBJECTS if each.kind != "VIEW"]
+
+
+def shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@pytest.mark.parametrize("each", OBJECTS, ids=lambda each: f"{each.kind}-{each.name}")
+def test_example_gives_what_the_header_says(toy, each):
+    ((value,), *rest) = toy.execute(each.example).fetchall()
+    assert rest == []
+    assert shown(value) == each.expected
+
+
+@pytest.mark.parametrize("each", MACROS, ids=lambda each: f"{each.kind}-{each.name}")
+def test_signature_is_that_of_the_macro(toy, each):
+    kind = "table_macro" if each.kind == "MACRO TABLE" else "macro"
+    ((parameters,),) = toy.execute(
+        "SELECT parameters FROM duckdb_functions() WHERE function_name = ? AND function_type = ? AND NOT internal",
+        [each.name, kind],
+    ).fetchall()
+    written = re.search(r"\((.*?)\) ->", each.signature)[1]
+    assert [part.split(":=")[0].strip() for part in written.split(",")] == parameters
+
+
+def test_every_file_is_installed():
+    folders = {"views": catalog.VIEWS, "macros": catalog.MACROS}
+    for folder, names in folders.items():
+        files = {path.name.removesuffix(".sql") for path in (catalog.sql_root() / folder).iterdir()}
+        assert files == set(names)
+
+
+def test_comments_are_in_the_file(toy):
+    comments = dict(toy.execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").fetchall())
+    comments |= dict(
+        toy.execute(
+            "SELECT function_name || ' ' || function_type, comment FROM duckdb_functions() WHERE NOT internal"
+        ).fetchall()
+    )
+    assert len(comments) == len(OBJECTS)
+    assert comments["signature_score macro"].startswith("signature_score(cell_id, genes, weights := NULL")
+    assert all(comments.values())
+
+
+@pytest.mark.parametrize("each", MACROS, ids=lambda each: f"{each.kind}-{each.name}")
+def test_macro_bodies_keep_the_rules_that_make_them_portable(each):
+    body = "\n".join(line for line in each.sql.splitlines() if not line.startswith("--"))
+    body = re.sub(r"'(?:[^']|'')*'", "''", body)
+    assert not re.search(r"\bWITH\b", body), "DuckDB 1.4.0-1.4.2 fail on a WITH in a macro, or score wrongly"
+    sources = re.findall(r"\b(?:FROM|JOIN)\s+([\w.]+)", body)
+    unqualified = [name for name in sources if not name.startswith("sigdb_data.")]
+    assert unqualified == [], "an unqualified relation can be captured by the caller's"

@@ -1,0 +1,101 @@
+"""The scalar macro is right wherever an expression may stand, and nothing of the caller's can take the place of ours."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+import sigdb
+
+S = "signature_score({cell}, ['S100A8', 'S100A9'])"
+
+# Each must give the cells whose score of (S100A8, S100A9) is above 1: cell 0 alone.
+POSITIONS = {
+    "select": f"SELECT cell_id FROM (SELECT cell_id, {S} AS s FROM {{cells}}) WHERE s > 1",
+    "where": f"SELECT cell_id FROM {{cells}} WHERE {S} > 1",
+    "having": f"SELECT cell_id FROM {{cells}} GROUP BY cell_id HAVING {S} > 1",
+    "having aggregate": f"SELECT min(cell_id) FROM {{cells}} GROUP BY cell_type HAVING avg({S}) > 1",
+    "on": f"SELECT c.cell_id FROM {{cells}} AS c JOIN (SELECT 1 AS one) AS d ON {S.format(cell='c.cell_id')} > d.one",
+    "order by": f"SELECT cell_id FROM {{cells}} ORDER BY {S} DESC LIMIT 1",
+    "cte": f"WITH t AS (SELECT cell_id, {S} AS s FROM {{cells}}) SELECT cell_id FROM t WHERE s > 1",
+    "lateral": (
+        f"SELECT c.cell_id FROM {{cells}} AS c, LATERAL (SELECT {S.format(cell='c.cell_id')} AS s) AS l WHERE l.s > 1"
+    ),
+    "case": f"SELECT cell_id FROM {{cells}} WHERE CASE WHEN {S} > 1 THEN true ELSE false END",
+    "exists": f"SELECT cell_id FROM {{cells}} AS c WHERE EXISTS (SELECT 1 WHERE {S.format(cell='c.cell_id')} > 1)",
+    "qualify": f"SELECT cell_id FROM {{cells}} QUALIFY row_number() OVER (ORDER BY {S} DESC) = 1",
+    "aggregate filter": f"SELECT max(cell_id) FILTER ({S} > 1) FROM {{cells}}",
+}
+
+
+@pytest.mark.parametrize("cell", ["cell_id", "c.cell_id"], ids=["bare", "qualified"])
+@pytest.mark.parametrize("position", POSITIONS)
+def test_scalar_macro_in_every_position(toy, position, cell):
+    query = POSITIONS[position].format(cell=cell, cells="cells AS c").replace("AS c AS c", "AS c")
+    assert toy.execute(query).fetchall() == [(0,)]
+
+
+NAMES = ["genes", "weights", "run", "cell_id", "score", "symbol", "gene_id", "_cell", "_gene", "_value", "name", "q", "a"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_column_of_the_caller_is_not_captured(toy, name):
+    quoted = f'"{name}"'
+    scalar = f"SELECT signature_score(t.id, t.{quoted}) FROM (SELECT 1 AS id, ['CD3E'] AS {quoted}) AS t"
+    assert toy.execute(scalar).fetchall() == [(9.0,)]
+    bare = f"SELECT signature_score(1, {quoted}) FROM (SELECT ['CD3E'] AS {quoted}) AS t"
+    assert toy.execute(bare).fetchall() == [(9.0,)]
+    if name != "cell_id":
+        bare_cell = f"SELECT signature_score({quoted}, ['CD3E']) FROM (SELECT 1 AS {quoted}) AS t"
+        assert toy.execute(bare_cell).fetchall() == [(9.0,)]
+
+
+def test_each_row_may_ask_for_another_signature(toy):
+    rows = toy.execute(
+        """
+        SELECT s.signature, c.cell_id, signature_score(c.cell_id, s.genes)
+        FROM (SELECT signature, list(gene) AS genes FROM signatures GROUP BY signature) AS s, cells AS c
+        ORDER BY ALL
+        """
+    ).fetchall()
+    assert rows == [
+        ("MYELOID", 0, 4.0), ("MYELOID", 1, 0.0), ("MYELOID", 2, 0.0), ("T_CELL", 0, 0.0), ("T_CELL", 1, 9.0), ("T_CELL", 2, 0.0),
+    ]  # fmt: skip
+    table = toy.execute(
+        """
+        SELECT s.signature, t.cell_id, t.score
+        FROM (SELECT signature, list(gene) AS genes FROM signatures GROUP BY signature) AS s, signature_score(s.genes) AS t
+        ORDER BY ALL
+        """
+    ).fetchall()
+    assert table == rows
+
+
+DECOYS = ["cells", "genes", "attributions", "signatures", "gene_names", "attributed_cells", "attribution_runs"]
+
+
+@pytest.mark.parametrize("decoy", DECOYS)
+def test_relations_of_the_caller_do_not_stand_in_for_ours(toy_path, decoy):
+    expected = [(0, 0.0), (1, 9.0), (2, 0.0)]
+    with sigdb.connect(toy_path) as con:
+        body = "SELECT 1 AS cell_id, 0 AS gene_id, 0 AS run_id, 'CD3E' AS symbol, 5.0 AS score"
+        cte = f"WITH {decoy} AS ({body}) SELECT cell_id, score FROM signature_score(['CD3E']) ORDER BY 1"
+        assert con.execute(cte).fetchall() == expected
+        con.execute(f"CREATE TEMP TABLE {decoy} AS {body}")
+        assert con.execute("SELECT cell_id, score FROM signature_score(['CD3E']) ORDER BY 1").fetchall() == expected
+        assert con.execute("SELECT signature_score(1, ['CD3E'])").fetchall() == [(9.0,)]
+
+
+def test_attached_under_another_name(toy_path):
+    with duckdb.connect() as con:
+        con.execute(f"ATTACH '{toy_path}' AS other (READ_ONLY)")
+        assert con.execute("SELECT count(*) FROM other.cells").fetchall() == [(3,)]
+        with pytest.raises(duckdb.Error):
+            con.execute("FROM other.signature_score(['CD3E'])")
+        con.execute("USE other")
+        assert con.execute("SELECT signature_score(1, ['CD3E'])").fetchall() == [(9.0,)]
+
+
+def test_prepared_statement(toy):
+    toy.execute("PREPARE q AS SELECT score FROM signature_score($1, weights := $2) WHERE cell_id = 0")
+    assert toy.execute("EXECUTE q(['S100A8', 'S100A9'], [1, 3])").fetchall() == [(3.0,)]

@@ -1,0 +1,118 @@
+"""Atlases small enough to compute by hand, written through the same functions as real ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from ingest.fields import FIELDS
+from ingest.write import Chunk, ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study
+from sigdb import Atlas, Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+VERSIONS = {"sigdb-atlas": "0", "torch": "0"}
+
+
+class Stored(NamedTuple):
+    """The parts of a CSR matrix that a chunk's writer reads."""
+
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    shape: tuple[int, int]
+
+    @property
+    def nnz(self) -> int:
+        return len(self.data)
+
+
+def stored(dense: np.ndarray) -> Stored:
+    rows, columns = np.nonzero(dense)
+    indptr = np.searchsorted(rows, np.arange(dense.shape[0] + 1))
+    return Stored(dense[rows, columns].astype(np.float32), columns, indptr, dense.shape)
+
+
+def settings(**changes: object) -> RunSettings:
+    usual = {
+        "method": "ig", "n_steps": 50, "baseline": "zero", "summation": "published",
+        "target_sum": 1000.0, "device": "cpu", "versions": VERSIONS,
+    }  # fmt: skip
+    return RunSettings(**{**usual, **changes})
+
+
+def obs_of(n: int, **columns: Sequence[object]) -> pa.Table:
+    """obs of n cells: barcodes b0, b1, ...; one sample; NULL for every field that is not given."""
+    table = {"barcode": [f"b{i}" for i in range(n)]}
+    table |= {name: pa.nulls(n, pa.bool_() if name == "in_vivo" else pa.string()) for name in FIELDS}
+    table["sample"] = ["sample 1"] * n
+    return pa.table({**table, **columns})
+
+
+def write_study(
+    atlas: Atlas,
+    scores: np.ndarray,
+    genes: Sequence[str],
+    *,
+    study: str = "toy",
+    obs: pa.Table | None = None,
+    model: str = "toy-model",
+    run: str | None = None,
+    run_settings: RunSettings | None = None,
+    measured: Sequence[int] | None = None,
+    chunks: int = 1,
+) -> None:
+    """Store dense scores (n_cells, n_genes) as a study; 0 is not stored, a row of NaN is a cell without attributions."""
+    obs = obs if obs is not None else obs_of(len(scores))
+    with atlas.transaction() as con:
+        model_id, gene_ids = add_model(con, ModelInfo(model, "mlp", f"sha of {model}", genes, 2))
+        run_id = add_run(con, model_id, run_settings or settings(), run)
+        writer = begin_study(
+            con,
+            run_id=run_id,
+            study=StudyInfo(study, "X"),
+            obs=obs,
+            gene_ids=gene_ids,
+            measured=[gene_ids[i] for i in (measured if measured is not None else range(len(genes)))],
+        )
+        for part in np.array_split(scores, chunks):
+            empty = np.isnan(part).all(axis=1)
+            writer.write(
+                Chunk(
+                    n_counts=np.full(len(part), 10.0),
+                    n_genes=np.full(len(part), 5),
+                    scores=stored(np.nan_to_num(part)),
+                    scale=np.where(empty, np.nan, 0.5),
+                    delta=np.where(empty, np.nan, 0.01),
+                ),
+                device="cpu",
+                versions=VERSIONS,
+            )
+        writer.finish()
+
+
+TOY_GENES = ("S100A8", "S100A9", "CD3E")
+
+
+def make_toy(path: Path) -> Path:
+    """One run of one study; MYELOID = S100A8, S100A9 (weights 1, 0.5), T_CELL = CD3E.
+
+                  S100A8  S100A9  CD3E      '.' = no row stored
+       cell 0        6.0    -2.0     .      monocyte
+       cell 1         .       .     9.0     T cell
+       cell 2         .       .      .      nothing was attributed to this cell
+    """
+    scores = np.array([[6.0, -2.0, 0.0], [0.0, 0.0, 9.0], [np.nan] * 3])
+    obs = obs_of(
+        3, sample=["blood 1"] * 3, disease=["normal"] * 3, cell_type=["monocyte", "T cell", None], age=[61, 61, 61]
+    )
+    with Atlas.create(path) as atlas:
+        write_study(atlas, scores, TOY_GENES, obs=obs)
+        atlas.add_signatures(
+            [Signature("MYELOID", ("S100A8", "S100A9"), (1.0, 0.5), "by hand"), Signature("T_CELL", ("CD3E",))]
+        )
+    return path
