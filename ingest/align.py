@@ -58,8 +58,8 @@ def map_genes(
     if len(measured) < min_genes:
         raise GeneSpaceError(
             f"Only {len(measured)} of the model's {len(gene_ids)} genes are among the study's {len(var_names)} "
-            f"({listed(var_names, 3)}); at least {min_genes} are needed. Is it another species, or are the names neither "
-            "symbols nor Ensembl ids? Lower --min-genes only if the panel is small on purpose."
+            f"({listed(var_names, 3)}); at least {min_genes} are needed. Is it another species, or are the names "
+            "neither symbols nor Ensembl ids? Lower --min-genes only if the panel is small on purpose."
         )
     rows, columns = zip(*pairs, strict=True)
     shape = (len(var_names), len(gene_ids))

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from captum.attr import IntegratedGradients
 from scipy.sparse import csr_matrix, vstack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from ingest.models.core import CellModel
 
-__all__ = ["TARGET_SUM", "Attributions", "integrated_gradients", "scale"]
+__all__ = ["TARGET_SUM", "Attributions", "concatenate", "integrated_gradients", "scale"]
 
 TARGET_SUM = 1000.0
 
@@ -44,47 +43,27 @@ def summed_embedding(model: CellModel, hidden: Tensor, reference: Tensor) -> Ten
     return (model.embed_hidden(hidden) * reference).abs().sum(dim=1)
 
 
-def integrated_gradients(
-    model: CellModel,
-    x: csr_matrix,
-    *,
-    n_steps: int = 50,
-    batch_size: int = 64,
-    on_batch: Callable[[int], None] | None = None,
-) -> Attributions:
-    """Integrated Gradients of the summed embedding, zero baseline (Sundararajan 2017, through Captum).
+def integrated_gradients(model: CellModel, x: csr_matrix, *, n_steps: int = 50) -> Attributions:
+    """Integrated Gradients of the summed embedding, zero baseline (Sundararajan 2017, through Captum), of one batch.
 
     x: (n_cells, n_genes) float32, as `model.normalisation` returns it.
 
-    The straight path from the zero baseline to a cell is straight in the space of the first, linear layer too. So Captum
-    integrates there, and its average gradient m is pulled back through the layer, exactly: x * (W' m), on the non-zeros
-    of x only. One Gauss-Legendre rule with n_steps points; batch_size cells at a time;
-    on_batch is told how many each time.
+    The straight path from the zero baseline to a cell is straight in the space of the first, linear layer too. So
+    Captum integrates there, by a Gauss-Legendre rule of n_steps points, and its average gradient m is pulled back
+    through the layer, exactly: x * (W' m), on the non-zeros of x only.
     """
     gradients = IntegratedGradients(
         lambda hidden, reference: summed_embedding(model, hidden, reference), multiply_by_inputs=False
     )
-    baseline = model.hidden_baseline()
-    values, deltas = [], []
-    for start in range(0, x.shape[0], batch_size):
-        batch = x[start : start + batch_size]
-        hidden = model.hidden(batch)
-        reference = model.embed_hidden(hidden)
-        mean_gradient = gradients.attribute(
-            hidden, baselines=baseline, additional_forward_args=(reference,), n_steps=n_steps
-        ).detach()
-        attribution = pull_back(batch, mean_gradient, model.first.weight)
-        with torch.no_grad():
-            explained = summed_embedding(model, hidden, reference) - summed_embedding(model, baseline, reference)
-        total = np.asarray(attribution.sum(axis=1, dtype=np.float64)).ravel()
-        values.append(attribution)
-        deltas.append((total - explained.numpy()).astype(np.float32))
-        if on_batch:
-            on_batch(batch.shape[0])
-    empty = csr_matrix((0, x.shape[1]), dtype=np.float32)
-    return Attributions(
-        csr_matrix(vstack([empty, *values], format="csr")), np.concatenate([np.zeros(0, np.float32), *deltas])
-    )
+    hidden, baseline = model.hidden(x), model.hidden_baseline()
+    reference = model.embed_hidden(hidden)
+    mean_gradient = gradients.attribute(
+        hidden, baselines=baseline, additional_forward_args=(reference,), n_steps=n_steps
+    ).detach()
+    values = pull_back(x, mean_gradient, model.first.weight)
+    explained = summed_embedding(model, hidden, reference) - summed_embedding(model, baseline, reference)
+    total = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
+    return Attributions(values, (total - explained.detach().numpy()).astype(np.float32))
 
 
 def pull_back(x: csr_matrix, mean_gradient: Tensor, weight: Tensor) -> csr_matrix:
@@ -92,6 +71,12 @@ def pull_back(x: csr_matrix, mean_gradient: Tensor, weight: Tensor) -> csr_matri
     over_genes = (mean_gradient @ weight).numpy()
     rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
     return csr_matrix((x.data * over_genes[rows, x.indices], x.indices, x.indptr), shape=x.shape)
+
+
+def concatenate(batches: Sequence[Attributions]) -> Attributions:
+    """The attributions of several batches of cells, in order."""
+    values = csr_matrix(vstack([batch.values for batch in batches], format="csr"))
+    return Attributions(values, np.concatenate([batch.delta for batch in batches]))
 
 
 def scale(attributions: Attributions) -> tuple[csr_matrix, NDArray[np.float32]]:

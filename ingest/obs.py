@@ -53,9 +53,13 @@ def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> t
             continue
         kept = f"obs_{name}" if str(name).lower() in taken else str(name)
         if kept != str(name):
-            notes.append(f"obs column {name!r} is kept as {kept!r}: the atlas has a column {str(name).lower()!r} of its own")
+            notes.append(
+                f"obs column {name!r} is kept as {kept!r}: the atlas has a column {str(name).lower()!r} of its own"
+            )
         if kept.lower() in taken:
-            raise ObsError(f"obs of {study} has two columns that would be called {kept!r} (case does not count). Rename one.")
+            raise ObsError(
+                f"obs of {study} has two columns that would be called {kept!r} (case does not count). Rename one."
+            )
         taken.add(kept.lower())
         columns[kept] = extra(obs[name])
     return pa.table(columns), notes
@@ -101,4 +105,6 @@ def extra(values: pd.Series[object]) -> pa.Array:
     try:
         return pa.array(values, from_pandas=True)
     except pa.ArrowException as error:
-        raise ObsError(f"obs column {values.name!r} cannot be stored: {error}. Make it one type, or drop it.") from error
+        raise ObsError(
+            f"obs column {values.name!r} cannot be stored: {error}. Make it one type, or drop it."
+        ) from error

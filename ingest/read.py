@@ -49,7 +49,9 @@ class CountsFile:
         for start in range(0, self.n_cells, size):
             counts = read_rows(self.matrix, start, min(start + size, self.n_cells))
             if problem := not_counts(counts.data):
-                raise CountsError(f"{self.path}, {self.counts_from}: {problem} in cells {start} to {start + counts.shape[0] - 1}.")
+                raise CountsError(
+                    f"{self.path}, {self.counts_from}: {problem} in cells {start} to {start + counts.shape[0] - 1}."
+                )
             yield counts
 
 
@@ -128,8 +130,5 @@ def not_counts(values: np.ndarray[tuple[int], np.dtype[np.floating]]) -> str | N
 
 def read_rows(matrix: h5py.Dataset | h5py.Group, start: int, stop: int) -> csr_matrix:
     """Rows start to stop of a matrix on disk, CSR, CSC or dense, as CSR float32."""
-    if isinstance(matrix, h5py.Group):
-        rows = anndata.io.sparse_dataset(matrix)[start:stop]
-    else:
-        rows = matrix[start:stop]
-    return csr_matrix(rows, dtype=np.float32)
+    on_disk = anndata.io.sparse_dataset(matrix) if isinstance(matrix, h5py.Group) else matrix
+    return csr_matrix(on_disk[start:stop], dtype=np.float32)

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
-__all__ = ["Chunk", "ModelInfo", "RunSettings", "StudyInfo", "StudyWriter", "add_model", "add_run", "begin_study", "cluster"]
+__all__ = [
+    "Chunk",
+    "ModelInfo",
+    "RunSettings",
+    "StudyInfo",
+    "StudyWriter",
+    "add_model",
+    "add_run",
+    "begin_study",
+    "cluster",
+]
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ class Chunk:
 
 
 def add_model(con: duckdb.DuckDBPyConnection, model: ModelInfo) -> tuple[int, list[int]]:
-    """Record a model and its genes, unless the atlas has this checkpoint; return its id and the gene_id of each gene."""
+    """Record a model and its genes, unless the atlas has this checkpoint; return its id and its genes' ids."""
     known = con.execute(
         "SELECT model_id FROM sigdb_data.models WHERE checkpoint_sha256 = ?", [model.checkpoint_sha256]
     ).fetchall()
@@ -132,13 +142,19 @@ def add_run(con: duckdb.DuckDBPyConnection, model_id: int, settings: RunSettings
 
 
 def begin_study(
-    con: duckdb.DuckDBPyConnection, *, run_id: int, study: StudyInfo, obs: pa.Table, gene_ids: Sequence[int], measured: Sequence[int]
+    con: duckdb.DuckDBPyConnection,
+    *,
+    run_id: int,
+    study: StudyInfo,
+    obs: pa.Table,
+    gene_ids: Sequence[int],
+    measured: Sequence[int],
 ) -> StudyWriter:
     """Record a study, its samples and the genes it measured; return the writer for its cells.
 
-    obs: as `ingest.obs.obs_table` gives it. gene_ids: of the model, in its order; measured: those the study has. A study
-    that the atlas has already, cell for cell, gets the scores of a further run. Raises StudyExistsError if it has that
-    run too, or other cells; ObsError if a sample field varies within a sample.
+    obs: as `ingest.obs.obs_table` gives it. gene_ids: of the model, in its order; measured: those the study has. A
+    study that the atlas has already, cell for cell, gets the scores of a further run. Raises StudyExistsError if it has
+    that run too, or other cells; ObsError if a sample field varies within a sample.
     """
     known = con.execute("SELECT study_id FROM sigdb_data.studies WHERE study = ?", [study.study]).fetchall()
     if known:
@@ -174,7 +190,9 @@ def match_cells(con: duckdb.DuckDBPyConnection, study: StudyInfo, study_id: int,
 def check_samples(obs: pa.Table, study: str) -> None:
     """Raise ObsError if a field of the sample has several values within one sample."""
     fields = [name for name in SAMPLE_FIELDS if name != "sample"]
-    counted = obs.group_by("sample").aggregate([(name, "count_distinct", pa.compute.CountOptions(mode="all")) for name in fields])
+    counted = obs.group_by("sample").aggregate(
+        [(name, "count_distinct", pa.compute.CountOptions(mode="all")) for name in fields]
+    )
     for name in fields:
         varying = counted.filter(pa.compute.greater(counted[f"{name}_count_distinct"], 1))["sample"].to_pylist()
         if varying:
@@ -251,7 +269,7 @@ class StudyWriter:
         rows = rows.append_column("n_counts", pa.array(chunk.n_counts, pa.float64()))
         rows = rows.append_column("n_genes", pa.array(chunk.n_genes, pa.uint32()))
         extras = [name for name in self.obs.column_names if name not in ("barcode", "cell_type", *SAMPLE_FIELDS)]
-        if self.n_written == 0:
+        if self.n_written == 0 and extras:
             add_columns(self.con, self.obs.select(extras))
         run_statement(self.con, "write/add_cells", {"study_id": self.study_id}, sigdb_obs=rows)
 

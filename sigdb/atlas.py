@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Atlas"]
 
-# The oldest format that holds what we need: files written so open in DuckDB 1.2 to 2.0, the shell, Node and WebAssembly.
+# The oldest format that holds what we need. Files written so open in DuckDB 1.2 to 2.0, its shell, Node, WebAssembly.
 STORAGE_VERSION = "v1.2.0"
 
 

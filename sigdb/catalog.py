@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
     import duckdb
@@ -102,7 +103,9 @@ def read_object(folder: str, name: str) -> SqlObject:
     head = re.match(r"(?P<signature>.*?-> .*?)\n(?P<contract>.*)\nExample: (?P<example>.*)", text, re.DOTALL)
     create = re.search(r"^CREATE OR REPLACE (?P<kind>\w+) (?:(?P<schema>\w+)\.)?(?P<name>\w+)", sql, re.MULTILINE)
     if head is None or create is None:
-        raise ValueError(f"sql/{folder}/{name}.sql must be a header (signature, contract, Example) and CREATE OR REPLACE")
+        raise ValueError(
+            f"sql/{folder}/{name}.sql must be a header (signature, contract, Example) and CREATE OR REPLACE"
+        )
     query, _, expected = head["example"].partition("-->")
     return SqlObject(
         name=create["name"],
@@ -124,14 +127,14 @@ def literal(text: str) -> str:
 def run_statement(
     con: duckdb.DuckDBPyConnection,
     name: str,
-    parameters: dict[str, object] | None = None,
+    parameters: Mapping[str, object] | None = None,
     **relations: pa.Table,
 ) -> list[tuple[Any, ...]]:
     """Run `sql/<name>.sql` with Arrow tables visible under the given names; return its rows."""
     for relation, table in relations.items():
         con.register(relation, table)
     try:
-        return con.execute(statement(name), parameters or {}).fetchall()
+        return con.execute(statement(name), dict(parameters or {})).fetchall()
     finally:
         for relation in relations:
             con.unregister(relation)

@@ -36,13 +36,15 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True) -> duckdb.D
 def open_file(path: str | os.PathLike[str], *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Open an existing DuckDB file without looking at what is in it."""
     if not Path(path).is_file():
-        raise AtlasNotFoundError(f"There is no atlas at {path}. `sigdb ingest {path} ...` or `sigdb demo {path}` makes one.")
+        raise AtlasNotFoundError(
+            f"There is no atlas at {path}. `sigdb ingest {path} ...` or `sigdb demo {path}` makes one."
+        )
     try:
         return duckdb.connect(str(path), read_only=read_only)
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise AtlasLockedError(
-                f"{path} is open in another process: one writer, or any number of readers, can have an atlas at a time. "
+                f"{path} is open in another process: an atlas can have one writer, or any number of readers. "
                 f"Close the other one and try again. ({_first_line(error)})"
             ) from error
         raise AtlasError(f"{path} cannot be opened as a DuckDB file: {_first_line(error)}") from error
@@ -55,7 +57,9 @@ def schema_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str])
     try:
         rows = con.execute("SELECT value FROM sigdb_data.atlas_info WHERE key = 'schema_version'").fetchall()
     except duckdb.CatalogException as error:
-        raise AtlasError(f"{path} is a DuckDB file, but not a sigdb atlas: it has no table sigdb_data.atlas_info.") from error
+        raise AtlasError(
+            f"{path} is a DuckDB file, but not a sigdb atlas: it has no table sigdb_data.atlas_info."
+        ) from error
     if not rows:
         raise AtlasError(f"{path} is not a whole atlas: it records no schema version.")
     return int(rows[0][0])
@@ -71,7 +75,7 @@ def check_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) 
         )
     if found < SCHEMA_VERSION:
         raise AtlasVersionError(
-            f"{path} has atlas schema {found}; this sigdb reads schema {SCHEMA_VERSION}. Bring it up: sigdb upgrade {path}"
+            f"{path} has atlas schema {found}; this sigdb reads schema {SCHEMA_VERSION}. Run: sigdb upgrade {path}"
         )
 
 

@@ -79,6 +79,6 @@ class MissingDependencyError(SigdbError, ImportError):
 
 def listed(names: Iterable[object], limit: int = 10) -> str:
     """Name at most `limit` things, and count the others: 'A, B and 3 more'."""
-    names = [str(name) for name in names]
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+    words = [str(name) for name in names]
+    shown = ", ".join(words[:limit])
+    return shown if len(words) <= limit else f"{shown} and {len(words) - limit} more"

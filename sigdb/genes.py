@@ -18,10 +18,10 @@ __all__ = ["add_genes"]
 
 
 def add_genes(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> list[int]:
-    """Add the genes of a model's list to the atlas, with all names HGNC knows for them; return a gene_id for each.
+    """Add a model's genes to the atlas, with all names that HGNC knows for them; return the gene_id of each.
 
-    names: symbols (current or previous) or Ensembl ids, each once. A name that means a gene the atlas has already, be it
-    under another name, is that gene. Source of the names: the HGNC complete set of 2026-06-25 (CC0).
+    names: symbols (current or previous) or Ensembl ids, each once. A name that means a gene the atlas has already,
+    be it under another name, is that gene. Source of the names: the HGNC complete set of 2026-06-25 (CC0).
     """
     with (files("sigdb") / "data" / "hgnc_human.parquet").open("rb") as file:
         run_statement(con, "write/hgnc_names", sigdb_hgnc=pq.read_table(file))

@@ -72,7 +72,9 @@ def _read_gmt(path: Path, lines: list[str]) -> list[Signature]:
             continue
         name, *rest = line.rstrip().split("\t")
         if len(rest) < 2:
-            raise SignatureError(f"{path}, line {number}: a GMT line is name, description and genes, separated by tabs.")
+            raise SignatureError(
+                f"{path}, line {number}: a GMT line is name, description and genes, separated by tabs."
+            )
         genes = tuple(dict.fromkeys(gene for gene in rest[1:] if gene))
         signatures.append(Signature(name, genes, source=path.name, description=rest[0] or None))
     if not signatures:

@@ -66,7 +66,7 @@ def write_study(
     measured: Sequence[int] | None = None,
     chunks: int = 1,
 ) -> None:
-    """Store dense scores (n_cells, n_genes) as a study; 0 is not stored, a row of NaN is a cell without attributions."""
+    """Store dense scores (n_cells, n_genes) as a study; 0 is not stored, NaN rows are cells without attributions."""
     obs = obs if obs is not None else obs_of(len(scores))
     with atlas.transaction() as con:
         model_id, gene_ids = add_model(con, ModelInfo(model, "mlp", f"sha of {model}", genes, 2))
@@ -101,10 +101,10 @@ TOY_GENES = ("S100A8", "S100A9", "CD3E")
 def make_toy(path: Path) -> Path:
     """One run of one study; MYELOID = S100A8, S100A9 (weights 1, 0.5), T_CELL = CD3E.
 
-                  S100A8  S100A9  CD3E      '.' = no row stored
-       cell 0        6.0    -2.0     .      monocyte
-       cell 1         .       .     9.0     T cell
-       cell 2         .       .      .      nothing was attributed to this cell
+               S100A8  S100A9  CD3E      '.' = no row stored
+    cell 0        6.0    -2.0     .      monocyte
+    cell 1         .       .     9.0     T cell
+    cell 2         .       .      .      nothing was attributed to this cell
     """
     scores = np.array([[6.0, -2.0, 0.0], [0.0, 0.0, 9.0], [np.nan] * 3])
     obs = obs_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -12,8 +13,6 @@ from torch import Tensor, nn
 from sigdb.errors import ModelError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from scipy.sparse import csr_matrix
 
 __all__ = ["CellModel", "Normalisation"]
@@ -62,9 +61,8 @@ class CellModel:
 
     def __post_init__(self) -> None:
         """Check that genes and layers fit, and freeze the weights."""
-        repeated = sorted({gene for gene in self.gene_ids if self.gene_ids.count(gene) > 1}) if self._has_repeats() else []
-        if repeated:
-            raise ModelError(f"The gene list of model {self.name} names {len(repeated)} genes twice: {listed(repeated)}.")
+        if repeated := [gene for gene, count in Counter(self.gene_ids).items() if count > 1]:
+            raise ModelError(f"The gene list of model {self.name} repeats {len(repeated)} genes: {listed(repeated)}.")
         if self.first.in_features != len(self.gene_ids):
             raise ModelError(
                 f"The first layer of model {self.name} takes {self.first.in_features} genes; "
@@ -72,9 +70,6 @@ class CellModel:
             )
         for module in (self.first, self.tail):
             module.eval().requires_grad_(False)
-
-    def _has_repeats(self) -> bool:
-        return len(set(self.gene_ids)) != len(self.gene_ids)
 
     @property
     def latent_dim(self) -> int:
@@ -101,8 +96,8 @@ class CellModel:
         return self.embed_hidden(self.hidden(self.normalisation(counts)))
 
 
-def split_first_linear(layers: Sequence[nn.Module], name: str) -> tuple[nn.Linear, nn.Sequential]:
+def split_first_linear(layers: nn.Sequential, name: str) -> tuple[nn.Linear, nn.Sequential]:
     """Split layers into the linear map over genes and the rest; ModelError if the first is no Linear."""
-    if not layers or not isinstance(layers[0], nn.Linear):
+    if not len(layers) or not isinstance(layers[0], nn.Linear):
         raise ModelError(f"The first layer of model {name} must be Linear over genes.")
-    return layers[0], nn.Sequential(*layers[1:])
+    return layers[0], nn.Sequential(*list(layers)[1:])

@@ -32,14 +32,27 @@ __all__ = ["load_mlp"]
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    each.__name__: each for each in (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
+ACTIVATIONS = {
+    each.__name__: each
+    for each in (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
 }
-SIZED: dict[str, Callable[[Mapping[str, Tensor], dict[str, Any]], nn.Module]] = {
-    "Linear": lambda tensors, _: nn.Linear(*reversed(tensors["weight"].shape), bias="bias" in tensors),
-    "BatchNorm1d": lambda tensors, options: nn.BatchNorm1d(len(tensors["running_mean"]), affine="weight" in tensors, **options),
-    "PReLU": lambda tensors, _: nn.PReLU(len(tensors["weight"])),
-}
+
+
+def _linear(tensors: Mapping[str, Tensor]) -> nn.Linear:
+    n_out, n_in = tensors["weight"].shape
+    return nn.Linear(n_in, n_out, bias="bias" in tensors)
+
+
+def _batch_norm(tensors: Mapping[str, Tensor], eps: float = 1e-5) -> nn.BatchNorm1d:
+    return nn.BatchNorm1d(len(tensors["running_mean"]), eps=eps, affine="weight" in tensors)
+
+
+def _prelu(tensors: Mapping[str, Tensor]) -> nn.PReLU:
+    return nn.PReLU(len(tensors["weight"]))
+
+
+# Layers whose size is read off their tensors.
+SIZED: dict[str, Callable[..., nn.Module]] = {"Linear": _linear, "BatchNorm1d": _batch_norm, "PReLU": _prelu}
 
 
 def load_mlp(folder: Path) -> CellModel:
@@ -50,7 +63,7 @@ def load_mlp(folder: Path) -> CellModel:
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / DESCRIPTION} cannot be read: {error}") from error
     if spec.get("format") != "sigdb-mlp" or spec.get("version") != 1:
-        raise ModelError(f"{folder / DESCRIPTION} must say \"format\": \"sigdb-mlp\", \"version\": 1.")
+        raise ModelError(f'{folder / DESCRIPTION} must say "format": "sigdb-mlp", "version": 1.')
     needed = {"name", "genes", "gene_id_type", "normalisation", "layers", "l2_normalised"}
     if missing := sorted(needed - spec.keys()):
         raise ModelError(f"{folder / DESCRIPTION} lacks {', '.join(missing)}.")
@@ -91,7 +104,7 @@ def build_layer(number: int, spec: Any, tensors: Mapping[str, Tensor], name: str
     own = {key.removeprefix(f"{number}."): tensor for key, tensor in tensors.items() if key.startswith(f"{number}.")}
     try:
         if kind in SIZED:
-            return SIZED[kind](own, options)
+            return SIZED[kind](own, **options)
         if kind in ACTIVATIONS:
             return ACTIVATIONS[kind](**options)
     except (KeyError, TypeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pickle import UnpicklingError  # the exception only: torch does the unpickling, weights only
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +15,6 @@ from ingest.models.mlp import build_layers
 from sigdb.errors import ModelError, listed
 
 if TYPE_CHECKING:
-    import pickle
     from pathlib import Path
 
 __all__ = ["load_scimilarity"]
@@ -22,7 +22,7 @@ __all__ = ["load_scimilarity"]
 WEIGHTS = "encoder.ckpt"
 GENES = "gene_order.tsv"
 
-# network.<block>.<position in block>.<tensor>: dropout 0, linear 1, batch norm 2, PReLU 3; the last block is one Linear.
+# network.<block>.<position in block>.<tensor>: dropout 0, linear 1, batch norm 2, PReLU 3; the last block is a Linear.
 BLOCK = {1: "Linear", 2: "BatchNorm1d", 3: "PReLU"}
 KEY = re.compile(r"network\.(\d+)\.(?:(\d+)\.)?(\w+)")
 
@@ -39,9 +39,9 @@ def load_scimilarity(folder: Path) -> CellModel:
         checkpoint = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{folder} is not a SCimilarity model: {error}") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, *_unpickling_errors()) as error:
-        first = str(error).splitlines()[0]
-        raise ModelError(f"{folder / WEIGHTS} is not a checkpoint of plain tensors, and was not loaded: {first}") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{folder / WEIGHTS} is not a checkpoint of plain tensors; not loaded: {reason}") from error
     state = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
     if not state:
         raise ModelError(f"{folder / WEIGHTS} holds no state_dict.")
@@ -72,9 +72,3 @@ def as_sequential(state: dict[str, Tensor]) -> tuple[list[Any], dict[str, Tensor
     index = {place: n for n, place in enumerate(order)}
     tensors = {f"{index[places[key]]}.{key.rsplit('.', 1)[1]}": tensor.float() for key, tensor in state.items()}
     return [BLOCK[position] for _, position in order], tensors
-
-
-def _unpickling_errors() -> tuple[type[pickle.UnpicklingError]]:
-    from pickle import UnpicklingError  # only the exception; torch does the (weights-only) unpickling
-
-    return (UnpicklingError,)

@@ -39,6 +39,6 @@ LEFT JOIN (
         SELECT DISTINCT y._asked FROM sigdb_data.resolve_genes(genes, weights, signatures) AS y WHERE y._gene IS NULL
     ) AS x
     JOIN (SELECT q.symbol AS _symbol FROM sigdb_data.genes AS q) AS g
-        ON jaro_winkler_similarity(upper(x._asked), upper(g._symbol)) >= 0.85
+        ON jaro_winkler_similarity(upper(x._asked), upper(g._symbol)) >= 0.9
     GROUP BY x._asked
 ) AS s ON r._asked = s._asked;

@@ -33,7 +33,9 @@ SCORES = [
 def test_table_and_scalar_score(toy, arguments, expected):
     table = toy.execute(ALL.format(arguments)).fetchall()
     assert table == [(cell, pytest.approx(score)) for cell, score in enumerate(expected)]
-    scalar = toy.execute(f"SELECT cell_id, signature_score(cell_id, {arguments}) FROM cells ORDER BY cell_id").fetchall()
+    scalar = toy.execute(
+        f"SELECT cell_id, signature_score(cell_id, {arguments}) FROM cells ORDER BY cell_id"
+    ).fetchall()
     assert scalar == table
 
 
@@ -43,12 +45,16 @@ def test_scores_of_library_signatures_in_one_call(toy):
         ("MYELOID", 0, pytest.approx(14 / 3)), ("MYELOID", 1, 0.0), ("MYELOID", 2, 0.0),
         ("T_CELL", 0, 0.0), ("T_CELL", 1, 9.0), ("T_CELL", 2, 0.0),
     ]  # fmt: skip
-    summed = toy.execute("SELECT score FROM signature_scores(['MYELOID'], agg := 'sum', signed := true) WHERE cell_id = 0")
+    summed = toy.execute(
+        "SELECT score FROM signature_scores(['MYELOID'], agg := 'sum', signed := true) WHERE cell_id = 0"
+    )
     assert summed.fetchall() == [(5.0,)]
 
 
 def test_a_cell_that_the_run_has_not_attributed_has_no_score(toy):
-    assert toy.execute("SELECT signature_score(99, ['CD3E']), signature_score(NULL, ['CD3E'])").fetchall() == [(None, None)]
+    assert toy.execute("SELECT signature_score(99, ['CD3E']), signature_score(NULL, ['CD3E'])").fetchall() == [
+        (None, None)
+    ]
 
 
 def test_gene_attributions_are_signed_and_non_zero_only(toy):
@@ -109,7 +115,20 @@ def test_errors_of_the_other_macros(toy, query, message):
         toy.execute(query).fetchall()
 
 
-HOSTILE = ["CD3E'); DROP TABLE sigdb_data.genes; --", "a'b", 'a"b', "/* x */", "--", "\\", "$1", "?", "%", "[1]", "é😀", ""]
+HOSTILE = [
+    "CD3E'); DROP TABLE sigdb_data.genes; --",
+    "a'b",
+    'a"b',
+    "/* x */",
+    "--",
+    "\\",
+    "$1",
+    "?",
+    "%",
+    "[1]",
+    "é😀",
+    "",
+]
 
 
 @pytest.mark.parametrize("gene", HOSTILE)

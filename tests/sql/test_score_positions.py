@@ -1,4 +1,4 @@
-"""The scalar macro is right wherever an expression may stand, and nothing of the caller's can take the place of ours."""
+"""The scalar macro is right wherever an expression may stand, and no name of the caller's captures one of ours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POSITIONS = {
     ),
     "case": f"SELECT cell_id FROM {{cells}} WHERE CASE WHEN {S} > 1 THEN true ELSE false END",
     "exists": f"SELECT cell_id FROM {{cells}} AS c WHERE EXISTS (SELECT 1 WHERE {S.format(cell='c.cell_id')} > 1)",
-    "qualify": f"SELECT cell_id FROM {{cells}} QUALIFY row_number() OVER (ORDER BY {S} DESC) = 1",
+    "qualify": f"SELECT cell_id FROM (SELECT cell_id, {S} AS s FROM {{cells}}) QUALIFY s = max(s) OVER ()",
     "aggregate filter": f"SELECT max(cell_id) FILTER ({S} > 1) FROM {{cells}}",
 }
 
@@ -35,7 +35,21 @@ def test_scalar_macro_in_every_position(toy, position, cell):
     assert toy.execute(query).fetchall() == [(0,)]
 
 
-NAMES = ["genes", "weights", "run", "cell_id", "score", "symbol", "gene_id", "_cell", "_gene", "_value", "name", "q", "a"]
+NAMES = [
+    "genes",
+    "weights",
+    "run",
+    "cell_id",
+    "score",
+    "symbol",
+    "gene_id",
+    "_cell",
+    "_gene",
+    "_value",
+    "name",
+    "q",
+    "a",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,12 +73,14 @@ def test_each_row_may_ask_for_another_signature(toy):
         """
     ).fetchall()
     assert rows == [
-        ("MYELOID", 0, 4.0), ("MYELOID", 1, 0.0), ("MYELOID", 2, 0.0), ("T_CELL", 0, 0.0), ("T_CELL", 1, 9.0), ("T_CELL", 2, 0.0),
+        ("MYELOID", 0, 4.0), ("MYELOID", 1, 0.0), ("MYELOID", 2, 0.0),
+        ("T_CELL", 0, 0.0), ("T_CELL", 1, 9.0), ("T_CELL", 2, 0.0),
     ]  # fmt: skip
     table = toy.execute(
         """
         SELECT s.signature, t.cell_id, t.score
-        FROM (SELECT signature, list(gene) AS genes FROM signatures GROUP BY signature) AS s, signature_score(s.genes) AS t
+        FROM (SELECT signature, list(gene) AS genes FROM signatures GROUP BY signature) AS s,
+            signature_score(s.genes) AS t
         ORDER BY ALL
         """
     ).fetchall()

@@ -1,0 +1,244 @@
+"""Train the demonstration encoder on the bundled studies, without cell-type annotation.
+
+A denoising count autoencoder: the counts of a cell are split at random into two disjoint halves (binomial thinning);
+a random share (0 to 95 %) of the genes of one half is dropped, half the time a random or another study's gene panel is
+imposed as well, and from the log-normalised rest the encoder must predict the other half as a multinomial over the
+genes the study measured. Decoding starts from the L2-normalised embedding and a per-study gene bias, so the embedding
+need not carry the study's average profile. The decoder is thrown away; ``model.safetensors`` and ``model.json`` hold
+the encoder. The obs columns of the studies are never read.
+
+Run ``python -m ingest.demo.train --out DIR``. Same seed, torch build and thread count: same weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import scipy.sparse as sp
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+
+log = logging.getLogger(__name__)
+
+STUDIES = Path(__file__).parent / "studies"
+N_GENES = 7000
+HIDDEN = 256
+LATENT = 64
+STEPS = 400
+CELLS_PER_STUDY = 48
+MAX_DROP = 0.95
+PANEL_SHARE = 0.5
+MIN_PANEL = 300
+LEARNING_RATE = 2e-3
+DECODER_SCALE = 10.0
+FIRST_WEIGHT_SCALE = 0.1
+FREEZE_BATCH_NORM_AT = 0.7
+THREADS = 2
+TARGET_SUM = 10_000
+LAYERS = ["Linear", {"type": "BatchNorm1d", "eps": 1e-05}, "PReLU", "Linear"]
+DESCRIPTION = (
+    "Demonstration model of sigdb, trained without annotation on 1,757 cells of the five bundled studies (Wu 2020, "
+    "Bassez 2021, Baron 2016, Tirosh 2016, Zheng 2017; see ingest/demo/DATA_SOURCES.md). Not for research."
+)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Counts of one study over the model's genes."""
+
+    counts: sp.csr_matrix
+    measured: np.ndarray
+
+
+def residual_variance(counts: sp.csr_matrix, theta: float = 100.0, chunk: int = 2000) -> np.ndarray:
+    """Variance of the clipped Pearson residuals of each gene under a negative binomial null model."""
+    counts = counts.astype(np.float64).tocsc()
+    depth = np.asarray(counts.sum(axis=1))
+    share = np.asarray(counts.sum(axis=0)).ravel() / counts.sum()
+    clip = np.sqrt(counts.shape[0])
+    parts = []
+    for start in range(0, counts.shape[1], chunk):
+        mean = depth * share[None, start : start + chunk]
+        residual = (counts[:, start : start + chunk].toarray() - mean) / np.sqrt(mean + mean**2 / theta + 1e-12)
+        parts.append(np.clip(residual, -clip, clip).var(axis=0))
+    return np.concatenate(parts)
+
+
+def listed_genes() -> set[str]:
+    """Genes of MSigDB Hallmark and of MS1."""
+    data = files("sigdb") / "data"
+    genes = set((data / "ms1.txt").read_text(encoding="utf-8").split())
+    for line in (data / "h.all.v7.5.1.symbols.gmt").read_text(encoding="utf-8").splitlines():
+        genes.update(line.split("\t")[2:])
+    return genes
+
+
+def select_genes(studies: list[ad.AnnData], n_genes: int) -> list[str]:
+    """Choose genes that two studies or more measure: listed ones, small panels, then the most variable.
+
+    A gene's place is its best rank by residual variance over the studies; ties go by name.
+    """
+    times = Counter(gene for study in studies for gene in study.var_names)
+    required = {gene for gene in listed_genes() if times[gene] >= 2}
+    place: dict[str, int] = {}
+    for study in studies:
+        rank = np.empty(study.n_vars, dtype=int)
+        rank[np.argsort(-residual_variance(study.X), kind="stable")] = np.arange(study.n_vars)
+        for gene, r in zip(study.var_names, rank.tolist(), strict=True):
+            if times[gene] >= 2:
+                place[gene] = min(r, place.get(gene, r))
+        if study.n_vars < MIN_PANEL * 5:
+            required.update(gene for gene in study.var_names if times[gene] >= 2)
+    rest = sorted(place.keys() - required, key=lambda gene: (place[gene], gene))
+    return sorted(required | set(rest[: max(n_genes - len(required), 0)]))
+
+
+def align(study: ad.AnnData, genes: list[str]) -> Study:
+    """Put the counts of a study into the order of the model's genes."""
+    index = {gene: j for j, gene in enumerate(genes)}
+    target = np.array([index.get(gene, -1) for gene in study.var_names])
+    rows = np.flatnonzero(target >= 0)
+    shape = (study.n_vars, len(genes))
+    selector = sp.csr_matrix((np.ones(len(rows)), (rows, target[rows])), shape=shape)
+    measured = np.zeros(len(genes), dtype=bool)
+    measured[target[rows]] = True
+    return Study(sp.csr_matrix(study.X @ selector).astype(np.int64), measured)
+
+
+def split_counts(counts: sp.csr_matrix, rng: np.random.Generator) -> tuple[sp.csr_matrix, sp.csr_matrix]:
+    """Split every count binomially in two, the share drawn anew for each cell from 0.3 to 0.7."""
+    share = np.repeat(rng.uniform(0.3, 0.7, counts.shape[0]), np.diff(counts.indptr))
+    first, second = counts.copy(), counts.copy()
+    first.data = rng.binomial(counts.data, share)
+    second.data = counts.data - first.data
+    return first, second
+
+
+def draw_panel(study: Study, panels: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Draw the genes a view may see: those measured, or fewer as a smaller panel would."""
+    if rng.random() >= PANEL_SHARE:
+        return study.measured
+    if rng.random() < 0.5:
+        other = panels[rng.integers(len(panels))]
+    else:
+        other = rng.random(len(study.measured)) < rng.uniform(0.2, 1.0)
+    panel = study.measured & other
+    return panel if panel.sum() >= MIN_PANEL else study.measured
+
+
+def corrupt(counts: sp.csr_matrix, panel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Drop genes of each cell at random and log-normalise what is left."""
+    n_stored = np.diff(counts.indptr)
+    dropped = rng.random(counts.nnz) < np.repeat(rng.uniform(0, MAX_DROP, counts.shape[0]), n_stored)
+    kept = counts.astype(np.float32)
+    kept.data *= panel[counts.indices] & ~dropped
+    x = kept.toarray()
+    x *= TARGET_SUM / np.maximum(x.sum(axis=1, keepdims=True), 1)
+    return np.log1p(x, out=x)
+
+
+class Autoencoder(nn.Module):
+    """The encoder to export, with the decoder that training needs."""
+
+    def __init__(self, studies: list[Study]) -> None:
+        super().__init__()
+        n_genes = len(studies[0].measured)
+        self.encoder = nn.Sequential(
+            nn.Linear(n_genes, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.PReLU(), nn.Linear(HIDDEN, LATENT)
+        )
+        self.decoder = nn.Parameter(torch.randn(n_genes, LATENT) * 0.1)
+        profiles = [np.asarray(s.counts.sum(axis=0)).ravel() / s.counts.sum() for s in studies]
+        self.bias = nn.Parameter(torch.log(torch.tensor(np.stack(profiles) + 1e-6, dtype=torch.float32)))
+        self.register_buffer("measured", torch.tensor(np.stack([s.measured for s in studies])))
+        with torch.no_grad():
+            self.encoder[0].weight *= FIRST_WEIGHT_SCALE
+
+    def loss(self, x: torch.Tensor, target: torch.Tensor, study: torch.Tensor) -> torch.Tensor:
+        """Multinomial negative log-likelihood per count, averaged over cells."""
+        z = F.normalize(self.encoder(x), dim=1)
+        logits = F.linear(z * DECODER_SCALE, self.decoder) + self.bias[study]
+        logits = logits.masked_fill(~self.measured[study], -1e4)
+        likelihood = (target * F.log_softmax(logits, dim=1)).sum(dim=1) / target.sum(dim=1).clamp_min(1)
+        return -likelihood.mean()
+
+
+def make_batch(studies: list[Study], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Draw cells from every study alike: corrupted halves, the other halves, and the study of each row."""
+    panels = [study.measured for study in studies]
+    inputs, targets, origin = [], [], []
+    for i, study in enumerate(studies):
+        n = min(CELLS_PER_STUDY, study.counts.shape[0])
+        cells = study.counts[rng.choice(study.counts.shape[0], n, replace=False)]
+        first, second = split_counts(cells, rng)
+        for seen, hidden in ((first, second), (second, first)):
+            inputs.append(corrupt(seen, draw_panel(study, panels, rng), rng))
+            targets.append(hidden.astype(np.float32).toarray())
+            origin += [i] * n
+    return torch.from_numpy(np.concatenate(inputs)), torch.from_numpy(np.concatenate(targets)), torch.tensor(origin)
+
+
+def train(studies: list[Study], seed: int, steps: int) -> nn.Sequential:
+    """Train and return the encoder, in eval mode."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    model = Autoencoder(studies)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    for step in range(steps):
+        if step == int(steps * FREEZE_BATCH_NORM_AT):
+            model.encoder[1].eval()
+        loss = model.loss(*make_batch(studies, rng))
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+        schedule.step()
+        if (step + 1) % 50 == 0:
+            log.info("step %d of %d, loss %.4f", step + 1, steps, loss.item())
+    return model.encoder.eval()
+
+
+def save(encoder: nn.Sequential, genes: list[str], out: Path) -> None:
+    """Write ``model.safetensors`` (first weight in half precision) and ``model.json``."""
+    out.mkdir(parents=True, exist_ok=True)
+    state = {k: v.contiguous() for k, v in encoder.state_dict().items() if v.is_floating_point()}
+    state["0.weight"] = state["0.weight"].half()
+    save_file(state, out / "model.safetensors")
+    meta = {"format": "sigdb-mlp", "version": 1, "name": "sigdb-demo", "description": DESCRIPTION}
+    meta |= {"gene_id_type": "symbol", "genes": genes}
+    meta |= {"normalisation": {"target_sum": TARGET_SUM, "log1p": True}, "layers": LAYERS, "l2_normalised": True}
+    (out / "model.json").write_text(json.dumps(meta) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Parse the command line, train and save."""
+    parser = argparse.ArgumentParser(description="Train the sigdb demonstration encoder.")
+    parser.add_argument("--out", type=Path, required=True, help="folder for model.safetensors and model.json")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    torch.set_num_threads(THREADS)
+    torch.use_deterministic_algorithms(True)
+    start = time.perf_counter()
+    tables = [ad.read_h5ad(path) for path in sorted(STUDIES.glob("*.h5ad"))]
+    genes = select_genes(tables, N_GENES)
+    studies = [align(table, genes) for table in tables]
+    log.info("%d cells of %d studies, %d genes", sum(t.n_obs for t in tables), len(tables), len(genes))
+    save(train(studies, args.seed, args.steps), genes, args.out)
+    log.info("done in %.0f s", time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The command line, `sigdb`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import duckdb
+import typer
+
+from sigdb.cli import atlas, genes, query, signatures
+from sigdb.cli.output import problem
+from sigdb.errors import SigdbError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="sigdb",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Gene-signature search in single-cell attribution atlases: one DuckDB file, asked in SQL.",
+    epilog="Example: sigdb demo",
+)
+app.command("demo", epilog="Example: sigdb demo demo.duckdb")(atlas.demo)
+app.command(
+    "ingest",
+    epilog="Example: sigdb ingest mine.duckdb study.h5ad --model mlp --weights model --map donor=donor",
+)(atlas.ingest)
+app.command("info", epilog="Example: sigdb info demo.duckdb")(atlas.info)
+app.command(
+    "sql",
+    epilog='Example: sigdb sql demo.duckdb "SELECT study, count(*) AS cells FROM cells GROUP BY study" --format csv',
+)(query.sql)
+app.command("score", epilog="Example: sigdb score demo.duckdb S100A8 S100A12 VCAN --by study,cell_type")(query.score)
+app.command("upgrade", epilog="Example: sigdb upgrade demo.duckdb")(atlas.upgrade)
+app.add_typer(signatures.app, name="signatures")
+app.add_typer(genes.app, name="genes")
+
+
+@app.callback()
+def root(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="SIGDB_DEBUG")
+    ] = False,
+) -> None:
+    """Gene-signature search in single-cell attribution atlases: one DuckDB file, asked in SQL."""
+    if debug:
+        os.environ["SIGDB_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 an error that it explains in a paragraph, 2 wrong usage."""
+    try:
+        app()
+    except (SigdbError, duckdb.Error) as error:
+        if os.environ.get("SIGDB_DEBUG"):
+            raise
+        problem(error)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

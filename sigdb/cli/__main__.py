@@ -1,0 +1,5 @@
+"""`python -m sigdb.cli`."""
+
+from sigdb.cli import main
+
+main()

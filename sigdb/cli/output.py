@@ -1,0 +1,119 @@
+"""What the command line prints: tables for people, csv and json for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sigdb.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from typing import TextIO
+
+    import duckdb
+
+__all__ = ["Format", "console", "dump", "problem", "rows_table"]
+
+BATCH = 10_000
+SHOWN = 200
+
+# Off a terminal there is no width to fit: a table in a log or a pipe should not lose columns.
+console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False)
+
+
+class Format(StrEnum):
+    """How `sigdb sql` and its kin write their result."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+def problem(error: Exception) -> None:
+    """Print an error as one readable paragraph."""
+    first = str(error).strip().split("\n\n")[0]
+    message = re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|Conversion) Error: ", "", first)
+    errors.print(Text.assemble(("Error: ", "bold red"), " ".join(message.split())))
+
+
+def batches(con: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows of the statement just executed, some at a time."""
+    while rows := con.fetchmany(BATCH):
+        yield rows
+
+
+def dump(
+    con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any], form: Format, output: Path | None
+) -> None:
+    """Run a query and write its result, to a file or to standard output, in bounded memory."""
+    if form is Format.parquet:
+        if output is None:
+            raise QueryError("Parquet is not for the terminal: say where to with --output FILE.")
+        con.sql(query, params=parameters or None).write_parquet(str(output))
+        return
+    con.execute(query, parameters)
+    if output is None:
+        write_rows(con, form, sys.stdout)
+    else:
+        with output.open("w", encoding="utf-8", newline="") as file:
+            write_rows(con, form, file)
+
+
+def write_rows(con: duckdb.DuckDBPyConnection, form: Format, file: TextIO) -> None:
+    """Write the rows of the statement just executed as csv, json or a table."""
+    names = [column[0] for column in con.description or []]
+    if form is Format.csv:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        for rows in batches(con):
+            writer.writerows(rows)
+    elif form is Format.json:
+        separator = "[\n"
+        for rows in batches(con):
+            for row in rows:
+                file.write(separator + json.dumps(dict(zip(names, row, strict=True)), default=str))
+                separator = ",\n"
+        file.write("[]\n" if separator == "[\n" else "\n]\n")
+    else:
+        rows = con.fetchmany(SHOWN + 1)
+        out = console if file is sys.stdout else Console(file=file, width=160)
+        out.print(rows_table(names, rows[:SHOWN]))
+        more = " The first are shown; --format csv gives all." if len(rows) > SHOWN else ""
+        out.print(f"{'over ' if more else ''}{min(len(rows), SHOWN)} row{'' if len(rows) == 1 else 's'}.{more}")
+
+
+def rows_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A table for people: numbers to the right, four significant digits."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for index, name in enumerate(names):
+        numeric = any(isinstance(row[index], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell(value)) for value in row))
+    return table
+
+
+def cell(value: Any) -> str:
+    """One value, as a table shows it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)

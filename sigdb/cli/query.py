@@ -1,0 +1,78 @@
+"""`sigdb sql` and `sigdb score`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import sqlglot
+import typer
+from sqlglot import exp
+
+from sigdb import catalog
+from sigdb.cli.output import Format, dump
+from sigdb.connection import connect
+from sigdb.errors import QueryError, listed
+
+AtlasPath = Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file.")]
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, not to the terminal.")]
+
+
+def sql(
+    atlas: AtlasPath,
+    query: Annotated[str, typer.Argument(help="The query, or - to read it from standard input.")],
+    form: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Run a SQL query on an atlas, read-only, and print its result."""
+    with connect(atlas) as con:
+        dump(con, sys.stdin.read() if query == "-" else query, {}, form, output)
+
+
+def score(
+    atlas: AtlasPath,
+    names: Annotated[
+        list[str], typer.Argument(metavar="GENE...", help="Genes, or the name of one signature of the library.")
+    ],
+    by: Annotated[
+        str | None, typer.Option(help="Columns of `cells` to average over, separated by commas. Without: every cell.")
+    ] = None,
+    agg: Annotated[str, typer.Option(help="mean or sum over the genes.")] = "mean",
+    missing: Annotated[
+        str, typer.Option(help="error, or ignore to leave out genes that the atlas does not know.")
+    ] = "error",
+    run: Annotated[str | None, typer.Option(help="An attribution run other than the default one.")] = None,
+    signed: Annotated[bool, typer.Option("--signed", help="Keep the sign of the attributions.")] = False,
+    form: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Score a gene signature in every cell, or its mean by group of cells."""
+    with connect(atlas) as con:
+        in_library = con.execute("SELECT 1 FROM signature_info WHERE signature = ?", names[:1]).fetchall()
+        if len(names) == 1 and in_library:
+            genes, weights = con.execute(
+                "SELECT signature_genes($name), signature_weights($name)", {"name": names[0]}
+            ).fetchall()[0]
+        else:
+            genes, weights = names, None
+        options = {"genes": genes, "weights": weights, "agg": agg, "missing": missing, "run": run, "signed": signed}
+        known = [name for (name,) in con.execute("SELECT column_name FROM (DESCRIBE cells)").fetchall()]
+        query = (
+            grouped_score([name.strip() for name in by.split(",")], known)
+            if by
+            else catalog.statement("queries/score_cells")
+        )
+        dump(con, query, options, form, output)
+
+
+def grouped_score(groups: list[str], known: list[str]) -> str:
+    """The query for the mean score by columns of `cells`; QueryError if it has no such column."""
+    if unknown := [name for name in groups if name not in known]:
+        raise QueryError(f"cells has no column {listed(unknown)}. It has: {listed(known, 30)}.")
+    query = sqlglot.parse_one(catalog.statement("queries/score"), dialect="duckdb")
+    assert isinstance(query, exp.Select)
+    columns = [exp.column(name, table="c", quoted=True) for name in groups]
+    query.set("expressions", [*columns, *query.expressions])
+    return query.group_by(*columns).sql("duckdb")

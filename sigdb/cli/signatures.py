@@ -1,0 +1,63 @@
+"""`sigdb signatures`: the library of gene sets that an atlas carries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sigdb.atlas import Atlas
+from sigdb.catalog import statement
+from sigdb.cli.output import Format, console, dump
+from sigdb.cli.query import AtlasPath, FormatOption, OutputOption
+from sigdb.connection import connect
+from sigdb.errors import listed
+from sigdb.signatures import Signature, read_signatures
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The library of gene signatures that an atlas carries.",
+    epilog="Example: sigdb signatures list demo.duckdb",
+)
+
+
+@app.command("add", epilog="Example: sigdb signatures add demo.duckdb hallmark.gmt --replace")
+def add(
+    atlas: AtlasPath,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="GMT; or CSV, TSV, text: one gene a line, or gene,weight.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the signature of a CSV, TSV or text file (default: the file's).")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace signatures of the same names.")] = False,
+) -> None:
+    """Add the signatures of files to the library, all or none."""
+    new: list[Signature] = [each for file in files for each in read_signatures(file, name=name)]
+    with Atlas(atlas) as opened:
+        opened.add_signatures(new, replace=replace)
+    genes = sum(len(each.genes) for each in new)
+    console.print(
+        f"Added {len(new)} signature{'s'[: len(new) != 1]} of {genes} genes: {listed([each.name for each in new], 5)}."
+    )
+
+
+@app.command("list", epilog="Example: sigdb signatures list demo.duckdb --format csv")
+def list_(atlas: AtlasPath, form: FormatOption = Format.table, output: OutputOption = None) -> None:
+    """List the signatures of the library, and how many of their genes the atlas can score."""
+    with connect(atlas) as con:
+        dump(con, statement("queries/signatures"), {}, form, output)
+
+
+@app.command("show", epilog="Example: sigdb signatures show demo.duckdb MS1")
+def show(
+    atlas: AtlasPath,
+    name: Annotated[str, typer.Argument(help="A signature of the library.")],
+    form: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Show the genes of a signature, and what each means in this atlas."""
+    with connect(atlas) as con:
+        con.execute("SELECT signature_genes(?)", [name]).fetchall()  # raises if there is none of this name
+        dump(con, statement("queries/signature"), {"name": name}, form, output)

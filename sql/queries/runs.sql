@@ -1,0 +1,12 @@
+-- runs: how the scores of an atlas were made, a row a run, with how well the attributions of a cell add up.
+SELECT
+    r.run, m.model, m.architecture, r.method, r.n_steps AS steps, r.baseline, r.summation, r.target_sum,
+    count(c.cell_id) AS cells,
+    count(*) FILTER (c.cell_id IS NOT NULL AND c.attribution_scale IS NULL) AS cells_without,
+    median(abs(c.completeness_delta)) AS median_delta,
+    r.finished
+FROM sigdb_data.attribution_runs AS r
+JOIN sigdb_data.models AS m ON r.model_id = m.model_id
+LEFT JOIN sigdb_data.attributed_cells AS c ON r.run_id = c.run_id
+GROUP BY ALL
+ORDER BY r.run;
