@@ -29,6 +29,8 @@ def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> t
     atlas's own is kept as `obs_<name>`. Returns the table, and notes on what a user should know. Raises ObsError for an
     unknown field or column, a repeated barcode, or a column of mixed types.
     """
+    if len(obs) == 0:
+        raise ObsError(f"{study} has no cells.")
     chosen = choose_columns(obs, mapping)
     notes = []
     if obs.index.has_duplicates:
@@ -47,20 +49,15 @@ def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> t
     if nulls := columns["sample"].null_count:
         raise ObsError(f"{nulls} of {len(obs)} cells of {study} have no sample. Fill them in, or drop the cells.")
     columns["in_vivo"] = boolean(columns["in_vivo"])
-    taken = {name.lower() for name in (*RESERVED, *columns)}
+    own = {*RESERVED, *FIELDS}
     for name in obs.columns:
         if name in chosen.values():
             continue
-        kept = f"obs_{name}" if str(name).lower() in taken else str(name)
+        kept = f"obs_{name}" if str(name).lower() in own else str(name)
         if kept != str(name):
-            notes.append(
-                f"obs column {name!r} is kept as {kept!r}: the atlas has a column {str(name).lower()!r} of its own"
-            )
-        if kept.lower() in taken:
-            raise ObsError(
-                f"obs of {study} has two columns that would be called {kept!r} (case does not count). Rename one."
-            )
-        taken.add(kept.lower())
+            notes.append(f"obs column {name!r} is kept as {kept!r}: the atlas has a {str(name).lower()!r} of its own")
+        if kept.lower() in {column.lower() for column in columns}:
+            raise ObsError(f"obs of {study} has two columns called {kept!r}, case aside. Rename one.")
         columns[kept] = extra(obs[name])
     return pa.table(columns), notes
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+import sigdb
 from ingest.fields import FIELDS
 from ingest.write import Chunk, ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study
 from sigdb import Atlas, Signature
@@ -116,3 +117,17 @@ def make_toy(path: Path) -> Path:
             [Signature("MYELOID", ("S100A8", "S100A9"), (1.0, 0.5), "by hand"), Signature("T_CELL", ("CD3E",))]
         )
     return path
+
+
+def fingerprint(path: Path | str) -> dict[str, object]:
+    """All that an atlas holds: rows of every table, in order; columns; text of every view and macro."""
+    with sigdb.connect(path) as con:
+        tables = con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'sigdb_data'").fetchall()
+        found: dict[str, object] = {name: con.execute(f"FROM sigdb_data.{name}").fetchall() for (name,) in tables}
+        columns = "SELECT table_name, column_name, data_type FROM duckdb_columns() ORDER BY ALL"
+        macros = (
+            "SELECT function_name, parameters, macro_definition, comment FROM duckdb_functions() WHERE NOT internal"
+        )
+        found["columns"] = con.execute(columns).fetchall()
+        found["macros"] = con.execute(f"{macros} ORDER BY ALL").fetchall()
+    return found

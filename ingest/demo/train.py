@@ -1,11 +1,11 @@
 """Train the demonstration encoder on the bundled studies, without cell-type annotation.
 
-A denoising count autoencoder: the counts of a cell are split at random into two disjoint halves (binomial thinning);
-a random share (0 to 95 %) of the genes of one half is dropped, half the time a random or another study's gene panel is
-imposed as well, and from the log-normalised rest the encoder must predict the other half as a multinomial over the
-genes the study measured. Decoding starts from the L2-normalised embedding and a per-study gene bias, so the embedding
-need not carry the study's average profile. The decoder is thrown away; ``model.safetensors`` and ``model.json`` hold
-the encoder. The obs columns of the studies are never read.
+A denoising count autoencoder. The counts of a cell are split at random into two disjoint halves (binomial
+thinning). Of one half a random share of the genes is dropped, and half the time a random panel of genes, or
+that of another study, is imposed as well. From the log-normalised rest the model predicts the other half as a
+multinomial over the genes the study measured. Decoding starts from the L2-normalised embedding and a gene bias
+of each study, so the embedding need not carry the average profile of the study. The decoder is thrown away;
+``model.safetensors`` and ``model.json`` hold the encoder. The obs columns of the studies are not used.
 
 Run ``python -m ingest.demo.train --out DIR``. Same seed, torch build and thread count: same weights.
 """
@@ -25,9 +25,9 @@ import anndata as ad
 import numpy as np
 import scipy.sparse as sp
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
+from torch.nn import functional
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,9 @@ THREADS = 2
 TARGET_SUM = 10_000
 LAYERS = ["Linear", {"type": "BatchNorm1d", "eps": 1e-05}, "PReLU", "Linear"]
 DESCRIPTION = (
-    "Demonstration model of sigdb, trained without annotation on 1,757 cells of the five bundled studies (Wu 2020, "
-    "Bassez 2021, Baron 2016, Tirosh 2016, Zheng 2017; see ingest/demo/DATA_SOURCES.md). Not for research."
+    "Demonstration model of sigdb, trained without annotation on 1,757 cells of the five bundled studies "
+    "(Wu 2020, Bassez 2021, Baron 2016, Tirosh 2016, Zheng 2017; see ingest/demo/DATA_SOURCES.md). "
+    "Not for research."
 )
 
 
@@ -70,7 +71,8 @@ def residual_variance(counts: sp.csr_matrix, theta: float = 100.0, chunk: int = 
     parts = []
     for start in range(0, counts.shape[1], chunk):
         mean = depth * share[None, start : start + chunk]
-        residual = (counts[:, start : start + chunk].toarray() - mean) / np.sqrt(mean + mean**2 / theta + 1e-12)
+        residual = counts[:, start : start + chunk].toarray() - mean
+        residual /= np.sqrt(mean + mean**2 / theta + 1e-12)
         parts.append(np.clip(residual, -clip, clip).var(axis=0))
     return np.concatenate(parts)
 
@@ -166,14 +168,14 @@ class Autoencoder(nn.Module):
 
     def loss(self, x: torch.Tensor, target: torch.Tensor, study: torch.Tensor) -> torch.Tensor:
         """Multinomial negative log-likelihood per count, averaged over cells."""
-        z = F.normalize(self.encoder(x), dim=1)
-        logits = F.linear(z * DECODER_SCALE, self.decoder) + self.bias[study]
+        z = functional.normalize(self.encoder(x), dim=1)
+        logits = functional.linear(z * DECODER_SCALE, self.decoder) + self.bias[study]
         logits = logits.masked_fill(~self.measured[study], -1e4)
-        likelihood = (target * F.log_softmax(logits, dim=1)).sum(dim=1) / target.sum(dim=1).clamp_min(1)
-        return -likelihood.mean()
+        likelihood = (target * functional.log_softmax(logits, dim=1)).sum(dim=1)
+        return -(likelihood / target.sum(dim=1).clamp_min(1)).mean()
 
 
-def make_batch(studies: list[Study], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def make_batch(studies: list[Study], rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
     """Draw cells from every study alike: corrupted halves, the other halves, and the study of each row."""
     panels = [study.measured for study in studies]
     inputs, targets, origin = [], [], []
@@ -185,7 +187,8 @@ def make_batch(studies: list[Study], rng: np.random.Generator) -> tuple[torch.Te
             inputs.append(corrupt(seen, draw_panel(study, panels, rng), rng))
             targets.append(hidden.astype(np.float32).toarray())
             origin += [i] * n
-    return torch.from_numpy(np.concatenate(inputs)), torch.from_numpy(np.concatenate(targets)), torch.tensor(origin)
+    x, target = (torch.from_numpy(np.concatenate(part)) for part in (inputs, targets))
+    return x, target, torch.tensor(origin)
 
 
 def train(studies: list[Study], seed: int, steps: int) -> nn.Sequential:
@@ -215,9 +218,10 @@ def save(encoder: nn.Sequential, genes: list[str], out: Path) -> None:
     state = {k: v.contiguous() for k, v in encoder.state_dict().items() if v.is_floating_point()}
     state["0.weight"] = state["0.weight"].half()
     save_file(state, out / "model.safetensors")
-    meta = {"format": "sigdb-mlp", "version": 1, "name": "sigdb-demo", "description": DESCRIPTION}
-    meta |= {"gene_id_type": "symbol", "genes": genes}
-    meta |= {"normalisation": {"target_sum": TARGET_SUM, "log1p": True}, "layers": LAYERS, "l2_normalised": True}
+    meta: dict[str, object] = {"format": "sigdb-mlp", "version": 1, "name": "sigdb-demo"}
+    meta |= {"description": DESCRIPTION, "gene_id_type": "symbol", "genes": genes}
+    meta |= {"normalisation": {"target_sum": TARGET_SUM, "log1p": True}}
+    meta |= {"layers": LAYERS, "l2_normalised": True}
     (out / "model.json").write_text(json.dumps(meta) + "\n", encoding="utf-8")
 
 

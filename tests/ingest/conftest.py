@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+from scipy.sparse import csr_matrix
+from torch import nn
+
+DATA = Path(__file__).parents[1] / "data"
+
+# Real symbols, so that names resolve: 30 genes, the first 24 of which the small model knows.
+GENES = [
+    *("S100A8", "S100A9", "S100A12", "VCAN", "LYZ", "CD14", "CD3D", "CD3E", "CD3G", "CD2", "TRAC", "IL7R"),
+    *("MS4A1", "CD79A", "CD79B", "NKG7", "GNLY", "GZMB", "PRF1", "INS", "GCG", "SST", "PPY", "KRT19"),
+    *("COL1A1", "COL3A1", "PECAM1", "MBP", "PLP1", "ACTB"),
+]
+
+
+def small_counts(n_cells: int = 40, seed: int = 0) -> csr_matrix:
+    """Poisson counts, two fifths zero; cell 3 has none at all."""
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(rng.gamma(1.0, 2.0, size=(n_cells, len(GENES)))).astype(np.float32)
+    counts[3] = 0
+    return csr_matrix(counts)
+
+
+def small_adata(n_cells: int = 40, seed: int = 0) -> anndata.AnnData:
+    obs = pd.DataFrame(
+        {
+            "sample": pd.Categorical([f"s{i % 4}" for i in range(n_cells)]),
+            "donor_id": pd.Categorical([f"d{i % 2}" for i in range(n_cells)]),
+            "disease": pd.Categorical([["normal", "flu"][i % 2] for i in range(n_cells)]),
+            "cell_type": pd.Categorical([["monocyte", "T cell", None][i % 3] for i in range(n_cells)]),
+            "cluster": np.arange(n_cells) % 5,
+            "doublet_score": np.where(np.arange(n_cells) % 7 == 0, np.nan, 0.25),
+            "n_counts": np.arange(n_cells) * 1.0,
+        },
+        index=[f"cell{i}" for i in range(n_cells)],
+    )
+    return anndata.AnnData(small_counts(n_cells, seed), obs=obs, var=pd.DataFrame(index=GENES))
+
+
+def save_small_model(
+    folder: Path, *, activation: str = "PReLU", l2: bool = True, genes: list[str] | None = None
+) -> Path:
+    """A small random encoder in the generic MLP format; batch norm statistics off their defaults."""
+    genes = genes or GENES[:24]
+    torch.manual_seed(1)
+    kinds = {"PReLU": nn.PReLU, "ReLU": nn.ReLU, "SELU": nn.SELU}
+    net = nn.Sequential(
+        nn.Linear(len(genes), 16),
+        nn.BatchNorm1d(16),
+        kinds[activation](),
+        nn.Linear(16, 16),
+        kinds[activation](),
+        nn.Linear(16, 6),
+    )
+    net.train()
+    with torch.no_grad():
+        for _ in range(5):
+            net(torch.rand(32, len(genes)) * 3)
+    spec = {
+        "format": "sigdb-mlp", "version": 1, "name": folder.name, "description": "random", "gene_id_type": "symbol",
+        "genes": genes, "normalisation": {"target_sum": 10000, "log1p": True},
+        "layers": ["Linear", {"type": "BatchNorm1d", "eps": 1e-5}, activation, "Linear", activation, "Linear"],
+        "l2_normalised": l2,
+    }  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.json").write_text(json.dumps(spec))
+    save_file(net.state_dict(), folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the small encoder."""
+    return save_small_model(tmp_path_factory.mktemp("models") / "small")

@@ -1,0 +1,146 @@
+"""Model adapters: embeddings equal those of the original code; checkpoints are data and nothing in them runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from scipy.sparse import csr_matrix
+from torch import nn
+
+from ingest.models import ADAPTERS, Normalisation, load_model
+from sigdb.errors import ModelError
+from tests.ingest.conftest import DATA, save_small_model, small_counts
+
+
+def test_scimilarity_embeddings_equal_those_of_the_original_package():
+    """The checkpoint and its embeddings were written by scimilarity 0.4.1; 80 of its 400 genes are not the model's."""
+    reference = np.load(DATA / "scimilarity" / "ref.npz")
+    model = load_model("scimilarity", DATA / "scimilarity")
+    columns = {gene: n for n, gene in enumerate(reference["genes"])}
+    aligned = np.zeros((32, len(model.gene_ids)), np.float32)
+    for position, gene in enumerate(model.gene_ids):
+        if gene in columns:
+            aligned[:, position] = reference["counts"][:, columns[gene]]
+    np.testing.assert_allclose(model.normalisation(csr_matrix(aligned)).toarray(), reference["X"], atol=1e-6)
+    np.testing.assert_allclose(model.embed(csr_matrix(aligned)).numpy(), reference["emb"], atol=1e-6)
+    assert model.l2_normalised
+    assert model.latent_dim == 16
+
+
+def test_generic_mlp_embeds_as_the_torch_modules_it_names(small_model):
+    model = load_model("mlp", small_model)
+    net = nn.Sequential(
+        nn.Linear(24, 16), nn.BatchNorm1d(16), nn.PReLU(), nn.Linear(16, 16), nn.PReLU(), nn.Linear(16, 6)
+    )
+    net.load_state_dict(load_file(small_model / "model.safetensors"))
+    counts = small_counts()[:, :24].toarray()
+    totals = counts.sum(axis=1, keepdims=True)
+    x = np.log1p(np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0) * 1e4)
+    with torch.no_grad():
+        expected = nn.functional.normalize(net.eval()(torch.from_numpy(x)), dim=1)
+    np.testing.assert_allclose(model.embed(csr_matrix(counts)).numpy(), expected.numpy(), atol=1e-6)
+
+
+def test_weights_stored_as_float16_are_used_as_float32(small_model, tmp_path):
+    half = shutil.copytree(small_model, tmp_path / "half")
+    tensors = {k: v.half() if v.is_floating_point() else v for k, v in load_file(half / "model.safetensors").items()}
+    save_file(tensors, half / "model.safetensors")
+    model = load_model("mlp", half)
+    assert model.first.weight.dtype == torch.float32
+    np.testing.assert_allclose(model.first.weight, tensors["0.weight"].float())
+
+
+def test_normalisation_leaves_counts_alone_and_empty_cells_empty():
+    counts = small_counts()
+    before = counts.copy()
+    x = Normalisation(target_sum=100, log1p=False)(counts)
+    assert (counts != before).nnz == 0
+    totals = np.ravel(x.sum(axis=1))
+    np.testing.assert_allclose(np.delete(totals, 3), 100, rtol=1e-5)
+    assert totals[3] == 0
+    np.testing.assert_allclose(Normalisation(target_sum=None)(counts).data, np.log1p(counts.data), rtol=1e-6)
+
+
+class Malicious:
+    """Unpickled, it would make a file."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path):
+    folder = shutil.copytree(DATA / "scimilarity", tmp_path / "evil")
+    trap = tmp_path / "trap"
+    torch.save({"state_dict": {"network.0.1.weight": Malicious(trap)}}, folder / "encoder.ckpt")
+    with pytest.raises(ModelError, match="not a checkpoint of plain tensors; not loaded"):
+        load_model("scimilarity", folder)
+    assert not trap.exists()
+
+
+def edited(folder, **changes):
+    spec = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({k: v for k, v in {**spec, **changes}.items() if v is not ...}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "other"}, 'must say "format"'),
+        ({"genes": ...}, "lacks genes"),
+        ({"genes": ["A", "B"]}, "takes 24 genes; its gene list names 2"),
+        ({"genes": ["A"] * 24}, "repeats 1 genes: A"),
+        ({"layers": ["Linear", "Dropout", "Linear"]}, r"Layer 1 of model .* is 'Dropout'; known layers are Linear"),
+        ({"layers": ["PReLU"]}, r"do not fit|cannot be made"),
+        ({"layers": ["Linear", {"type": "BatchNorm1d", "epsilon": 1}]}, r"Layer 1 \(BatchNorm1d\) .* cannot be made"),
+        ({"layers": ["Linear", "BatchNorm1d", "PReLU"]}, "do not fit"),
+    ],
+)
+def test_a_description_that_does_not_fit_says_where(tmp_path, changes, message):
+    folder = save_small_model(tmp_path / "model")
+    edited(folder, **changes)
+    with pytest.raises(ModelError, match=message):
+        load_model("mlp", folder)
+
+
+def test_first_layer_must_be_linear(tmp_path):
+    folder = save_small_model(tmp_path / "model")
+    edited(folder, layers=["ReLU"])
+    save_file({}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match="first layer of model model must be Linear over genes"):
+        load_model("mlp", folder)
+
+
+@pytest.mark.parametrize("architecture", ADAPTERS)
+def test_missing_and_broken_folders(tmp_path, architecture):
+    with pytest.raises(ModelError, match="no model folder"):
+        load_model(architecture, tmp_path / "nowhere")
+    with pytest.raises(ModelError, match=r"cannot be read|is not a"):
+        load_model(architecture, tmp_path)
+    for name in ("model.json", "model.safetensors", "encoder.ckpt", "gene_order.tsv"):
+        (tmp_path / name).write_bytes(b"{broken")
+    with pytest.raises(ModelError, match=r"cannot be read|not loaded"):
+        load_model(architecture, tmp_path)
+
+
+def test_unknown_architecture(tmp_path):
+    with pytest.raises(ModelError, match=r"No adapter for 'scbert' models\. There are: mlp, scimilarity"):
+        load_model("scbert", tmp_path)
+
+
+def test_scimilarity_with_other_tensors_is_refused(tmp_path):
+    folder = shutil.copytree(DATA / "scimilarity", tmp_path / "other")
+    torch.save({"state_dict": {"decoder.weight": torch.ones(2)}}, folder / "encoder.ckpt")
+    with pytest.raises(ModelError, match=r"Not the tensors of a SCimilarity encoder: decoder\.weight"):
+        load_model("scimilarity", folder)
+    torch.save({"state_dict": {}}, folder / "encoder.ckpt")
+    with pytest.raises(ModelError, match="holds no state_dict"):
+        load_model("scimilarity", folder)

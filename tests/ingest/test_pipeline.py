@@ -1,0 +1,229 @@
+"""From .h5ad to atlas: every number against a dense computation, and a failed study leaves no trace."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csc_matrix, csr_matrix
+
+import sigdb
+from ingest import pipeline
+from ingest.attribution import integrated_gradients, scale
+from ingest.models import load_model
+from ingest.pipeline import IngestOptions, Source, ingest_files
+from sigdb import Atlas
+from sigdb.errors import CountsError, GeneSpaceError, ObsError, SigdbError, StudyExistsError
+from tests.ingest.conftest import GENES, small_adata
+from tests.toy import fingerprint
+
+
+@pytest.fixture(scope="module")
+def model(small_model):
+    return load_model("mlp", small_model)
+
+
+@pytest.fixture
+def file(tmp_path):
+    small_adata().write_h5ad(tmp_path / "study.h5ad")
+    return tmp_path / "study.h5ad"
+
+
+def scores_of(path):
+    """All scores as {(barcode, gene): score}."""
+    with sigdb.connect(path) as con:
+        query = """SELECT c.barcode, g.symbol, a.score
+            FROM attributions AS a JOIN cells AS c USING (cell_id) JOIN genes AS g USING (gene_id)"""
+        return {(barcode, gene): score for barcode, gene, score in con.execute(query).fetchall()}
+
+
+def test_what_is_stored_is_what_was_computed(tmp_path, model, file):
+    (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+    adata = small_adata()
+    x = model.normalisation(csr_matrix(adata.X[:, :24]))
+    expected, scales = scale(integrated_gradients(model, x))
+    dense = expected.toarray()
+    assert (report.study, report.n_cells, report.n_scores) == ("study", 40, expected.nnz)
+    assert (report.n_genes_measured, report.n_empty_cells) == (24, 1)
+    found = scores_of(tmp_path / "a.duckdb")
+    assert len(found) == expected.nnz
+    for (barcode, gene), score in found.items():
+        assert score == pytest.approx(dense[int(barcode[4:]), GENES.index(gene)], rel=1e-4, abs=1e-3)
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        cells = con.execute(
+            "SELECT barcode, n_counts, n_genes, cluster, donor, disease FROM cells ORDER BY cell_id"
+        ).fetchall()
+        kept = con.execute(
+            "SELECT attribution_scale, completeness_delta FROM attributed_cells ORDER BY cell_id"
+        ).fetchall()
+        ledger = con.execute("SELECT study_id, chunk, first_cell, n_cells, n_scores FROM ingest_chunks").fetchall()
+        run = con.execute(
+            "SELECT run, method, n_steps, baseline, summation, target_sum FROM attribution_runs"
+        ).fetchall()
+        totals = con.execute("SELECT cell_id, sum(abs(score)) FROM attributions GROUP BY 1 ORDER BY 1").fetchall()
+        in_order = con.execute("SELECT gene_id, cell_id FROM sigdb_data.attributions").fetchall()
+    counts = adata.X.toarray()
+    assert cells == [
+        (f"cell{i}", counts[i].sum(), (counts[i] > 0).sum(), i % 5, f"d{i % 2}", ["normal", "flu"][i % 2])
+        for i in range(40)
+    ]
+    np.testing.assert_allclose([k[0] if k[0] is not None else np.nan for k in kept], scales, rtol=1e-5)
+    assert kept[3] == (None, None)
+    assert ledger == [(0, 0, 0, 40, expected.nnz)]
+    assert run == [("small-ig", "ig", 50, "zero", "published", 1000.0)]
+    np.testing.assert_allclose([total for _, total in totals], 1000, rtol=1e-4)
+    assert in_order == sorted(in_order)
+
+
+def test_the_cube_is_the_sum_over_cells(tmp_path, model, file):
+    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        cube = con.execute(
+            """SELECT sample_id, cell_type, gene_id, n_nonzero, sum_abs, sum_signed, sum_sq
+            FROM attribution_summary ORDER BY ALL"""
+        ).fetchall()
+        direct = con.execute(
+            """SELECT sample_id, cell_type, gene_id, count(*), sum(abs(score)), sum(score), sum(score * score)
+            FROM attributions JOIN cells USING (cell_id) GROUP BY ALL ORDER BY ALL"""
+        ).fetchall()
+        sizes = con.execute("SELECT sample_id, cell_type, n_cells FROM group_sizes ORDER BY ALL").fetchall()
+        cells = con.execute("SELECT sample_id, cell_type, count(*) FROM cells GROUP BY ALL ORDER BY ALL").fetchall()
+    assert [row[:4] for row in cube] == [row[:4] for row in direct]
+    np.testing.assert_allclose([row[4:] for row in cube], [row[4:] for row in direct], rtol=1e-5, atol=1e-5)
+    assert sizes == cells
+
+
+VARIANTS = {
+    "genes shuffled": lambda a: a[:, np.random.default_rng(1).permutation(a.n_vars)].copy(),
+    "cells shuffled": lambda a: a[np.random.default_rng(1).permutation(a.n_obs)].copy(),
+    "csc": lambda a: a.__class__(csc_matrix(a.X), obs=a.obs, var=a.var),
+    "a gene split over two columns": lambda a: split_column(a),
+    "other names": lambda a: renamed(a, {"LYZ": "ENSG00000090382.7", "MS4A1": "CD20", "TRAC": "TRAC"}),
+}
+
+
+def split_column(adata):
+    """LYZ twice: one column has 1 where it was counted, the other the rest."""
+    dense = adata.X.toarray()
+    extra = np.minimum(dense[:, [GENES.index("LYZ")]], 1)
+    dense[:, [GENES.index("LYZ")]] -= extra
+    return adata.__class__(
+        csr_matrix(np.hstack([dense, extra])), obs=adata.obs, var=pd.DataFrame(index=[*GENES, "LYZ"])
+    )
+
+
+def renamed(adata, names):
+    adata.var_names = [names.get(name, name) for name in adata.var_names]
+    return adata
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_order_of_genes_cells_and_batches_changes_nothing(tmp_path, model, file, variant, monkeypatch):
+    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+    VARIANTS[variant](small_adata()).write_h5ad(tmp_path / "variant.h5ad")
+    monkeypatch.setattr(pipeline, "CHUNK_CELLS", 11)
+    ingest_files(tmp_path / "b.duckdb", [Source(tmp_path / "variant.h5ad")], model, IngestOptions(batch_size=4))
+    one, two = scores_of(tmp_path / "a.duckdb"), scores_of(tmp_path / "b.duckdb")
+    assert one.keys() == two.keys()
+    np.testing.assert_allclose([two[key] for key in one], list(one.values()), rtol=1e-4, atol=2e-3)
+
+
+def test_progress_is_told_of_every_cell(tmp_path, model, file):
+    seen = []
+    options = IngestOptions(batch_size=16, progress=lambda *news: seen.append(news))
+    ingest_files(tmp_path / "a.duckdb", [Source(file, "mine")], model, options)
+    assert seen == [("mine", 0, 40), ("mine", 16, 40), ("mine", 32, 40), ("mine", 40, 40)]
+
+
+def test_several_studies_share_a_run_and_know_what_each_measured(tmp_path, model, file):
+    small_adata(10, seed=5)[:, :20].copy().write_h5ad(tmp_path / "narrow.h5ad")
+    ingest_files(tmp_path / "a.duckdb", [Source(file), Source(tmp_path / "narrow.h5ad", source="by hand")], model)
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        assert con.execute("SELECT study, n_cells, n_genes, source FROM studies ORDER BY study_id").fetchall() == [
+            ("study", 40, 24, None), ("narrow", 10, 20, "by hand")
+        ]  # fmt: skip
+        assert con.execute("SELECT count(*) FROM attribution_runs").fetchall() == [(1,)]
+        assert con.execute("SELECT min(cell_id), max(cell_id), count(*) FROM cells").fetchall() == [(0, 49, 50)]
+
+
+def test_another_run_of_the_same_study(tmp_path, model, file):
+    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+    ingest_files(tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(n_steps=20, run="fewer steps"))
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        assert con.execute("SELECT count(*) FROM cells").fetchall() == [(40,)]
+        query = "SELECT score FROM signature_score(['LYZ'], run := ?) ORDER BY cell_id"
+        found = {run: np.ravel(con.execute(query, [run]).fetchall()) for run in ("small-ig", "fewer steps")}
+    x = model.normalisation(csr_matrix(small_adata().X[:, :24]))
+    for run, n_steps in (("small-ig", 50), ("fewer steps", 20)):
+        expected = np.abs(scale(integrated_gradients(model, x, n_steps=n_steps))[0].toarray()[:, GENES.index("LYZ")])
+        np.testing.assert_allclose(found[run], expected, rtol=1e-4, atol=2e-3)
+
+
+def rescaled(adata):
+    adata.X = adata.X * 0.37
+    return adata
+
+
+MOUSE = {name: name.capitalize() for name in GENES}
+BAD = {
+    "not counts": (lambda a: rescaled(a), {}, CountsError, "fractional values"),
+    "mouse": (lambda a: renamed(a, MOUSE), {}, GeneSpaceError, "Only 0 of the model's 24 genes .*another species"),
+    "numbers for names": (
+        lambda a: renamed(a, {g: str(i) for i, g in enumerate(GENES)}),
+        {},
+        GeneSpaceError,
+        "Only 0 of",
+    ),
+    "few genes": (lambda a: a[:, :5].copy(), {}, GeneSpaceError, "Only 5 of .*at least 12"),
+    "repeated cells": (lambda a: a[[0, 1, 1]].copy(), {}, ObsError, "1 cell names"),
+    "no such column": (lambda a: a, {"mapping": {"disease": "state"}}, ObsError, "no column 'state'"),
+    "varying sample": (
+        lambda a: a,
+        {"mapping": {"sample": "donor_id", "disease": "sample"}},
+        ObsError,
+        "several values",
+    ),
+    "no such layer": (lambda a: a, {"layer": "counts"}, CountsError, "no matrix 'counts'"),
+    "no cells": (lambda a: a[:0].copy(), {}, ObsError, "has no cells"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Observation names are not unique")
+@pytest.mark.parametrize("case", BAD)
+def test_a_study_that_is_refused_leaves_the_atlas_as_it_was(tmp_path, model, file, case):
+    spoil, options, error, message = BAD[case]
+    spoil(small_adata()).write_h5ad(tmp_path / "bad.h5ad")
+    with pytest.raises(error, match=message):
+        ingest_files(tmp_path / "new.duckdb", [Source(tmp_path / "bad.h5ad")], model, IngestOptions(**options))
+    assert not (tmp_path / "new.duckdb").exists()
+    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+    before = fingerprint(tmp_path / "a.duckdb")
+    with pytest.raises(error, match=message):
+        ingest_files(tmp_path / "a.duckdb", [Source(tmp_path / "bad.h5ad")], model, IngestOptions(**options))
+    assert fingerprint(tmp_path / "a.duckdb") == before
+
+
+def test_an_error_half_way_undoes_the_study_and_keeps_those_before(tmp_path, model, file):
+    def fail(study, done, total):
+        if study == "second" and done:
+            raise KeyboardInterrupt
+
+    options = IngestOptions(batch_size=8, progress=fail)
+    with pytest.raises(KeyboardInterrupt):
+        ingest_files(tmp_path / "a.duckdb", [Source(file), Source(file, "second")], model, options)
+    with Atlas(tmp_path / "a.duckdb") as atlas:
+        assert atlas.con.execute("SELECT study, n_cells FROM studies").fetchall() == [("study", 40)]
+
+
+def test_the_same_study_twice(tmp_path, model, file):
+    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+    with pytest.raises(StudyExistsError, match="--study NAME"):
+        ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+    assert issubclass(StudyExistsError, SigdbError)
+
+
+def test_the_file_is_not_changed(tmp_path, model, file):
+    before = file.read_bytes()
+    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+    assert file.read_bytes() == before

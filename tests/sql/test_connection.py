@@ -1,0 +1,194 @@
+"""Opening an atlas: what is refused, how, and that a failed write leaves the file as it was."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import duckdb
+import numpy as np
+import pytest
+
+import sigdb
+from sigdb import Atlas, Signature, catalog
+from sigdb.atlas import upgrade
+from sigdb.connection import SCHEMA_VERSION
+from sigdb.errors import (
+    AtlasError,
+    AtlasLockedError,
+    AtlasNotFoundError,
+    AtlasVersionError,
+    SignatureError,
+    StudyExistsError,
+)
+from tests.toy import TOY_GENES, fingerprint, obs_of, settings, write_study
+
+
+@pytest.fixture
+def copy(toy_path, tmp_path):
+    return shutil.copy(toy_path, tmp_path / "copy of toy.duckdb")
+
+
+def set_schema_version(path, value):
+    with duckdb.connect(path) as con:
+        con.execute("UPDATE sigdb_data.atlas_info SET value = ? WHERE key = 'schema_version'", [str(value)])
+
+
+def test_a_connection_is_a_plain_read_only_duckdb_connection(toy):
+    assert isinstance(toy, duckdb.DuckDBPyConnection)
+    with pytest.raises(duckdb.Error, match="read-only"):
+        toy.execute("DELETE FROM sigdb_data.genes")
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(AtlasNotFoundError, match=r"no atlas at .*none\.duckdb.*sigdb demo"):
+        sigdb.connect(tmp_path / "none.duckdb")
+    assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_not_a_database(tmp_path):
+    path = tmp_path / "text.duckdb"
+    path.write_text("not a database, but long enough to be read as one" * 200)
+    with pytest.raises(AtlasError, match="cannot be opened"):
+        sigdb.connect(path)
+
+
+def test_a_database_that_is_no_atlas(tmp_path):
+    path = tmp_path / "other.duckdb"
+    duckdb.connect(str(path)).close()
+    with pytest.raises(AtlasError, match="not a sigdb atlas"):
+        sigdb.connect(path)
+
+
+def test_newer_schema_is_refused_by_name_and_older_one_points_to_upgrade(copy):
+    set_schema_version(copy, SCHEMA_VERSION + 1)
+    with pytest.raises(AtlasVersionError, match="pip install --upgrade"):
+        sigdb.connect(copy)
+    with pytest.raises(AtlasVersionError, match="newer than this sigdb"):
+        upgrade(copy)
+    set_schema_version(copy, SCHEMA_VERSION - 1)
+    with pytest.raises(AtlasVersionError, match="sigdb upgrade"):
+        sigdb.connect(copy)
+
+
+def test_locked_by_another_process(copy):
+    code = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, copy], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(AtlasLockedError, match="open in another process"):
+            sigdb.connect(copy)
+        other.stdin.close()
+
+
+def test_create_refuses_an_existing_file_and_an_impossible_one(copy, tmp_path):
+    with pytest.raises(AtlasError, match="exists already"):
+        Atlas.create(copy)
+    with pytest.raises(AtlasError, match="cannot be created"):
+        Atlas.create(tmp_path / "no such folder" / "a.duckdb")
+
+
+def test_path_with_quotes_and_spaces(tmp_path):
+    path = tmp_path / 'it\'s a "path" ; with -- all.duckdb'
+    with Atlas.create(path) as atlas:
+        write_study(atlas, np.array([[1.0]]), ["CD3E"])
+    with sigdb.connect(path) as con:
+        assert con.execute("SELECT score FROM signature_score(['CD3E'])").fetchall() == [(1.0,)]
+
+
+def test_storage_version_is_the_oldest_that_holds_the_macros(toy):
+    tags = toy.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchall()
+    assert "v1.2.0" in str(tags)
+
+
+def break_off(atlas):
+    with atlas.transaction() as con:
+        con.execute("DELETE FROM sigdb_data.attributions")
+        con.execute("ALTER TABLE sigdb_data.cell_data ADD COLUMN x INTEGER")
+        raise ZeroDivisionError
+
+
+def test_a_failed_transaction_leaves_the_atlas_as_it_was(copy):
+    before = fingerprint(copy)
+    with Atlas(copy) as atlas:
+        with pytest.raises(ZeroDivisionError):
+            break_off(atlas)
+        with pytest.raises(StudyExistsError, match="'toy' is in the atlas already"):
+            write_study(atlas, np.ones((3, 3)), TOY_GENES)
+        with pytest.raises(StudyExistsError, match="of 3 cells; these 2 are others"):
+            write_study(atlas, np.ones((2, 3)), TOY_GENES, run_settings=settings(n_steps=7), run="other")
+        with pytest.raises(AtlasError, match="run 'toy-model-ig' with other settings"):
+            write_study(atlas, np.ones((3, 3)), TOY_GENES, run_settings=settings(n_steps=7))
+        with pytest.raises(AtlasError, match="numbers are run ids"):
+            write_study(atlas, np.ones((3, 3)), TOY_GENES, run_settings=settings(n_steps=7), run="7")
+        with pytest.raises(sigdb.errors.ObsError, match=r"disease has several values within 1 samples .*sample 1"):
+            write_study(atlas, np.ones((2, 3)), TOY_GENES, study="s", obs=obs_of(2, disease=["flu", "normal"]))
+        with pytest.raises(sigdb.errors.ObsError, match="'age' is VARCHAR in this study and BIGINT in the atlas"):
+            write_study(atlas, np.ones((1, 3)), TOY_GENES, study="s", obs=obs_of(1, age=["old"]))
+    assert fingerprint(copy) == before
+
+
+def test_columns_of_obs_become_columns_of_cells(copy):
+    odd = 'odd "name"; DROP TABLE x --\''
+    with Atlas(copy) as atlas:
+        obs = obs_of(2, **{odd: ["a", None], "AGE": [5, 6], "ratio": [0.5, None], "flag": [True, False]})
+        write_study(atlas, np.ones((2, 3)), TOY_GENES, study="two", obs=obs)
+    with sigdb.connect(copy) as con:
+        quoted = '"' + odd.replace('"', '""') + '"'
+        rows = con.execute(f"SELECT cell_id, age, ratio, flag, {quoted} FROM cells ORDER BY cell_id").fetchall()
+    assert rows == [(0, 61, None, None, None), (1, 61, None, None, None), (2, 61, None, None, None),
+                    (3, 5, 0.5, True, "a"), (4, 6, None, False, None)]  # fmt: skip
+
+
+def test_signatures_are_added_all_or_none(copy):
+    before = fingerprint(copy)
+    taken = "1 of 2 signatures are in the library already: T_CELL"
+    with Atlas(copy) as atlas, pytest.raises(SignatureError, match=taken):
+        atlas.add_signatures([Signature("NEW", ("CD3E",)), Signature("T_CELL", ("CD3D",))])
+    assert fingerprint(copy) == before
+    with Atlas(copy) as atlas:
+        atlas.add_signatures([Signature("NEW", ("CD3E",)), Signature("T_CELL", ("CD3D", "CD3G"), (2, 1))], replace=True)
+    with sigdb.connect(copy) as con:
+        assert con.execute("SELECT signature_genes('T_CELL'), signature_weights('T_CELL')").fetchall() == [
+            (["CD3D", "CD3G"], [2.0, 1.0])
+        ]
+        assert con.execute("SELECT signature FROM signature_info ORDER BY 1").fetchall() == [
+            ("MYELOID",), ("NEW",), ("T_CELL",)
+        ]  # fmt: skip
+
+
+def test_upgrade_runs_the_scripts_in_between_and_installs_the_macros(copy, monkeypatch):
+    """An atlas of schema 1 under a sigdb of schema 3, whose upgrade scripts are these two."""
+    scripts = {
+        "upgrades/001": "ALTER TABLE sigdb_data.studies ADD COLUMN doi VARCHAR;",
+        "upgrades/002": "UPDATE sigdb_data.studies SET doi = 'unknown';",
+    }
+    original = catalog.statement
+    monkeypatch.setattr(catalog, "statement", lambda name: scripts.get(name) or original(name))
+    monkeypatch.setattr("sigdb.atlas.SCHEMA_VERSION", SCHEMA_VERSION + 2)
+    monkeypatch.setattr("sigdb.connection.SCHEMA_VERSION", SCHEMA_VERSION + 2)
+    with duckdb.connect(copy) as con:
+        con.execute("CREATE OR REPLACE MACRO signature_genes(name) AS ['stale']")
+    assert upgrade(copy) == (1, 3)
+    with sigdb.connect(copy) as con:
+        assert con.execute("SELECT doi FROM studies").fetchall() == [("unknown",)]
+        assert con.execute("SELECT signature_genes('T_CELL')").fetchall() == [(["CD3E"],)]
+
+
+def test_a_failing_upgrade_changes_nothing(copy, monkeypatch):
+    before = fingerprint(copy)
+    original = catalog.statement
+    scripts = {"upgrades/001": "ALTER TABLE sigdb_data.studies ADD COLUMN doi VARCHAR; SELECT * FROM nowhere;"}
+    monkeypatch.setattr(catalog, "statement", lambda name: scripts.get(name) or original(name))
+    monkeypatch.setattr("sigdb.atlas.SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    with pytest.raises(duckdb.Error, match="nowhere"):
+        upgrade(copy)
+    assert fingerprint(copy) == before
+
+
+def test_upgrading_a_current_atlas_keeps_its_data(copy):
+    before = fingerprint(copy)
+    assert upgrade(copy) == (SCHEMA_VERSION, SCHEMA_VERSION)
+    assert fingerprint(copy) == before
