@@ -1,6 +1,6 @@
 -- signature_scores(signatures, agg := 'mean', missing := 'error', run := NULL, signed := false) -> TABLE (signature, cell_id, score)
 -- The importance of several signatures of the atlas's library (FROM signature_info) in every cell that the run has
--- attributed, in one pass over the attributions. Weights are those of the library.
+-- attributed, all in one query. Weights are those of the library.
 -- Units:   attribution, 1000 a cell in all; 0 where nothing is stored.
 -- Errors:  an unknown signature, NULL or an empty list; otherwise those of signature_score, over all the signatures.
 -- Example: SELECT score FROM signature_scores(['T_CELL']) WHERE cell_id = 1;  --> 9.0

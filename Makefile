@@ -1,0 +1,67 @@
+# make demo   set everything up in .venv, build demo.duckdb from the bundled studies, print findings
+# make test   set everything up, pass the tests: on the newest and the oldest DuckDB, and from other clients
+# make lint   ruff, mypy, documentation up to date
+# make wheel  build the wheel, and check it in a clean environment
+# make docs   write docs/sql.md and docs/cli.md anew from the headers of sql/ and from --help
+# make train  train the demonstration model anew
+
+PYTHON ?= python3
+BIN := .venv/bin
+DUCKDB_OLDEST := 1.4.0
+NODE_API := 1.5.6-r.1
+
+.PHONY: demo test lint wheel docs train clean
+
+demo: .venv/ready
+	$(BIN)/sigdb demo demo.duckdb
+	@echo 'Those commands need this environment: source .venv/bin/activate'
+
+test: .venv/ready .venv-oldest/ready .clients/ready
+	$(BIN)/python -m pytest
+	.venv-oldest/bin/python -m pytest tests/sql
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
+
+docs: .venv/ready
+	$(BIN)/python docs/generate.py
+
+train: .venv/ready
+	$(BIN)/python -m ingest.demo.train --out ingest/demo/model
+
+wheel: .venv/ready
+	rm -rf dist .venv-wheel
+	$(BIN)/python -m build --wheel
+	$(PYTHON) -m venv .venv-wheel
+	.venv-wheel/bin/pip install --quiet --constraint constraints.txt dist/*.whl
+	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
+	cd dist && sh ../tests/check_wheel.sh ../.venv-wheel/bin ../demo.duckdb
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# The oldest DuckDB that is supported, and nothing of the ingest extra: the SQL tests need neither torch nor anndata.
+.venv-oldest/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-oldest
+	grep -v '^duckdb==' constraints.txt > .venv-oldest/constraints.txt
+	.venv-oldest/bin/pip install --quiet --constraint .venv-oldest/constraints.txt duckdb==$(DUCKDB_OLDEST) \
+		pytest hypothesis --editable .
+	touch $@
+
+# Other clients, with nothing of sigdb: DuckDB's Python packages each alone in a folder, and Node where there is npm.
+.clients/ready: Makefile
+	mkdir -p .clients
+	for version in 1.4.0 1.4.5 1.5.6 2.0.0; do \
+		$(PYTHON) -m pip install --quiet --no-deps --upgrade --target .clients/duckdb-$$version duckdb==$$version || exit 1; \
+	done
+	if command -v npm > /dev/null; then npm install --silent --no-save --prefix .clients/node @duckdb/node-api@$(NODE_API); \
+	else echo 'npm is not installed: the Node client is not tested'; fi
+	touch $@
+
+clean:
+	rm -rf .venv .venv-oldest .venv-wheel .clients dist demo.duckdb
