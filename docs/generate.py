@@ -34,7 +34,9 @@ def sql_page() -> str:
 def section(each: SqlObject) -> str:
     """One view or macro."""
     example = f"```sql\n{each.example};  --> {each.expected}\n```\n"
-    heading = each.name if each.kind == "VIEW" else f"{each.name} ({'table' if each.kind == 'MACRO TABLE' else 'scalar'})"
+    heading = (
+        each.name if each.kind == "VIEW" else f"{each.name} ({'table' if each.kind == 'MACRO TABLE' else 'scalar'})"
+    )
     signature = "" if each.kind == "VIEW" else f"```\n{each.signature}\n```\n\n"
     return f"### {heading}\n\n{signature}```text\n{each.contract}\n```\n\n{example}"
 

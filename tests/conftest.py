@@ -25,3 +25,13 @@ def toy(toy_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to the toy atlas."""
     with sigdb.connect(toy_path) as con:
         yield con
+
+
+@pytest.fixture(scope="session")
+def demo_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo atlas, built from the bundled studies; read-only by agreement."""
+    from ingest.demo import build_demo
+
+    path = tmp_path_factory.mktemp("demo") / "demo.duckdb"
+    build_demo(path, lambda study, done, total: None)
+    return path

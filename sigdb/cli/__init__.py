@@ -58,6 +58,3 @@ def main() -> None:
             raise
         problem(error)
         sys.exit(1)
-    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)

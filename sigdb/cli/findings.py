@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from sigdb.catalog import statement
 from sigdb.cli.output import console, rows_table
+from sigdb.errors import AtlasError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,8 @@ PYTHON = "import duckdb, sys; print(duckdb.connect(sys.argv[1], read_only=True).
 
 def print_findings(con: duckdb.DuckDBPyConnection, atlas: Path) -> None:
     """Print the size of the demo atlas, the MS1 score by cell type, the top myeloid genes, and queries to paste."""
+    if not con.execute("SELECT 1 FROM studies WHERE study = 'wu2020_tcell'").fetchall():
+        raise AtlasError(f"{atlas} is an atlas, but not the demo atlas. Give the demo another path: sigdb demo PATH")
     show(con, f"{atlas} holds", "overview")
     show(con, "Its studies", "studies")
     show(

@@ -83,7 +83,8 @@ def test_column_types():
     )  # fmt: skip
     found, _ = table(obs)
     kinds = {
-        "text": "string", "flag": "bool", "number": "double", "whole": "int64", "nullable": "int64", "category": "string"
+        "text": "string", "flag": "bool", "number": "double", "whole": "int64", "nullable": "int64",
+        "category": "string",
     }  # fmt: skip
     assert {name: str(found.schema.field(name).type) for name in kinds} == kinds
     assert found["nullable"].to_pylist()[1] is None

@@ -1,0 +1,77 @@
+"""Signature files: GMT, CSV, TSV and plain lists, and what is wrong with those that are refused."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+
+from sigdb import Signature, read_signatures
+from sigdb.errors import SignatureError
+
+READ = [
+    # file name, text, expected (name, genes, weights)
+    ("a.gmt", "A\thttp://x\tG1\tG2\tG1\t\n\nB\t\tG3\n", [("A", ("G1", "G2"), (1, 1)), ("B", ("G3",), (1,))]),
+    ("list.txt", "G1\n\nG2\n", [("list", ("G1", "G2"), (1, 1))]),
+    ("bom.csv", "\ufeffgene\nG1\n", [("bom", ("G1",), (1,))]),
+    ("w.csv", "Gene,Weight\nG1,0.5\n G2 ,-2e-1\n", [("w", ("G1", "G2"), (0.5, -0.2))]),
+    ("w.tsv", "note\tweight\tgene\nx\t1\tG1\n", [("w", ("G1",), (1,))]),
+    ("quoted.csv", 'gene,note\n"G1","a, b"\n', [("quoted", ("G1",), (1,))]),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), READ, ids=[name for name, *_ in READ])
+def test_files_that_can_be_read(tmp_path, name, text, expected):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    found = read_signatures(tmp_path / name)
+    assert [(each.name, each.genes, each.weights) for each in found] == expected
+    assert {each.source for each in found} == {name}
+
+
+REFUSED = [
+    ("a.gmt", "A\tonly\n", r"line 1: a GMT line is"),
+    ("a.gmt", "\n", "holds no signature"),
+    ("a.gmt", "A\t\tG1\nA\t\tG2\n", "more than one signature called A"),
+    ("a.csv", "", "has no genes"),
+    ("a.csv", "gene,weight\n", "has no genes"),
+    ("a.csv", "symbol,weight\nG1,1\n", "needs a header with `gene`.*first line is symbol, weight"),
+    ("a.csv", "gene,weight\nG1,x\n", "a weight is not a number"),
+    ("a.csv", "gene,weight\nG1,nan\n", "not a finite number for G1"),
+    ("a.csv", "gene,weight\nG1,inf\n", "not a finite number for G1"),
+    ("a.csv", "gene,weight\nG1\n", "fewer columns than the header in line 2"),
+    ("a.txt", "G1\nG2\nG1\n", "names G1 more than once"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "message"), REFUSED, ids=[message for *_, message in REFUSED])
+def test_files_that_are_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SignatureError, match=message):
+        read_signatures(tmp_path / name)
+
+
+def test_binary_and_missing_files(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SignatureError, match="not a text file in UTF-8"):
+        read_signatures(tmp_path / "a.txt")
+    with pytest.raises(SignatureError, match="There is no file"):
+        read_signatures(tmp_path / "b.txt")
+    (tmp_path / "c.gmt").write_text("A\t\tG1\n")
+    with pytest.raises(SignatureError, match="names its signatures itself"):
+        read_signatures(tmp_path / "c.gmt", name="x")
+
+
+def test_signature_checks():
+    with pytest.raises(SignatureError, match="has 1 weights for 2 genes"):
+        Signature("A", ("G1", "G2"), (1.0,))
+    with pytest.raises(SignatureError, match="needs a name"):
+        Signature(" ", ("G1",))
+
+
+def test_the_bundled_library():
+    data = files("sigdb") / "data"
+    hallmark = read_signatures(data / "h.all.v7.5.1.symbols.gmt")
+    assert len(hallmark) == 50
+    assert sum(len(each.genes) for each in hallmark) == 7321
+    (ms1,) = read_signatures(data / "ms1.txt", name="MS1")
+    assert (len(ms1.genes), ms1.genes[:3]) == (99, ("S100A8", "S100A12", "RETN"))

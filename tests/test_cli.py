@@ -1,0 +1,198 @@
+"""The command line as a user meets it: what it prints, its exit codes, its files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import typer
+
+import sigdb
+from sigdb.cli import app
+from tests.ingest.conftest import save_small_model, small_adata
+from tests.toy import fingerprint
+
+
+def run(*arguments, cwd=None, stdin=None):
+    """Run `sigdb ...` in a process of its own; return (exit code, standard output, standard error)."""
+    command = [sys.executable, "-m", "sigdb.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, input=stdin)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def workdir(tmp_path, toy_path):
+    """A folder as the examples of the help expect it."""
+    shutil.copy(toy_path, tmp_path / "toy.duckdb")
+    adata = small_adata()
+    adata.obs["donor"] = adata.obs["donor_id"]
+    adata.write_h5ad(tmp_path / "study.h5ad")
+    save_small_model(tmp_path / "model")
+    (tmp_path / "hallmark.gmt").write_text("MYELOID\tnew\tS100A8\tS100A9\nB_CELL\tnew\tMS4A1\tCD79A\n")
+    return tmp_path
+
+
+def commands(group=None, path=()):
+    """All commands as (words, epilog)."""
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        yield (*path, name), command.epilog
+
+
+@pytest.mark.parametrize(
+    ("words", "epilog"), list(commands()), ids=lambda value: "-".join(value) if isinstance(value, tuple) else ""
+)
+def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, words, epilog):
+    shutil.copy(demo_path, workdir / "demo.duckdb")
+    code, out, _ = run(*words, "--help")
+    assert code == 0
+    example = epilog.removeprefix("Example: ")
+    assert epilog != example
+    assert " ".join(example.split()) in " ".join(out.split())
+    program, *arguments = shlex.split(example)
+    assert program == "sigdb"
+    code, out, err = run(*arguments, cwd=workdir)
+    assert (code, err if "Error" in err else "") == (0, ""), err
+    assert out
+
+
+def test_sql_formats(toy_path, tmp_path):
+    query = "SELECT cell_id, cell_type, signature_score(cell_id, ['CD3E']) AS score FROM cells ORDER BY cell_id"
+    code, out, _ = run("sql", toy_path, query)
+    assert code == 0
+    assert "T cell" in out
+    assert "3 rows." in out
+    _, out, _ = run("sql", toy_path, query, "--format", "csv")
+    assert list(csv.DictReader(io.StringIO(out)))[1] == {"cell_id": "1", "cell_type": "T cell", "score": "9.0"}
+    _, out, _ = run("sql", toy_path, query, "-f", "json")
+    assert json.loads(out)[2] == {"cell_id": 2, "cell_type": None, "score": 0.0}
+    _, out, _ = run("sql", toy_path, "SELECT 1 AS a WHERE false", "-f", "json")
+    assert json.loads(out) == []
+    code, _, _ = run("sql", toy_path, query, "-f", "parquet", "-o", tmp_path / "out.parquet")
+    assert code == 0
+    assert pq.read_table(tmp_path / "out.parquet")["score"].to_pylist() == [0.0, 9.0, 0.0]
+    run("sql", toy_path, query, "-f", "csv", "-o", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text().splitlines()[0] == "cell_id,cell_type,score"
+    code, out, _ = run("sql", toy_path, "-", "-f", "csv", stdin="SELECT 42 AS answer")
+    assert (code, out) == (0, "answer\n42\n")
+
+
+def test_more_rows_than_a_table_shows_are_counted(toy_path):
+    _, out, _ = run("sql", toy_path, "SELECT * FROM range(1000)")
+    assert "over 200 rows. The first are shown; --format csv gives all." in out
+    _, out, _ = run("sql", toy_path, "SELECT * FROM range(25000)", "--format", "csv")
+    assert len(out.splitlines()) == 25001
+
+
+INGEST = ["ingest", "a.duckdb", "study.h5ad"]
+MODEL = ["--model", "mlp", "--weights", "model"]
+ERRORS = {
+    "parquet to the terminal": (["sql", "toy.duckdb", "SELECT 1", "-f", "parquet"], 1, "--output FILE"),
+    "bad sql": (["sql", "toy.duckdb", "SELEC 1"], 1, "syntax error"),
+    "a write": (["sql", "toy.duckdb", "DELETE FROM sigdb_data.genes"], 1, "read-only"),
+    "no atlas": (["info", "none.duckdb"], 1, "There is no atlas at none.duckdb"),
+    "not an atlas": (["info", "study.h5ad"], 1, "cannot be opened"),
+    "unknown gene": (["score", "toy.duckdb", "CD3EE"], 1, "did you mean CD3E?"),
+    "unknown column": (["score", "toy.duckdb", "CD3E", "--by", "type"], 1, "cells has no column type. It has:"),
+    "hostile column": (["score", "toy.duckdb", "CD3E", "--by", 'cell_type") --'], 1, "cells has no column"),
+    "unknown agg": (["score", "toy.duckdb", "CD3E", "--agg", "max"], 1, "agg must be 'mean' or 'sum', not 'max'"),
+    "no genes": (["genes", "check", "toy.duckdb"], 1, "Name at least one gene"),
+    "missing gene": (["genes", "check", "toy.duckdb", "CD3E", "FOO"], 1, ""),
+    "signature there": (["signatures", "add", "toy.duckdb", "hallmark.gmt"], 1, "1 of 2 signatures are in the library"),
+    "no such signature": (["signatures", "show", "toy.duckdb", "MS7"], 1, "No such signature: MS7"),
+    "no such file": (["signatures", "add", "toy.duckdb", "no.gmt"], 1, "There is no file no.gmt"),
+    "demo over another atlas": (["demo", "toy.duckdb"], 1, "not the demo atlas"),
+    "no model": ([*INGEST, "--model", "mlp", "--weights", "no"], 1, "There is no model folder no"),
+    "bad map": ([*INGEST, *MODEL, "--map", "disease"], 1, "--map takes FIELD=COLUMN, not 'disease'"),
+    "one name, two files": ([*INGEST, "study.h5ad", *MODEL, "--study", "x"], 1, "for one file; there are 2"),
+    "unknown model kind": ([*INGEST, "--model", "bert", "--weights", "model"], 2, "'bert' is not one of"),
+    "no command": (["nosuch"], 2, "No such command"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_are_one_paragraph_and_an_exit_code(workdir, case):
+    arguments, expected, message = ERRORS[case]
+    before = fingerprint(workdir / "toy.duckdb")
+    code, _, err = run(*arguments, cwd=workdir)
+    assert code == expected
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err
+    assert fingerprint(workdir / "toy.duckdb") == before
+    assert not (workdir / "a.duckdb").exists()
+
+
+def test_debug_shows_the_traceback(workdir):
+    code, _, err = run("--debug", "info", "none.duckdb", cwd=workdir)
+    assert code == 1
+    assert "Traceback" in err
+
+
+def test_ingest_then_ask(workdir):
+    arguments = ["ingest", "new.duckdb", "study.h5ad", "--model", "mlp", "--weights", "model", "--study", "it's mine"]
+    code, out, err = run(*arguments, "--map", "tissue=cluster", "--map", "sample=sample", "--steps", "10", cwd=workdir)
+    assert code == 1, out
+    assert "tissue has several values within 4 samples of it's mine" in " ".join(err.split())
+    code, out, err = run(*arguments, "--map", "tissue=disease", "--title", "A study", "--steps", "10", cwd=workdir)
+    assert code == 0, err
+    assert "it's mine" in out
+    assert "40/40 cells" in err
+    assert "obs column 'n_counts' is kept as 'obs_n_counts'" in out
+    with sigdb.connect(workdir / "new.duckdb") as con:
+        assert con.execute("SELECT study, title, n_cells FROM studies").fetchall() == [("it's mine", "A study", 40)]
+        assert con.execute("SELECT DISTINCT tissue FROM cells ORDER BY 1").fetchall() == [("flu",), ("normal",)]
+        assert con.execute("SELECT n_steps FROM attribution_runs").fetchall() == [(10,)]
+    code, out, _ = run("score", "new.duckdb", "LYZ", "S100A8", "--by", "study, disease", "-f", "csv", cwd=workdir)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == 0
+    assert {(row["study"], row["disease"], row["n_cells"]) for row in rows} == {
+        ("it's mine", "flu", "20"),
+        ("it's mine", "normal", "20"),
+    }
+    code, out, _ = run("info", "new.duckdb", cwd=workdir)
+    assert code == 0
+    assert "model-ig" in out
+
+
+def test_signatures_of_the_library_can_be_scored_by_name(workdir):
+    run("signatures", "add", "toy.duckdb", "hallmark.gmt", "--replace", cwd=workdir)
+    (workdir / "mine.tsv").write_text("gene\tweight\nCD3E\t2\nS100A8\t-1\n")
+    code, out, _ = run("signatures", "add", "toy.duckdb", "mine.tsv", "--name", "MINE", cwd=workdir)
+    assert (code, out) == (0, "Added 1 signature of 2 genes: MINE.\n")
+    _, out, _ = run("score", "toy.duckdb", "MINE", "-f", "csv", cwd=workdir)
+    assert [row["score"] for row in csv.DictReader(io.StringIO(out))] == ["6.0", "0.0", "-2.0"]
+    _, out, _ = run("signatures", "list", "toy.duckdb", "-f", "csv", cwd=workdir)
+    assert [list(row.values())[:3] for row in csv.DictReader(io.StringIO(out))] == [
+        ["B_CELL", "2", "0"], ["MINE", "2", "2"], ["MYELOID", "2", "2"], ["T_CELL", "1", "1"]
+    ]  # fmt: skip
+    _, out, _ = run("signatures", "show", "toy.duckdb", "B_CELL", "-f", "json", cwd=workdir)
+    assert [(row["gene"], row["status"]) for row in json.loads(out)] == [("MS4A1", "missing"), ("CD79A", "missing")]
+    code, out, _ = run("genes", "check", "toy.duckdb", "--file", "mine.tsv", cwd=workdir)
+    assert code == 0
+    assert "2 of 2 names are genes of this atlas." in out
+
+
+def test_demo_run_again_is_quick_and_changes_nothing(demo_path, tmp_path):
+    copy = Path(shutil.copy(demo_path, tmp_path / "demo.duckdb"))
+    before = copy.read_bytes()
+    code, first, _ = run("demo", copy)
+    assert code == 0
+    assert "Building" not in first
+    assert run("demo", copy)[1] == first
+    assert copy.read_bytes() == before
+
+
+def test_a_pipe_that_closes_early_gets_no_message(demo_path):
+    command = f"{shlex.quote(sys.executable)} -m sigdb.cli sql {demo_path} 'FROM attributions' -f csv | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("run_id,gene_id,cell_id,score\n", "")
