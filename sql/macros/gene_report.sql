@@ -29,10 +29,14 @@ LEFT JOIN (
     JOIN sigdb_data.genes AS g ON q.gene_id = g.gene_id
 ) AS m ON r._gene = m._gene
 LEFT JOIN (
-    SELECT q.name_lower AS _lower, string_agg(DISTINCT g.symbol, ' or ' ORDER BY g.symbol) AS _symbols
-    FROM sigdb_data.gene_names AS q JOIN sigdb_data.genes AS g ON q.gene_id = g.gene_id
-    GROUP BY q.name_lower
-) AS c ON r._ambiguous AND c._lower = lower(r._asked)
+    SELECT x._asked, string_agg(DISTINCT g.symbol, ' or ' ORDER BY g.symbol) AS _symbols
+    FROM (
+        SELECT DISTINCT y._asked FROM sigdb_data.resolve_genes(genes, weights, signatures) AS y WHERE y._ambiguous
+    ) AS x
+    JOIN sigdb_data.gene_names AS q ON q.name_lower = lower(x._asked)
+    JOIN sigdb_data.genes AS g ON q.gene_id = g.gene_id
+    GROUP BY x._asked
+) AS c ON r._asked = c._asked
 LEFT JOIN (
     SELECT x._asked, arg_max(g._symbol, jaro_winkler_similarity(upper(x._asked), upper(g._symbol))) AS _symbol
     FROM (
