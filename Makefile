@@ -1,5 +1,5 @@
 # make demo   set everything up in .venv, build demo.duckdb from the bundled studies, print findings
-# make test   set everything up, pass the tests: on the newest and the oldest DuckDB, and from other clients
+# make test   set everything up, pass the tests: on the newest and the oldest DuckDB, from other clients, the notebooks
 # make lint   ruff, mypy, documentation up to date
 # make wheel  build the wheel, and check it in a clean environment
 # make docs   write docs/sql.md and docs/cli.md anew from the headers of sql/ and from --help
@@ -19,6 +19,8 @@ demo: .venv/ready
 test: .venv/ready .venv-oldest/ready .clients/ready
 	$(BIN)/python -m pytest
 	.venv-oldest/bin/python -m pytest tests/sql
+	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
+	$(BIN)/python -m pytest --nbmake notebooks
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -35,7 +35,8 @@ def demo_sources(folder: Path) -> list[Source]:
 def build_demo(path: Path, progress: Callable[[str, int, int], None]) -> list[StudyReport]:
     """Build the demo atlas at `path`: all studies, Hallmark and MS1. It appears there only once it is whole."""
     unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.unlink(missing_ok=True)
+    for leftover in (unfinished, unfinished.with_name(unfinished.name + ".wal")):
+        leftover.unlink(missing_ok=True)
     with as_file(files("ingest") / "demo") as folder, as_file(files("sigdb") / "data") as data:
         model = load_model("mlp", folder / "model")
         reports = ingest_files(unfinished, demo_sources(folder / "studies"), model, IngestOptions(progress=progress))

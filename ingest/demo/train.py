@@ -3,8 +3,8 @@
 A denoising count autoencoder. The counts of a cell are split at random into two disjoint halves (binomial
 thinning). Of one half a random share of the genes is dropped, and half the time a random panel of genes, or
 that of another study, is imposed as well. From the log-normalised rest the model predicts the other half as a
-multinomial over the genes the study measured. Decoding starts from the L2-normalised embedding and a gene bias
-of each study, so the embedding need not carry the average profile of the study. The decoder is thrown away;
+multinomial over the genes the study measured. Decoding starts from the L2-normalised embedding and a bias per
+gene and study, so the embedding need not carry the average profile of the study. The decoder is thrown away;
 ``model.safetensors`` and ``model.json`` hold the encoder. The obs columns of the studies are not used.
 
 Run ``python -m ingest.demo.train --out DIR``. Same seed, torch build and thread count: same weights.
@@ -145,26 +145,28 @@ def corrupt(counts: sp.csr_matrix, panel: np.ndarray, rng: np.random.Generator) 
     dropped = rng.random(counts.nnz) < np.repeat(rng.uniform(0, MAX_DROP, counts.shape[0]), n_stored)
     kept = counts.astype(np.float32)
     kept.data *= panel[counts.indices] & ~dropped
-    x = kept.toarray()
+    x: np.ndarray = kept.toarray()
     x *= TARGET_SUM / np.maximum(x.sum(axis=1, keepdims=True), 1)
-    return np.log1p(x, out=x)
+    np.log1p(x, out=x)
+    return x
 
 
 class Autoencoder(nn.Module):
     """The encoder to export, with the decoder that training needs."""
 
+    measured: torch.Tensor
+
     def __init__(self, studies: list[Study]) -> None:
         super().__init__()
         n_genes = len(studies[0].measured)
-        self.encoder = nn.Sequential(
-            nn.Linear(n_genes, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.PReLU(), nn.Linear(HIDDEN, LATENT)
-        )
+        first = nn.Linear(n_genes, HIDDEN)
+        self.encoder = nn.Sequential(first, nn.BatchNorm1d(HIDDEN), nn.PReLU(), nn.Linear(HIDDEN, LATENT))
         self.decoder = nn.Parameter(torch.randn(n_genes, LATENT) * 0.1)
         profiles = [np.asarray(s.counts.sum(axis=0)).ravel() / s.counts.sum() for s in studies]
         self.bias = nn.Parameter(torch.log(torch.tensor(np.stack(profiles) + 1e-6, dtype=torch.float32)))
         self.register_buffer("measured", torch.tensor(np.stack([s.measured for s in studies])))
         with torch.no_grad():
-            self.encoder[0].weight *= FIRST_WEIGHT_SCALE
+            first.weight *= FIRST_WEIGHT_SCALE
 
     def loss(self, x: torch.Tensor, target: torch.Tensor, study: torch.Tensor) -> torch.Tensor:
         """Multinomial negative log-likelihood per count, averaged over cells."""
@@ -177,8 +179,7 @@ class Autoencoder(nn.Module):
 
 def make_batch(studies: list[Study], rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
     """Draw cells from every study alike: corrupted halves, the other halves, and the study of each row."""
-    panels = [study.measured for study in studies]
-    inputs, targets, origin = [], [], []
+    panels, inputs, targets, origin = [study.measured for study in studies], [], [], []
     for i, study in enumerate(studies):
         n = min(CELLS_PER_STUDY, study.counts.shape[0])
         cells = study.counts[rng.choice(study.counts.shape[0], n, replace=False)]
@@ -203,7 +204,7 @@ def train(studies: list[Study], seed: int, steps: int) -> nn.Sequential:
             model.encoder[1].eval()
         loss = model.loss(*make_batch(studies, rng))
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
         schedule.step()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = ["CellModel", "Normalisation"]
-
-GeneIdType = Literal["symbol", "ensembl"]
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,14 @@ class Normalisation:
 class CellModel:
     """A frozen encoder whose first layer is linear over genes.
 
-    gene_ids: (n_genes,) names in input order. first: Linear(n_genes, n_hidden). tail: (n, n_hidden) -> (n, latent_dim),
-    the embedding before any normalisation. l2_normalised: whether the model's own embedding is that of unit length.
-    sha256: of the files that define the model.
+    gene_ids: (n_genes,) names in input order, symbols or Ensembl ids. first: Linear(n_genes, n_hidden). tail:
+    (n, n_hidden) -> (n, latent_dim), the embedding before any normalisation. l2_normalised: whether the model's own
+    embedding is that of unit length. sha256: of the files that define the model.
     """
 
     name: str
     architecture: str
     gene_ids: tuple[str, ...]
-    gene_id_type: GeneIdType
     normalisation: Normalisation
     first: nn.Linear
     tail: nn.Sequential

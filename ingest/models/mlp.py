@@ -1,12 +1,13 @@
 """Generic MLP models: `model.json` says what the layers are, `model.safetensors` holds their weights.
 
     {"format": "sigdb-mlp", "version": 1, "name": "my-encoder", "description": "...",
-     "gene_id_type": "symbol", "genes": ["A1BG", ...],
+     "genes": ["A1BG", ...],
      "normalisation": {"target_sum": 10000, "log1p": true},
      "layers": ["Linear", {"type": "BatchNorm1d", "eps": 1e-05}, "PReLU", "Linear"],
      "l2_normalised": true}
 
-The tensors are those of a torch `nn.Sequential` of the layers: `0.weight`, `0.bias`, `1.running_mean`, ... Sizes are
+`genes` are symbols or Ensembl ids, in input order. `target_sum` is the total that counts are scaled to, or null. The
+tensors are those of a torch `nn.Sequential` of the layers: `0.weight`, `0.bias`, `1.running_mean`, ... Sizes are
 read off them. Stored as any float type, used as float32.
 """
 
@@ -31,6 +32,8 @@ __all__ = ["load_mlp"]
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
+NEEDED = {"format", "version", "name", "genes", "normalisation", "layers", "l2_normalised"}
+OPTIONAL = {"description"}
 
 ACTIVATIONS = {
     each.__name__: each
@@ -64,9 +67,10 @@ def load_mlp(folder: Path) -> CellModel:
         raise ModelError(f"{folder / DESCRIPTION} cannot be read: {error}") from error
     if spec.get("format") != "sigdb-mlp" or spec.get("version") != 1:
         raise ModelError(f'{folder / DESCRIPTION} must say "format": "sigdb-mlp", "version": 1.')
-    needed = {"name", "genes", "gene_id_type", "normalisation", "layers", "l2_normalised"}
-    if missing := sorted(needed - spec.keys()):
+    if missing := sorted(NEEDED - spec.keys()):
         raise ModelError(f"{folder / DESCRIPTION} lacks {', '.join(missing)}.")
+    if unknown := sorted(spec.keys() - NEEDED - OPTIONAL):
+        raise ModelError(f"{folder / DESCRIPTION} has {', '.join(unknown)}, which means nothing in this format.")
     try:
         tensors = {key: tensor.float() for key, tensor in load_file(folder / WEIGHTS).items()}
     except (OSError, safetensors.SafetensorError) as error:
@@ -77,14 +81,23 @@ def load_mlp(folder: Path) -> CellModel:
         name=spec["name"],
         architecture="mlp",
         gene_ids=tuple(spec["genes"]),
-        gene_id_type=spec["gene_id_type"],
-        normalisation=Normalisation(**spec["normalisation"]),
+        normalisation=normalisation(spec["normalisation"], folder),
         first=first,
         tail=tail,
         l2_normalised=bool(spec["l2_normalised"]),
         sha256=hashlib.sha256(text + (folder / WEIGHTS).read_bytes()).hexdigest(),
         description=spec.get("description"),
     )
+
+
+def normalisation(spec: dict[str, Any], folder: Path) -> Normalisation:
+    """Read the input recipe; ModelError if it says anything but target_sum (a positive number or null) and log1p."""
+    target = spec.get("target_sum")
+    if spec.keys() != {"target_sum", "log1p"} or not (
+        target is None or (isinstance(target, int | float) and target > 0)
+    ):
+        raise ModelError(f"{folder / DESCRIPTION}: normalisation must be a target_sum (or null) and log1p, not {spec}.")
+    return Normalisation(target, bool(spec["log1p"]))
 
 
 def build_layers(specs: list[Any], tensors: Mapping[str, Tensor], name: str) -> nn.Sequential:

@@ -51,7 +51,6 @@ def load_scimilarity(folder: Path) -> CellModel:
         name=folder.name,
         architecture="scimilarity",
         gene_ids=tuple(genes),
-        gene_id_type="symbol",
         normalisation=Normalisation(target_sum=10_000.0, log1p=True),
         first=first,
         tail=tail,

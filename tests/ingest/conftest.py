@@ -66,7 +66,7 @@ def save_small_model(
         for _ in range(5):
             net(torch.rand(32, len(genes)) * 3)
     spec = {
-        "format": "sigdb-mlp", "version": 1, "name": folder.name, "description": "random", "gene_id_type": "symbol",
+        "format": "sigdb-mlp", "version": 1, "name": folder.name, "description": "random",
         "genes": genes, "normalisation": {"target_sum": 10000, "log1p": True},
         "layers": ["Linear", {"type": "BatchNorm1d", "eps": 1e-5}, activation, "Linear", activation, "Linear"],
         "l2_normalised": l2,

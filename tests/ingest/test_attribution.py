@@ -69,9 +69,7 @@ def linear_model(weight):
     with torch.no_grad():
         first.weight.copy_(torch.from_numpy(weight))
     genes = tuple(f"G{i}" for i in range(weight.shape[1]))
-    return CellModel(
-        "linear", "mlp", genes, "symbol", Normalisation(None, log1p=False), first, nn.Sequential(), False, "x"
-    )
+    return CellModel("linear", "mlp", genes, Normalisation(None, log1p=False), first, nn.Sequential(), False, "x")
 
 
 @given(st.integers(0, 10_000))

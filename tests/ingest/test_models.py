@@ -96,6 +96,9 @@ def edited(folder, **changes):
     [
         ({"format": "other"}, 'must say "format"'),
         ({"genes": ...}, "lacks genes"),
+        ({"gene": ["A"]}, "has gene, which means nothing"),
+        ({"normalisation": {"target_sum": 0, "log1p": True}}, "normalisation must be"),
+        ({"normalisation": {"log1p": True}}, "normalisation must be"),
         ({"genes": ["A", "B"]}, "takes 24 genes; its gene list names 2"),
         ({"genes": ["A"] * 24}, "repeats 1 genes: A"),
         ({"layers": ["Linear", "Dropout", "Linear"]}, r"Layer 1 of model .* is 'Dropout'; known layers are Linear"),
