@@ -220,7 +220,7 @@ def save(encoder: nn.Sequential, genes: list[str], out: Path) -> None:
     state["0.weight"] = state["0.weight"].half()
     save_file(state, out / "model.safetensors")
     meta: dict[str, object] = {"format": "sigdb-mlp", "version": 1, "name": "sigdb-demo"}
-    meta |= {"description": DESCRIPTION, "gene_id_type": "symbol", "genes": genes}
+    meta |= {"description": DESCRIPTION, "genes": genes}
     meta |= {"normalisation": {"target_sum": TARGET_SUM, "log1p": True}}
     meta |= {"layers": LAYERS, "l2_normalised": True}
     (out / "model.json").write_text(json.dumps(meta) + "\n", encoding="utf-8")

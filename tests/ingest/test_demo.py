@@ -1,0 +1,105 @@
+"""The demo: its atlas holds what it says, and the demonstration model sees cell types it was never told of."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+
+import sigdb
+from benchmarks.markers import compare, summary
+from ingest.demo import build_demo
+from ingest.models import load_model
+
+
+@pytest.fixture(scope="module")
+def comparisons(demo_path):
+    with sigdb.connect(demo_path) as con:
+        return compare(con)
+
+
+def test_markers_of_held_out_annotation_rank_higher_at_home(comparisons):
+    """All 74, which were listed before the model was trained; and more so than by expression, for two thirds of them.
+
+    Figures when this was written: 74 higher in their own types; 50 separate better than by expression rank; median
+    separation 0.728 against 0.675; AUROC no better than that of expression, 0.929 against 0.932.
+    """
+    found = summary(comparisons)
+    assert found["markers"] == 74
+    assert found["higher in own types"] == 74
+    assert found["separate better"] >= 47
+    assert found["separation"] >= found["by expression"] + 0.03
+    assert found["own rank"] >= found["own rank by expression"] + 0.05
+    assert found["AUROC"] >= found["AUROC by expression"] - 0.02
+
+
+@pytest.mark.parametrize("gene", ["CD3D", "MS4A1", "LYZ", "INS"])
+def test_well_known_markers(comparisons, gene):
+    """Picked after the figures were seen: a guard against regression. NKG7 is not among them: it does so in one of
+    three studies only."""
+    for each in (each for each in comparisons if each.gene == gene):
+        by_attribution, by_expression = each.separation
+        assert by_attribution > by_expression + 0.03, each
+
+
+def test_top_myeloid_genes_are_myeloid(demo_path):
+    with sigdb.connect(demo_path) as con:
+        rows = con.execute(
+            """SELECT g.symbol FROM attribution_summary AS a JOIN genes AS g USING (gene_id)
+            WHERE a.cell_type IN ('CD14+ Monocyte', 'MDC', 'macrophage', 'Microglia/Macrophage')
+            GROUP BY 1 ORDER BY sum(a.sum_abs) DESC LIMIT 12"""
+        ).fetchall()
+    known = {
+        "LST1",
+        "FCGR3A",
+        "AIF1",
+        "CFD",
+        "SPI1",
+        "FCN1",
+        "CTSS",
+        "LYZ",
+        "FCER1G",
+        "PILRA",
+        "IFI30",
+        "CST3",
+        "TYROBP",
+    }
+    assert len(known & {gene for (gene,) in rows}) >= 9
+
+
+def test_the_model_knows_the_genes_of_the_bundled_signatures_that_two_studies_measure(demo_path):
+    model = load_model("mlp", files("ingest") / "demo" / "model")
+    assert len(model.gene_ids) == 7000
+    with sigdb.connect(demo_path) as con:
+        known = "SELECT count(*) FROM check_genes(signature_genes('MS1')) WHERE gene_id IS NOT NULL"
+        assert con.execute(known).fetchall()[0][0] >= 81
+        short = con.execute(
+            """SELECT i.signature FROM signature_info AS i
+            WHERE len(signature_genes(i.signature)) * 0.9 > (
+                SELECT count(*) FROM signatures AS s JOIN genes AS g ON s.gene = g.symbol WHERE s.signature = i.signature
+            )"""
+        ).fetchall()
+    assert short == [("MS1",)]
+
+
+def test_size_and_provenance(demo_path):
+    with sigdb.connect(demo_path) as con:
+        assert con.execute("SELECT count(*) FROM cells").fetchall() == [(1757,)]
+        assert con.execute("SELECT count(*) FROM signature_info").fetchall() == [(51,)]
+        assert con.execute("SELECT count(*) FROM studies WHERE source IS NULL OR licence IS NULL").fetchall() == [(0,)]
+        assert con.execute(
+            "SELECT model, method, n_steps FROM attribution_runs JOIN models USING (model_id)"
+        ).fetchall() == [("sigdb-demo", "ig", 50)]
+        sums = "SELECT min(s), max(s) FROM (SELECT sum(abs(score)) AS s FROM attributions GROUP BY cell_id)"
+        low, high = con.execute(sums).fetchall()[0]
+        assert 999.9 < low < high < 1000.1
+
+
+def test_a_demo_that_is_broken_off_leaves_nothing_that_looks_whole(tmp_path):
+    def stop(study, done, total):
+        if study.startswith("baron"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_demo(tmp_path / "demo.duckdb", stop)
+    assert not (tmp_path / "demo.duckdb").exists()
