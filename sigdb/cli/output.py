@@ -62,7 +62,10 @@ def dump(
     if form is Format.parquet:
         if output is None:
             raise QueryError("Parquet is not for the terminal: say where to with --output FILE.")
-        con.sql(query, params=parameters or None).write_parquet(str(output))
+        result = con.sql(query, params=parameters or None)
+        if result is None:  # DuckDB 1.x, of a statement without rows
+            raise QueryError("This statement has no result to write.")
+        result.write_parquet(str(output))
         return
     con.execute(query, parameters)
     if output is None:

@@ -10,11 +10,11 @@ FROM (
     SELECT u.name, u.symbol, u.source, u.rank
     FROM (
         SELECT h.symbol AS name, h.symbol, 'approved' AS source, 1 AS rank FROM sigdb_hgnc AS h
-        UNION ALL
+        UNION
         SELECT unnest(h.previous), h.symbol, 'previous', 2 FROM sigdb_hgnc AS h
-        UNION ALL
+        UNION
         SELECT unnest(h.alias), h.symbol, 'alias', 3 FROM sigdb_hgnc AS h
-        UNION ALL
+        UNION
         SELECT h.ensembl_id, h.symbol, 'ensembl', 4 FROM sigdb_hgnc AS h WHERE h.ensembl_id IS NOT NULL
     ) AS u
     QUALIFY u.rank = min(u.rank) OVER (PARTITION BY u.name)
