@@ -9,6 +9,8 @@ import numpy as np
 from captum.attr import IntegratedGradients
 from scipy.sparse import csr_matrix, vstack
 
+from sigdb.errors import ModelError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -50,7 +52,7 @@ def integrated_gradients(model: CellModel, x: csr_matrix, *, n_steps: int = 50) 
 
     The straight path from the zero baseline to a cell is straight in the space of the first, linear layer too. So
     Captum integrates there, by a Gauss-Legendre rule of n_steps points, and its average gradient m is pulled back
-    through the layer, exactly: x * (W' m), on the non-zeros of x only.
+    through the layer, exactly: x * (W' m), on the non-zeros of x only. Raises ModelError if one is not finite.
     """
     gradients = IntegratedGradients(
         lambda hidden, reference: summed_embedding(model, hidden, reference), multiply_by_inputs=False
@@ -62,6 +64,8 @@ def integrated_gradients(model: CellModel, x: csr_matrix, *, n_steps: int = 50) 
     ).detach()
     values = pull_back(x, mean_gradient, model.first.weight)
     explained = summed_embedding(model, hidden, reference) - summed_embedding(model, baseline, reference)
+    if not np.isfinite(values.data).all():
+        raise ModelError(f"Model {model.name} gives attributions that are NaN or infinite. Nothing was stored.")
     total = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
     return Attributions(values, (total - explained.detach().numpy()).astype(np.float32))
 

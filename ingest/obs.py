@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ingest.fields import FIELDS
+from ingest.fields import FIELDS, SAMPLE_FIELDS
 from sigdb.errors import ObsError, listed
 
 if TYPE_CHECKING:
@@ -25,12 +26,10 @@ RESERVED = ("barcode", "cell_id", "sample_id", "n_counts", "n_genes", "study")
 def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> tuple[pa.Table, list[str]]:
     """Turn obs into a table with a barcode, all fields of the atlas (NULL where obs has none) and all other columns.
 
-    mapping: field -> column of obs, where the usual names do not fit. An obs column that is called like one of the
-    atlas's own is kept as `obs_<name>`. Returns the table, and notes on what a user should know. Raises ObsError for an
-    unknown field or column, a repeated barcode, or a column of mixed types.
+    mapping: field -> column of obs, where the usual names do not fit; '' for none. An obs column that is called like
+    one of the atlas's own is kept as `obs_<name>`. Returns the table, and notes on what a user should know. Raises
+    ObsError for an unknown field or column, a repeated barcode, or a column of mixed types.
     """
-    if len(obs) == 0:
-        raise ObsError(f"{study} has no cells.")
     chosen = choose_columns(obs, mapping)
     notes = []
     if obs.index.has_duplicates:
@@ -44,8 +43,8 @@ def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> t
         else:
             columns[field] = text(obs[source])
     if "sample" not in chosen:
-        columns["sample"] = columns["donor"] if "donor" in chosen else pa.array([study] * len(obs), pa.string())
-        notes.append(f"no sample column: {'each donor' if 'donor' in chosen else 'the whole study'} is one sample")
+        columns["sample"], note = made_up_samples(columns, study)
+        notes.append(note)
     if nulls := columns["sample"].null_count:
         raise ObsError(f"{nulls} of {len(obs)} cells of {study} have no sample. Fill them in, or drop the cells.")
     columns["in_vivo"] = boolean(columns["in_vivo"])
@@ -62,17 +61,30 @@ def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> t
     return pa.table(columns), notes
 
 
+def made_up_samples(columns: Mapping[str, pa.Array], study: str) -> tuple[pa.Array, str]:
+    """Samples for a study that names none: its donors, and what varies within a donor; or the whole study."""
+    fields = pd.DataFrame({name: columns[name].to_pandas() for name in SAMPLE_FIELDS if name != "sample"})
+    fields = fields.astype(object).where(fields.notna(), "unknown").astype(str)
+    keys = ["donor"] if columns["donor"].null_count < len(fields) else []
+    groups = fields.groupby(keys or np.zeros(len(fields)))
+    keys += [name for name in fields if name not in keys and (groups[name].nunique() > 1).any()]
+    if not keys:
+        return pa.array([study] * len(fields), pa.string()), "no sample column: the whole study is one sample"
+    names = fields[keys].agg(" | ".join, axis=1)
+    return pa.array(names, pa.string()), f"no sample column: one sample for each {' and '.join(keys)}"
+
+
 def choose_columns(obs: pd.DataFrame, mapping: Mapping[str, str]) -> dict[str, str]:
     """Field -> column: as mapped, else the first of the usual names that obs has."""
     for field, column in mapping.items():
         if field not in FIELDS:
             raise ObsError(f"There is no field {field!r} to map. Fields are: {', '.join(FIELDS)}.")
-        if column not in obs.columns:
+        if column and column not in obs.columns:
             near = difflib.get_close_matches(column, map(str, obs.columns), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ObsError(f"obs has no column {column!r} to map {field} to.{hint} It has: {listed(obs.columns)}.")
     usual = {field: next((name for name in names if name in obs.columns), None) for field, names in USUAL.items()}
-    return {field: column for field, column in {**usual, **mapping}.items() if column is not None}
+    return {field: column for field, column in {**usual, **mapping}.items() if column}
 
 
 def text(values: pd.Series[object]) -> pa.Array:

@@ -92,9 +92,12 @@ def ingest_files(
     reports: list[StudyReport] = []
     try:
         with Atlas.open_or_create(path) as atlas:
-            reports.extend(ingest_study(atlas, source, model, options) for source in sources)
-            with atlas.transaction() as con:
-                cluster(con)
+            try:
+                reports.extend(ingest_study(atlas, source, model, options) for source in sources)
+            finally:
+                if reports:
+                    with atlas.transaction() as con:
+                        cluster(con)
     except BaseException:
         if is_new and not reports:
             path.unlink(missing_ok=True)
@@ -132,6 +135,8 @@ def ingest_study(atlas: Atlas, source: Source, model: CellModel, options: Ingest
         writer.finish()
     delta = np.abs(np.concatenate(deltas))
     n_empty = int(np.isnan(delta).sum())
+    if writer.has_cells:
+        notes = ["the atlas had these cells already: their metadata are as they were, this run's scores are new"]
     return StudyReport(
         study=study,
         n_cells=writer.n_written,

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from sigdb.errors import CountsError, listed
+from sigdb.errors import CountsError, SigdbError, listed
 
 if TYPE_CHECKING:
     import os
@@ -47,7 +47,8 @@ class CountsFile:
     def chunks(self, size: int) -> Iterator[csr_matrix]:
         """Yield the counts of `size` cells at a time, (n, n_var) float32; CountsError where they are not counts."""
         for start in range(0, self.n_cells, size):
-            counts = read_rows(self.matrix, start, min(start + size, self.n_cells))
+            with broken_file(self.path):
+                counts = read_rows(self.matrix, start, min(start + size, self.n_cells))
             if problem := not_counts(counts.data):
                 raise CountsError(
                     f"{self.path}, {self.counts_from}: {problem} in cells {start} to {start + counts.shape[0] - 1}."
@@ -68,17 +69,39 @@ def open_h5ad(path: str | os.PathLike[str], *, layer: str | None = None) -> Iter
     except OSError as error:
         raise CountsError(f"{path} cannot be read as an .h5ad (HDF5) file: {error}") from error
     with file:
-        if missing := [key for key in ("obs", "var") if key not in file]:
-            raise CountsError(f"{path} is an HDF5 file, but not AnnData: it has no {listed(missing)}.")
-        place = choose_matrix(file, path, layer)
-        var = anndata.io.read_elem(file["raw/var" if place == "raw/X" else "var"])
-        yield CountsFile(
-            path=path,
-            obs=anndata.io.read_elem(file["obs"]),
-            var_names=tuple(map(str, var.index)),
-            counts_from=place,
-            matrix=file[place],
+        with broken_file(path):
+            counts = inspect(file, path, layer)
+        yield counts
+
+
+def inspect(file: h5py.File, path: Path, layer: str | None) -> CountsFile:
+    """Read the metadata of an open file, and find its counts."""
+    if missing := [key for key in ("obs", "var") if key not in file]:
+        raise CountsError(f"{path} is an HDF5 file, but not AnnData: it has no {listed(missing)}.")
+    obs = anndata.io.read_elem(file["obs"])
+    if len(obs) == 0:
+        raise CountsError(f"{path} has no cells.")
+    place = choose_matrix(file, path, layer)
+    var = anndata.io.read_elem(file["raw/var" if place == "raw/X" else "var"])
+    matrix = file[place]
+    shape = tuple(map(int, matrix.attrs["shape"] if isinstance(matrix, h5py.Group) else matrix.shape))
+    if shape != (len(obs), len(var)):
+        raise CountsError(
+            f"{path}: {place} is {shape}, but there are {len(obs)} cells in obs and {len(var)} genes in var."
         )
+    return CountsFile(path, obs, tuple(map(str, var.index)), place, matrix)
+
+
+@contextmanager
+def broken_file(path: Path) -> Iterator[None]:
+    """Turn what goes wrong inside h5py, anndata and scipy on a damaged file into a CountsError."""
+    try:
+        yield
+    except SigdbError:
+        raise
+    except (AttributeError, IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CountsError(f"{path} is damaged, or not an .h5ad file as anndata writes them: {reason}") from error
 
 
 def choose_matrix(file: h5py.File, path: Path, layer: str | None) -> str:
@@ -91,10 +114,13 @@ def choose_matrix(file: h5py.File, path: Path, layer: str | None) -> str:
         return place
     seen = {}
     for place in ("layers/counts", "raw/X", "X"):
-        if place in file and (problem := not_counts(probe(file[place]))):
-            seen[place] = problem
-        elif place in file:
+        if place not in file:
+            continue
+        values = probe(file[place])
+        problem = not_counts(values) or (None if values.any() else "nothing but zeros")
+        if problem is None:
             return place
+        seen[place] = problem
     found = "; ".join(f"{place} holds {problem}" for place, problem in seen.items()) or "it has no matrix"
     raise CountsError(
         f"{path} has no raw counts where they are looked for: {found}. "
@@ -121,14 +147,18 @@ def not_counts(values: np.ndarray[tuple[int], np.dtype[np.floating]]) -> str | N
         return f"{int((~np.isfinite(values)).sum())} NaN or infinite values"
     if values.size and values.min() < 0:
         return f"negative values, down to {values.min():.3g} (scaled or centred data)"
-    fractions = values % 1 != 0
-    if fractions.any():
+    n_fractions = int((values % 1 != 0).sum())
+    if n_fractions:
         kind = "log-normalised" if values.max() < 20 else "normalised"
-        return f"{fractions.mean():.0%} fractional values, up to {values.max():.3g} (they look {kind})"
+        return f"{n_fractions} fractional values of {values.size}, up to {values.max():.3g} (they look {kind})"
     return None
 
 
 def read_rows(matrix: h5py.Dataset | h5py.Group, start: int, stop: int) -> csr_matrix:
-    """Rows start to stop of a matrix on disk, CSR, CSC or dense, as CSR float32."""
+    """Rows start to stop of a matrix on disk, CSR, CSC or dense, as CSR float32: each value once, no zeros stored."""
     on_disk = anndata.io.sparse_dataset(matrix) if isinstance(matrix, h5py.Group) else matrix
-    return csr_matrix(on_disk[start:stop], dtype=np.float32)
+    rows = csr_matrix(on_disk[start:stop], dtype=np.float32)
+    rows.check_format(full_check=True)
+    rows.sum_duplicates()
+    rows.eliminate_zeros()
+    return rows

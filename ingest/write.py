@@ -198,8 +198,8 @@ def check_samples(obs: pa.Table, study: str) -> None:
         if varying:
             raise ObsError(
                 f"{name} has several values within {len(varying)} samples of {study} ({listed(sorted(varying), 3)}), "
-                "but is a property of the sample. Name a finer sample column (--map sample=COLUMN), or keep the column "
-                f"for the cells alone by mapping {name} to another one."
+                "but is a property of the sample. Name a finer sample column (--map sample=COLUMN; --map sample= makes "
+                f"samples of donors and all such fields), or leave the field out (--map {name}=): the column is kept."
             )
 
 
@@ -223,7 +223,9 @@ class StudyWriter:
         n_cells = chunk.scores.shape[0]
         first = self.first_cell + self.n_written
         cell_ids = np.arange(first, first + n_cells, dtype=np.uint32)
-        if not self.has_cells:
+        if self.has_cells:
+            self._match_counts(chunk, cell_ids)
+        else:
             self._write_cells(chunk, cell_ids)
         runs = {
             "cell_id": cell_ids,
@@ -263,6 +265,16 @@ class StudyWriter:
         self.con.execute("UPDATE sigdb_data.attribution_runs SET finished = ? WHERE run_id = ?", [now(), self.run_id])
         catalog.install(self.con)
 
+    def _match_counts(self, chunk: Chunk, cell_ids: NDArray[np.uint32]) -> None:
+        query = "SELECT n_counts FROM sigdb_data.cell_data WHERE cell_id BETWEEN ? AND ? ORDER BY cell_id"
+        known = self.con.execute(query, [int(cell_ids[0]), int(cell_ids[-1])]).fetchall()
+        differing = int((np.ravel(known) != chunk.n_counts).sum())
+        if differing:
+            raise StudyExistsError(
+                f"The atlas has a study of this name with the same cells, but other counts in {differing} of the first "
+                f"{self.n_written + len(cell_ids)}. If it is another study, give it another name: --study NAME."
+            )
+
     def _write_cells(self, chunk: Chunk, cell_ids: NDArray[np.uint32]) -> None:
         rows = self.obs.slice(self.n_written, len(cell_ids))
         rows = rows.append_column("cell_id", pa.array(cell_ids))
@@ -275,21 +287,27 @@ class StudyWriter:
 
 
 def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> None:
-    """Give cell_data the columns it lacks; ObsError if it has one of another type that cannot take the values."""
+    """Give cell_data the columns it lacks, and widen those of a narrower type, so that it can take these.
+
+    Whole numbers that meet fractions become DOUBLE, unlike things VARCHAR. A column without any value fits everywhere.
+    """
     known = {name.lower(): kind for name, kind in run_statement(con, "write/cell_columns")}
     for name, kind in run_statement(con, "write/incoming_columns", sigdb_incoming=columns):
         there = known.get(name.lower())
+        column = exp.to_identifier(name, quoted=True)
         if there is None:
-            column = exp.ColumnDef(
-                this=exp.to_identifier(name, quoted=True), kind=exp.DataType.build(kind, dialect="duckdb")
-            )
-            alter = exp.Alter(this=exp.table_("cell_data", db="sigdb_data"), kind="TABLE", actions=[column])
-            con.execute(alter.sql("duckdb"))
-        elif there not in (kind, "VARCHAR") and (kind, there) != ("BIGINT", "DOUBLE"):
-            raise ObsError(
-                f"obs column {name!r} is {kind} in this study and {there} in the atlas. "
-                "Rename it, or convert it, before the study is ingested."
-            )
+            action: exp.Expr = exp.ColumnDef(this=column, kind=exp.DataType.build(kind, dialect="duckdb"))
+        elif (
+            columns[name].null_count == len(columns)
+            or there in (kind, "VARCHAR")
+            or (kind, there) == ("BIGINT", "DOUBLE")
+        ):
+            continue
+        else:
+            wider = "DOUBLE" if (kind, there) == ("DOUBLE", "BIGINT") else "VARCHAR"
+            action = exp.AlterColumn(this=column, dtype=exp.DataType.build(wider, dialect="duckdb"))
+        table = exp.table_("cell_data", db="sigdb_data")
+        con.execute(exp.Alter(this=table, kind="TABLE", actions=[action]).sql("duckdb"))
 
 
 def cluster(con: duckdb.DuckDBPyConnection) -> None:

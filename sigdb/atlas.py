@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from sigdb import catalog
-from sigdb.connection import SCHEMA_VERSION, connect, open_file, schema_version
+from sigdb.connection import SCHEMA_VERSION, check_name, connect, open_file, schema_version
 from sigdb.errors import AtlasError, AtlasVersionError, SignatureError, listed
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ __all__ = ["Atlas"]
 
 # The oldest format that holds what we need. Files written so open in DuckDB 1.2 to 2.0, its shell, Node, WebAssembly.
 STORAGE_VERSION = "v1.2.0"
+# sql/upgrades holds the way from here to SCHEMA_VERSION.
+OLDEST_SCHEMA = 1
 
 
 class Atlas:
@@ -44,6 +47,7 @@ class Atlas:
     def create(cls, path: str | os.PathLike[str]) -> Self:
         """Make an empty atlas. Raises AtlasError if there is a file already, or the folder cannot be written to."""
         path = Path(path)
+        check_name(path)
         if path.exists():
             raise AtlasError(f"{path} exists already. Open it with Atlas({str(path)!r}), or choose another name.")
         try:
@@ -92,9 +96,11 @@ class Atlas:
     def add_signatures(self, signatures: Sequence[Signature], *, replace: bool = False) -> None:
         """Add signatures to the library, all or none.
 
-        Raises SignatureError if one of that name is there already, unless `replace`.
+        Raises SignatureError if two bear one name, or if one of that name is there already, unless `replace`.
         """
         names = [each.name for each in signatures]
+        if repeated := [name for name, count in Counter(names).items() if count > 1]:
+            raise SignatureError(f"{len(repeated)} names are given to more than one signature: {listed(repeated)}.")
         known = {name for (name,) in self.con.execute("SELECT signature FROM sigdb_data.signature_info").fetchall()}
         if not replace and (taken := [name for name in names if name in known]):
             raise SignatureError(
@@ -122,8 +128,8 @@ class Atlas:
 
 def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Attach a new file in the format that every DuckDB since 1.2 reads, and make it the current database."""
-    # ATTACH takes its path as a literal only; sqlglot quotes it.
-    target = catalog.literal(str(path))
+    # ATTACH takes its path as a literal only; sqlglot quotes it. Absolute, or `sqlite:x` would mean an extension.
+    target = catalog.literal(str(path.absolute()))
     con.execute("ATTACH " + target + " AS sigdb_new (STORAGE_VERSION '" + STORAGE_VERSION + "')")
     con.execute("USE sigdb_new")
 
@@ -153,6 +159,8 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
         found = schema_version(con, path)
         if found > SCHEMA_VERSION:
             raise AtlasVersionError(f"{path} has atlas schema {found}, newer than this sigdb's {SCHEMA_VERSION}.")
+        if found < OLDEST_SCHEMA:
+            raise AtlasVersionError(f"{path} has atlas schema {found}; this sigdb can upgrade from {OLDEST_SCHEMA} on.")
         con.execute("BEGIN")
         for number in range(found, SCHEMA_VERSION):
             con.execute(catalog.statement(f"upgrades/{number:03}"))

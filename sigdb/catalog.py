@@ -23,6 +23,7 @@ __all__ = ["MACROS", "VIEWS", "SqlObject", "install", "literal", "objects", "run
 # In the order in which they can be created: a macro may only call those before it.
 MACROS = (
     "run_of",
+    "run_check",
     "resolve_genes",
     "signature_terms",
     "gene_report",

@@ -35,12 +35,13 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True) -> duckdb.D
 
 def open_file(path: str | os.PathLike[str], *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Open an existing DuckDB file without looking at what is in it."""
+    check_name(Path(path))
     if not Path(path).is_file():
         raise AtlasNotFoundError(
             f"There is no atlas at {path}. `sigdb ingest {path} ...` or `sigdb demo {path}` makes one."
         )
     try:
-        return duckdb.connect(str(path), read_only=read_only)
+        return duckdb.connect(str(Path(path).absolute()), read_only=read_only)
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise AtlasLockedError(
@@ -50,6 +51,12 @@ def open_file(path: str | os.PathLike[str], *, read_only: bool) -> duckdb.DuckDB
         raise AtlasError(f"{path} cannot be opened as a DuckDB file: {_first_line(error)}") from error
     except duckdb.Error as error:
         raise AtlasError(f"{path} cannot be opened: {_first_line(error)}") from error
+
+
+def check_name(path: Path) -> None:
+    """Raise AtlasError for the one file name that cannot be: DuckDB names the database after the file."""
+    if path.name.split(".")[0].lower() == "sigdb_data":
+        raise AtlasError(f"An atlas cannot be called {path.name}: sigdb_data is the name of a schema in it.")
 
 
 def schema_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> int:

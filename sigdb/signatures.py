@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["Signature", "read_signatures"]
+
+# What a symbol, an alias or an id looks like anywhere: no blanks, no separators.
+GENE = re.compile(r"[^\s,;\x00-\x1f]+")
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,12 @@ class Signature:
         odd = [gene for gene, weight in zip(self.genes, self.weights, strict=True) if not -1e300 < weight < 1e300]
         if odd:
             raise SignatureError(f"Signature {self.name}: the weight is not a finite number for {listed(odd)}.")
-        repeated = sorted({gene for gene in self.genes if self.genes.count(gene) > 1})
+        if strange := [repr(gene) for gene in self.genes if not GENE.fullmatch(gene)]:
+            raise SignatureError(
+                f"Signature {self.name}: these are not names of genes: {listed(strange)}. "
+                "Is the file of another format, or separated otherwise?"
+            )
+        repeated = [gene for gene, count in Counter(self.genes).items() if count > 1]
         if repeated:
             raise SignatureError(f"Signature {self.name} names {listed(repeated)} more than once.")
 
@@ -47,9 +57,9 @@ class Signature:
 def read_signatures(path: str | os.PathLike[str], *, name: str | None = None) -> list[Signature]:
     """Read the signatures of a file.
 
-    `.gmt`: one a line: name, description, genes, tab-separated. `.csv`, `.tsv`, `.txt`: one a file, named `name` or
-    after the file; either one gene a line, or a header with `gene` and, if wanted, `weight`. Raises SignatureError,
-    with the line, where the file says something else.
+    `.gmt`: one a line: name, description, genes (or gene,weight, as Enrichr has them), tab-separated. `.csv`, `.tsv`,
+    `.txt`: one a file, named `name` or after the file; either one gene a line, or a header with `gene` and, if wanted,
+    `weight`. Raises SignatureError, with the line, where the file says something else.
     """
     path = Path(path)
     if not path.is_file():
@@ -75,8 +85,10 @@ def _read_gmt(path: Path, lines: list[str]) -> list[Signature]:
             raise SignatureError(
                 f"{path}, line {number}: a GMT line is name, description and genes, separated by tabs."
             )
-        genes = tuple(dict.fromkeys(gene for gene in rest[1:] if gene))
-        signatures.append(Signature(name, genes, source=path.name, description=rest[0] or None))
+        members = dict(weighted(path, number, member) for member in rest[1:] if member.strip())
+        signatures.append(
+            Signature(name, tuple(members), tuple(members.values()), source=path.name, description=rest[0] or None)
+        )
     if not signatures:
         raise SignatureError(f"{path} holds no signature.")
     repeated = {each.name for each in signatures if sum(other.name == each.name for other in signatures) > 1}
@@ -87,7 +99,11 @@ def _read_gmt(path: Path, lines: list[str]) -> list[Signature]:
 
 def _read_table(path: Path, lines: list[str], name: str) -> Signature:
     delimiter = "," if path.suffix.lower() == ".csv" else "\t"
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter) if any(row)]
+    rows = [
+        [cell.strip() for cell in row]
+        for row in csv.reader(lines, delimiter=delimiter)
+        if any(cell.strip() for cell in row)
+    ]
     header = [cell.lower() for cell in rows[0]] if rows else []
     if "gene" not in header:
         if any(len(row) > 1 for row in rows):
@@ -103,6 +119,15 @@ def _read_table(path: Path, lines: list[str], name: str) -> Signature:
     genes = tuple(row[column] for row in rows[1:])
     weights = _weights(path, [row[header.index("weight")] for row in rows[1:]]) if "weight" in header else ()
     return Signature(name, genes, weights, source=path.name)
+
+
+def weighted(path: Path, number: int, member: str) -> tuple[str, float]:
+    """A member of a GMT line: a gene, or gene,weight."""
+    gene, comma, weight = member.strip().partition(",")
+    try:
+        return gene, float(weight) if comma else 1.0
+    except ValueError as error:
+        raise SignatureError(f"{path}, line {number}: {member!r} is neither a gene nor gene,weight.") from error
 
 
 def _weights(path: Path, cells: Sequence[str]) -> tuple[float, ...]:

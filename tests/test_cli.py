@@ -87,6 +87,43 @@ def test_sql_formats(toy_path, tmp_path):
     assert (code, out) == (0, "answer\n42\n")
 
 
+def test_json_and_csv_keep_what_sql_can_say(toy_path):
+    query = """SELECT 1 AS a, 'x' AS a, 'nan'::DOUBLE AS b, 1.50::DECIMAL(4, 2) AS c, [1, 2] AS d, {'k': 'v'} AS e,
+        DATE '2026-01-02' AS f, true AS g, '\\xFF'::BLOB AS h, NULL AS i"""
+    (row,) = json.loads(run("sql", toy_path, query, "-f", "json")[1])
+    assert row == {
+        "a": 1, "a_1": "x", "b": None, "c": 1.5, "d": [1, 2], "e": {"k": "v"}, "f": "2026-01-02", "g": True, "h": "ff", "i": None
+    }  # fmt: skip
+    out = run("sql", toy_path, "SELECT [1, 2] AS d, 2024 AS year", "-f", "csv")[1]
+    assert out == 'd,year\n"[1, 2]",2024\n'
+    assert "2024" in run("sql", toy_path, "SELECT 2024 AS year")[1]
+
+
+def test_names_are_not_markup(workdir):
+    (workdir / "odd.gmt").write_text("x[/red]y\t\tCD3E\n")
+    code, out, err = run("signatures", "add", "toy.duckdb", "odd.gmt", cwd=workdir)
+    assert (code, out) == (0, "Added 1 signature of 1 genes: x[/red]y.\n"), err
+    out = run(
+        "sql",
+        "toy.duckdb",
+        "SELECT signature AS \"[red]name\" FROM signature_info WHERE signature LIKE 'x%'",
+        cwd=workdir,
+    )[1]
+    assert "[red]name" in out
+    assert "x[/red]y" in out
+    code, out, err = run(
+        "ingest", "n.duckdb", "study.h5ad", "--model", "mlp", "--weights", "model", "--study", "a[/b]", cwd=workdir
+    )
+    assert code == 0, err
+    assert "a[/b]" in out
+
+
+def test_version():
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out.startswith("sigdb 0.")
+
+
 def test_more_rows_than_a_table_shows_are_counted(toy_path):
     _, out, _ = run("sql", toy_path, "SELECT * FROM range(1000)")
     assert "over 200 rows. The first are shown; --format csv gives all." in out
@@ -98,6 +135,18 @@ INGEST = ["ingest", "a.duckdb", "study.h5ad"]
 MODEL = ["--model", "mlp", "--weights", "model"]
 ERRORS = {
     "parquet to the terminal": (["sql", "toy.duckdb", "SELECT 1", "-f", "parquet"], 1, "--output FILE"),
+    "no query": (["sql", "toy.duckdb", " "], 1, "There is no query"),
+    "no such folder": (
+        ["sql", "toy.duckdb", "SELECT 1", "-f", "csv", "-o", "no/such.csv"],
+        1,
+        "No such file or directory",
+    ),
+    "one name, two lists": (
+        ["signatures", "add", "toy.duckdb", "a.csv", "b.csv", "--name", "x"],
+        1,
+        "--name is for one file",
+    ),
+    "unknown run": (["genes", "check", "toy.duckdb", "CD3E", "--run", "v2"], 1, "There is no run 'v2'"),
     "bad sql": (["sql", "toy.duckdb", "SELEC 1"], 1, "syntax error"),
     "a write": (["sql", "toy.duckdb", "DELETE FROM sigdb_data.genes"], 1, "read-only"),
     "no atlas": (["info", "none.duckdb"], 1, "There is no atlas at none.duckdb"),
@@ -113,7 +162,11 @@ ERRORS = {
     "no such file": (["signatures", "add", "toy.duckdb", "no.gmt"], 1, "There is no file no.gmt"),
     "demo over another atlas": (["demo", "toy.duckdb"], 1, "not the demo atlas"),
     "no model": ([*INGEST, "--model", "mlp", "--weights", "no"], 1, "There is no model folder no"),
-    "bad map": ([*INGEST, *MODEL, "--map", "disease"], 1, "--map takes FIELD=COLUMN, not 'disease'"),
+    "bad map": (
+        [*INGEST, *MODEL, "--map", "disease"],
+        1,
+        "--map takes FIELD=COLUMN, or FIELD= for none, not 'disease'",
+    ),
     "one name, two files": ([*INGEST, "study.h5ad", *MODEL, "--study", "x"], 1, "for one file; there are 2"),
     "unknown model kind": ([*INGEST, "--model", "bert", "--weights", "model"], 2, "'bert' is not one of"),
     "no command": (["nosuch"], 2, "No such command"),
@@ -152,7 +205,9 @@ def test_ingest_then_ask(workdir):
         assert con.execute("SELECT study, title, n_cells FROM studies").fetchall() == [("it's mine", "A study", 40)]
         assert con.execute("SELECT DISTINCT tissue FROM cells ORDER BY 1").fetchall() == [("flu",), ("normal",)]
         assert con.execute("SELECT n_steps FROM attribution_runs").fetchall() == [(10,)]
-    code, out, _ = run("score", "new.duckdb", "LYZ", "S100A8", "--by", "study, disease", "-f", "csv", cwd=workdir)
+    code, out, _ = run(
+        "score", "new.duckdb", "LYZ", "S100A8", "--by", "study, disease,study,", "-f", "csv", cwd=workdir
+    )
     rows = list(csv.DictReader(io.StringIO(out)))
     assert code == 0
     assert {(row["study"], row["disease"], row["n_cells"]) for row in rows} == {

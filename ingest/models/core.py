@@ -67,6 +67,14 @@ class CellModel:
             )
         for module in (self.first, self.tail):
             module.eval().requires_grad_(False)
+            if odd := [name for name, tensor in module.state_dict().items() if not tensor.isfinite().all()]:
+                raise ModelError(f"Weights of model {self.name} are NaN or infinite: {listed(odd)}.")
+        try:
+            embedding = self.embed_hidden(self.hidden_baseline())
+        except RuntimeError as error:
+            raise ModelError(f"The layers of model {self.name} do not fit together: {error}") from error
+        if not embedding.isfinite().all():
+            raise ModelError(f"Model {self.name} gives an embedding that is not finite for a cell without expression.")
 
     @property
     def latent_dim(self) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import safetensors
@@ -32,8 +33,6 @@ __all__ = ["load_mlp"]
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
-NEEDED = {"format", "version", "name", "genes", "normalisation", "layers", "l2_normalised"}
-OPTIONAL = {"description"}
 
 ACTIVATIONS = {
     each.__name__: each
@@ -42,11 +41,15 @@ ACTIVATIONS = {
 
 
 def _linear(tensors: Mapping[str, Tensor]) -> nn.Linear:
-    n_out, n_in = tensors["weight"].shape
+    n_out, n_in = tensors["weight"].shape  # ValueError if it is no matrix
     return nn.Linear(n_in, n_out, bias="bias" in tensors)
 
 
 def _batch_norm(tensors: Mapping[str, Tensor], eps: float = 1e-5) -> nn.BatchNorm1d:
+    if not (isinstance(eps, float) and eps >= 0):
+        raise ValueError(f"eps must be a number of 0 or more, not {eps!r}")
+    if (tensors["running_var"] < 0).any():
+        raise ValueError("running_var is negative")
     return nn.BatchNorm1d(len(tensors["running_mean"]), eps=eps, affine="weight" in tensors)
 
 
@@ -60,44 +63,71 @@ SIZED: dict[str, Callable[..., nn.Module]] = {"Linear": _linear, "BatchNorm1d": 
 
 def load_mlp(folder: Path) -> CellModel:
     """Read a model in the generic MLP format. Raises ModelError with what is missing or does not fit."""
-    try:
-        text = (folder / DESCRIPTION).read_bytes()
-        spec = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder / DESCRIPTION} cannot be read: {error}") from error
-    if spec.get("format") != "sigdb-mlp" or spec.get("version") != 1:
-        raise ModelError(f'{folder / DESCRIPTION} must say "format": "sigdb-mlp", "version": 1.')
-    if missing := sorted(NEEDED - spec.keys()):
-        raise ModelError(f"{folder / DESCRIPTION} lacks {', '.join(missing)}.")
-    if unknown := sorted(spec.keys() - NEEDED - OPTIONAL):
-        raise ModelError(f"{folder / DESCRIPTION} has {', '.join(unknown)}, which means nothing in this format.")
+    text, spec = read_description(folder / DESCRIPTION)
     try:
         tensors = {key: tensor.float() for key, tensor in load_file(folder / WEIGHTS).items()}
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}") from error
-    layers = build_layers(spec["layers"], tensors, spec["name"])
-    first, tail = split_first_linear(layers, spec["name"])
+    first, tail = split_first_linear(build_layers(spec["layers"], tensors, spec["name"]), spec["name"])
     return CellModel(
         name=spec["name"],
         architecture="mlp",
         gene_ids=tuple(spec["genes"]),
-        normalisation=normalisation(spec["normalisation"], folder),
+        normalisation=Normalisation(**spec["normalisation"]),
         first=first,
         tail=tail,
-        l2_normalised=bool(spec["l2_normalised"]),
+        l2_normalised=spec["l2_normalised"],
         sha256=hashlib.sha256(text + (folder / WEIGHTS).read_bytes()).hexdigest(),
         description=spec.get("description"),
     )
 
 
-def normalisation(spec: dict[str, Any], folder: Path) -> Normalisation:
-    """Read the input recipe; ModelError if it says anything but target_sum (a positive number or null) and log1p."""
-    target = spec.get("target_sum")
-    if spec.keys() != {"target_sum", "log1p"} or not (
-        target is None or (isinstance(target, int | float) and target > 0)
-    ):
-        raise ModelError(f"{folder / DESCRIPTION}: normalisation must be a target_sum (or null) and log1p, not {spec}.")
-    return Normalisation(target, bool(spec["log1p"]))
+def read_description(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Read and check model.json; ModelError names what is missing, unknown, or of another type."""
+    try:
+        text = path.read_bytes()
+        spec = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    if not isinstance(spec, dict) or spec.get("format") != "sigdb-mlp" or spec.get("version") != 1:
+        raise ModelError(f'{path} must say "format": "sigdb-mlp", "version": 1.')
+    if missing := sorted(CHECKS.keys() - spec.keys()):
+        raise ModelError(f"{path} lacks {', '.join(missing)}.")
+    if unknown := sorted(spec.keys() - CHECKS.keys() - OPTIONAL):
+        raise ModelError(f"{path} has {', '.join(unknown)}, which means nothing in this format.")
+    for key, (is_right, should_be) in CHECKS.items():
+        if not is_right(spec[key]):
+            raise ModelError(f"{path}: {key} must be {should_be}.")
+    return text, spec
+
+
+def is_names(value: Any) -> bool:
+    """Whether a value is a list of names, none empty."""
+    return isinstance(value, list) and all(isinstance(each, str) and each for each in value)
+
+
+def is_normalisation(value: Any) -> bool:
+    """Whether a value is an input recipe: a positive target_sum, or null, and log1p."""
+    if not isinstance(value, dict) or value.keys() != {"target_sum", "log1p"} or not isinstance(value["log1p"], bool):
+        return False
+    target = value["target_sum"]
+    is_number = isinstance(target, int | float) and not isinstance(target, bool)
+    return target is None or (is_number and 0 < target < math.inf)
+
+
+CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "format": (lambda value: True, ""),
+    "version": (lambda value: True, ""),
+    "name": (lambda value: isinstance(value, str) and bool(value), "a text"),
+    "genes": (is_names, "a list of names"),
+    "normalisation": (
+        is_normalisation,
+        "an object with target_sum (a positive number, or null) and log1p (true or false)",
+    ),
+    "layers": (lambda value: isinstance(value, list), "a list of layers"),
+    "l2_normalised": (lambda value: isinstance(value, bool), "true or false"),
+}
+OPTIONAL = {"description"}
 
 
 def build_layers(specs: list[Any], tensors: Mapping[str, Tensor], name: str) -> nn.Sequential:
@@ -112,15 +142,15 @@ def build_layers(specs: list[Any], tensors: Mapping[str, Tensor], name: str) -> 
 
 def build_layer(number: int, spec: Any, tensors: Mapping[str, Tensor], name: str) -> nn.Module:
     """Make one layer, its size read off its tensors."""
-    options = {"type": spec} if isinstance(spec, str) else dict(spec)
+    options = dict(spec) if isinstance(spec, dict) else {"type": spec}
     kind = options.pop("type", None)
     own = {key.removeprefix(f"{number}."): tensor for key, tensor in tensors.items() if key.startswith(f"{number}.")}
     try:
-        if kind in SIZED:
+        if isinstance(kind, str) and kind in SIZED:
             return SIZED[kind](own, **options)
-        if kind in ACTIVATIONS:
+        if isinstance(kind, str) and kind in ACTIVATIONS:
             return ACTIVATIONS[kind](**options)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"Layer {number} ({kind}) of model {name} cannot be made: {error}") from error
     known = ", ".join([*SIZED, *ACTIVATIONS])
     raise ModelError(f"Layer {number} of model {name} is {kind!r}; known layers are {known}.")

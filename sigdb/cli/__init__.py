@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version as package_version
 from typing import Annotated
 
 import duckdb
@@ -38,10 +39,20 @@ app.add_typer(signatures.app, name="signatures")
 app.add_typer(genes.app, name="genes")
 
 
+def show_version(wanted: bool) -> None:
+    """Print the version, and stop."""
+    if wanted:
+        typer.echo(f"sigdb {package_version('sigdb-atlas')}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="SIGDB_DEBUG")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Gene-signature search in single-cell attribution atlases: one DuckDB file, asked in SQL."""
@@ -53,8 +64,10 @@ def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 an error that it explains in a paragraph, 2 wrong usage."""
     try:
         app()
-    except (SigdbError, duckdb.Error) as error:
+    except Exception as error:
         if os.environ.get("SIGDB_DEBUG"):
             raise
         problem(error)
+        if not isinstance(error, SigdbError | duckdb.Error | OSError):
+            problem(f"({type(error).__name__}: this should not have happened. `sigdb --debug ...` shows where it did.)")
         sys.exit(1)

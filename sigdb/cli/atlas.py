@@ -55,7 +55,9 @@ def ingest(
     mapping: Annotated[
         list[str] | None,
         typer.Option(
-            "--map", metavar="FIELD=COLUMN", help="Take a field (disease, donor, ...) from this obs column; repeatable."
+            "--map",
+            metavar="FIELD=COLUMN",
+            help="Take a field (disease, donor, ...) from this obs column; FIELD= for none; repeatable.",
         ),
     ] = None,
     layer: Annotated[
@@ -106,9 +108,7 @@ def demo(
 def info(atlas: AtlasPath) -> None:
     """Say what an atlas holds, and how its scores were made."""
     with connect(atlas) as con:
-        console.print(
-            f"[bold]{atlas}[/bold], {atlas.stat().st_size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}"
-        )
+        console.print(f"{atlas}, {atlas.stat().st_size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
         for title, name in (("It holds", "overview"), ("Studies", "studies"), ("Attribution runs", "runs")):
             show(con, title, name)
 
@@ -134,15 +134,15 @@ def needs_ingest_extra() -> Iterator[None]:
 
 def parse_mapping(pairs: list[str]) -> dict[str, str]:
     """FIELD=COLUMN pairs as a dict; ObsError for anything else."""
-    if odd := [pair for pair in pairs if not all(pair.partition("=")[::2])]:
-        raise ObsError(f"--map takes FIELD=COLUMN, not {odd[0]!r}.")
+    if odd := [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]:
+        raise ObsError(f"--map takes FIELD=COLUMN, or FIELD= for none, not {odd[0]!r}.")
     return dict(pair.split("=", 1) for pair in pairs)
 
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar per study, on standard error; yields the function to tell (study, done, total)."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("cells"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("cells"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors) as progress:
         tasks = {}
 
@@ -158,7 +158,7 @@ def print_reports(reports: list[StudyReport]) -> None:
     """Say what came of each study."""
     names = ("study", "cells", "scores", "genes measured", "cells without counts", "median |completeness delta|")
     rows = [(r.study, r.n_cells, r.n_scores, r.n_genes_measured, r.n_empty_cells, r.median_delta) for r in reports]
-    console.print(rows_table(names, rows))
+    console.print(rows_table(names, rows, grouped=True))
     for report in reports:
         for note in report.notes:
             console.print(f"{report.study}: {note}")

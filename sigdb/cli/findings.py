@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
+from rich.text import Text
 
 from sigdb.catalog import statement
 from sigdb.cli.output import console, rows_table
@@ -44,7 +44,8 @@ def print_findings(con: duckdb.DuckDBPyConnection, atlas: Path) -> None:
     show(
         con,
         f"MS1, the monocyte signature of sepsis: mean score by cell type within each study (types of {MIN_CELLS} or "
-        "more cells). Mind n_measured: where a study measured few of the genes, the score says little.",
+        "more cells). n_measured: how many of its genes the study measured and the model knows; where they are few, "
+        "the score says little.",
         "demo_signature",
         {"name": "MS1", "min_cells": MIN_CELLS},
     )
@@ -54,19 +55,20 @@ def print_findings(con: duckdb.DuckDBPyConnection, atlas: Path) -> None:
         "demo_top_genes",
         {"cell_types": MYELOID, "n": 12},
     )
+    console.print(Text("Three queries to paste", style="bold"), end="\n\n")
     console.print(
-        "[bold]Three queries to paste[/bold], each with the ways to run it: sigdb, the DuckDB shell (pip install"
+        "Each with the ways to run it: sigdb, the DuckDB shell (pip install duckdb-cli), Python with nothing but"
     )
-    console.print("duckdb-cli), Python with nothing but duckdb. The macros are in the file: those two need no sigdb.\n")
+    console.print("duckdb. The macros are in the file, so the last two need no sigdb.\n")
     for title, query in QUERIES.items():
-        console.print(f"# {title}", markup=False, soft_wrap=True)
-        console.print(f'Q="{query.strip()}"\n', markup=False, soft_wrap=True)
+        console.print(f"# {title}", soft_wrap=True)
+        console.print(f'Q="{query.strip()}"\n', soft_wrap=True)
         for command in (
             f'sigdb sql {atlas} "$Q"',
             f'duckdb -readonly {atlas} -c "$Q"',
             f'python -c "{PYTHON}" {atlas} "$Q"',
         ):
-            console.print(f"  {command}", markup=False, soft_wrap=True)
+            console.print(f"  {command}", soft_wrap=True)
         console.print()
     console.print(
         "The demonstration model was trained on these few cells, to show how sigdb works. It is not for research."
@@ -76,6 +78,6 @@ def print_findings(con: duckdb.DuckDBPyConnection, atlas: Path) -> None:
 def show(con: duckdb.DuckDBPyConnection, title: str, query: str, parameters: dict[str, object] | None = None) -> None:
     """Print the result of a shipped query as a table."""
     rows = con.execute(statement(f"queries/{query}"), parameters or {}).fetchall()
-    console.print(f"[bold]{escape(title)}[/bold]\n")
-    console.print(rows_table([column[0] for column in con.description or []], rows))
+    console.print(Text(title, style="bold"), end="\n\n")
+    console.print(rows_table([column[0] for column in con.description or []], rows, grouped=True))
     console.print()

@@ -6,7 +6,10 @@ import csv
 import json
 import re
 import sys
+from collections import Counter
+from decimal import Decimal
 from enum import StrEnum
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -29,8 +32,9 @@ BATCH = 10_000
 SHOWN = 200
 
 # Off a terminal there is no width to fit: a table in a log or a pipe should not lose columns.
-console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
-errors = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False)
+# Names come from users' files: no markup in what is printed, or `[/x]` in a name would be one.
+console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False, markup=False)
 
 
 class Format(StrEnum):
@@ -42,7 +46,7 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
-def problem(error: Exception) -> None:
+def problem(error: Exception | str) -> None:
     """Print an error as one readable paragraph."""
     first = str(error).strip().split("\n\n")[0]
     message = re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|Conversion) Error: ", "", first)
@@ -59,6 +63,8 @@ def dump(
     con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any], form: Format, output: Path | None
 ) -> None:
     """Run a query and write its result, to a file or to standard output, in bounded memory."""
+    if not query.strip():
+        raise QueryError("There is no query.")
     if form is Format.parquet:
         if output is None:
             raise QueryError("Parquet is not for the terminal: say where to with --output FILE.")
@@ -82,12 +88,14 @@ def write_rows(con: duckdb.DuckDBPyConnection, form: Format, file: TextIO) -> No
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         for rows in batches(con):
-            writer.writerows(rows)
+            writer.writerows([nested(value) for value in row] for row in rows)
     elif form is Format.json:
         separator = "[\n"
+        keys = unique(names)
         for rows in batches(con):
             for row in rows:
-                file.write(separator + json.dumps(dict(zip(names, row, strict=True)), default=str))
+                values = {key: plain(value) for key, value in zip(keys, row, strict=True)}
+                file.write(separator + json.dumps(values, allow_nan=False))
                 separator = ",\n"
         file.write("[]\n" if separator == "[\n" else "\n]\n")
     else:
@@ -98,25 +106,55 @@ def write_rows(con: duckdb.DuckDBPyConnection, form: Format, file: TextIO) -> No
         out.print(f"{'over ' if more else ''}{min(len(rows), SHOWN)} row{'' if len(rows) == 1 else 's'}.{more}")
 
 
-def rows_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """A table for people: numbers to the right, four significant digits."""
+def unique(names: Sequence[str]) -> list[str]:
+    """Column names, a repeated one numbered as DuckDB does: `study`, `study_1`."""
+    seen: Counter[str] = Counter()
+    keys = []
+    for name in names:
+        keys.append(f"{name}_{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return keys
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: NaN and infinity are null, dates text, bytes hexadecimal."""
+    if isinstance(value, dict):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, bytes):
+        return value.hex()
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def nested(value: Any) -> Any:
+    """A value as CSV holds it: lists and structs as JSON."""
+    return json.dumps(plain(value)) if isinstance(value, list | tuple | dict) else value
+
+
+def rows_table(names: Sequence[str], rows: Sequence[Sequence[Any]], *, grouped: bool = False) -> Table:
+    """A table for people: numbers to the right, four significant digits; thousands set apart if `grouped`."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, name in enumerate(names):
-        numeric = any(isinstance(row[index], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        numeric = any(isinstance(row[index], int | float | Decimal) for row in rows)
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell(value)) for value in row))
+        table.add_row(*(Text(cell(value, grouped=grouped)) for value in row))
     return table
 
 
-def cell(value: Any) -> str:
+def cell(value: Any, *, grouped: bool) -> str:
     """One value, as a table shows it."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float):
+    if isinstance(value, float | Decimal):
         return f"{value:.4g}"
-    if isinstance(value, int):
+    if isinstance(value, int) and grouped:
         return f"{value:,}"
     return str(value)

@@ -26,7 +26,7 @@ def sql(
     form: FormatOption = Format.table,
     output: OutputOption = None,
 ) -> None:
-    """Run a SQL query on an atlas, read-only, and print its result."""
+    """Run a SQL query on an atlas, which is opened read-only, and print its result."""
     with connect(atlas) as con:
         dump(con, sys.stdin.read() if query == "-" else query, {}, form, output)
 
@@ -59,16 +59,13 @@ def score(
             genes, weights = names, None
         options = {"genes": genes, "weights": weights, "agg": agg, "missing": missing, "run": run, "signed": signed}
         known = [name for (name,) in con.execute("SELECT column_name FROM (DESCRIBE cells)").fetchall()]
-        query = (
-            grouped_score([name.strip() for name in by.split(",")], known)
-            if by
-            else catalog.statement("queries/score_cells")
-        )
+        query = grouped_score(by, known) if by else catalog.statement("queries/score_cells")
         dump(con, query, options, form, output)
 
 
-def grouped_score(groups: list[str], known: list[str]) -> str:
-    """The query for the mean score by columns of `cells`; QueryError if it has no such column."""
+def grouped_score(by: str, known: list[str]) -> str:
+    """The query for the mean score by columns of `cells`, separated by commas; QueryError if it has no such column."""
+    groups = list(dict.fromkeys(name.strip() for name in by.split(",") if name.strip()))
     if unknown := [name for name in groups if name not in known]:
         raise QueryError(f"cells has no column {listed(unknown)}. It has: {listed(known, 30)}.")
     query = sqlglot.parse_one(catalog.statement("queries/score"), dialect="duckdb")

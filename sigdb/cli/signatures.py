@@ -12,7 +12,7 @@ from sigdb.catalog import statement
 from sigdb.cli.output import Format, console, dump
 from sigdb.cli.query import AtlasPath, FormatOption, OutputOption
 from sigdb.connection import connect
-from sigdb.errors import listed
+from sigdb.errors import SignatureError, listed
 from sigdb.signatures import Signature, read_signatures
 
 app = typer.Typer(
@@ -34,6 +34,8 @@ def add(
     replace: Annotated[bool, typer.Option("--replace", help="Replace signatures of the same names.")] = False,
 ) -> None:
     """Add the signatures of files to the library, all or none."""
+    if name is not None and len(files) > 1:
+        raise SignatureError(f"--name is for one file; there are {len(files)}.")
     new: list[Signature] = [each for file in files for each in read_signatures(file, name=name)]
     with Atlas(atlas) as opened:
         opened.add_signatures(new, replace=replace)
@@ -59,5 +61,6 @@ def show(
 ) -> None:
     """Show the genes of a signature, and what each means in this atlas."""
     with connect(atlas) as con:
-        con.execute("SELECT signature_genes(?)", [name]).fetchall()  # raises if there is none of this name
+        if not con.execute("SELECT 1 FROM signature_info WHERE signature = ?", [name]).fetchall():
+            raise SignatureError(f"No such signature: {name}. `sigdb signatures list {atlas}` shows those there are.")
         dump(con, statement("queries/signature"), {"name": name}, form, output)

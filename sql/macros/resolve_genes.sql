@@ -1,9 +1,9 @@
 -- resolve_genes(genes, weights, signatures) -> TABLE (_signature, _position, _asked, _weight, _gene, _rank, _ambiguous)
 -- Internal: which gene each asked name means. One row for each element of `genes`, or for each gene of the named
 -- library signatures.
--- A name is tried as a symbol of the atlas, approved symbol, previous symbol, alias, Ensembl id (version dropped), and
--- then all of these without regard to case (_rank + 10). The first of these that knows it decides. _gene is NULL where
--- none does, and where several genes bear the name (_ambiguous): a gene is never guessed.
+-- A name is tried as a symbol of the atlas, approved symbol, previous symbol, alias, Ensembl id, and then all of these
+-- without regard to case (_rank + 10); the version of an Ensembl id is dropped before. The first of these that knows it
+-- decides. _gene is NULL where none does, and where several genes bear the name (_ambiguous): a gene is never guessed.
 -- Units:   _weight as given, 1 without weights.
 -- Example: SELECT _gene FROM sigdb_data.resolve_genes(['S100A8'], NULL, NULL);  --> 0
 
@@ -31,7 +31,10 @@ FROM (
             u._position,
             u._asked,
             u._weight,
-            CASE WHEN u._asked ILIKE 'ens%.%' THEN split_part(u._asked, '.', 1) ELSE u._asked END AS _name
+            CASE
+                WHEN regexp_matches(u._asked, '^ENS[A-Z]*G[0-9]+[.][0-9]+$', 'i') THEN split_part(u._asked, '.', 1)
+                ELSE u._asked
+            END AS _name
         FROM (
             SELECT
                 NULL::VARCHAR AS _signature,

@@ -13,15 +13,11 @@ SELECT CASE
         THEN error('agg must be ''mean'' or ''sum'', not ' || coalesce('''' || agg || '''', 'NULL') || '.')
     WHEN missing IS NULL OR missing NOT IN ('error', 'ignore')
         THEN error('missing must be ''error'' or ''ignore'', not ' || coalesce('''' || missing || '''', 'NULL') || '.')
-    WHEN (SELECT count(*) FROM sigdb_data.run_of(run)) = 0
-        THEN error(
-            CASE WHEN run IS NULL THEN 'This atlas has no attributions yet: `sigdb ingest` adds them.'
-            ELSE 'There is no run ''' || run::VARCHAR || ''' in this atlas. It has: '
-                || (SELECT string_agg(q.run, ', ' ORDER BY q.run_id) FROM sigdb_data.attribution_runs AS q) || '.' END)
     WHEN k._unknown IS NOT NULL
         THEN error('No such signature: ' || k._unknown || '. FROM signature_info lists those of this atlas.')
     WHEN g._n_asked = 0
-        THEN error('The list is empty or NULL. Give at least one gene.')
+        THEN error('The list is empty or NULL (signature_genes gives an empty one for a name it does not know). '
+            || 'Give at least one gene.')
     WHEN g._n_null > 0
         THEN error(g._n_null || ' of ' || g._n_asked || ' genes are NULL. Leave them out.')
     WHEN weights IS NOT NULL AND len(weights) <> g._n_asked
@@ -32,8 +28,10 @@ SELECT CASE
         THEN error('Asked more than once, with different weights: ' || c._conflicts || '. Give each gene one weight.')
     WHEN missing = 'error' AND g._n_missing > 0
         THEN error(g._n_missing || ' of ' || g._n_asked || ' genes are not in this atlas: ' || g._missing
-            || '. Use missing := ''ignore'' to score the other ' || g._n_asked - g._n_missing
-            || ', or ask check_genes([...]).')
+            || CASE WHEN g._n_missing < g._n_asked
+                THEN '. Use missing := ''ignore'' to score the other ' || g._n_asked - g._n_missing || ', or ask'
+                ELSE '. Ask' END
+            || ' check_genes([...]).')
     WHEN c._empty IS NOT NULL
         THEN error('None of the genes of ' || c._empty || ' is in this atlas: ' || g._missing || '.')
     WHEN agg = 'mean' AND c._n_zero > 0
@@ -77,13 +75,14 @@ CROSS JOIN (
     ) AS t
 ) AS c
 CROSS JOIN (
-    SELECT string_agg(n._name || coalesce(' (did you mean ' || n._nearest || '?)', ''), ', ' ORDER BY n._name) AS _unknown
+    SELECT string_agg(coalesce(n._name || coalesce(' (did you mean ' || n._nearest || '?)', ''), 'NULL'), ', ' ORDER BY n._name) AS _unknown
     FROM (
         SELECT a._name, (
             SELECT arg_max(q.signature, jaro_winkler_similarity(upper(q.signature), upper(a._name)))
             FROM sigdb_data.signature_info AS q
         ) AS _nearest
         FROM (SELECT unnest(signatures)::VARCHAR AS _name) AS a
-        WHERE a._name NOT IN (SELECT q.signature FROM sigdb_data.signature_info AS q)
+        WHERE a._name IS NULL OR a._name NOT IN (SELECT q.signature FROM sigdb_data.signature_info AS q)
     ) AS n
-) AS k;
+) AS k
+WHERE (SELECT r._error FROM sigdb_data.run_check(run) AS r) IS NULL;

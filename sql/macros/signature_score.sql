@@ -7,6 +7,8 @@
 -- signed:  keep the sign of the attributions.
 -- Units:   attribution, 1000 a cell in all. A (gene, cell) pair with no row counts as 0; a cell that the run has not
 --          attributed scores NULL.
+-- Where:   anywhere an expression may stand. A score can raise, so DuckDB 2.0 takes it for volatile: there it cannot be in
+--          the ORDER BY of a window, nor be used in WHERE by its alias; name it in a sub-query first.
 -- Errors:  a gene that resolves to nothing, unless missing := 'ignore'; an empty list; a NULL gene; weights of another
 --          length, NULL or not finite; an unknown agg, missing or run.
 -- Example: SELECT signature_score(1, ['S100A8', 'CD3E']);  --> 4.5

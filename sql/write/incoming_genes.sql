@@ -1,6 +1,7 @@
 -- incoming_genes: what each name of a gene list ($names) is, and which gene of the atlas it is already.
 -- A name is the atlas gene of that symbol, or else the atlas gene with the same approved symbol, unless another name of
--- the list is that gene more exactly. An Ensembl id that HGNC knows takes the approved symbol for its own.
+-- the list is that gene more exactly. An Ensembl id that HGNC knows takes the approved symbol for its own; its version
+-- is dropped.
 CREATE OR REPLACE TEMP TABLE sigdb_incoming_genes AS
 SELECT
     k.position, k.name, k.symbol, k.approved,
@@ -18,12 +19,21 @@ FROM (
             SELECT
                 n.position, n.name, h.symbol AS approved,
                 CASE
-                    WHEN h.source = 'ensembl' AND row_number() OVER (PARTITION BY h.symbol ORDER BY n.position) = 1
-                        THEN h.symbol
+                    WHEN row_number() OVER (PARTITION BY coalesce(e.symbol, n.plain) ORDER BY n.position) = 1
+                        THEN coalesce(e.symbol, n.plain)
                     ELSE n.name
                 END AS symbol
-            FROM (SELECT unnest($names) AS name, generate_subscripts($names, 1) AS position) AS n
-            LEFT JOIN sigdb_hgnc_names AS h ON n.name = h.name AND NOT h.is_ambiguous
+            FROM (
+                SELECT
+                    m.name, m.position,
+                    CASE
+                        WHEN regexp_matches(m.name, '^ENS[A-Z]*G[0-9]+[.][0-9]+$', 'i') THEN split_part(m.name, '.', 1)
+                        ELSE m.name
+                    END AS plain
+                FROM (SELECT unnest($names) AS name, generate_subscripts($names, 1) AS position) AS m
+            ) AS n
+            LEFT JOIN sigdb_hgnc_names AS h ON n.plain = h.name AND NOT h.is_ambiguous
+            LEFT JOIN sigdb_hgnc_names AS e ON n.plain = e.name AND NOT e.is_ambiguous AND e.source = 'ensembl'
         ) AS i
         LEFT JOIN sigdb_data.genes AS g ON i.symbol = g.symbol
         LEFT JOIN (

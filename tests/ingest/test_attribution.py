@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from captum.attr import IntegratedGradients
 from hypothesis import given
@@ -12,6 +13,7 @@ from torch import nn
 
 from ingest.attribution import Attributions, concatenate, integrated_gradients, scale
 from ingest.models import CellModel, Normalisation, load_model
+from sigdb.errors import ModelError
 from tests.ingest.conftest import DATA, save_small_model, small_counts
 
 
@@ -112,6 +114,12 @@ def test_scaled_attributions_sum_to_1000_and_keep_sign_and_scale(small_model):
     )
     assert scores.min() < 0 < scores.max()
     assert scores.dtype == np.float32
+
+
+def test_attributions_that_are_not_finite_are_an_error():
+    model = linear_model(np.full((2, 3), 1e30, np.float32))
+    with pytest.raises(ModelError, match="NaN or infinite"):
+        integrated_gradients(model, csr_matrix(np.full((1, 3), 1e9, np.float32)))
 
 
 def test_by_hand():

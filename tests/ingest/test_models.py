@@ -99,6 +99,16 @@ def edited(folder, **changes):
         ({"gene": ["A"]}, "has gene, which means nothing"),
         ({"normalisation": {"target_sum": 0, "log1p": True}}, "normalisation must be"),
         ({"normalisation": {"log1p": True}}, "normalisation must be"),
+        ({"normalisation": {"target_sum": 1e4, "log1p": "false"}}, "normalisation must be"),
+        ({"normalisation": {"target_sum": True, "log1p": True}}, "normalisation must be"),
+        ({"normalisation": {"target_sum": float("inf"), "log1p": True}}, "normalisation must be"),
+        ({"normalisation": None}, "normalisation must be"),
+        ({"l2_normalised": "false"}, "l2_normalised must be true or false"),
+        ({"genes": [1, 2]}, "genes must be a list of names"),
+        ({"genes": None}, "genes must be a list of names"),
+        ({"layers": None}, "layers must be a list"),
+        ({"layers": [["Linear"]]}, "is .'Linear'.; known layers"),
+        ({"layers": ["Linear", {"type": "BatchNorm1d", "eps": "x"}]}, "eps must be a number"),
         ({"genes": ["A", "B"]}, "takes 24 genes; its gene list names 2"),
         ({"genes": ["A"] * 24}, "repeats 1 genes: A"),
         ({"layers": ["Linear", "Dropout", "Linear"]}, r"Layer 1 of model .* is 'Dropout'; known layers are Linear"),
@@ -110,6 +120,22 @@ def edited(folder, **changes):
 def test_a_description_that_does_not_fit_says_where(tmp_path, changes, message):
     folder = save_small_model(tmp_path / "model")
     edited(folder, **changes)
+    with pytest.raises(ModelError, match=message):
+        load_model("mlp", folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "tensor", "message"),
+    [
+        ("0.weight", torch.full((16, 24), torch.nan), r"Weights of model .* are NaN or infinite: weight"),
+        ("1.running_var", torch.full((16,), -1.0), "running_var is negative"),
+        ("3.weight", torch.ones(16, 7), "do not fit together"),
+        ("0.weight", torch.ones(16), "cannot be made"),
+    ],
+)
+def test_weights_that_cannot_be_right(tmp_path, key, tensor, message):
+    folder = save_small_model(tmp_path / "model")
+    save_file({**load_file(folder / "model.safetensors"), key: tensor}, folder / "model.safetensors")
     with pytest.raises(ModelError, match=message):
         load_model("mlp", folder)
 

@@ -40,10 +40,22 @@ def test_fields_as_mapped():
     assert "cluster" not in found.column_names
 
 
+def test_a_field_may_be_left_out():
+    found, _ = table(disease="", donor="")
+    assert found["disease"].to_pylist() == [None] * 6
+    assert found["obs_disease"].to_pylist() == ["normal", "flu"] * 3
+    assert found["donor_id"].to_pylist() == ["d0", "d1"] * 3
+
+
 def test_without_a_sample_column_donors_or_the_study_are_the_samples():
     found, notes = table(OBS.drop(columns="sample"))
     assert found["sample"].to_pylist() == ["d0", "d1"] * 3
-    assert "no sample column: each donor is one sample" in notes
+    assert "no sample column: one sample for each donor" in notes
+    found, notes = table(OBS.drop(columns="sample").assign(tissue=["lung", "lung", "blood"] * 2))
+    assert found["sample"].to_pylist() == [
+        "d0 | lung", "d1 | lung", "d0 | blood", "d1 | lung", "d0 | lung", "d1 | blood"
+    ]  # fmt: skip
+    assert "no sample column: one sample for each donor and tissue" in notes
     found, notes = table(OBS[["cluster"]])
     assert found["sample"].to_pylist() == ["study"] * 6
     assert notes == ["no sample column: the whole study is one sample"]
@@ -66,9 +78,8 @@ def test_in_vivo_is_a_boolean():
         (OBS.assign(sample=["s", None] * 3), {}, "3 of 6 cells of study have no sample"),
         (OBS.assign(mixed=[1, "a", 2.5, None, 1, 1]), {}, "obs column 'mixed' cannot be stored"),
         (OBS.assign(Cluster=1), {}, "two columns called 'Cluster', case aside"),
-        (OBS.iloc[:0], {}, "study has no cells"),
     ],
-    ids=["field", "column", "barcodes", "sample", "mixed", "case", "empty"],
+    ids=["field", "column", "barcodes", "sample", "mixed", "case"],
 )
 def test_what_cannot_be_stored_is_refused(obs, mapping, message):
     with pytest.raises(ObsError, match=message):

@@ -15,6 +15,7 @@ from ingest.pipeline import IngestOptions, Source, ingest_files
 from sigdb import Atlas
 from sigdb.errors import CountsError, GeneSpaceError, ObsError, SigdbError, StudyExistsError
 from tests.ingest.conftest import GENES, small_adata
+from tests.ingest.test_attribution import captum_on_the_whole_model
 from tests.toy import fingerprint
 
 
@@ -75,6 +76,17 @@ def test_what_is_stored_is_what_was_computed(tmp_path, model, file):
     assert in_order == sorted(in_order)
 
 
+def test_what_is_stored_is_what_captum_finds_on_the_whole_model(tmp_path, model, file):
+    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+    values, _ = captum_on_the_whole_model(model, model.normalisation(csr_matrix(small_adata().X[:, :24])))
+    totals = np.abs(values).sum(axis=1, keepdims=True)
+    expected = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0) * 1000
+    found = np.zeros_like(expected)
+    for (barcode, gene), score in scores_of(tmp_path / "a.duckdb").items():
+        found[int(barcode[4:]), GENES.index(gene)] = score
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * 1000)
+
+
 def test_the_cube_is_the_sum_over_cells(tmp_path, model, file):
     ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
     with sigdb.connect(tmp_path / "a.duckdb") as con:
@@ -126,7 +138,7 @@ def test_the_order_of_genes_cells_and_batches_changes_nothing(tmp_path, model, f
     ingest_files(tmp_path / "b.duckdb", [Source(tmp_path / "variant.h5ad")], model, IngestOptions(batch_size=4))
     one, two = scores_of(tmp_path / "a.duckdb"), scores_of(tmp_path / "b.duckdb")
     assert one.keys() == two.keys()
-    np.testing.assert_allclose([two[key] for key in one], list(one.values()), rtol=1e-4, atol=2e-3)
+    np.testing.assert_allclose([two[key] for key in one], list(one.values()), rtol=1e-5, atol=1e-3)
 
 
 def test_progress_is_told_of_every_cell(tmp_path, model, file):
@@ -167,6 +179,12 @@ def rescaled(adata):
 
 MOUSE = {name: name.capitalize() for name in GENES}
 BAD = {
+    "other species' case": (
+        lambda a: renamed(a, {name: name.lower() for name in GENES}),
+        {},
+        GeneSpaceError,
+        "Only 0 of",
+    ),
     "not counts": (lambda a: rescaled(a), {}, CountsError, "fractional values"),
     "mouse": (lambda a: renamed(a, MOUSE), {}, GeneSpaceError, "Only 0 of the model's 24 genes .*another species"),
     "numbers for names": (
@@ -185,7 +203,7 @@ BAD = {
         "several values",
     ),
     "no such layer": (lambda a: a, {"layer": "counts"}, CountsError, "no matrix 'counts'"),
-    "no cells": (lambda a: a[:0].copy(), {}, ObsError, "has no cells"),
+    "no cells": (lambda a: a[:0].copy(), {}, CountsError, "has no cells"),
 }
 
 
@@ -214,6 +232,8 @@ def test_an_error_half_way_undoes_the_study_and_keeps_those_before(tmp_path, mod
         ingest_files(tmp_path / "a.duckdb", [Source(file), Source(file, "second")], model, options)
     with Atlas(tmp_path / "a.duckdb") as atlas:
         assert atlas.con.execute("SELECT study, n_cells FROM studies").fetchall() == [("study", 40)]
+        stored = atlas.con.execute("SELECT gene_id, cell_id FROM sigdb_data.attributions").fetchall()
+        assert stored == sorted(stored)
 
 
 def test_the_same_study_twice(tmp_path, model, file):

@@ -74,7 +74,7 @@ def with_value(value):
 @pytest.mark.parametrize(
     ("matrix", "message"),
     [
-        (log1p(small_counts()), r"X holds \d+% fractional values, up to .* \(they look log-normalised\)"),
+        (log1p(small_counts()), r"X holds \d+ fractional values of \d+, up to .* \(they look log-normalised\)"),
         (small_counts() * 10.5, r"they look normalised"),
         (with_value(-1), r"X holds negative values, down to -1 \(scaled or centred data\)"),
         (with_value(np.nan), "X holds 1 NaN or infinite values"),
@@ -104,6 +104,49 @@ def test_a_layer_that_is_not_there(tmp_path):
         open_h5ad(written(tmp_path, small_adata()), layer="umi"),
     ):
         pass
+
+
+def test_a_layer_of_zeros_holds_no_counts(tmp_path):
+    adata = small_adata()
+    adata.layers["counts"] = adata.X * 0
+    with open_h5ad(written(tmp_path, adata)) as file:
+        assert file.counts_from == "X"
+    adata.X = adata.X * 0
+    with pytest.raises(CountsError, match="X holds nothing but zeros"), open_h5ad(written(tmp_path, adata)):
+        pass
+
+
+def test_explicit_zeros_are_not_counts(tmp_path):
+    adata = small_adata()
+    adata.X.data[::3] = 0
+    with open_h5ad(written(tmp_path, adata)) as file:
+        (counts,) = file.chunks(100)
+    assert counts.nnz == np.count_nonzero(adata.X.toarray())
+
+
+DAMAGE = {
+    "obs shorter than X": (lambda file: file["obs/_index"].resize((30,)), "X is .40, 30., but there are"),
+    "no index pointer": (lambda file: file.__delitem__("X/indptr"), "damaged"),
+    "column out of range": (lambda file: file["X/indices"].__setitem__(5, 99), "damaged"),
+    "no var of raw": (lambda file: file.move("X", "raw/X"), "damaged"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_files(tmp_path, damage):
+    path = written(tmp_path, anndata.AnnData(small_counts(), var=small_adata().var))
+    spoil, message = DAMAGE[damage]
+    with h5py.File(path, "a") as file:
+        if damage == "obs shorter than X":
+            names = file["obs/_index"][:30]
+            attributes = dict(file["obs/_index"].attrs)
+            del file["obs/_index"]
+            file["obs/_index"] = names
+            file["obs/_index"].attrs.update(attributes)
+        else:
+            spoil(file)
+    with pytest.raises(CountsError, match=message), open_h5ad(path) as file:
+        list(file.chunks(7))
 
 
 def test_files_that_are_not_anndata(tmp_path):

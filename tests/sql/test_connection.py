@@ -8,9 +8,11 @@ import sys
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import sigdb
+from ingest.write import add_columns
 from sigdb import Atlas, Signature, catalog
 from sigdb.atlas import upgrade
 from sigdb.connection import SCHEMA_VERSION
@@ -125,8 +127,6 @@ def test_a_failed_transaction_leaves_the_atlas_as_it_was(copy):
             write_study(atlas, np.ones((3, 3)), TOY_GENES, run_settings=settings(n_steps=7), run="7")
         with pytest.raises(sigdb.errors.ObsError, match=r"disease has several values within 1 samples .*sample 1"):
             write_study(atlas, np.ones((2, 3)), TOY_GENES, study="s", obs=obs_of(2, disease=["flu", "normal"]))
-        with pytest.raises(sigdb.errors.ObsError, match="'age' is VARCHAR in this study and BIGINT in the atlas"):
-            write_study(atlas, np.ones((1, 3)), TOY_GENES, study="s", obs=obs_of(1, age=["old"]))
     assert fingerprint(copy) == before
 
 
@@ -140,6 +140,60 @@ def test_columns_of_obs_become_columns_of_cells(copy):
         rows = con.execute(f"SELECT cell_id, age, ratio, flag, {quoted} FROM cells ORDER BY cell_id").fetchall()
     assert rows == [(0, 61, None, None, None), (1, 61, None, None, None), (2, 61, None, None, None),
                     (3, 5, 0.5, True, "a"), (4, 6, None, False, None)]  # fmt: skip
+
+
+def test_columns_widen_to_hold_what_a_later_study_brings(copy):
+    """age is BIGINT in the toy atlas; 0.5 makes it DOUBLE, 'old' VARCHAR; a column without values changes nothing."""
+    kind = "SELECT data_type FROM duckdb_columns() WHERE table_name = 'cell_data' AND column_name = 'age'"
+    for n, (age, expected) in enumerate([([None], "BIGINT"), ([0.5], "DOUBLE"), ([7], "DOUBLE"), (["old"], "VARCHAR")]):
+        with Atlas(copy) as atlas:
+            write_study(atlas, np.ones((1, 3)), TOY_GENES, study=f"s{n}", obs=obs_of(1, age=age))
+            assert atlas.con.execute(kind).fetchall() == [(expected,)]
+    with sigdb.connect(copy) as con:
+        ages = con.execute("SELECT age FROM cells ORDER BY cell_id").fetchall()
+    assert ages == [("61.0",)] * 3 + [(None,), ("0.5",), ("7.0",), ("old",)]
+
+
+def widen_and_break_off(atlas):
+    with atlas.transaction() as con:
+        add_columns(con, pa.table({"age": ["old"], "new": [1]}))
+        raise ZeroDivisionError
+
+
+def test_a_failed_study_takes_its_widening_back(copy):
+    before = fingerprint(copy)
+    with Atlas(copy) as atlas, pytest.raises(ZeroDivisionError):
+        widen_and_break_off(atlas)
+    assert fingerprint(copy) == before
+
+
+def test_two_signatures_of_one_name_are_refused(copy):
+    with Atlas(copy) as atlas, pytest.raises(SignatureError, match="1 names are given to more than one signature: A"):
+        atlas.add_signatures([Signature("A", ("CD3E",)), Signature("A", ("LYZ",))])
+
+
+def test_a_file_name_that_cannot_be(tmp_path):
+    for name in ("sigdb_data.duckdb", "SIGDB_DATA"):
+        with pytest.raises(AtlasError, match="cannot be called"):
+            Atlas.create(tmp_path / name)
+    Atlas.create(tmp_path / "sqlite:y.duckdb").close()
+
+
+def test_an_atlas_older_than_any_upgrade(copy):
+    set_schema_version(copy, 0)
+    with pytest.raises(AtlasVersionError, match="can upgrade from 1 on"):
+        upgrade(copy)
+
+
+def test_another_run_with_other_counts_is_refused(copy):
+    before = fingerprint(copy)
+    with Atlas(copy) as atlas:
+        atlas.con.execute("UPDATE sigdb_data.cell_data SET n_counts = 11 WHERE cell_id = 2")
+        with pytest.raises(StudyExistsError, match="other counts in 1 of the first 3"):
+            write_study(atlas, np.ones((3, 3)), TOY_GENES, run_settings=settings(n_steps=7), run="other")
+    with Atlas(copy) as atlas:
+        atlas.con.execute("UPDATE sigdb_data.cell_data SET n_counts = 10 WHERE cell_id = 2")
+    assert fingerprint(copy) == before
 
 
 def test_signatures_are_added_all_or_none(copy):

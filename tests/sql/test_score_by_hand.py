@@ -105,8 +105,10 @@ def test_unselected_scores_are_still_checked(toy):
         ("FROM signature_scores(['MYELOYD', 'T_CELL'])", "No such signature: MYELOYD .did you mean MYELOID"),
         ("FROM signature_scores([])", "empty"),
         ("FROM signature_scores(NULL)", "empty"),
-        ("SELECT signature_genes('MS7')", "No such signature: MS7"),
-        ("SELECT signature_weights(NULL)", "No such signature: NULL"),
+        ("FROM signature_scores(['MYELOID', NULL])", "No such signature: NULL"),
+        ("FROM signature_score(signature_genes('MS7'))", "empty or NULL .signature_genes gives an empty one"),
+        ("FROM signature_score(['CD3E'], weights := signature_weights('MS7'))", "0 weights for 1 genes"),
+        ("FROM check_genes(['CD3E'], run := 'v2')", "no run 'v2' in this atlas"),
         ("FROM gene_attributions(['FOO'])", "FOO"),
     ],
 )

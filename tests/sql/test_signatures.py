@@ -12,6 +12,8 @@ from sigdb.errors import SignatureError
 READ = [
     # file name, text, expected (name, genes, weights)
     ("a.gmt", "A\thttp://x\tG1\tG2\tG1\t\n\nB\t\tG3\n", [("A", ("G1", "G2"), (1, 1)), ("B", ("G3",), (1,))]),
+    ("enrichr.gmt", "A\t\tG1,0.5\tG2,1.0\n", [("A", ("G1", "G2"), (0.5, 1))]),
+    ("blank.txt", "G1\n \nG2\n", [("blank", ("G1", "G2"), (1, 1))]),
     ("list.txt", "G1\n\nG2\n", [("list", ("G1", "G2"), (1, 1))]),
     ("bom.csv", "\ufeffgene\nG1\n", [("bom", ("G1",), (1,))]),
     ("w.csv", "Gene,Weight\nG1,0.5\n G2 ,-2e-1\n", [("w", ("G1", "G2"), (0.5, -0.2))]),
@@ -32,6 +34,11 @@ REFUSED = [
     ("a.gmt", "A\tonly\n", r"line 1: a GMT line is"),
     ("a.gmt", "\n", "holds no signature"),
     ("a.gmt", "A\t\tG1\nA\t\tG2\n", "more than one signature called A"),
+    ("a.gmt", "A\t\tG1,x\n", "line 1: 'G1,x' is neither a gene nor gene,weight"),
+    ("a.txt", "LYZ,1.0\n", "not names of genes: 'LYZ,1.0'"),
+    ("a.txt", "LYZ CD14\n", "not names of genes"),
+    ("semi.csv", "gene;weight\nLYZ;1\n", "not names of genes: 'gene;weight'"),
+    ("a.txt", "LY\x00Z\n", "not names of genes"),
     ("a.csv", "", "has no genes"),
     ("a.csv", "gene,weight\n", "has no genes"),
     ("a.csv", "symbol,weight\nG1,1\n", "needs a header with `gene`.*first line is symbol, weight"),

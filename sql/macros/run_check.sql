@@ -1,0 +1,17 @@
+-- run_check(run) -> TABLE (_error)
+-- Internal: one row, NULL, or an error if there is no such run (or none at all). Asked as signature_check is.
+-- Units:   none.
+-- Example: SELECT _error IS NULL FROM sigdb_data.run_check('toy-model-ig');  --> true
+
+CREATE OR REPLACE MACRO sigdb_data.run_check(run) AS TABLE
+SELECT CASE
+    WHEN n._n_runs = 0 THEN error('This atlas has no attributions yet: `sigdb ingest` adds them.')
+    WHEN n._n_found = 0 THEN error('There is no run ''' || run::VARCHAR || ''' in this atlas. It has: ' || n._runs || '.')
+END AS _error
+FROM (
+    SELECT
+        count(*) AS _n_runs,
+        string_agg(q.run, ', ' ORDER BY q.run_id) AS _runs,
+        (SELECT count(*) FROM sigdb_data.run_of(run)) AS _n_found
+    FROM sigdb_data.attribution_runs AS q
+) AS n;
