@@ -256,14 +256,14 @@ class StudyWriter:
         self.n_scores += chunk.scores.nnz
 
     def finish(self) -> None:
-        """Fill the cube and the group sizes for the cells just written, and show new obs columns in the views."""
+        """Fill the cube and the group sizes for the cells just written; show new obs columns in the view `cells`."""
         if self.n_written != len(self.obs):
             raise AtlasError(f"{self.n_written} of {len(self.obs)} cells of the study were written.")
         cells = {"run_id": self.run_id, "first": self.first_cell, "last": self.first_cell + self.n_written - 1}
         run_statement(self.con, "write/add_summary", cells)
         run_statement(self.con, "write/add_group_sizes", cells)
         self.con.execute("UPDATE sigdb_data.attribution_runs SET finished = ? WHERE run_id = ?", [now(), self.run_id])
-        catalog.install(self.con)
+        catalog.create(self.con, catalog.read_object("views", "cells"))
 
     def _match_counts(self, chunk: Chunk, cell_ids: NDArray[np.uint32]) -> None:
         query = "SELECT n_counts FROM sigdb_data.cell_data WHERE cell_id BETWEEN ? AND ? ORDER BY cell_id"
@@ -313,7 +313,6 @@ def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> None:
 def cluster(con: duckdb.DuckDBPyConnection) -> None:
     """Sort all attributions by (run, gene, cell), so that a query reads only the row groups of its genes."""
     run_statement(con, "write/cluster")
-    catalog.install(con)
 
 
 def split_versions(versions: Mapping[str, str]) -> dict[str, list[str]]:

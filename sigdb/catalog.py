@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-__all__ = ["MACROS", "VIEWS", "SqlObject", "install", "literal", "objects", "run_statement", "statement"]
+__all__ = [
+    "MACROS",
+    "VIEWS",
+    "SqlObject",
+    "create",
+    "install",
+    "literal",
+    "objects",
+    "read_object",
+    "run_statement",
+    "statement",
+]
 
 # In the order in which they can be created: a macro may only call those before it.
 MACROS = (
@@ -31,9 +42,23 @@ MACROS = (
     "signature_branch",
     "signature_values",
     "cell_values",
+    "sample_labels",
+    "chosen_groups",
+    "coverage_check",
+    "study_coverage",
+    "scored_cells",
+    "population_check",
+    "population_hits",
+    "summary_branch",
+    "summary_values",
     "signature_score",
     "signature_score_table",
     "signature_scores",
+    "signature_by_sample",
+    "signature_hits",
+    "sample_hit_rates",
+    "signature_contributions",
+    "gene_importance",
     "gene_attributions",
     "check_genes",
     "signature_genes",
@@ -149,5 +174,10 @@ def objects() -> list[SqlObject]:
 def install(con: duckdb.DuckDBPyConnection) -> None:
     """Create or replace all views and macros in the current database, with their comments."""
     for each in objects():
-        con.execute(each.sql)
-        con.execute(each.comment_statement)
+        create(con, each)
+
+
+def create(con: duckdb.DuckDBPyConnection, each: SqlObject) -> None:
+    """Create or replace one view or macro in the current database, with its comment."""
+    con.execute(each.sql)
+    con.execute(each.comment_statement)

@@ -31,7 +31,7 @@ def test_signature_is_that_of_the_macro(toy, each):
         [each.name, kind],
     ).fetchall()
     written = re.search(r"\((.*?)\) ->", each.signature)[1]
-    assert [part.split(":=")[0].strip() for part in written.split(",")] == parameters
+    assert [part.split(":=")[0].strip() for part in written.split(",") if part] == parameters
 
 
 def test_every_file_is_installed():
@@ -58,6 +58,6 @@ def test_macro_bodies_keep_the_rules_that_make_them_portable(each):
     body = "\n".join(line for line in each.sql.splitlines() if not line.startswith("--"))
     body = re.sub(r"'(?:[^']|'')*'", "''", body)
     assert not re.search(r"\bWITH\b", body), "DuckDB 1.4.0-1.4.2 fail on a WITH in a macro, or score wrongly"
-    sources = re.findall(r"\b(?:FROM|JOIN)\s+([\w.]+)", body)
-    unqualified = [name for name in sources if not name.startswith("sigdb_data.")]
+    sources = re.findall(r"(?<!DISTINCT )\b(?:FROM|JOIN)\s+([\w.]+)", body)
+    unqualified = [name for name in sources if not name.startswith("sigdb_data.") and name != "query_table"]
     assert unqualified == [], "an unqualified relation can be captured by the caller's"

@@ -1,0 +1,55 @@
+-- gene_importance(cell_type := NULL, disease := NULL, tissue := NULL, study := NULL, run := NULL, signed := false)
+--   -> TABLE (gene, score, n_cells, fraction_nonzero, n_measured, rank)
+-- Which genes matter most to a group of cells: the mean attribution of every gene over all cells of this cell type,
+-- disease, tissue and study (NULL: any), from the cube; highest first.
+-- n_cells:  cells of the group; n_measured: those whose study measured the gene. fraction_nonzero is of n_cells.
+-- rank:    1 for the highest; ties share a rank.
+-- Units:   attribution, 1000 a cell in all.
+-- Errors:  a group without cells; an unknown run.
+-- Example: SELECT gene FROM gene_importance(cell_type := 'monocyte') WHERE rank = 1;  --> S100A8
+
+CREATE OR REPLACE MACRO gene_importance(
+    cell_type := NULL, disease := NULL, tissue := NULL, study := NULL, run := NULL, signed := false
+) AS TABLE
+SELECT
+    g._symbol AS gene, v._score AS score, v._n_cells AS n_cells, v._fraction AS fraction_nonzero,
+    v._n_measured AS n_measured, rank() OVER (ORDER BY v._score DESC) AS rank
+FROM (
+    SELECT
+        a._gene,
+        sum(CASE WHEN signed THEN a._sum_signed ELSE a._sum_abs END) / any_value(n._n_cells) AS _score,
+        sum(a._n_nonzero) / any_value(n._n_cells) AS _fraction,
+        any_value(n._n_cells) AS _n_cells,
+        any_value(m._n_measured) AS _n_measured
+    FROM (
+        SELECT
+            q.gene_id AS _gene, q.sample_id AS _sample, q.cell_type AS _type, q.n_nonzero AS _n_nonzero,
+            q.sum_abs AS _sum_abs, q.sum_signed AS _sum_signed
+        FROM sigdb_data.attribution_summary AS q JOIN sigdb_data.run_of(run) AS o ON q.run_id = o._run
+    ) AS a
+    JOIN sigdb_data.chosen_groups(cell_type, disease, tissue, study, run) AS c
+        ON a._sample = c._sample AND a._type IS NOT DISTINCT FROM c._type
+    CROSS JOIN (
+        SELECT sum(k._n) AS _n_cells
+        FROM sigdb_data.chosen_groups(cell_type, disease, tissue, study, run) AS k
+    ) AS n
+    JOIN (
+        SELECT q.gene_id AS _gene, sum(k._n) AS _n_measured
+        FROM sigdb_data.study_genes AS q
+        JOIN sigdb_data.chosen_groups(cell_type, disease, tissue, study, run) AS k ON q.study_id = k._study
+        GROUP BY q.gene_id
+    ) AS m ON a._gene = m._gene
+    GROUP BY a._gene
+) AS v
+JOIN (SELECT q.gene_id AS _gene, q.symbol AS _symbol FROM sigdb_data.genes AS q) AS g ON v._gene = g._gene
+WHERE (
+    SELECT CASE
+        WHEN k._n = 0
+            THEN error('No cells of this run have cell_type ' || coalesce(cell_type, '(any)') || ', disease '
+                || coalesce(disease, '(any)') || ', tissue ' || coalesce(tissue, '(any)') || ', study '
+                || coalesce(study, '(any)') || '. SELECT DISTINCT cell_type, disease, tissue, study FROM cells.')
+    END
+    FROM (SELECT count(*) AS _n FROM sigdb_data.chosen_groups(cell_type, disease, tissue, study, run)) AS k
+    WHERE (SELECT e._error FROM sigdb_data.run_check(run) AS e) IS NULL
+) IS NULL
+ORDER BY rank, gene;

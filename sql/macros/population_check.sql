@@ -1,0 +1,20 @@
+-- population_check(percentile, cells, run) -> TABLE (_error)
+-- Internal: one row, NULL, or an error about the percentile, the run or the population. Asked as signature_check is.
+-- Units:   none.
+-- Example: SELECT _error IS NULL FROM sigdb_data.population_check(95, 'cells', NULL);  --> true
+
+CREATE OR REPLACE MACRO sigdb_data.population_check(percentile, cells, run) AS TABLE
+SELECT CASE
+    WHEN percentile IS NULL OR NOT percentile BETWEEN 0 AND 100
+        THEN error('percentile must be from 0 to 100, not ' || coalesce(percentile::VARCHAR, 'NULL') || '.')
+    WHEN p._n = 0 THEN error('The population ' || cells || ' has no cells that this run has attributed.')
+END AS _error
+FROM (
+    SELECT count(*) AS _n
+    FROM (SELECT cell_id AS _cell FROM query_table(cells)) AS a
+    SEMI JOIN (
+        SELECT q.cell_id AS _cell
+        FROM sigdb_data.attributed_cells AS q JOIN sigdb_data.run_of(run) AS o ON q.run_id = o._run
+    ) AS b ON a._cell = b._cell
+) AS p
+WHERE (SELECT r._error FROM sigdb_data.run_check(run) AS r) IS NULL;

@@ -1,0 +1,20 @@
+-- scored_cells(genes, weights, agg, missing, run, signed, measured_only) -> TABLE (_cell, _score)
+-- Internal: the score of every cell that the run has attributed.
+-- Units:   attribution, 1000 a cell in all; NULL with measured_only where the cell's study measured none of the genes.
+-- Errors:  those of signature_check.
+-- Example: SELECT max(_score) FROM sigdb_data.scored_cells(['CD3E'], NULL, 'mean', 'error', NULL, false, true);  --> 9.0
+
+CREATE OR REPLACE MACRO sigdb_data.scored_cells(genes, weights, agg, missing, run, signed, measured_only) AS TABLE
+SELECT s._cell, CASE WHEN measured_only AND agg = 'mean' THEN s._score * f._factor ELSE s._score END AS _score
+FROM (
+    SELECT v._cell, sum(v._value) AS _score
+    FROM sigdb_data.cell_values(genes, weights, agg, missing, run, signed) AS v
+    GROUP BY v._cell
+) AS s
+LEFT JOIN (
+    SELECT c.cell_id AS _cell, k._factor
+    FROM sigdb_data.cell_data AS c
+    JOIN sigdb_data.samples AS q ON c.sample_id = q.sample_id
+    JOIN sigdb_data.study_coverage(genes, weights, run, NULL) AS k ON q.study_id = k._study
+    WHERE measured_only AND agg = 'mean'
+) AS f ON s._cell = f._cell;
