@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -17,23 +17,57 @@ __all__ = ["SCHEMA_VERSION", "connect", "schema_version"]
 SCHEMA_VERSION = 1
 
 
-def connect(path: str | os.PathLike[str], *, read_only: bool = True) -> duckdb.DuckDBPyConnection:
+# What a locked connection may not do: reach files and networks, load extensions.
+LOCKED = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+}
+
+
+def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: bool = False) -> duckdb.DuckDBPyConnection:
     """Open an atlas.
 
-    Returns a plain DuckDB connection: the views and macros are in the file, so everything DuckDB can do works on it.
+    Returns a plain DuckDB connection: the views and macros are in the file, so everything DuckDB can do works on it. It
+    is set up so that scores of all cells are fast (see `speed_up`). `locked`, for queries of people you do not trust:
+    it can read nothing but this file, write nothing at all, and none of this can be undone; a connection that is merely
+    read-only can read and write other files of the machine. Locked and other connections to one file do not go
+    together in one process.
+
     Raises AtlasNotFoundError, AtlasError (not an atlas), AtlasLockedError (open for writing elsewhere) or
     AtlasVersionError (made by a newer sigdb, or by an older one and in need of `sigdb upgrade`).
     """
-    con = open_file(path, read_only=read_only)
+    if locked and not read_only:
+        raise AtlasError("A locked connection is read-only.")
+    con = open_file(path, read_only=read_only, config=LOCKED if locked else {})
     try:
         check_version(con, path)
+        speed_up(con)
+        if locked:
+            con.execute("SET lock_configuration = true")
     except AtlasError:
         con.close()
         raise
     return con
 
 
-def open_file(path: str | os.PathLike[str], *, read_only: bool) -> duckdb.DuckDBPyConnection:
+def speed_up(con: duckdb.DuckDBPyConnection) -> None:
+    """Let DuckDB sum by cell in an array, not in a hash table: cell ids are dense, so that array is as small as can be.
+
+    perfect_ht_threshold is the number of bits of the largest key for which it does so: those of the last cell_id, 26 at
+    most (1 GB a thread). DuckDB 2.0 must also be kept from partitioning such sums. Measured with 86 genes on 22 million
+    cells, 2 cores: 5.3 s instead of 12.9 s on 2.0.0.
+    """
+    ((cells,),) = con.execute("SELECT count(*) FROM sigdb_data.cell_data").fetchall()
+    con.execute("SET perfect_ht_threshold = " + str(min(max(12, int(cells).bit_length() + 1), 26)))
+    if int(duckdb.__version__.split(".")[0]) >= 2:
+        con.execute("SET disabled_optimizers = 'partitioned_execution'")
+
+
+def open_file(
+    path: str | os.PathLike[str], *, read_only: bool, config: dict[str, Any] | None = None
+) -> duckdb.DuckDBPyConnection:
     """Open an existing DuckDB file without looking at what is in it."""
     check_name(Path(path))
     if not Path(path).is_file():
@@ -41,7 +75,7 @@ def open_file(path: str | os.PathLike[str], *, read_only: bool) -> duckdb.DuckDB
             f"There is no atlas at {path}. `sigdb ingest {path} ...` or `sigdb demo {path}` makes one."
         )
     try:
-        return duckdb.connect(str(Path(path).absolute()), read_only=read_only)
+        return duckdb.connect(str(Path(path).absolute()), read_only=read_only, config=config or {})
     except duckdb.IOException as error:
         if "lock" in str(error).lower():
             raise AtlasLockedError(
@@ -49,6 +83,11 @@ def open_file(path: str | os.PathLike[str], *, read_only: bool) -> duckdb.DuckDB
                 f"Close the other one and try again. ({_first_line(error)})"
             ) from error
         raise AtlasError(f"{path} cannot be opened as a DuckDB file: {_first_line(error)}") from error
+    except duckdb.ConnectionException as error:
+        raise AtlasError(
+            f"{path} is open in this process in another way (locked, or for writing, or neither). "
+            "Close that connection first."
+        ) from error
     except duckdb.Error as error:
         raise AtlasError(f"{path} cannot be opened: {_first_line(error)}") from error
 

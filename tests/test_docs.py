@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+import sigdb
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = [(token.info, token.content) for token in MarkdownIt().parse(README) if token.type == "fence"]
@@ -65,3 +67,9 @@ def test_the_blocks_are_there():
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text(encoding="utf-8")):
         assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+@pytest.mark.parametrize("block", blocks("sql"), ids=lambda block: block[:20])
+def test_sql_blocks_run(demo_path, block):
+    with sigdb.connect(demo_path) as con:
+        con.execute(block)

@@ -44,8 +44,8 @@ def print_findings(con: duckdb.DuckDBPyConnection, atlas: Path) -> None:
     show(
         con,
         f"MS1, the monocyte signature of sepsis: mean score by cell type within each study (types of {MIN_CELLS} or "
-        "more cells). n_measured: how many of the n_genes that the model knows, of 99, the study measured; where they are "
-        "few, the score says little.",
+        "more cells). n_measured: how many of the n_genes that the model knows, of 99, the study measured; where they "
+        "are few, the score says little.",
         "demo_signature",
         {"name": "MS1", "min_cells": MIN_CELLS},
     )

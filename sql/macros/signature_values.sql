@@ -1,7 +1,9 @@
 -- signature_values(genes, weights, agg, run, signed, signatures) -> TABLE (_signature, _cell, _value)
 -- Internal: all stored terms of a score; their sum by (_signature, _cell) is the score. Twelve branches of 50 genes,
 -- each of which reads only the row groups that hold its genes (see signature_terms), and one for all genes beyond 600,
--- which reads everything. An empty branch costs nothing.
+-- which reads everything. A branch that the list is too short for is planned
+-- away where the list is a constant; elsewhere it costs a pipeline of its own in the aggregate over it, which is why
+-- there are no more of them.
 -- Units:   weighted attribution.
 -- Example: SELECT sum(_value) FROM sigdb_data.signature_values(['CD3E'], NULL, 'sum', NULL, false, NULL);  --> 9.0
 
@@ -13,37 +15,49 @@ FROM (
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 1, 1) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 50
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 2, 2) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 100
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 3, 3) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 150
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 4, 4) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 200
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 5, 5) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 250
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 6, 6) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 300
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 7, 7) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 350
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 8, 8) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 400
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 9, 9) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 450
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 10, 10) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 500
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 11, 11) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 550
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 12, 65535) AS b
+    WHERE signatures IS NOT NULL OR len(genes) > 600
 ) AS u;

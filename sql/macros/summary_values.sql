@@ -11,37 +11,49 @@ FROM (
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 1, 1) AS b
+    WHERE len(genes) > 50
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 2, 2) AS b
+    WHERE len(genes) > 100
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 3, 3) AS b
+    WHERE len(genes) > 150
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 4, 4) AS b
+    WHERE len(genes) > 200
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 5, 5) AS b
+    WHERE len(genes) > 250
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 6, 6) AS b
+    WHERE len(genes) > 300
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 7, 7) AS b
+    WHERE len(genes) > 350
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 8, 8) AS b
+    WHERE len(genes) > 400
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 9, 9) AS b
+    WHERE len(genes) > 450
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 10, 10) AS b
+    WHERE len(genes) > 500
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 11, 11) AS b
+    WHERE len(genes) > 550
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 12, 65535) AS b
+    WHERE len(genes) > 600
 ) AS u;

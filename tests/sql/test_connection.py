@@ -43,6 +43,36 @@ def test_a_connection_is_a_plain_read_only_duckdb_connection(toy):
         toy.execute("DELETE FROM sigdb_data.genes")
 
 
+def test_a_locked_connection_reaches_nothing_but_the_atlas(copy, tmp_path):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    with sigdb.connect(copy) as con:
+        assert con.execute(f"SELECT a FROM '{secret}'").fetchall() == [(1,)], "merely read-only is not locked"
+    with sigdb.connect(copy, locked=True) as con:
+        assert con.execute("SELECT signature_score(1, ['CD3E'])").fetchall() == [(9.0,)]
+        for statement in (
+            f"SELECT * FROM '{secret}'",
+            f"COPY (SELECT 1) TO '{tmp_path / 'out.csv'}'",
+            f"ATTACH '{tmp_path / 'other.duckdb'}'",
+            "INSTALL httpfs",
+            "SET enable_external_access = true",
+            "SET memory_limit = '1GB'",
+            "DELETE FROM sigdb_data.genes",
+        ):
+            with pytest.raises(duckdb.Error):
+                con.execute(statement)
+        with pytest.raises(AtlasError, match="open in this process in another way"):
+            sigdb.connect(copy)
+    assert not (tmp_path / "out.csv").exists()
+    with pytest.raises(AtlasError, match="is read-only"):
+        sigdb.connect(copy, locked=True, read_only=False)
+
+
+def test_sums_by_cell_are_planned_as_arrays(toy):
+    plan = toy.execute("EXPLAIN SELECT sum(score) FROM signature_score(['CD3E', 'S100A8'])").fetchall()[0][1]
+    assert "PERFECT" in plan.upper()
+
+
 def test_no_file(tmp_path):
     with pytest.raises(AtlasNotFoundError, match=r"no atlas at .*none\.duckdb.*sigdb demo"):
         sigdb.connect(tmp_path / "none.duckdb")
