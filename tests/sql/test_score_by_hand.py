@@ -5,6 +5,9 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+import sigdb
+from sigdb.errors import QueryError
+
 ALL = "SELECT cell_id, score FROM signature_score({}) ORDER BY cell_id"
 
 SCORES = [
@@ -115,6 +118,31 @@ def test_unselected_scores_are_still_checked(toy):
 def test_errors_of_the_other_macros(toy, query, message):
     with pytest.raises(duckdb.Error, match=message):
         toy.execute(query).fetchall()
+
+
+PYTHON_ERRORS = [
+    ({"genes": ["CD3E", "FOO"]}, "1 of 2 genes are not in this atlas: FOO"),
+    ({"genes": []}, "empty"),
+    ({"genes": ["CD3E"], "weights": [1, 2]}, "2 weights for 1 genes"),
+    ({"genes": ["CD3E"], "agg": "median"}, "agg must be"),
+    ({"genes": ["CD3E"], "run": "v2"}, "no run 'v2'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), PYTHON_ERRORS, ids=[message for _, message in PYTHON_ERRORS])
+def test_scores_in_python_raise_the_same(toy, arguments, message):
+    with pytest.raises(QueryError, match=message):
+        sigdb.score(toy, **arguments)
+
+
+def test_scores_in_python_can_be_joined(toy):
+    found = sigdb.score(toy, ["S100A8", "FOO"], missing="ignore")
+    assert [(name, str(found.schema.field(name).type)) for name in found.column_names] == [
+        ("cell_id", "uint32"), ("score", "double")
+    ]  # fmt: skip
+    toy.register("myeloid", found)
+    rows = toy.execute("SELECT cell_type, score FROM myeloid JOIN cells USING (cell_id) ORDER BY cell_id").fetchall()
+    assert rows == [("monocyte", 6.0), ("T cell", 0.0), (None, 0.0)]
 
 
 HOSTILE = [

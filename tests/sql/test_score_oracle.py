@@ -76,6 +76,7 @@ def test_scores_equal_dense_numpy(template, studies, ask, agg, signed):
         scalar = con.execute(
             f"SELECT cell_id, signature_score(cell_id, $genes, {options}) FROM cells ORDER BY cell_id", parameters
         ).fetchall()
+        python = sigdb.score(con, names, weights=weights, agg=agg, signed=signed)
         library = con.execute(
             "SELECT score FROM signature_scores(['S'], agg := $agg, signed := $signed) ORDER BY cell_id",
             {"agg": agg, "signed": signed},
@@ -88,6 +89,8 @@ def test_scores_equal_dense_numpy(template, studies, ask, agg, signed):
     assert [cell for cell, _ in table] == list(range(len(dense)))
     np.testing.assert_allclose([score for _, score in table], expected, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose([score for _, score in scalar], expected, rtol=1e-9, atol=1e-9)
+    assert python["cell_id"].to_pylist() == list(range(len(dense)))
+    np.testing.assert_allclose(python["score"].to_numpy(), expected, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(np.ravel(library), oracle(dense, indices, None, agg, signed), rtol=1e-9, atol=1e-9)
     exact = dense.astype(np.float64)
     for gene in range(len(GENES)):
@@ -149,6 +152,9 @@ def test_several_runs_of_several_models(tmp_path):
         status = "SELECT gene, status FROM check_genes(['CD3E', 'NKG7', 'FAM65B'], run := ?)"
         assert con.execute(status, ["b"]).fetchall() == [("CD3E", "missing"), ("NKG7", "ok"), ("FAM65B", "alias")]
         assert con.execute(status, ["a"]).fetchall() == [("CD3E", "ok"), ("NKG7", "missing"), ("FAM65B", "missing")]
+        assert sigdb.score(con, ["LYZ"], run="b").to_pylist() == [
+            {"cell_id": 0, "score": 5.0}, {"cell_id": 1, "score": 0.0}
+        ]  # fmt: skip
         with pytest.raises(sigdb.connection.duckdb.Error, match="1 of 1 genes are not in this atlas: CD3E"):
             con.execute("FROM signature_score(['CD3E'], run := 'b')").fetchall()
         assert con.execute("SELECT study, n_cells, n_genes FROM studies ORDER BY 1").fetchall() == [
