@@ -78,8 +78,10 @@ VIEWS = (
     "models",
     "model_genes",
     "study_genes",
+    "gene_coverage",
     "signatures",
     "signature_info",
+    "signature_library",
     "ingest_chunks",
     "atlas_info",
 )
