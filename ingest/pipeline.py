@@ -135,8 +135,6 @@ def ingest_study(atlas: Atlas, source: Source, model: CellModel, options: Ingest
         writer.finish()
     delta = np.abs(np.concatenate(deltas))
     n_empty = int(np.isnan(delta).sum())
-    if writer.has_cells:
-        notes = ["the atlas had these cells already: their metadata are as they were, this run's scores are new"]
     return StudyReport(
         study=study,
         n_cells=writer.n_written,
@@ -144,7 +142,7 @@ def ingest_study(atlas: Atlas, source: Source, model: CellModel, options: Ingest
         n_genes_measured=len(genes.measured),
         n_empty_cells=n_empty,
         median_delta=float(np.nanmedian(delta)) if n_empty < len(delta) else float("nan"),
-        notes=tuple(notes),
+        notes=(*(() if writer.has_cells else notes), *writer.notes),
     )
 
 

@@ -205,7 +205,10 @@ def check_samples(obs: pa.Table, study: str) -> None:
 
 @dataclass
 class StudyWriter:
-    """Writes the cells of one study, chunk by chunk. The caller's transaction holds all of it."""
+    """Writes the cells of one study, chunk by chunk. The caller's transaction holds all of it.
+
+    notes: what a user should know of how the study was stored.
+    """
 
     con: duckdb.DuckDBPyConnection
     run_id: int
@@ -216,7 +219,8 @@ class StudyWriter:
     has_cells: bool
     n_written: int = 0
     n_chunks: int = 0
-    n_scores: int = field(default=0)
+    n_scores: int = 0
+    notes: list[str] = field(default_factory=list)
 
     def write(self, chunk: Chunk, *, device: str, versions: Mapping[str, str]) -> None:
         """Append the next cells, their scores, and a line in the ledger."""
@@ -264,6 +268,13 @@ class StudyWriter:
         run_statement(self.con, "write/add_group_sizes", cells)
         self.con.execute("UPDATE sigdb_data.attribution_runs SET finished = ? WHERE run_id = ?", [now(), self.run_id])
         catalog.create(self.con, catalog.read_object("views", "cells"))
+        ((run, default),) = run_statement(self.con, "write/run_names", {"run_id": self.run_id})
+        if run != default:
+            self.notes.append(
+                f"these scores are of run {run!r}; queries mean {default!r} unless they say run := '{run}'"
+            )
+        if self.has_cells:
+            self.notes.append("the atlas had these cells already: their metadata are as they were")
 
     def _match_counts(self, chunk: Chunk, cell_ids: NDArray[np.uint32]) -> None:
         query = "SELECT n_counts FROM sigdb_data.cell_data WHERE cell_id BETWEEN ? AND ? ORDER BY cell_id"
@@ -282,32 +293,37 @@ class StudyWriter:
         rows = rows.append_column("n_genes", pa.array(chunk.n_genes, pa.uint32()))
         extras = [name for name in self.obs.column_names if name not in ("barcode", "cell_type", *SAMPLE_FIELDS)]
         if self.n_written == 0 and extras:
-            add_columns(self.con, self.obs.select(extras))
+            self.notes += add_columns(self.con, self.obs.select(extras))
         run_statement(self.con, "write/add_cells", {"study_id": self.study_id}, sigdb_obs=rows)
 
 
-def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> None:
+def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> list[str]:
     """Give cell_data the columns it lacks, and widen those of a narrower type, so that it can take these.
 
     Whole numbers that meet fractions become DOUBLE, unlike things VARCHAR. A column without any value fits everywhere.
+    Returns a note on each column that was widened.
     """
+    notes = []
     known = {name.lower(): kind for name, kind in run_statement(con, "write/cell_columns")}
     for name, kind in run_statement(con, "write/incoming_columns", sigdb_incoming=columns):
         there = known.get(name.lower())
         column = exp.to_identifier(name, quoted=True)
         if there is None:
             action: exp.Expr = exp.ColumnDef(this=column, kind=exp.DataType.build(kind, dialect="duckdb"))
-        elif (
-            columns[name].null_count == len(columns)
-            or there in (kind, "VARCHAR")
-            or (kind, there) == ("BIGINT", "DOUBLE")
-        ):
+        elif fits(kind, there) or columns[name].null_count == len(columns):
             continue
         else:
             wider = "DOUBLE" if (kind, there) == ("DOUBLE", "BIGINT") else "VARCHAR"
             action = exp.AlterColumn(this=column, dtype=exp.DataType.build(wider, dialect="duckdb"))
+            notes.append(f"column {name!r} of the atlas is {wider} now: it was {there}, and is {kind} in this study")
         table = exp.table_("cell_data", db="sigdb_data")
         con.execute(exp.Alter(this=table, kind="TABLE", actions=[action]).sql("duckdb"))
+    return notes
+
+
+def fits(kind: str, column: str) -> bool:
+    """Whether a column of cell_data takes values of another type without loss of meaning."""
+    return column in (kind, "VARCHAR") or (kind, column) == ("BIGINT", "DOUBLE")
 
 
 def cluster(con: duckdb.DuckDBPyConnection) -> None:

@@ -148,6 +148,14 @@ def test_progress_is_told_of_every_cell(tmp_path, model, file):
     assert seen == [("mine", 0, 40), ("mine", 16, 40), ("mine", 32, 40), ("mine", 40, 40)]
 
 
+def test_a_widened_column_is_told(tmp_path, model, file):
+    other = small_adata(10, seed=5)
+    other.obs["cluster"] = other.obs["cluster"] + 0.5
+    other.write_h5ad(tmp_path / "other.h5ad")
+    _, report = ingest_files(tmp_path / "a.duckdb", [Source(file), Source(tmp_path / "other.h5ad")], model)
+    assert report.notes[-1] == "column 'cluster' of the atlas is DOUBLE now: it was BIGINT, and is DOUBLE in this study"
+
+
 def test_several_studies_share_a_run_and_know_what_each_measured(tmp_path, model, file):
     small_adata(10, seed=5)[:, :20].copy().write_h5ad(tmp_path / "narrow.h5ad")
     ingest_files(tmp_path / "a.duckdb", [Source(file), Source(tmp_path / "narrow.h5ad", source="by hand")], model)
@@ -161,7 +169,11 @@ def test_several_studies_share_a_run_and_know_what_each_measured(tmp_path, model
 
 def test_another_run_of_the_same_study(tmp_path, model, file):
     ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
-    ingest_files(tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(n_steps=20, run="fewer steps"))
+    (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(n_steps=20, run="fewer steps"))
+    assert report.notes[-2:] == (
+        "these scores are of run 'fewer steps'; queries mean 'small-ig' unless they say run := 'fewer steps'",
+        "the atlas had these cells already: their metadata are as they were",
+    )
     with sigdb.connect(tmp_path / "a.duckdb") as con:
         assert con.execute("SELECT count(*) FROM cells").fetchall() == [(40,)]
         query = "SELECT score FROM signature_score(['LYZ'], run := ?) ORDER BY cell_id"
