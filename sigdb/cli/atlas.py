@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sigdb.atlas import upgrade as upgrade_atlas
 from sigdb.cli.findings import print_findings, show
-from sigdb.cli.output import console, errors, rows_table
+from sigdb.cli.output import console, errors, print_table
 from sigdb.cli.query import AtlasPath
 from sigdb.connection import connect, schema_version
 from sigdb.errors import MissingDependencyError, ObsError, StudyExistsError
@@ -109,8 +109,9 @@ def info(atlas: AtlasPath) -> None:
     """Say what an atlas holds, and how its scores were made."""
     with connect(atlas) as con:
         console.print(f"{atlas}, {atlas.stat().st_size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
-        for title, name in (("It holds", "overview"), ("Studies", "studies"), ("Attribution runs", "runs")):
-            show(con, title, name)
+        show(con, "It holds", "overview")
+        show(con, "Studies", "studies")
+        show(con, "Attribution runs", "runs", across=True)
 
 
 def upgrade(atlas: AtlasPath) -> None:
@@ -158,7 +159,7 @@ def print_reports(reports: list[StudyReport]) -> None:
     """Say what came of each study."""
     names = ("study", "cells", "scores", "genes measured", "cells without counts", "median |completeness delta|")
     rows = [(r.study, r.n_cells, r.n_scores, r.n_genes_measured, r.n_empty_cells, r.median_delta) for r in reports]
-    console.print(rows_table(names, rows, grouped=True))
+    print_table(names, rows, grouped=True)
     for report in reports:
         for note in report.notes:
             console.print(f"{report.study}: {note}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from sigdb.catalog import statement
-from sigdb.cli.output import console, rows_table
+from sigdb.cli.output import console, print_table
 from sigdb.errors import AtlasError
 
 if TYPE_CHECKING:
@@ -75,9 +75,22 @@ def print_findings(con: duckdb.DuckDBPyConnection, atlas: Path) -> None:
     )
 
 
-def show(con: duckdb.DuckDBPyConnection, title: str, query: str, parameters: dict[str, object] | None = None) -> None:
-    """Print the result of a shipped query as a table."""
+def show(
+    con: duckdb.DuckDBPyConnection,
+    title: str,
+    query: str,
+    parameters: dict[str, object] | None = None,
+    *,
+    across: bool = False,
+) -> None:
+    """Print the result of a shipped query as a table; `across`: its rows side by side, named by their first column."""
     rows = con.execute(statement(f"queries/{query}"), parameters or {}).fetchall()
     console.print(Text(title, style="bold"), end="\n\n")
-    console.print(rows_table([column[0] for column in con.description or []], rows, grouped=True))
+    names = [column[0] for column in con.description or []]
+    if across:
+        names, rows = (
+            ["", *(str(row[0]) for row in rows)],
+            list(zip(names[1:], *(row[1:] for row in rows), strict=True)),
+        )
+    print_table(names, rows, grouped=True)
     console.print()

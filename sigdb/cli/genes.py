@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sigdb.cli.output import console, rows_table
+from sigdb.cli.output import console, print_table
 from sigdb.cli.query import AtlasPath
 from sigdb.connection import connect
 from sigdb.errors import QueryError
@@ -33,7 +33,7 @@ def check(
         raise QueryError("Name at least one gene, or a file of genes with --file.")
     with connect(atlas) as con:
         rows = con.execute("FROM check_genes(?, run := ?)", [names, run]).fetchall()
-    console.print(rows_table(COLUMNS, rows))
+    print_table(COLUMNS, rows)
     unresolved = sum(row[COLUMNS.index("gene_id")] is None for row in rows)
     console.print(f"{len(rows) - unresolved} of {len(rows)} names are genes of this atlas.")
     if unresolved:

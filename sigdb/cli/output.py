@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["Format", "console", "dump", "problem", "rows_table"]
+__all__ = ["Format", "console", "dump", "print_table", "problem"]
 
 BATCH = 10_000
 SHOWN = 200
@@ -101,7 +101,7 @@ def write_rows(con: duckdb.DuckDBPyConnection, form: Format, file: TextIO) -> No
     else:
         rows = con.fetchmany(SHOWN + 1)
         out = console if file is sys.stdout else Console(file=file, width=160)
-        out.print(rows_table(names, rows[:SHOWN]))
+        print_table(names, rows[:SHOWN], out=out)
         more = " The first are shown; --format csv gives all." if len(rows) > SHOWN else ""
         out.print(f"{'over ' if more else ''}{min(len(rows), SHOWN)} row{'' if len(rows) == 1 else 's'}.{more}")
 
@@ -136,15 +136,21 @@ def nested(value: Any) -> Any:
     return json.dumps(plain(value)) if isinstance(value, list | tuple | dict) else value
 
 
-def rows_table(names: Sequence[str], rows: Sequence[Sequence[Any]], *, grouped: bool = False) -> Table:
-    """A table for people: numbers to the right, four significant digits; thousands set apart if `grouped`."""
+def print_table(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], *, grouped: bool = False, out: Console = console
+) -> None:
+    """Print a table for people: numbers to the right, four significant digits; thousands set apart if `grouped`.
+
+    A row is a line: where a terminal is too narrow it wraps the line, which can be read, and not every cell.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, name in enumerate(names):
         numeric = any(isinstance(row[index], int | float | Decimal) for row in rows)
-        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(cell(value, grouped=grouped)) for value in row))
-    return table
+    width = max(out.width, Console(width=10_000).measure(table).maximum)
+    Console(file=out.file, width=width, force_terminal=out.is_terminal, highlight=False).print(table)
 
 
 def cell(value: Any, *, grouped: bool) -> str:
