@@ -51,7 +51,8 @@ class CountsFile:
                 counts = read_rows(self.matrix, start, min(start + size, self.n_cells))
             if problem := not_counts(counts.data):
                 raise CountsError(
-                    f"{self.path}, {self.counts_from}: {problem} in cells {start} to {start + counts.shape[0] - 1}."
+                    f"{self.path}, {self.counts_from}: {problem} in cells {start} to {start + counts.shape[0] - 1}. "
+                    "If the raw counts are in another matrix, name it with --layer."
                 )
             yield counts
 
