@@ -35,6 +35,8 @@ __all__ = [
 MACROS = (
     "run_of",
     "run_check",
+    "run_cells",
+    "run_genes",
     "resolve_genes",
     "signature_terms",
     "gene_report",

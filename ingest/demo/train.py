@@ -18,7 +18,7 @@ import logging
 import time
 from collections import Counter
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import anndata as ad
@@ -28,6 +28,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
+
+from sigdb.signatures import read_signatures
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +81,9 @@ def residual_variance(counts: sp.csr_matrix, theta: float = 100.0, chunk: int = 
 
 def listed_genes() -> set[str]:
     """Genes of MSigDB Hallmark and of MS1."""
-    data = files("sigdb") / "data"
-    genes = set((data / "ms1.txt").read_text(encoding="utf-8").split())
-    for line in (data / "h.all.v7.5.1.symbols.gmt").read_text(encoding="utf-8").splitlines():
-        genes.update(line.split("\t")[2:])
-    return genes
+    with as_file(files("sigdb") / "data") as data:
+        signatures = [*read_signatures(data / "ms1.txt"), *read_signatures(data / "h.all.v7.5.1.symbols.gmt")]
+    return {gene for each in signatures for gene in each.genes}
 
 
 def select_genes(studies: list[ad.AnnData], n_genes: int) -> list[str]:

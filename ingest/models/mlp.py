@@ -93,7 +93,7 @@ def read_description(path: Path) -> tuple[bytes, dict[str, Any]]:
         raise ModelError(f'{path} must say "format": "sigdb-mlp", "version": 1.')
     if missing := sorted(CHECKS.keys() - spec.keys()):
         raise ModelError(f"{path} lacks {', '.join(missing)}.")
-    if unknown := sorted(spec.keys() - CHECKS.keys() - OPTIONAL):
+    if unknown := sorted(spec.keys() - CHECKS.keys() - OTHERS):
         raise ModelError(f"{path} has {', '.join(unknown)}, which means nothing in this format.")
     for key, (is_right, should_be) in CHECKS.items():
         if not is_right(spec[key]):
@@ -116,8 +116,6 @@ def is_normalisation(value: Any) -> bool:
 
 
 CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "format": (lambda value: True, ""),
-    "version": (lambda value: True, ""),
     "name": (lambda value: isinstance(value, str) and bool(value), "a text"),
     "genes": (is_names, "a list of names"),
     "normalisation": (
@@ -127,7 +125,7 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "layers": (lambda value: isinstance(value, list), "a list of layers"),
     "l2_normalised": (lambda value: isinstance(value, bool), "true or false"),
 }
-OPTIONAL = {"description"}
+OTHERS = {"format", "version", "description"}
 
 
 def build_layers(specs: list[Any], tensors: Mapping[str, Tensor], name: str) -> nn.Sequential:

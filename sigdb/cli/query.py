@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import sqlglot
 import typer
@@ -14,6 +14,9 @@ from sigdb import catalog
 from sigdb.cli.output import Format, dump
 from sigdb.connection import connect
 from sigdb.errors import QueryError, listed
+
+if TYPE_CHECKING:
+    import duckdb
 
 AtlasPath = Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file.")]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
@@ -58,13 +61,13 @@ def score(
         else:
             genes, weights = names, None
         options = {"genes": genes, "weights": weights, "agg": agg, "missing": missing, "run": run, "signed": signed}
-        known = [name for (name,) in con.execute("SELECT column_name FROM (DESCRIBE cells)").fetchall()]
-        query = grouped_score(by, known) if by else catalog.statement("queries/score_cells")
+        query = grouped_score(con, by) if by else catalog.statement("queries/score_cells")
         dump(con, query, options, form, output)
 
 
-def grouped_score(by: str, known: list[str]) -> str:
+def grouped_score(con: duckdb.DuckDBPyConnection, by: str) -> str:
     """The query for the mean score by columns of `cells`, separated by commas; QueryError if it has no such column."""
+    known = [name for (name,) in con.execute("SELECT column_name FROM (DESCRIBE cells)").fetchall()]
     groups = list(dict.fromkeys(name.strip() for name in by.split(",") if name.strip()))
     if unknown := [name for name in groups if name not in known]:
         raise QueryError(f"cells has no column {listed(unknown)}. It has: {listed(known, 30)}.")

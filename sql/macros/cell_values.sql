@@ -11,8 +11,5 @@ SELECT v._cell, v._value
 FROM sigdb_data.signature_values(genes, weights, agg, run, signed, NULL) AS v
 UNION ALL
 SELECT z._cell, 0.0 AS _value
-FROM (
-    SELECT q.cell_id AS _cell
-    FROM sigdb_data.attributed_cells AS q JOIN sigdb_data.run_of(run) AS o ON q.run_id = o._run
-) AS z
+FROM sigdb_data.run_cells(run) AS z
 WHERE (SELECT k._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, NULL) AS k) IS NULL;

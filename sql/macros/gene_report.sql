@@ -23,10 +23,8 @@ SELECT
     CASE WHEN r._ambiguous THEN c._symbols WHEN m._gene IS NULL THEN s._symbol END AS _suggestion
 FROM sigdb_data.resolve_genes(genes, weights, signatures) AS r
 LEFT JOIN (
-    SELECT q.gene_id AS _gene, g.symbol AS _symbol
-    FROM sigdb_data.model_genes AS q
-    JOIN sigdb_data.run_of(run) AS o ON q.model_id = o._model
-    JOIN sigdb_data.genes AS g ON q.gene_id = g.gene_id
+    SELECT q._gene, g.symbol AS _symbol
+    FROM sigdb_data.run_genes(run) AS q JOIN sigdb_data.genes AS g ON q._gene = g.gene_id
 ) AS m ON r._gene = m._gene
 LEFT JOIN (
     SELECT x._asked, string_agg(DISTINCT g.symbol, ' or ' ORDER BY g.symbol) AS _symbols

@@ -12,9 +12,6 @@ END AS _error
 FROM (
     SELECT count(*) AS _n
     FROM (SELECT cell_id AS _cell FROM query_table(cells)) AS a
-    SEMI JOIN (
-        SELECT q.cell_id AS _cell
-        FROM sigdb_data.attributed_cells AS q JOIN sigdb_data.run_of(run) AS o ON q.run_id = o._run
-    ) AS b ON a._cell = b._cell
+    SEMI JOIN sigdb_data.run_cells(run) AS b ON a._cell = b._cell
 ) AS p
 WHERE (SELECT r._error FROM sigdb_data.run_check(run) AS r) IS NULL;

@@ -23,11 +23,10 @@ FROM (
     GROUP BY s._study, s._tissue, s._disease, u._cell_type, u._gene
 ) AS v
 JOIN (
-    SELECT s._study, s._tissue, s._disease, q.cell_type AS _cell_type, sum(q.n_cells) AS _n_cells
-    FROM sigdb_data.group_sizes AS q
-    JOIN sigdb_data.run_of(run) AS o ON q.run_id = o._run
-    JOIN sigdb_data.sample_labels() AS s ON q.sample_id = s._sample
-    GROUP BY s._study, s._tissue, s._disease, q.cell_type
+    SELECT s._study, s._tissue, s._disease, c._type AS _cell_type, sum(c._n) AS _n_cells
+    FROM sigdb_data.chosen_groups(NULL, NULL, NULL, NULL, run) AS c
+    JOIN sigdb_data.sample_labels() AS s ON c._sample = s._sample
+    GROUP BY s._study, s._tissue, s._disease, c._type
 ) AS n
     ON v._study = n._study
     AND v._tissue IS NOT DISTINCT FROM n._tissue

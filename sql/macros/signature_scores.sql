@@ -15,10 +15,7 @@ FROM (
     UNION ALL
     SELECT s._signature, z._cell, 0.0 AS _value
     FROM (SELECT DISTINCT unnest(signatures)::VARCHAR AS _signature) AS s
-    CROSS JOIN (
-        SELECT q.cell_id AS _cell
-        FROM sigdb_data.attributed_cells AS q JOIN sigdb_data.run_of(run) AS o ON q.run_id = o._run
-    ) AS z
+    CROSS JOIN sigdb_data.run_cells(run) AS z
     WHERE (SELECT k._error FROM sigdb_data.signature_check(NULL, NULL, agg, missing, run, signatures) AS k) IS NULL
 ) AS u
 GROUP BY u._signature, u._cell;

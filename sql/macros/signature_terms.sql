@@ -16,9 +16,6 @@ SELECT
 FROM (
     SELECT r._signature, m._run, r._gene, any_value(r._weight) AS _weight
     FROM sigdb_data.resolve_genes(genes, weights, signatures) AS r
-    JOIN (
-        SELECT o._run, q.gene_id AS _gene
-        FROM sigdb_data.model_genes AS q JOIN sigdb_data.run_of(run) AS o ON q.model_id = o._model
-    ) AS m ON r._gene = m._gene
+    JOIN sigdb_data.run_genes(run) AS m ON r._gene = m._gene
     GROUP BY r._signature, m._run, r._gene
 ) AS t;
