@@ -81,7 +81,7 @@ def execute(con: duckdb.DuckDBPyConnection, name: str, **parameters: object) -> 
 def density(shape: Shape, gene_id: int) -> float:
     """The fraction of the cells in which a gene is not 0."""
     spread = 1.0
-    draw = np.random.default_rng((1, gene_id)).normal(-spread**2 / 2, spread)
+    draw = np.random.default_rng((1, gene_id)).normal(-(spread**2) / 2, spread)
     return float(min(shape.density * np.exp(draw), 0.9))
 
 

@@ -38,6 +38,7 @@ MACROS = (
     "run_cells",
     "run_genes",
     "resolve_genes",
+    "branch_size",
     "signature_terms",
     "gene_report",
     "signature_check",

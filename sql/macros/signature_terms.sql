@@ -2,8 +2,7 @@
 -- Internal: what a score multiplies each attribution with. One row a gene that the run's model can attribute; a gene
 -- asked twice, under whatever names, is one row.
 -- Units:   _weight: weight / sum of |weight| (agg 'mean') or the weight itself ('sum').
--- _branch: the number of the group of 50 genes it belongs to. A join prunes row groups by gene only while at most 50
--- genes are on its build side (dynamic_or_filter_threshold), so signature_values reads 50 at a time.
+-- _branch: the number of the group of branch_size() genes it belongs to, which signature_values reads at a time.
 -- Example: SELECT _weight FROM sigdb_data.signature_terms(['S100A8', 'CD3E'], NULL, 'mean', NULL, NULL) LIMIT 1;  --> 0.5
 
 CREATE OR REPLACE MACRO sigdb_data.signature_terms(genes, weights, agg, run, signatures) AS TABLE
@@ -12,7 +11,7 @@ SELECT
     t._run,
     t._gene,
     t._weight / CASE WHEN agg = 'mean' THEN sum(abs(t._weight)) OVER (PARTITION BY t._signature) ELSE 1 END AS _weight,
-    (dense_rank() OVER (ORDER BY t._gene) - 1) // 50 AS _branch
+    (dense_rank() OVER (ORDER BY t._gene) - 1) // sigdb_data.branch_size() AS _branch
 FROM (
     SELECT r._signature, m._run, r._gene, any_value(r._weight) AS _weight
     FROM sigdb_data.resolve_genes(genes, weights, signatures) AS r

@@ -1,9 +1,8 @@
 -- signature_values(genes, weights, agg, run, signed, signatures) -> TABLE (_signature, _cell, _value)
--- Internal: all stored terms of a score; their sum by (_signature, _cell) is the score. Twelve branches of 50 genes,
--- each of which reads only the row groups that hold its genes (see signature_terms), and one for all genes beyond 600,
--- which reads everything. A branch that the list is too short for is planned
--- away where the list is a constant; elsewhere it costs a pipeline of its own in the aggregate over it, which is why
--- there are no more of them.
+-- Internal: all stored terms of a score; their sum by (_signature, _cell) is the score. Twelve branches of branch_size()
+-- genes, each of which reads only the row groups that hold its genes, and one for all further genes, which reads
+-- everything. A branch that the list is too short for is planned away where the list is a constant; elsewhere it costs
+-- a pipeline of its own in the aggregate over it, which is why there are no more of them.
 -- Units:   weighted attribution.
 -- Example: SELECT sum(_value) FROM sigdb_data.signature_values(['CD3E'], NULL, 'sum', NULL, false, NULL);  --> 9.0
 
@@ -15,49 +14,49 @@ FROM (
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 1, 1) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 50
+    WHERE signatures IS NOT NULL OR len(genes) > sigdb_data.branch_size()
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 2, 2) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 100
+    WHERE signatures IS NOT NULL OR len(genes) > 2 * sigdb_data.branch_size()
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 3, 3) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 150
+    WHERE signatures IS NOT NULL OR len(genes) > 3 * sigdb_data.branch_size()
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 4, 4) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 200
+    WHERE signatures IS NOT NULL OR len(genes) > 4 * sigdb_data.branch_size()
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 5, 5) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 250
+    WHERE signatures IS NOT NULL OR len(genes) > 5 * sigdb_data.branch_size()
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 6, 6) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 300
+    WHERE signatures IS NOT NULL OR len(genes) > 6 * sigdb_data.branch_size()
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 7, 7) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 350
+    WHERE signatures IS NOT NULL OR len(genes) > 7 * sigdb_data.branch_size()
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 8, 8) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 400
+    WHERE signatures IS NOT NULL OR len(genes) > 8 * sigdb_data.branch_size()
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 9, 9) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 450
+    WHERE signatures IS NOT NULL OR len(genes) > 9 * sigdb_data.branch_size()
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 10, 10) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 500
+    WHERE signatures IS NOT NULL OR len(genes) > 10 * sigdb_data.branch_size()
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 11, 11) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 550
+    WHERE signatures IS NOT NULL OR len(genes) > 11 * sigdb_data.branch_size()
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 12, 65535) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 600
+    WHERE signatures IS NOT NULL OR len(genes) > 12 * sigdb_data.branch_size()
 ) AS u;
