@@ -11,7 +11,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from ingest.fields import SAMPLE_FIELDS
-from sigdb import catalog
+from sigdb import catalog, materialized
 from sigdb.catalog import run_statement
 from sigdb.errors import AtlasError, ObsError, StudyExistsError, listed
 from sigdb.genes import add_genes
@@ -260,12 +260,14 @@ class StudyWriter:
         self.n_scores += chunk.scores.nnz
 
     def finish(self) -> None:
-        """Fill the cube and the group sizes for the cells just written; show new obs columns in the view `cells`."""
+        """Fill the cube, the group sizes and kept scores for the cells just written; show new obs columns in `cells`."""
         if self.n_written != len(self.obs):
             raise AtlasError(f"{self.n_written} of {len(self.obs)} cells of the study were written.")
         cells = {"run_id": self.run_id, "first": self.first_cell, "last": self.first_cell + self.n_written - 1}
         run_statement(self.con, "write/add_summary", cells)
         run_statement(self.con, "write/add_group_sizes", cells)
+        materialized.extend(self.con, **cells)
+        materialized.refresh(self.con)
         self.con.execute("UPDATE sigdb_data.attribution_runs SET finished = ? WHERE run_id = ?", [now(), self.run_id])
         catalog.create(self.con, catalog.read_object("views", "cells"))
         ((run, default),) = run_statement(self.con, "write/run_names", {"run_id": self.run_id})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import duckdb
 import pyarrow as pa
 
-from sigdb import catalog
+from sigdb import catalog, materialized
 from sigdb.connection import SCHEMA_VERSION, check_name, connect, open_file, schema_version
 from sigdb.errors import AtlasError, AtlasVersionError, SignatureError, listed
 
@@ -124,6 +124,26 @@ class Atlas:
         )
         with self.transaction() as con:
             catalog.run_statement(con, "write/add_signatures", sigdb_incoming=info, sigdb_incoming_members=genes)
+            materialized.refresh(con)
+
+    def materialize(self, signatures: Sequence[str], *, missing: str = "error", run: str | int | None = None) -> None:
+        """Keep the scores of signatures of the library in the file, all or none, for `signature_scores` to read.
+
+        They are the unsigned means (4 bytes a cell, and compressed), kept up to date when studies, models or signatures
+        are added. Raises QueryError as a score would, also for genes that the run does not know, unless missing is
+        'ignore'.
+        """
+        with self.transaction() as con:
+            materialized.materialize(con, signatures, missing=missing, run=run)
+
+    def unmaterialize(self, signatures: Sequence[str]) -> None:
+        """Forget the kept scores of signatures, in all runs. Raises SignatureError if one has none; then none is."""
+        query = "SELECT DISTINCT signature FROM sigdb_data.materialized_signatures"
+        kept = {name for (name,) in self.con.execute(query).fetchall()}
+        if absent := [name for name in signatures if name not in kept]:
+            raise SignatureError(f"No scores are kept of {listed(absent)}; they are of: {listed(sorted(kept)) or 'no signature'}.")
+        with self.transaction() as con:
+            materialized.drop(con, signatures)
 
 
 def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from sigdb.errors import AtlasError, AtlasLockedError, AtlasNotFoundError, AtlasVersionError
+from sigdb.udf import register
 
 if TYPE_CHECKING:
     import os
 
 __all__ = ["SCHEMA_VERSION", "connect", "schema_version"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 # What a locked connection may not do: reach files and networks, load extensions.
@@ -30,7 +31,8 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
     """Open an atlas.
 
     Returns a plain DuckDB connection: the views and macros are in the file, so everything DuckDB can do works on it. It
-    is set up so that scores of all cells are fast (see `speed_up`). `locked`, for queries of people you do not trust:
+    is set up so that scores of all cells are fast (see `speed_up`), and a read-only one has the function
+    `signature_score_py` (see `register`). `locked`, for queries of people you do not trust:
     it can read nothing but this file, write nothing at all, and none of this can be undone; a connection that is merely
     read-only can read and write other files of the machine. Locked and other connections to one file do not go
     together in one process.
@@ -44,6 +46,8 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
     try:
         check_version(con, path)
         speed_up(con)
+        if read_only:
+            register(con)
         if locked:
             con.execute("SET lock_configuration = true")
     except AtlasError:
@@ -53,14 +57,16 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
 
 
 def speed_up(con: duckdb.DuckDBPyConnection) -> None:
-    """Let DuckDB sum by cell in an array, not in a hash table: cell ids are dense, so that array is as small as can be.
+    """Let DuckDB sum by cell in an array, not in a hash table, and read the genes of a score in one go.
 
-    perfect_ht_threshold is the number of bits of the largest key for which it does so: those of the last cell_id, 26 at
-    most (1 GB a thread). DuckDB 2.0 must also be kept from partitioning such sums. Measured with 86 genes on 22 million
-    cells, 2 cores: 5.5 s instead of 12.9 s on 2.0.0.
+    perfect_ht_threshold is the number of bits of the largest key for which DuckDB keeps such an array: those of the last
+    cell_id, 26 at most (1 GB a thread). DuckDB 2.0 must also be kept from partitioning such sums.
+    dynamic_or_filter_threshold is the number of genes up to which it skips row groups that hold none of them. What each
+    is worth is in benchmarks/README.md.
     """
     ((cells,),) = con.execute("SELECT count(*) FROM sigdb_data.cell_data").fetchall()
     con.execute("SET perfect_ht_threshold = " + str(min(max(12, int(cells).bit_length() + 1), 26)))
+    con.execute("SET dynamic_or_filter_threshold = 1000")
     if int(duckdb.__version__.split(".")[0]) >= 2:
         con.execute("SET disabled_optimizers = 'partitioned_execution'")
 

@@ -143,6 +143,22 @@ CREATE TABLE sigdb_data.signatures (
     weight DOUBLE NOT NULL
 );
 
+-- Scores that are kept, so that a query of a signature by name need not add them up: of signature_cells.
+CREATE TABLE sigdb_data.materialized_signatures (
+    materialized_id USMALLINT NOT NULL,
+    run_id UTINYINT NOT NULL,
+    signature VARCHAR NOT NULL,
+    gene_ids USMALLINT[] NOT NULL,
+    weights DOUBLE[] NOT NULL,
+    total_weight DOUBLE NOT NULL
+);
+
+CREATE TABLE sigdb_data.signature_cells (
+    materialized_id USMALLINT NOT NULL,
+    cell_id UINTEGER NOT NULL,
+    score FLOAT NOT NULL
+);
+
 CREATE TABLE sigdb_data.ingest_chunks (
     run_id UTINYINT NOT NULL,
     study_id USMALLINT NOT NULL,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 AtlasPath = Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file.")]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, not to the terminal.")]
+MissingOption = Annotated[str, typer.Option(help="error, or ignore to leave out genes that the atlas does not know.")]
+RunOption = Annotated[str | None, typer.Option(help="An attribution run other than the default one.")]
 
 
 def sql(
@@ -43,10 +45,8 @@ def score(
         str | None, typer.Option(help="Columns of `cells` to average over, separated by commas. Without: every cell.")
     ] = None,
     agg: Annotated[str, typer.Option(help="mean or sum over the genes.")] = "mean",
-    missing: Annotated[
-        str, typer.Option(help="error, or ignore to leave out genes that the atlas does not know.")
-    ] = "error",
-    run: Annotated[str | None, typer.Option(help="An attribution run other than the default one.")] = None,
+    missing: MissingOption = "error",
+    run: RunOption = None,
     signed: Annotated[bool, typer.Option("--signed", help="Keep the sign of the attributions.")] = False,
     form: FormatOption = Format.table,
     output: OutputOption = None,

@@ -10,7 +10,7 @@ import typer
 from sigdb.atlas import Atlas
 from sigdb.catalog import statement
 from sigdb.cli.output import Format, console, dump
-from sigdb.cli.query import AtlasPath, FormatOption, OutputOption
+from sigdb.cli.query import AtlasPath, FormatOption, MissingOption, OutputOption, RunOption
 from sigdb.connection import connect
 from sigdb.errors import SignatureError, listed
 from sigdb.signatures import Signature, read_signatures
@@ -64,3 +64,25 @@ def show(
         if not con.execute("SELECT 1 FROM signature_info WHERE signature = ?", [name]).fetchall():
             raise SignatureError(f"No such signature: {name}. `sigdb signatures list {atlas}` shows those there are.")
         dump(con, statement("queries/signature"), {"name": name}, form, output)
+
+
+@app.command("materialize", epilog="Example: sigdb signatures materialize demo.duckdb MS1 --missing ignore")
+def materialize(
+    atlas: AtlasPath,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Signatures of the library.")],
+    missing: MissingOption = "error",
+    run: RunOption = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Forget the scores that are kept, in all runs.")] = False,
+) -> None:
+    """Keep the scores of signatures in the file: signature_scores then reads them instead of adding them up.
+
+    They follow the atlas: studies and signatures that are added later are taken in.
+    """
+    with Atlas(atlas) as opened:
+        if remove:
+            opened.unmaterialize(names)
+        else:
+            opened.materialize(names, missing=missing, run=run)
+        kept = opened.con.execute("SELECT count(*) FROM materialized_signatures").fetchall()[0][0]
+    verb = "Forgot the scores" if remove else "Kept the scores"
+    console.print(f"{verb} of {listed(names, 5)}. The atlas keeps those of {kept} signature{'s'[: kept != 1]}.")

@@ -11,10 +11,4 @@ FROM (
     FROM sigdb_data.cell_values(genes, weights, agg, missing, run, signed) AS v
     GROUP BY v._cell
 ) AS s
-LEFT JOIN (
-    SELECT c.cell_id AS _cell, k._factor
-    FROM sigdb_data.cell_data AS c
-    JOIN sigdb_data.samples AS q ON c.sample_id = q.sample_id
-    JOIN sigdb_data.study_coverage(genes, weights, run, NULL) AS k ON q.study_id = k._study
-    WHERE measured_only AND agg = 'mean'
-) AS f ON s._cell = f._cell;
+LEFT JOIN sigdb_data.measured_factors(genes, weights, agg, run, NULL, measured_only) AS f ON s._cell = f._cell;

@@ -1,4 +1,2 @@
--- attributed_cells: the cells that the run $run has attributed, in order.
-SELECT c._cell AS cell_id
-FROM sigdb_data.run_cells($run) AS c
-ORDER BY c._cell;
+-- attributed_cells: the cells that the run of id $run has attributed.
+SELECT r.cell_id FROM sigdb_data.attributed_cells AS r WHERE r.run_id = $run;
