@@ -260,7 +260,7 @@ class StudyWriter:
         self.n_scores += chunk.scores.nnz
 
     def finish(self) -> None:
-        """Fill the cube, the group sizes and kept scores for the cells just written; show new obs columns in `cells`."""
+        """Fill cube, group sizes and materialised scores for the cells just written; show new obs columns in `cells`."""
         if self.n_written != len(self.obs):
             raise AtlasError(f"{self.n_written} of {len(self.obs)} cells of the study were written.")
         cells = {"run_id": self.run_id, "first": self.first_cell, "last": self.first_cell + self.n_written - 1}
@@ -269,6 +269,7 @@ class StudyWriter:
         materialized.extend(self.con, **cells)
         materialized.refresh(self.con)
         self.con.execute("UPDATE sigdb_data.attribution_runs SET finished = ? WHERE run_id = ?", [now(), self.run_id])
+        catalog.comment_tables(self.con)
         catalog.create(self.con, catalog.read_object("views", "cells"))
         ((run, default),) = run_statement(self.con, "write/run_names", {"run_id": self.run_id})
         if run != default:
@@ -331,6 +332,8 @@ def fits(kind: str, column: str) -> bool:
 def cluster(con: duckdb.DuckDBPyConnection) -> None:
     """Sort all attributions by (run, gene, cell), so that a query reads only the row groups of its genes."""
     run_statement(con, "write/cluster")
+    # The sorted table is a new one, without comments.
+    catalog.comment_tables(con)
 
 
 def split_versions(versions: Mapping[str, str]) -> dict[str, list[str]]:

@@ -141,7 +141,9 @@ class Atlas:
         query = "SELECT DISTINCT signature FROM sigdb_data.materialized_signatures"
         kept = {name for (name,) in self.con.execute(query).fetchall()}
         if absent := [name for name in signatures if name not in kept]:
-            raise SignatureError(f"No scores are kept of {listed(absent)}; they are of: {listed(sorted(kept)) or 'no signature'}.")
+            raise SignatureError(
+                f"No scores are kept of {listed(absent)}; they are of: {listed(sorted(kept)) or 'no signature'}."
+            )
         with self.transaction() as con:
             materialized.drop(con, signatures)
 

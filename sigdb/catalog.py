@@ -22,6 +22,7 @@ __all__ = [
     "MACROS",
     "VIEWS",
     "SqlObject",
+    "comment_tables",
     "create",
     "install",
     "literal",
@@ -106,15 +107,7 @@ class SqlObject:
     example: str
     expected: str
     sql: str
-
-    @property
-    def comment_statement(self) -> str:
-        """COMMENT ON with the signature and the contract."""
-        return exp.Comment(
-            this=exp.table_(self.name, db=self.schema),
-            kind=self.kind,
-            expression=exp.Literal.string(f"{self.signature}\n{self.contract}"),
-        ).sql("duckdb")
+    columns: dict[str, str]  # of a view, where the header describes them
 
 
 @cache
@@ -151,6 +144,7 @@ def read_object(folder: str, name: str) -> SqlObject:
         example=" ".join(query.split()).rstrip(";"),
         expected=expected.strip(),
         sql=sql,
+        columns=dict(re.findall(r"^(\w+): (.+)$", head["contract"].partition("Columns:\n")[2], re.MULTILINE)),
     )
 
 
@@ -181,12 +175,29 @@ def objects() -> list[SqlObject]:
 
 
 def install(con: duckdb.DuckDBPyConnection) -> None:
-    """Create or replace all views and macros in the current database, with their comments."""
+    """Comment on all tables; create or replace all views and macros in the current database, with their comments."""
+    comment_tables(con)
     for each in objects():
         create(con, each)
 
 
+def comment_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Comment on all tables and their columns, those that came with the studies' obs included."""
+    con.execute(statement("comments"))
+    for (column,) in run_statement(con, "queries/obs_columns"):
+        place = exp.column(column, "cell_data", "sigdb_data", quoted=True)
+        comment(con, "COLUMN", place, "Column of the studies' obs, as they have it.")
+
+
 def create(con: duckdb.DuckDBPyConnection, each: SqlObject) -> None:
-    """Create or replace one view or macro in the current database, with its comment."""
+    """Create or replace one view or macro in the current database; comment on it and on the columns of a view."""
     con.execute(each.sql)
-    con.execute(each.comment_statement)
+    comment(con, each.kind, exp.table_(each.name, db=each.schema), f"{each.signature}\n{each.contract}")
+    if each.kind == "VIEW":
+        for column, shown in run_statement(con, "queries/view_columns", {"view": each.name}):
+            comment(con, "COLUMN", exp.column(column, each.name, quoted=True), each.columns.get(column, shown))
+
+
+def comment(con: duckdb.DuckDBPyConnection, kind: str, target: exp.Expr, text: str) -> None:
+    """COMMENT ON an object of the current database."""
+    con.execute(exp.Comment(this=target, kind=kind, expression=exp.Literal.string(text)).sql("duckdb"))

@@ -59,10 +59,10 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
 def speed_up(con: duckdb.DuckDBPyConnection) -> None:
     """Let DuckDB sum by cell in an array, not in a hash table, and read the genes of a score in one go.
 
-    perfect_ht_threshold is the number of bits of the largest key for which DuckDB keeps such an array: those of the last
-    cell_id, 26 at most (1 GB a thread). DuckDB 2.0 must also be kept from partitioning such sums.
-    dynamic_or_filter_threshold is the number of genes up to which it skips row groups that hold none of them. What each
-    is worth is in benchmarks/README.md.
+    perfect_ht_threshold is the number of bits of the largest key for which DuckDB keeps such an array: those of the
+    last cell_id, 26 at most (1 GB a thread). DuckDB 2.0 must also be kept from partitioning such sums.
+    dynamic_or_filter_threshold is the number of genes up to which it skips row groups that hold none of them. What
+    each is worth is in benchmarks/README.md.
     """
     ((cells,),) = con.execute("SELECT count(*) FROM sigdb_data.cell_data").fetchall()
     con.execute("SET perfect_ht_threshold = " + str(min(max(12, int(cells).bit_length() + 1), 26)))

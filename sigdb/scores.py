@@ -26,9 +26,9 @@ __all__ = ["Terms", "attributed", "open_cursor", "resolve", "score", "score_vect
 class Terms:
     """What a score is made of: a run, the genes of the atlas, and what each attribution is multiplied with.
 
-    genes: (n,) gene_id. weights: (n,), divided by their absolute sum where the score is a mean. signed: keep the sign of
-    attributions. measured: (n_studies, 2) rows of study_id and the factor that turns a mean over all genes into one over
-    those the study measured; None: over all genes.
+    genes: (n,) gene_id. weights: (n,), divided by their absolute sum where the score is a mean. signed: keep the sign
+    of attributions. measured: (n_studies, 2) rows of study_id and the factor that turns a mean over all genes into one
+    over those the study measured; None: over all genes.
     """
 
     run: int

@@ -41,12 +41,12 @@ class Scorer:
     def __call__(self, cell_id: pa.ChunkedArray, signature: pa.ChunkedArray) -> pa.Array:
         """The scores of a batch of rows; null where the cell or the signature is, or the cell has no score."""
         names = signature.combine_chunks().dictionary_encode()
-        cells = cell_id.combine_chunks().fill_null(np.iinfo(np.uint32).max).to_numpy(zero_copy_only=False)
+        cells = cell_id.combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)
         which = names.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         out = np.full(len(cells), np.nan, np.float32)
         for index, name in enumerate(names.dictionary.to_pylist()):
             vector = self.vector(name)
-            rows = (which == index) & (cells < len(vector))
+            rows = (which == index) & (cells >= 0) & (cells < len(vector))
             out[rows] = vector[cells[rows]]
         return pa.array(out, pa.float32(), from_pandas=True)
 
@@ -75,6 +75,12 @@ class Scorer:
                     "such as missing='ignore' for one of the library."
                 ) from error
 
+    def release(self, reference: weakref.ref[duckdb.DuckDBPyConnection]) -> None:
+        """Forget a connection that is gone, and with the last one all scores."""
+        self.connections.remove(reference)
+        if not self.connections:
+            self.vectors.clear()
+
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor of any connection that is still open."""
@@ -92,18 +98,19 @@ class Scorer:
         raise QueryError(f"{NAME} needs a connection that sigdb.register has seen and that is still open.")
 
 
-# By atlas file. Each entry lives as long as the DuckDB instance whose function it is.
-scorers: weakref.WeakValueDictionary[str, Scorer] = weakref.WeakValueDictionary()
+# By atlas file, the latest last. None is ever let go: DuckDB keeps the function until the database is closed, but a
+# reference to the Python object only until the connection is that registered it.
+scorers: dict[str, list[Scorer]] = {}
 
 
 def register(con: duckdb.DuckDBPyConnection) -> None:
-    """Add `signature_score_py(cell_id UINTEGER, signature VARCHAR) -> FLOAT` to the SQL of a connection to an atlas.
+    """Add `signature_score_py(cell_id BIGINT, signature VARCHAR) -> FLOAT` to the SQL of a connection to an atlas.
 
     It scores a signature of the library, or one that `register_signature` has named, in the whole atlas when it first
     meets it, and then looks each cell up: for many rows, and for the same signature again. NULL for a cell that the
-    default run has not attributed. Units as for `score`, rounded to FLOAT. At most CACHE_BYTES of scores are kept, those
-    used last. The function belongs to the open database: other connections to it in this process see it too. `connect`
-    has registered it already on the read-only connections that it returns.
+    run has not attributed. Units as for `score`, rounded to FLOAT. At most CACHE_BYTES of scores are kept, those used
+    last. The function belongs to the open database: other connections to it in this process see it too. `connect` has
+    registered it already on the read-only connections that it returns.
 
     Raises AtlasError if the connection is open for writing (scores could change behind the function's back), and
     QueryError if it is to no atlas.
@@ -116,13 +123,13 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
     try:
         # Words, not enumerations: those are in another module of DuckDB 1.4 than of 2.0.
         con.create_function(  # type: ignore[call-overload]
-            NAME, scorer, ["UINTEGER", "VARCHAR"], "FLOAT", type="arrow", null_handling="special"
+            NAME, scorer, ["BIGINT", "VARCHAR"], "FLOAT", type="arrow", null_handling="special"
         )
-        scorers[path] = scorer
+        scorers.setdefault(path, []).append(scorer)
     except (duckdb.CatalogException, duckdb.NotImplementedException):
         # The instance has it from another connection: that one's scorer serves this one too.
-        scorer = scorers[path]
-    scorer.connections.append(weakref.ref(con))
+        scorer = scorers[path][-1]
+    scorer.connections.append(weakref.ref(con, scorer.release))
 
 
 def register_signature(
@@ -140,7 +147,8 @@ def register_signature(
     """Give `signature_score_py` a signature by name, for this process; a name given before is replaced.
 
     Without genes: the signature of that name of the atlas's library, to be scored with these options. Options and
-    errors as for `score`. Raises SignatureError if genes are given for a name that the library has, and QueryError if the function is not registered (`register`).
+    errors as for `score`. Raises SignatureError if genes are given for a name that the library has, and QueryError if
+    the function is not registered (`register`).
     """
     with open_cursor(con) as cursor:
         ((path, _),) = cursor.execute(statement("queries/current_file")).fetchall()
@@ -160,5 +168,6 @@ def register_signature(
             signed=signed,
             measured_only=measured_only,
         )
-    with scorers[path].lock:
-        scorers[path].signatures[name] = terms
+    scorer = scorers[path][-1]
+    with scorer.lock:
+        scorer.signatures[name] = terms

@@ -124,7 +124,7 @@ def fingerprint(path: Path | str) -> dict[str, object]:
     with sigdb.connect(path) as con:
         tables = con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'sigdb_data'").fetchall()
         found: dict[str, object] = {name: con.execute(f"FROM sigdb_data.{name}").fetchall() for (name,) in tables}
-        columns = "SELECT table_name, column_name, data_type FROM duckdb_columns() ORDER BY ALL"
+        columns = "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() ORDER BY ALL"
         macros = (
             "SELECT function_name, parameters, macro_definition, comment FROM duckdb_functions() WHERE NOT internal"
         )

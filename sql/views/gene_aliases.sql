@@ -1,7 +1,9 @@
 -- gene_aliases -> VIEW
 -- Other names of a gene: approved and previous symbols, aliases, Ensembl ids (source says which). A name that several
 -- genes bear is_ambiguous, and resolves to none of them.
--- Units:   none.
+-- Columns:
+--   alias: Another name of the gene.
+--   source: What the name is: approved, previous, alias or ensembl.
 -- Example: SELECT alias FROM gene_aliases WHERE source = 'ensembl' AND gene_id = 2;  --> ENSG00000198851
 
 CREATE OR REPLACE VIEW gene_aliases AS

@@ -1,5 +1,10 @@
 -- gene_coverage -> VIEW
 -- One row a gene: how many studies measured it, and how many cells they have. Not measured is not zero.
+-- Columns:
+--   gene: Symbol of the gene.
+--   n_studies: Studies that measured the gene.
+--   n_cells: Cells of these studies.
+--   fraction_of_cells: Their part of all cells, from 0 to 1.
 -- Example: SELECT n_cells FROM gene_coverage WHERE gene = 'CD3E';  --> 3
 
 CREATE OR REPLACE VIEW gene_coverage AS

@@ -1,6 +1,7 @@
 -- materialized_signatures -> VIEW
 -- One row a signature and run whose scores are kept in the file, for signature_scores to read.
--- Units:   n_genes: genes that the scores are made of.
+-- Columns:
+--   n_genes: Genes that the scores are made of.
 -- Example: SELECT count(*) FROM materialized_signatures;  --> 0
 
 CREATE OR REPLACE VIEW materialized_signatures AS

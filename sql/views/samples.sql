@@ -1,6 +1,7 @@
 -- samples -> VIEW
 -- One row a sample: what is constant within it, and how many cells it has.
--- Units:   n_cells: cells in the atlas.
+-- Columns:
+--   n_cells: Cells of the sample.
 -- Example: SELECT n_cells FROM samples WHERE sample = 'blood 1';  --> 3
 
 CREATE OR REPLACE VIEW samples AS

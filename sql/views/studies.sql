@@ -1,6 +1,10 @@
 -- studies -> VIEW
 -- One row a study: where it comes from, its size, and how many of the atlas's genes it measured.
--- Units:   n_samples, n_cells, n_genes: counts.
+-- Columns:
+--   n_samples: Samples of the study.
+--   n_cells: Cells of the study.
+--   n_genes: Genes of the atlas that the study measured.
+--   source: Where it comes from.
 -- Example: SELECT n_cells FROM studies;  --> 3
 
 CREATE OR REPLACE VIEW studies AS

@@ -244,10 +244,10 @@ def test_signatures_are_added_all_or_none(copy):
 
 
 def test_upgrade_runs_the_scripts_in_between_and_installs_the_macros(copy, monkeypatch):
-    """An atlas of schema 1 under a sigdb of schema 3, whose upgrade scripts are these two."""
+    """An atlas of today under a sigdb two schemas ahead, whose upgrade scripts are these."""
     scripts = {
-        "upgrades/001": "ALTER TABLE sigdb_data.studies ADD COLUMN doi VARCHAR;",
-        "upgrades/002": "UPDATE sigdb_data.studies SET doi = 'unknown';",
+        f"upgrades/{SCHEMA_VERSION:03}": "ALTER TABLE sigdb_data.studies ADD COLUMN doi VARCHAR;",
+        f"upgrades/{SCHEMA_VERSION + 1:03}": "UPDATE sigdb_data.studies SET doi = 'unknown';",
     }
     original = catalog.statement
     monkeypatch.setattr(catalog, "statement", lambda name: scripts.get(name) or original(name))
@@ -255,7 +255,7 @@ def test_upgrade_runs_the_scripts_in_between_and_installs_the_macros(copy, monke
     monkeypatch.setattr("sigdb.connection.SCHEMA_VERSION", SCHEMA_VERSION + 2)
     with duckdb.connect(copy) as con:
         con.execute("CREATE OR REPLACE MACRO signature_genes(name) AS ['stale']")
-    assert upgrade(copy) == (1, 3)
+    assert upgrade(copy) == (SCHEMA_VERSION, SCHEMA_VERSION + 2)
     with sigdb.connect(copy) as con:
         assert con.execute("SELECT doi FROM studies").fetchall() == [("unknown",)]
         assert con.execute("SELECT signature_genes('T_CELL')").fetchall() == [(["CD3E"],)]
@@ -264,7 +264,8 @@ def test_upgrade_runs_the_scripts_in_between_and_installs_the_macros(copy, monke
 def test_a_failing_upgrade_changes_nothing(copy, monkeypatch):
     before = fingerprint(copy)
     original = catalog.statement
-    scripts = {"upgrades/001": "ALTER TABLE sigdb_data.studies ADD COLUMN doi VARCHAR; SELECT * FROM nowhere;"}
+    script = "ALTER TABLE sigdb_data.studies ADD COLUMN doi VARCHAR; SELECT * FROM nowhere;"
+    scripts = {f"upgrades/{SCHEMA_VERSION:03}": script}
     monkeypatch.setattr(catalog, "statement", lambda name: scripts.get(name) or original(name))
     monkeypatch.setattr("sigdb.atlas.SCHEMA_VERSION", SCHEMA_VERSION + 1)
     with pytest.raises(duckdb.Error, match="nowhere"):
@@ -275,4 +276,15 @@ def test_a_failing_upgrade_changes_nothing(copy, monkeypatch):
 def test_upgrading_a_current_atlas_keeps_its_data(copy):
     before = fingerprint(copy)
     assert upgrade(copy) == (SCHEMA_VERSION, SCHEMA_VERSION)
+    assert fingerprint(copy) == before
+
+
+def test_an_atlas_of_schema_1_becomes_like_a_new_one(copy):
+    before = fingerprint(copy)
+    with duckdb.connect(copy) as con:
+        con.execute("DROP VIEW materialized_signatures")
+        con.execute("DROP TABLE sigdb_data.materialized_signatures")
+        con.execute("DROP TABLE sigdb_data.signature_cells")
+    set_schema_version(copy, 1)
+    assert upgrade(copy) == (1, SCHEMA_VERSION)
     assert fingerprint(copy) == before

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import sigdb
-from sigdb import Atlas
+from sigdb import Atlas, Signature
 from tests.toy import obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ", "MS4A1", "NKG7")
@@ -101,12 +101,26 @@ def test_groups_hits_and_rates(template, made, genes, weights, signed, measured_
     given_weights = weights[: len(genes)] if weights else None
     parameters = {"genes": [GENES[gene] for gene in genes], "weights": given_weights, **options}
     expected = [score(cell, genes, given_weights, **options) for cell in cells]
+    with Atlas(path) as atlas:
+        atlas.add_signatures([Signature("S", tuple(parameters["genes"]), tuple(given_weights or ()))])
     with sigdb.connect(path) as con:
 
         def rows(query, **more):
             return con.execute(query, {**parameters, **more}).fetchall()
 
-        table = rows(f"SELECT score FROM signature_score($genes, {OPTIONS}) ORDER BY cell_id")
+        in_all_ways = [
+            rows(f"SELECT score FROM signature_score($genes, {OPTIONS}) ORDER BY cell_id"),
+            rows(f"SELECT signature_score(cell_id, $genes, {OPTIONS}) FROM cells ORDER BY cell_id"),
+            con.execute(
+                """SELECT score FROM signature_scores(['S'], signed := $signed, measured_only := $measured_only)
+                ORDER BY cell_id""",
+                options,
+            ).fetchall(),
+            [
+                (each,)
+                for each in sigdb.score(con, parameters["genes"], weights=given_weights, **options)["score"].to_pylist()
+            ],
+        ]
         by_sample = rows(
             f"""SELECT study, sample, disease, cell_type, n_cells, score, n_genes, n_measured
             FROM signature_by_sample($genes, min_coverage := $min_coverage, {OPTIONS})""",
@@ -123,8 +137,9 @@ def test_groups_hits_and_rates(template, made, genes, weights, signed, measured_
         )
     path.unlink()
 
-    for (found,), want in zip(table, expected, strict=True):
-        close(found, want)
+    for table in in_all_ways:
+        for (found,), want in zip(table, expected, strict=True):
+            close(found, want)
 
     def group(cell):
         return tuple(str(label) for label in cell[:4])
@@ -195,3 +210,24 @@ def test_importance_and_contributions(template, made, genes, kind, disease):
         assert contribution == pytest.approx(expected, rel=1e-6)
     for _, group in groupby(sorted(parts, key=lambda row: str(row[:3])), key=lambda row: str(row[:3])):
         assert sum(row[-1] for row in group) == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def ranked(tmp_path_factory):
+    """101 cells; CD3E scores them 0 to 100, shuffled; LYZ 0 to 20, five of each, and 20."""
+    path = tmp_path_factory.mktemp("ranked") / "ranked.duckdb"
+    order = np.random.default_rng(0).permutation(101)
+    with Atlas.create(path) as atlas:
+        write_study(atlas, np.column_stack([order, order // 5]).astype(np.float32), ("CD3E", "LYZ"))
+    with sigdb.connect(path) as con:
+        yield con, {"CD3E": order.astype(float), "LYZ": (order // 5).astype(float)}
+
+
+@pytest.mark.parametrize("percentile", [0, 1, 7, 29, 33.3, 50, 57, 66.667, 90, 95, 99.5, 100])
+@pytest.mark.parametrize("gene", ["CD3E", "LYZ"])
+def test_a_percentile_is_that_of_numpy_also_on_the_edge(ranked, gene, percentile):
+    con, dense = ranked
+    cutoff = np.percentile(dense[gene], percentile)
+    query = "SELECT is_hit FROM signature_hits([$gene], percentile := $percentile) ORDER BY cell_id"
+    hits = np.ravel(con.execute(query, {"gene": gene, "percentile": percentile}).fetchall())
+    np.testing.assert_array_equal(hits, dense[gene] > cutoff)

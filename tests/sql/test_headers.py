@@ -53,6 +53,21 @@ def test_comments_are_in_the_file(toy):
     assert all(comments.values())
 
 
+def test_every_table_and_column_has_a_comment(toy):
+    tables = "SELECT table_name FROM duckdb_tables() WHERE comment IS NULL"
+    columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal AND comment IS NULL"
+    assert toy.execute(tables).fetchall() == []
+    assert toy.execute(columns).fetchall() == []
+    obs = "SELECT comment FROM duckdb_columns() WHERE column_name = 'age' AND table_name = 'cells'"
+    assert toy.execute(obs).fetchall() == [("Column of the studies' obs, as they have it.",)]
+
+
+@pytest.mark.parametrize("each", [each for each in OBJECTS if each.columns], ids=lambda each: each.name)
+def test_columns_that_a_header_describes_are_there(toy, each):
+    columns = {name for name, *_ in toy.execute(f"DESCRIBE {each.name}").fetchall()}
+    assert set(each.columns) <= columns
+
+
 @pytest.mark.parametrize("each", MACROS, ids=lambda each: f"{each.kind}-{each.name}")
 def test_macro_bodies_keep_the_rules_that_make_them_portable(each):
     body = "\n".join(line for line in each.sql.splitlines() if not line.startswith("--"))

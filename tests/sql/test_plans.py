@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import duckdb
 import numpy as np
 import pytest
 
 import sigdb
+from ingest.write import cluster
 from sigdb import Atlas, Signature
 from tests.toy import write_study
 
@@ -54,3 +56,69 @@ def test_a_gene_list_is_resolved_once_not_once_for_every_cell(con, query):
     ((_, plan),) = con.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}", parameters).fetchall()
     rows = list(rows_of_operators(json.loads(plan)))
     assert N_CELLS <= max(rows) <= 2 * N_CELLS
+
+
+N_ROWS, ROW_GROUP = 30_000 * 40, 122_880
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """30,000 cells, 40 genes, all scores stored and sorted: 10 row groups, about 4 genes in each."""
+    path = tmp_path_factory.mktemp("dense") / "dense.duckdb"
+    scores = np.random.default_rng(0).uniform(1, 2, (30_000, 40)).astype(np.float32)
+    genes = [f"GENE{i:02}" for i in range(40)]
+    with Atlas.create(path) as atlas:
+        write_study(atlas, scores, genes)
+        atlas.add_signatures([Signature(f"S{i}", tuple(genes[i : i + 20])) for i in range(20)])
+        with atlas.transaction() as con:
+            cluster(con)
+    with sigdb.connect(path) as con:
+        yield con
+
+
+def rows_read(con, query):
+    """How many rows of the attributions a query reads; on DuckDB 1.x, which does not say, how many pass its filters."""
+
+    def scans(node):
+        if isinstance(node, list):
+            return [row for each in node for row in scans(each)]
+        if not isinstance(node, dict):
+            return []
+        table = str((node.get("extra_info") or {}).get("Table", ""))
+        read = node.get("rows_scanned", node.get("operator_cardinality", 0)) if "attributions" in table else 0
+        return [read, *(row for key, each in node.items() if key != "extra_info" for row in scans(each))]
+
+    ((_, plan),) = con.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}").fetchall()
+    return sum(scans(json.loads(plan)))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT sum(score) FROM signature_score(['GENE03', 'GENE04'])",
+        "SELECT sum(signature_score(cell_id, ['GENE03', 'GENE04'])) FROM cells",
+        "SELECT count(*) FROM signature_hits(['GENE03', 'GENE04'])",
+    ],
+)
+def test_only_the_row_groups_of_the_genes_are_read(dense, query):
+    """Two adjacent genes lie in two row groups of ten; hits may compute the scores twice."""
+    assert 0 < rows_read(dense, query) <= (4 if "hits" in query else 2) * ROW_GROUP
+
+
+@pytest.mark.skipif(duckdb.__version__ < "2", reason="DuckDB 1.x does not say how many rows a scan reads")
+def test_many_signatures_take_one_scan(dense):
+    """20 signatures of 20 genes; each gene is read once, whatever the number of signatures it is in."""
+    read = rows_read(dense, "SELECT count(*) FROM signature_scores((SELECT list(signature) FROM signature_info))")
+    assert N_ROWS * 0.9 < read < N_ROWS * 1.1
+
+
+def test_a_materialised_signature_is_read_without_the_attributions(tmp_path):
+    with Atlas.create(tmp_path / "a.duckdb") as atlas:
+        write_study(atlas, np.random.default_rng(0).uniform(1, 2, (30_000, 4)).astype(np.float32), GENES[:4])
+        atlas.add_signatures([Signature("S", tuple(GENES[:4]))])
+        atlas.materialize(["S"])
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        query = "SELECT count(*) FROM signature_scores(['S'])"
+        assert con.execute(query).fetchall() == [(30_000,)]
+        # Each of 13 branches starts its scan and finds that there is no gene to look for.
+        assert rows_read(con, query) <= 13 * 2 * 2048

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import uuid
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import sigdb
+from ingest.write import cluster
 from sigdb import Atlas, Signature
 from tests.toy import obs_of, write_study
 
@@ -108,14 +110,17 @@ def wide(tmp_path_factory):
     return path, dense
 
 
+@pytest.mark.parametrize("branch", [50, 1000])
 @pytest.mark.parametrize("n_genes", [1, 49, 50, 51, 100, 600, 601, 1400])
-def test_lists_of_any_length(wide, n_genes):
+def test_lists_of_any_length(wide, n_genes, branch):
+    """branch: genes that a branch of the macro reads, by the setting that it hangs on; 50 is DuckDB's own."""
     path, dense = wide
     chosen = np.random.default_rng(n_genes).permutation(1400)[:n_genes]
     weights = np.linspace(-2, 3, n_genes + 1)[1:].tolist()
     parameters = [[f"GENE{i}" for i in chosen], weights]
     expected = np.abs(dense[:, chosen].astype(np.float64)) @ np.array(weights) / np.abs(weights).sum()
     with sigdb.connect(path) as con:
+        con.execute("SET dynamic_or_filter_threshold = " + str(branch))
         table = con.execute(
             "SELECT score FROM signature_score(?, weights := ?) ORDER BY cell_id", parameters
         ).fetchall()
@@ -124,6 +129,45 @@ def test_lists_of_any_length(wide, n_genes):
         ).fetchall()
     np.testing.assert_allclose(np.ravel(table), expected, rtol=1e-9)
     np.testing.assert_allclose(np.ravel(scalar), expected, rtol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def shuffled(tmp_path_factory):
+    """One atlas of 3,000 cells twice: its attributions sorted, and in any order."""
+    paths = [tmp_path_factory.mktemp("order") / name for name in ("sorted.duckdb", "shuffled.duckdb")]
+    rng = np.random.default_rng(1)
+    dense = np.where(rng.random((3000, 120)) < 0.3, rng.normal(size=(3000, 120)), 0).astype(np.float32)
+    with Atlas.create(paths[0]) as atlas:
+        write_study(atlas, dense, [f"GENE{i}" for i in range(120)], chunks=5)
+        with atlas.transaction() as con:
+            cluster(con)
+    shutil.copy(paths[0], paths[1])
+    with Atlas(paths[1]) as atlas:
+        atlas.con.execute(
+            "CREATE OR REPLACE TABLE sigdb_data.attributions AS "
+            "FROM sigdb_data.attributions ORDER BY hash(cell_id * 1000 + gene_id)"
+        )
+    return paths
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT score FROM signature_score($genes) ORDER BY cell_id",
+        "SELECT signature_score(cell_id, $genes) FROM cells ORDER BY cell_id",
+        "SELECT score FROM signature_by_sample($genes)",
+        "SELECT is_hit::INTEGER FROM signature_hits($genes, percentile := 80) ORDER BY cell_id",
+    ],
+)
+def test_neither_threads_nor_the_order_of_rows_matter(shuffled, query):
+    parameters = {"genes": [f"GENE{i}" for i in range(0, 120, 2)]}
+    found = []
+    for path, threads in itertools.product(shuffled, (1, 4)):
+        with sigdb.connect(path) as con:
+            con.execute("SET threads = " + str(threads))
+            found.append(np.ravel(con.execute(query, parameters).fetchall()))
+    for each in found[1:]:
+        np.testing.assert_allclose(each, found[0], rtol=1e-12)
 
 
 def test_several_runs_of_several_models(tmp_path):
