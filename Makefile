@@ -3,6 +3,7 @@
 # make lint   ruff, mypy, documentation up to date
 # make wheel  build the wheel, and check it in a clean environment
 # make docs   write docs/sql.md and docs/cli.md anew from the headers of sql/ and from --help
+# make bench  measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
 # make train  train the demonstration model anew
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := .venv/bin
 DUCKDB_OLDEST := 1.4.0
 NODE_API := 1.5.6-r.1
 
-.PHONY: demo test lint wheel docs train clean
+.PHONY: demo test lint wheel docs train bench clean
 
 demo: .venv/ready
 	$(BIN)/sigdb demo demo.duckdb
@@ -33,6 +34,17 @@ docs: .venv/ready
 
 train: .venv/ready
 	$(BIN)/python -m ingest.demo.train --out ingest/demo/model
+
+bench: .venv-bench/ready .clients/ready
+	mkdir -p build
+	.venv-bench/bin/python -m benchmarks.search build
+
+# The package of the paper beside ours. It pins old versions of everything, of which a search needs only these.
+.venv-bench/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	.venv-bench/bin/pip install --quiet --no-deps sc-signature==1.0.0
+	touch $@
 
 wheel: .venv/ready
 	rm -rf dist .venv-wheel
@@ -66,4 +78,4 @@ wheel: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest .venv-wheel .clients dist demo.duckdb
+	rm -rf .venv .venv-oldest .venv-wheel .venv-bench .clients dist demo.duckdb

@@ -178,7 +178,7 @@ def match_cells(con: duckdb.DuckDBPyConnection, study: StudyInfo, study_id: int,
             f"Study {study.study!r} is in the atlas already, with this model and method. "
             "If it is another study, give it another name: --study NAME."
         )
-    cells = run_statement(con, "write/study_cells", {"study_id": study_id})
+    cells = run_statement(con, "queries/study_cells", {"study_id": study_id})
     if [barcode for _, barcode in cells] != obs["barcode"].to_pylist():
         raise StudyExistsError(
             f"The atlas has a study {study.study!r} of {len(cells)} cells; these {len(obs)} are others, or in another "

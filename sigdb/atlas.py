@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -146,6 +147,26 @@ class Atlas:
             )
         with self.transaction() as con:
             materialized.drop(con, signatures)
+
+    def drop_study(self, study: str) -> int:
+        """Remove a study, with its cells, scores and sums in all runs; return how many cells it had.
+
+        The cells of other studies keep their ids and their scores, bit for bit. The file does not shrink, but what is
+        added later takes the room. Raises AtlasError, with the nearest name, if there is no such study.
+        """
+        with self.transaction() as con:
+            samples = con.sql(catalog.statement("queries/study_samples"), params={"study": study}).to_arrow_table()
+            if not len(samples):
+                known = [name for (name,) in con.execute("SELECT study FROM sigdb_data.studies").fetchall()]
+                near = difflib.get_close_matches(study, known, n=1, cutoff=0)
+                raise AtlasError(
+                    f"There is no study {study!r} in this atlas of {len(known)} studies."
+                    + (f" Did you mean {near[0]!r}?" if near else "")
+                )
+            found = {"study_id": samples["study_id"][0].as_py()}
+            cells = con.sql(catalog.statement("queries/study_cells"), params=found).to_arrow_table()
+            catalog.run_statement(con, "write/drop_study", sigdb_dropped_samples=samples, sigdb_dropped_cells=cells)
+        return len(cells)
 
 
 def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:

@@ -64,8 +64,8 @@ def speed_up(con: duckdb.DuckDBPyConnection) -> None:
     dynamic_or_filter_threshold is the number of genes up to which it skips row groups that hold none of them. What
     each is worth is in benchmarks/README.md.
     """
-    ((cells,),) = con.execute("SELECT count(*) FROM sigdb_data.cell_data").fetchall()
-    con.execute("SET perfect_ht_threshold = " + str(min(max(12, int(cells).bit_length() + 1), 26)))
+    ((last,),) = con.execute("SELECT coalesce(max(cell_id), 0) FROM sigdb_data.cell_data").fetchall()
+    con.execute("SET perfect_ht_threshold = " + str(min(max(12, int(last).bit_length() + 1), 26)))
     con.execute("SET dynamic_or_filter_threshold = 1000")
     if int(duckdb.__version__.split(".")[0]) >= 2:
         con.execute("SET disabled_optimizers = 'partitioned_execution'")

@@ -28,6 +28,7 @@ app.command(
     "ingest",
     epilog="Example: sigdb ingest mine.duckdb study.h5ad --model mlp --weights model --map donor=donor",
 )(atlas.ingest)
+app.command("drop-study", epilog="Example: sigdb drop-study demo.duckdb wu2020_tcell --yes")(atlas.drop_study)
 app.command("info", epilog="Example: sigdb info demo.duckdb")(atlas.info)
 app.command(
     "sql",

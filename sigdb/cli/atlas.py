@@ -1,4 +1,4 @@
-"""`sigdb ingest`, `info`, `upgrade` and `demo`."""
+"""`sigdb ingest`, `info`, `drop-study`, `upgrade` and `demo`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from sigdb.atlas import Atlas
 from sigdb.atlas import upgrade as upgrade_atlas
 from sigdb.cli.findings import print_findings, show
 from sigdb.cli.output import console, errors, print_table
@@ -112,6 +113,19 @@ def info(atlas: AtlasPath) -> None:
         show(con, "It holds", "overview")
         show(con, "Studies", "studies")
         show(con, "Attribution runs", "runs", across=True)
+
+
+def drop_study(
+    atlas: AtlasPath,
+    study: Annotated[str, typer.Argument(help="The study to remove.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove a study with its scores in all runs; every other study stays as it is."""
+    with Atlas(atlas) as opened:
+        if not yes:
+            typer.confirm(f"Remove the study {study} from {atlas}? This cannot be undone.", abort=True)
+        cells = opened.drop_study(study)
+    console.print(f"Removed {study}: {cells} cells.", markup=False)
 
 
 def upgrade(atlas: AtlasPath) -> None:
