@@ -260,7 +260,7 @@ class StudyWriter:
         self.n_scores += chunk.scores.nnz
 
     def finish(self) -> None:
-        """Fill cube, group sizes and materialised scores for the cells just written; show new obs columns in `cells`."""
+        """Fill cube, group sizes, materialised scores for the cells just written; show new obs columns in `cells`."""
         if self.n_written != len(self.obs):
             raise AtlasError(f"{self.n_written} of {len(self.obs)} cells of the study were written.")
         cells = {"run_id": self.run_id, "first": self.first_cell, "last": self.first_cell + self.n_written - 1}

@@ -77,6 +77,6 @@ def test_a_study_of_the_same_name_can_come_again(copy):
 
 def test_an_unknown_study(copy):
     before = fingerprint(copy)
-    with Atlas(copy) as atlas, pytest.raises(AtlasError, match="no study 'Toy' in this atlas of 1 .* mean 'toy'"):
+    with Atlas(copy) as atlas, pytest.raises(AtlasError, match=r"no study 'Toy' in this atlas of 1 .* mean 'toy'"):
         atlas.drop_study("Toy")
     assert fingerprint(copy) == before
