@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from ingest.fields import SAMPLE_FIELDS
 from sigdb import catalog, materialized
+from sigdb.atlas import cluster
 from sigdb.catalog import run_statement
 from sigdb.errors import AtlasError, ObsError, StudyExistsError, listed
 from sigdb.genes import add_genes
@@ -327,13 +328,6 @@ def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> list[str]:
 def fits(kind: str, column: str) -> bool:
     """Whether a column of cell_data takes values of another type without loss of meaning."""
     return column in (kind, "VARCHAR") or (kind, column) == ("BIGINT", "DOUBLE")
-
-
-def cluster(con: duckdb.DuckDBPyConnection) -> None:
-    """Sort all attributions by (run, gene, cell), so that a query reads only the row groups of its genes."""
-    run_statement(con, "write/cluster")
-    # The sorted table is a new one, without comments.
-    catalog.comment_tables(con)
 
 
 def split_versions(versions: Mapping[str, str]) -> dict[str, list[str]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sigdb.signatures import Signature
 
-__all__ = ["Atlas"]
+__all__ = ["Atlas", "cluster", "upgrade"]
 
 # The oldest format that holds what we need. Files written so open in DuckDB 1.2 to 2.0, its shell, Node, WebAssembly.
 STORAGE_VERSION = "v1.2.0"
@@ -167,6 +167,13 @@ class Atlas:
             cells = con.sql(catalog.statement("queries/study_cells"), params=found).to_arrow_table()
             catalog.run_statement(con, "write/drop_study", sigdb_dropped_samples=samples, sigdb_dropped_cells=cells)
         return len(cells)
+
+
+def cluster(con: duckdb.DuckDBPyConnection) -> None:
+    """Sort all attributions by (run, gene, cell), so that a query reads only the row groups of its genes."""
+    catalog.run_statement(con, "write/cluster")
+    # The sorted table is a new one, without comments.
+    catalog.comment_tables(con)
 
 
 def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:

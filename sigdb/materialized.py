@@ -13,7 +13,7 @@ from sigdb.errors import QueryError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["drop", "extend", "materialize", "refresh"]
+__all__ = ["ALL_CELLS", "drop", "extend", "materialize", "rebuild", "refresh"]
 
 ALL_CELLS = (0, int(np.iinfo(np.uint32).max))
 
@@ -64,6 +64,15 @@ def extend(con: duckdb.DuckDBPyConnection, run_id: int, first: int, last: int) -
         else:
             drop(con, [signature], run_id)
             keep(con, signature, run_id)
+
+
+def rebuild(con: duckdb.DuckDBPyConnection) -> None:
+    """Compute all kept scores anew."""
+    kept = con.execute("SELECT signature, run_id FROM sigdb_data.materialized_signatures").fetchall()
+    con.execute("DELETE FROM sigdb_data.signature_cells")
+    for signature, run_id in kept:
+        drop(con, [signature], run_id)
+        keep(con, signature, run_id)
 
 
 def refresh(con: duckdb.DuckDBPyConnection) -> None:

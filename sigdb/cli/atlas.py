@@ -8,18 +8,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    track,
+)
 
+from sigdb import verify as verification
 from sigdb.atlas import Atlas
 from sigdb.atlas import upgrade as upgrade_atlas
 from sigdb.cli.findings import print_findings, show
 from sigdb.cli.output import console, errors, print_table
 from sigdb.cli.query import AtlasPath
 from sigdb.connection import connect, schema_version
-from sigdb.errors import MissingDependencyError, ObsError, StudyExistsError
+from sigdb.errors import AtlasError, MissingDependencyError, ObsError, StudyExistsError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import duckdb
 
     from ingest.pipeline import StudyReport
 
@@ -126,6 +137,44 @@ def drop_study(
             typer.confirm(f"Remove the study {study} from {atlas}? This cannot be undone.", abort=True)
         cells = opened.drop_study(study)
     console.print(f"Removed {study}: {cells} cells.", markup=False)
+
+
+def verify(
+    atlas: AtlasPath,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Make anew what is derived: cube, group sizes, kept scores, order, macros.")
+    ] = False,
+) -> None:
+    """Check that an atlas is sound: its scores against the ledger, its sums against its scores, and more."""
+    with connect(atlas) as con:
+        findings = checked(con)
+    wrong = [finding for finding in findings if finding.n]
+    fixable = [finding for finding in wrong if finding.is_fixable]
+    if fix and fixable:
+        if len(fixable) < len(wrong):
+            raise AtlasError(
+                f"Not fixed: {listed([each.check for each in wrong if not each.is_fixable])} cannot be made anew, and "
+                "the rest would be made from what is wrong. Drop the study (drop-study), and ingest it again."
+            )
+        with Atlas(atlas) as opened:
+            fixed = verification.fix(opened, fixable)
+            console.print(f"Made anew: {listed(fixed)}.")
+            wrong = [finding for finding in checked(opened.con) if finding.n]
+    if wrong:
+        way_out = f" `sigdb verify --fix {atlas}` makes it anew." if len(fixable) == len(wrong) and not fix else ""
+        raise AtlasError(f"{atlas} is not sound: {listed([each.check for each in wrong])}.{way_out}")
+    console.print(f"{atlas} is sound.")
+
+
+def checked(con: duckdb.DuckDBPyConnection) -> list[verification.Finding]:
+    """Run all checks, and print what they found."""
+    findings = list(
+        track(verification.verify(con), "Checking", total=len(verification.CHECKS) + 1, console=errors, transient=True)
+    )
+    for each in findings:
+        outcome = f"{each.n} times not so, for example: {each.example}" if each.n else "ok"
+        console.print(f"{each.check}: {outcome}", markup=False)
+    return findings
 
 
 def upgrade(atlas: AtlasPath) -> None:

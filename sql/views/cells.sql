@@ -7,7 +7,7 @@
 CREATE OR REPLACE VIEW cells AS
 SELECT
     c.*,
-    s.* EXCLUDE (sample_id, study_id),
+    s.sample, s.donor, s.tissue, s.disease, s.assay, s.sex, s.development_stage, s.in_vivo,
     t.study
 FROM sigdb_data.cell_data AS c
 JOIN sigdb_data.samples AS s ON c.sample_id = s.sample_id

@@ -1,0 +1,133 @@
+"""Does an atlas say what it should? Checks, each a query of `sql/checks`, and what can be made anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from sigdb import catalog, materialized
+from sigdb.atlas import Atlas, cluster
+from sigdb.connection import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+__all__ = ["CHECKS", "Finding", "fix", "verify"]
+
+# sql/checks, in the order in which they run: what is derived after what it is derived from.
+CHECKS = (
+    "ledger",
+    "cell_ids",
+    "orphans",
+    "scores",
+    "sums",
+    "completeness",
+    "cube",
+    "group_sizes",
+    "materialized",
+    "sorted",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of a check. claim: what was checked. n: how many violate it; example: one of them."""
+
+    check: str
+    claim: str
+    n: int
+    example: str | None
+
+    @property
+    def is_fixable(self) -> bool:
+        """Whether `fix` can make it good, since it concerns what is derived from the rest."""
+        return self.check in FIXES
+
+
+def verify(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    """Check an atlas, one finding after the other; n = 0 in all of them if it is sound.
+
+    Reads everything several times: minutes for a billion scores.
+    """
+    yield schema(con)
+    for name in CHECKS:
+        sql = catalog.statement(f"checks/{name}")
+        claim = sql.splitlines()[0].partition(": ")[2]
+        ((n, example),) = con.execute(sql).fetchall()
+        yield Finding(name, claim, int(n), example)
+
+
+def schema(con: duckdb.DuckDBPyConnection) -> Finding:
+    """Whether tables, views and macros are those of this sigdb; columns of the studies' obs are not looked at.
+
+    DuckDB shows the text of a macro as the version that stored it understood it, so where that is another one only
+    names, parameters and comments are compared.
+    """
+    query = "SELECT value FROM sigdb_data.atlas_info WHERE key = 'duckdb_version'"
+    same_duckdb = con.execute(query).fetchall() == [(duckdb.__version__,)]
+    wanted = shipped(with_definition=same_duckdb)
+    found = parts(con, with_definition=same_duckdb)
+    unknown = [name for name in found.keys() - wanted.keys() if not name.startswith("column cell_data.")]
+    missing = wanted.keys() - found.keys()
+    other = [name for name in found.keys() & wanted.keys() if found[name] != wanted[name]]
+    examples = [
+        *(f"missing {name}" for name in sorted(missing)),
+        *(f"unknown {name}" for name in sorted(unknown)),
+        *(f"another {name}" for name in sorted(other)),
+    ]
+    return Finding(
+        "schema", "tables, views and macros are those of this sigdb.", len(examples), examples[0] if examples else None
+    )
+
+
+@cache
+def shipped(*, with_definition: bool) -> dict[str, tuple[str, str | None]]:
+    """The parts of a new atlas."""
+    with TemporaryDirectory() as folder:
+        # In a file, and opened again: a macro's text changes once more when it is stored.
+        Atlas.create(Path(folder) / "new.duckdb").close()
+        with connect(Path(folder) / "new.duckdb") as new:
+            return parts(new, with_definition=with_definition)
+
+
+def parts(con: duckdb.DuckDBPyConnection, *, with_definition: bool) -> dict[str, tuple[str, str | None]]:
+    """Columns, views and macros of an atlas by kind and name: comment, and definition if wanted."""
+    rows = con.execute(catalog.statement("queries/schema")).fetchall()
+    return {f"{kind} {name}": (comment, text if with_definition else None) for kind, name, comment, text in rows}
+
+
+def fix(atlas: Atlas, findings: list[Finding]) -> list[str]:
+    """Make anew what is derived and was found wrong, all or nothing; return the names of the checks it was for.
+
+    Only what was stored to begin with is believed: do not fix an atlas whose scores, ledger or ids are wrong.
+    """
+    wrong = [finding.check for finding in findings if finding.n and finding.is_fixable]
+    with atlas.transaction() as con:
+        for check in wrong:
+            FIXES[check](con)
+    return wrong
+
+
+def rebuild_summary(con: duckdb.DuckDBPyConnection) -> None:
+    """Compute the cube and the group sizes anew."""
+    catalog.run_statement(con, "write/clear_summary")
+    for (run_id,) in con.execute("SELECT run_id FROM sigdb_data.attribution_runs ORDER BY run_id").fetchall():
+        first, last = materialized.ALL_CELLS
+        cells = {"run_id": run_id, "first": first, "last": last}
+        catalog.run_statement(con, "write/add_summary", cells)
+        catalog.run_statement(con, "write/add_group_sizes", cells)
+
+
+FIXES: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
+    "schema": catalog.install,
+    "cube": rebuild_summary,
+    "group_sizes": rebuild_summary,
+    "materialized": materialized.rebuild,
+    "sorted": cluster,
+}
