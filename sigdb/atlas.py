@@ -54,6 +54,7 @@ class Atlas:
         try:
             with duckdb.connect() as con:
                 attach_new(con, path)
+                con.execute("USE sigdb_new")
                 con.execute("BEGIN")
                 con.execute(catalog.statement("schema"))
                 catalog.install(con)
@@ -154,6 +155,11 @@ class Atlas:
         The cells of other studies keep their ids and their scores, bit for bit. The file does not shrink, but what is
         added later takes the room. Raises AtlasError, with the nearest name, if there is no such study.
         """
+        if duckdb.__version__ == "1.4.0":
+            raise AtlasError(
+                "DuckDB 1.4.0 fails now and then when it writes a file from which much was deleted. "
+                "Update it, to drop a study: pip install --upgrade duckdb"
+            )
         with self.transaction() as con:
             samples = con.sql(catalog.statement("queries/study_samples"), params={"study": study}).to_arrow_table()
             if not len(samples):
@@ -177,11 +183,10 @@ def cluster(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Attach a new file in the format that every DuckDB since 1.2 reads, and make it the current database."""
+    """Attach a file as sigdb_new; a new one is of the format that every DuckDB since 1.2 reads."""
     # ATTACH takes its path as a literal only; sqlglot quotes it. Absolute, or `sqlite:x` would mean an extension.
     target = catalog.literal(str(path.absolute()))
     con.execute("ATTACH " + target + " AS sigdb_new (STORAGE_VERSION '" + STORAGE_VERSION + "')")
-    con.execute("USE sigdb_new")
 
 
 def record_versions(con: duckdb.DuckDBPyConnection) -> None:

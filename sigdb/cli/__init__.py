@@ -36,6 +36,7 @@ app.command(
 )(query.sql)
 app.command("score", epilog="Example: sigdb score demo.duckdb S100A8 S100A12 VCAN --by study,cell_type")(query.score)
 app.command("upgrade", epilog="Example: sigdb upgrade demo.duckdb")(atlas.upgrade)
+app.command("optimize", epilog="Example: sigdb optimize demo.duckdb")(atlas.optimize)
 app.command("verify", epilog="Example: sigdb verify demo.duckdb")(atlas.verify)
 app.add_typer(signatures.app, name="signatures")
 app.add_typer(genes.app, name="genes")

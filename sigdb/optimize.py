@@ -1,0 +1,143 @@
+"""Rewrite an atlas with its attributions sorted, into a new file that takes the place of the old one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+from sqlglot import exp
+
+from sigdb import catalog
+from sigdb.atlas import Atlas, attach_new
+from sigdb.errors import AtlasError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["BATCH", "fragmentation", "optimize"]
+
+# Attributions sorted at a time: half a gigabyte.
+BATCH = 20_000_000
+
+
+def fragmentation(con: duckdb.DuckDBPyConnection) -> float:
+    """How many times the row groups of a sorted atlas queries of single genes have to read; about 1 if it is sorted."""
+    ((n_read, n_ideal),) = con.execute(catalog.statement("queries/fragmentation")).fetchall()
+    return float(n_read / n_ideal) if n_ideal else 1.0
+
+
+def optimize(
+    path: str | os.PathLike[str],
+    *,
+    batch: int = BATCH,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Sort the attributions by (run, gene, cell), a range of genes at a time, and close the gaps in the file.
+
+    The new file, `<path>.optimizing`, takes the place of the old one at the very end, in one step; until then nothing
+    changes. If it is interrupted, the next call goes on where it was, unless the atlas has changed. Needs room for a
+    second file. progress: told (rows sorted, rows in all).
+
+    Raises AtlasLockedError if the atlas is open elsewhere, AtlasError if there is no room, or a file of that name.
+    """
+    path = Path(path)
+    target = path.with_name(f"{path.name}.optimizing")
+    with Atlas(path) as atlas:
+        con = atlas.con
+        con.execute("CHECKPOINT")
+        check_room(path, target)
+        begin(con, target)
+        sort_attributions(con, batch, progress)
+        with atlas.transaction():
+            copy_tables(con)
+        con.execute("CHECKPOINT sigdb_new")
+        con.execute("DETACH sigdb_new")
+        sync(target)
+        # While the old file is still held, so that nobody can write to it after it was read.
+        target.replace(path)
+        sync(path.parent)
+
+
+def check_room(path: Path, target: Path) -> None:
+    """Raise AtlasError unless a second file fits beside the first."""
+    held = target.stat().st_size if target.exists() else 0
+    needed, free = path.stat().st_size - held, shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise AtlasError(
+            f"{path} cannot be optimized: the new file needs {needed / 1e9:.1f} GB more, and there are "
+            f"{free / 1e9:.1f} GB free beside it."
+        )
+
+
+def begin(con: duckdb.DuckDBPyConnection, target: Path) -> None:
+    """Attach the new file as sigdb_new: that of an interrupted call if the atlas is as it was then, or an empty one."""
+    state = str(con.execute(catalog.statement("queries/atlas_state")).fetchall())
+    if target.exists():
+        try:
+            attach_new(con, target)
+            found = noted_state(con)
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise AtlasError(f"{target} is in the way, and is not what `sigdb optimize` left: {reason}") from error
+        if found == state:
+            return
+        con.execute("DETACH sigdb_new")
+        target.unlink()
+        target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
+    attach_new(con, target)
+    con.execute("BEGIN")
+    ((name,),) = con.execute("SELECT current_database()").fetchall()
+    # COPY FROM DATABASE takes names only; sqlglot, which quotes this one, does not know the statement.
+    con.execute("COPY FROM DATABASE " + exp.to_identifier(name, quoted=True).sql("duckdb") + " TO sigdb_new (SCHEMA)")
+    con.execute(catalog.statement("write/begin_optimize"))
+    con.execute("INSERT INTO sigdb_new.sigdb_optimize (state) VALUES (?)", [state])
+    con.execute("COMMIT")
+
+
+def noted_state(con: duckdb.DuckDBPyConnection) -> str | None:
+    """The state of the atlas that sigdb_new is being made from; None if it is still empty."""
+    ((tables,),) = con.execute("SELECT count(*) FROM duckdb_tables() WHERE database_name = 'sigdb_new'").fetchall()
+    if not tables:
+        return None
+    ((state,),) = con.execute("SELECT state FROM sigdb_new.sigdb_optimize WHERE state IS NOT NULL").fetchall()
+    return str(state)
+
+
+def sort_attributions(con: duckdb.DuckDBPyConnection, batch: int, progress: Callable[[int, int], None]) -> None:
+    """Copy the attributions, each range of genes in a transaction, with a note that it is done."""
+    ranges = con.execute(catalog.statement("queries/gene_batches"), {"batch": batch}).fetchall()
+    have = set(con.execute("SELECT run_id, last_gene FROM sigdb_new.sigdb_optimize WHERE state IS NULL").fetchall())
+    done, total = 0, sum(n for *_, n in ranges)
+    progress(done, total)
+    for run_id, first, last, n in ranges:
+        if (run_id, last) not in have:
+            con.execute("BEGIN")
+            genes = {"run_id": run_id, "first": first, "last": last}
+            catalog.run_statement(con, "write/copy_attributions", genes)
+            con.execute("INSERT INTO sigdb_new.sigdb_optimize (run_id, last_gene) VALUES (?, ?)", [run_id, last])
+            con.execute("COMMIT")
+        done += n
+        progress(done, total)
+
+
+def copy_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Copy all other tables; drop the notes."""
+    for (table,) in con.execute(catalog.statement("queries/tables")).fetchall():
+        if table == "attributions":
+            continue
+        source = exp.select("*").from_(exp.table_(table, db="sigdb_data"))
+        target = exp.table_(table, db="sigdb_data", catalog="sigdb_new")
+        con.execute(exp.insert(source, target).sql("duckdb"))
+    con.execute("DROP TABLE sigdb_new.sigdb_optimize")
+
+
+def sync(path: Path) -> None:
+    """Have the operating system write a file, or the names in a folder, to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

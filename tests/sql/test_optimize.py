@@ -1,0 +1,184 @@
+"""`sigdb optimize`: the same atlas, sorted; whatever happens meanwhile, it is the old one or the new one."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import sigdb
+from sigdb import Atlas, Signature, optimize
+from sigdb.errors import AtlasError, AtlasLockedError
+from sigdb.verify import verify
+from tests.toy import fingerprint, obs_of, settings, write_study
+
+GENES = [f"GENE{i:03}" for i in range(300)]
+
+
+@pytest.fixture(scope="module")
+def scattered(tmp_path_factory):
+    """Two studies and two runs, 300 genes, 3,000 cells, 1.1 million scores, in the order in which they were written."""
+    path = tmp_path_factory.mktemp("optimize") / "scattered.duckdb"
+    rng = np.random.default_rng(0)
+    with Atlas.create(path) as atlas:
+        for study, run in (("one", 5), ("two", 5), ("one", 7)):
+            scores = np.where(np.random.default_rng(run).random((1500, 300)) < 0.8, rng.normal(size=(1500, 300)), 0)
+            obs = obs_of(1500, sample=[f"s{i % 3}" for i in range(1500)])
+            options = {"run_settings": settings(n_steps=run), "run": f"run {run}"}
+            write_study(atlas, scores, GENES, study=study, obs=obs, chunks=10, **options)
+        atlas.add_signatures([Signature("S", tuple(GENES[:4]))])
+        atlas.materialize(["S"])
+    return path
+
+
+@pytest.fixture
+def copy(scattered, tmp_path):
+    return shutil.copy(scattered, tmp_path / "it's mine.duckdb")
+
+
+def content(path):
+    """The fingerprint, with the attributions in order."""
+    found = fingerprint(path)
+    found["attributions"] = sorted(found["attributions"])
+    return found
+
+
+def is_sorted(path):
+    with sigdb.connect(path) as con:
+        return {finding.check: finding.n == 0 for finding in verify(con)}["sorted"]
+
+
+def test_the_same_atlas_sorted(copy):
+    before = content(copy)
+    assert not is_sorted(copy)
+    with sigdb.connect(copy) as con:
+        assert optimize.fragmentation(con) > 1.5
+    told = []
+    optimize.optimize(copy, progress=lambda done, total: told.append((done, total)))
+    assert content(copy) == before
+    assert is_sorted(copy)
+    with sigdb.connect(copy) as con:
+        assert optimize.fragmentation(con) == pytest.approx(1, abs=0.3)
+        assert "v1.2.0" in str(con.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchall())
+    assert told[0][0] == 0
+    assert told[-1][0] == told[-1][1] == len(before["attributions"])
+    assert [file.name for file in copy.parent.iterdir()] == [copy.name]
+
+
+CODE = "import sys; from sigdb.optimize import optimize; print(1, flush=True); optimize(sys.argv[1], batch=20_000)"
+
+
+def test_killed_at_any_moment(copy):
+    """Killed after ever longer times, it goes on where it was; the atlas is whole all the while."""
+    before = content(copy)
+    for milliseconds in range(20, 2000, 150):
+        with subprocess.Popen([sys.executable, "-c", CODE, copy], stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            try:
+                process.wait(milliseconds / 1000)
+                break
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+        with sigdb.connect(copy) as con:
+            assert con.execute("SELECT count(*) FROM attributions").fetchall() == [(len(before["attributions"]),)]
+    optimize.optimize(copy)
+    assert content(copy) == before
+    assert is_sorted(copy)
+
+
+def interrupted(path, monkeypatch):
+    """An optimization that ends after the second range of genes."""
+
+    def stop(done, total):
+        if done > total / 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        optimize.optimize(path, batch=50_000, progress=stop)
+    return path.with_name(path.name + ".optimizing")
+
+
+def test_what_was_done_is_not_done_again(copy, monkeypatch):
+    before = content(copy)
+    unfinished = interrupted(copy, monkeypatch)
+    with sigdb.connection.duckdb.connect(unfinished) as con:
+        done = con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall()[0][0]
+    assert 0 < done < len(before["attributions"])
+    copied = []
+    original = optimize.catalog.run_statement
+
+    def count(con, name, parameters=None, **relations):
+        if name == "write/copy_attributions":
+            copied.append(parameters)
+        return original(con, name, parameters, **relations)
+
+    monkeypatch.setattr(optimize.catalog, "run_statement", count)
+    optimize.optimize(copy, batch=50_000)
+    assert 0 < len(copied) < 0.8 * len(before["attributions"]) / 50_000
+    assert content(copy) == before
+
+
+def test_an_atlas_that_has_changed_is_copied_from_the_start(copy, monkeypatch):
+    interrupted(copy, monkeypatch)
+    with Atlas(copy) as atlas:
+        write_study(atlas, np.ones((5, 300)), GENES, study="three")
+    before = content(copy)
+    optimize.optimize(copy)
+    assert content(copy) == before
+    assert is_sorted(copy)
+
+
+@pytest.mark.parametrize("kind", ["database", "text"])
+def test_another_file_in_the_way_is_left_alone(copy, kind):
+    before = content(copy)
+    other = copy.with_name(copy.name + ".optimizing")
+    if kind == "text":
+        other.write_text("mine" * 10_000)
+    else:
+        with sigdb.connection.duckdb.connect(other, config={"storage_compatibility_version": "v1.2.0"}) as con:
+            con.execute("CREATE TABLE t AS SELECT 1")
+    held = other.read_bytes()
+    with pytest.raises(AtlasError, match="is in the way, and is not what `sigdb optimize` left"):
+        optimize.optimize(copy)
+    assert content(copy) == before
+    assert other.read_bytes() == held
+
+
+def test_killed_before_anything_was_noted(copy):
+    before = content(copy)
+    with sigdb.connection.duckdb.connect(
+        copy.with_name(copy.name + ".optimizing"), config={"storage_compatibility_version": "v1.2.0"}
+    ):
+        pass
+    optimize.optimize(copy)
+    assert content(copy) == before
+
+
+def test_no_room(copy, monkeypatch):
+    before = content(copy)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 5, 5))
+    with pytest.raises(AtlasError, match=r"needs 0.0 GB more, and there are 0.0 GB free beside it"):
+        optimize.optimize(copy)
+    assert content(copy) == before
+
+
+def test_open_elsewhere(copy):
+    code = (
+        "import duckdb, sys; con = duckdb.connect(sys.argv[1], read_only=True); print(1, flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, copy], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        with pytest.raises(AtlasLockedError, match="open in another process"):
+            optimize.optimize(copy)
+        other.stdin.close()
+
+
+def test_an_empty_atlas(tmp_path):
+    Atlas.create(tmp_path / "empty.duckdb").close()
+    before = fingerprint(tmp_path / "empty.duckdb")
+    optimize.optimize(tmp_path / "empty.duckdb")
+    assert fingerprint(tmp_path / "empty.duckdb") == before
