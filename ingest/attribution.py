@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from captum.attr import IntegratedGradients
+import torch
 from scipy.sparse import csr_matrix, vstack
 
-from sigdb.errors import ModelError
+from ingest.deeplift import multipliers as deeplift_multipliers
+from ingest.models.core import FeedForward
+from sigdb.errors import MethodError, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,64 +19,198 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from ingest.models.core import CellModel
+    from ingest.models.core import CellModel, Entry
 
-__all__ = ["TARGET_SUM", "Attributions", "concatenate", "integrated_gradients", "scale"]
+__all__ = [
+    "METHODS",
+    "QUADRATURES",
+    "SUMMATIONS",
+    "TARGET_SUM",
+    "Attributions",
+    "Method",
+    "attribute",
+    "concatenate",
+    "scale",
+]
 
 TARGET_SUM = 1000.0
+METHODS = ("ig", "ixg", "deeplift")
+SUMMATIONS = ("published", "dot")
+QUADRATURES = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid")
+# Points that go through the network at a time: enough for the matrix products, few enough for the cache.
+POINTS = {"cpu": 2048, "cuda": 65_536, "mps": 16_384}
+# A gradient at the cell that is this much smaller than what it should explain is rounding error.
+DEGENERATE = 1e-4
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a cell is explained.
+
+    name: `ig` Integrated Gradients, `ixg` Input x Gradient, `deeplift` DeepLIFT with the Rescale rule. summation: the
+    scalar that is explained, `published`: f(x') = sum_d |e_d(x) e_d(x')| of the embedding e as the model returns it, or
+    `dot`: sum_d z_d(x) z_d(x') of the embedding z before it is normalised; by default published for ig, dot otherwise.
+    n_steps, quadrature: of the integral of ig.
+    """
+
+    name: str = "ig"
+    summation: str | None = None
+    n_steps: int = 50
+    quadrature: str = "gausslegendre"
+
+    def __post_init__(self) -> None:
+        """Check the words, and fill in the default summation."""
+        for word, known in (
+            (self.name, METHODS),
+            (self.quadrature, QUADRATURES),
+            (self.summation, (None, *SUMMATIONS)),
+        ):
+            if word not in known:
+                raise MethodError(f"There is no {word!r}; there are {', '.join(filter(None, known))}.")
+        if self.n_steps < 1:
+            raise MethodError(f"Integrated Gradients need at least 1 step, not {self.n_steps}.")
+        object.__setattr__(self, "summation", self.summation or ("published" if self.name == "ig" else "dot"))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the gradient at the cell itself is what counts."""
+        return self.name == "ixg"
+
+    def check(self, model: CellModel, *, has_baseline: bool = False) -> None:
+        """Raise MethodError, with the reason, if the method would give wrong numbers for the model."""
+        if reason := model.unsupported.get(self.name):
+            raise MethodError(f"{self.name} cannot explain model {model.name}: {reason}. Use ig.")
+        if self.name != "ig" and self.summation == "published" and model.l2_normalised:
+            raise MethodError(
+                f"{self.name} of the published summation explains nothing for model {model.name}: its embedding has "
+                "unit length, so the summed embedding has its maximum at the cell itself, and its gradient there is 0. "
+                "Use --summation dot, or --method ig."
+            )
+        if has_baseline and self.is_local:
+            raise MethodError(
+                "ixg is the gradient at the cell times its input; it has no baseline. Use ig or deeplift."
+            )
 
 
 @dataclass(frozen=True)
 class Attributions:
     """Signed, unscaled attributions of n cells.
 
-    values: (n, n_genes) CSR, stored where the input is not 0. delta: (n,) sum of a cell's attributions minus
-    f(cell) - f(baseline); 0 if the integral were exact.
+    values: (n, n_genes) CSR, stored where input and baseline differ. delta: (n,) sum of a cell's attributions minus
+    f(cell) - f(baseline); 0 for DeepLIFT, and for Integrated Gradients if the integral were exact.
     """
 
     values: csr_matrix
     delta: NDArray[np.float32]
 
 
-def summed_embedding(model: CellModel, hidden: Tensor, reference: Tensor) -> Tensor:
-    """The scalar that is explained, f(x') = sum_d |e_d(x) e_d(x')|: (n,), from the first layer's output for x'.
+class Scalar:
+    """The function of a point that is explained for each cell of a batch, its own embedding held constant.
 
-    reference: (n, latent_dim) embeddings e(x) of the cells that are explained, held constant. This is the summation
-    layer of Gold et al. on the embedding as the model returns it ("published").
+    reference: (n, latent_dim), that embedding. at_cells: (n,) the function at the cells; explained: (n,) the same minus
+    that at the baseline.
     """
-    return (model.embed_hidden(hidden) * reference).abs().sum(dim=1)
+
+    def __init__(self, model: CellModel, entry: Entry, summation: str) -> None:
+        self.is_dot = summation == "dot"
+        self.tail = entry.tail
+        self.finish = (lambda z: z) if self.is_dot else model.finish
+        with torch.no_grad():
+            z = self.tail(entry.point)
+            self.reference = self.finish(z)
+            origin = self.tail(entry.baseline).expand_as(z)
+            self.explained = (self.of_embedding(z) - self.of_embedding(origin)).cpu().numpy()
+            self.at_cells = self.of_embedding(z).cpu().numpy()
+
+    def of_embedding(self, z: Tensor) -> Tensor:
+        """The scalar, from embeddings before normalisation of one or several copies of the batch: (m,)."""
+        terms = self.finish(z).unflatten(0, (-1, len(self.reference))) * self.reference
+        total: Tensor = (terms if self.is_dot else terms.abs()).sum(dim=-1)
+        return total.flatten()
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """The scalar at points shaped as the entry's, one or several copies of the batch: (m,)."""
+        return self.of_embedding(self.tail(points))
 
 
-def integrated_gradients(model: CellModel, x: csr_matrix, *, n_steps: int = 50) -> Attributions:
-    """Integrated Gradients of the summed embedding, zero baseline (Sundararajan 2017, through Captum), of one batch.
+def attribute(
+    model: CellModel, x: csr_matrix, method: Method | None = None, baseline: csr_matrix | None = None
+) -> Attributions:
+    """Attributions of one batch.
 
-    x: (n_cells, n_genes) float32, as `model.normalisation` returns it.
-
-    The straight path from the zero baseline to a cell is straight in the space of the first, linear layer too. So
-    Captum integrates there, by a Gauss-Legendre rule of n_steps points, and its average gradient m is pulled back
-    through the layer, exactly: x * (W' m), on the non-zeros of x only. Raises ModelError if one is not finite.
+    x: (n_cells, n_genes) float32, as `model.prepare` returns it. baseline: (1, n_genes), prepared; None for a cell
+    without expression. Exact with regard to the first layer: multipliers are computed behind it and pulled back through
+    it, so that a gene's attribution is (x - baseline) * multiplier. Raises MethodError if the method does not suit the
+    model, or if a gradient is nothing but rounding error; ModelError if an attribution is not finite.
     """
-    gradients = IntegratedGradients(
-        lambda hidden, reference: summed_embedding(model, hidden, reference), multiply_by_inputs=False
-    )
-    hidden, baseline = model.hidden(x), model.hidden_baseline()
-    reference = model.embed_hidden(hidden)
-    mean_gradient = gradients.attribute(
-        hidden, baselines=baseline, additional_forward_args=(reference,), n_steps=n_steps
-    ).detach()
-    values = pull_back(x, mean_gradient, model.first.weight)
-    explained = summed_embedding(model, hidden, reference) - summed_embedding(model, baseline, reference)
+    method = method or Method()
+    method.check(model, has_baseline=baseline is not None)
+    entry = model.enter(x, baseline)
+    f = Scalar(model, entry, str(method.summation))
+    if method.name == "deeplift":
+        if not isinstance(model, FeedForward):
+            raise MethodError(f"deeplift needs a chain of layers; model {model.name} is none.")
+        found = deeplift_multipliers(model.tail, entry.point, entry.baseline, f.reference, is_dot=f.is_dot)
+    elif method.name == "ixg":
+        found = gradient(f, entry.point)
+    else:
+        found = mean_gradient(f, entry, *nodes(method.quadrature, method.n_steps))
+    values = entry.pull_back(found)
     if not np.isfinite(values.data).all():
         raise ModelError(f"Model {model.name} gives attributions that are NaN or infinite. Nothing was stored.")
+    if method.is_local:
+        refuse_rounding_error(values, f.at_cells, model)
     total = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
-    return Attributions(values, (total - explained.detach().numpy()).astype(np.float32))
+    return Attributions(values, (total - f.explained).astype(np.float32))
 
 
-def pull_back(x: csr_matrix, mean_gradient: Tensor, weight: Tensor) -> csr_matrix:
-    """Attributions of the inputs from the average gradient in hidden space: x * (m @ W), on the non-zeros of x."""
-    over_genes = (mean_gradient @ weight).numpy()
-    rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
-    return csr_matrix((x.data * over_genes[rows, x.indices], x.indices, x.indptr), shape=x.shape)
+def gradient(f: Scalar, points: Tensor) -> Tensor:
+    """The gradient of f at points."""
+    points = points.detach().requires_grad_()
+    (found,) = torch.autograd.grad(f(points).sum(), points)
+    return found
+
+
+def mean_gradient(f: Scalar, entry: Entry, places: NDArray[np.float64], weights: NDArray[np.float64]) -> Tensor:
+    """The weighted mean of the gradients of f at `places` (0 to 1) on the way from the baseline to each point."""
+    point, origin = entry.point, entry.baseline
+    span, total = point - origin, torch.zeros_like(point)
+    at_a_time = max(1, POINTS[point.device.type] // max(1, len(point)))
+    for start in range(0, len(places), at_a_time):
+        t, w = (
+            torch.tensor(each[start : start + at_a_time], dtype=point.dtype, device=point.device)
+            for each in (places, weights)
+        )
+        shape = (-1, *[1] * point.dim())
+        found = gradient(f, (origin + t.view(shape) * span).flatten(0, 1))
+        total += (w.view(shape) * found.view(len(t), *point.shape)).sum(dim=0)
+    return total
+
+
+def nodes(quadrature: str, n_steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Places and weights, (n_steps,) each, of a quadrature of the unit interval; weights add up to 1."""
+    if quadrature == "gausslegendre":
+        places, weights = np.polynomial.legendre.leggauss(n_steps)
+        return (places + 1) / 2, weights / 2
+    if quadrature == "riemann_trapezoid":
+        if n_steps == 1:
+            raise MethodError("The trapezoid rule needs at least 2 steps.")
+        weights = np.full(n_steps, 1 / (n_steps - 1))
+        weights[[0, -1]] /= 2
+        return np.linspace(0, 1, n_steps), weights
+    offset = {"riemann_left": 0.0, "riemann_middle": 0.5, "riemann_right": 1.0}[quadrature]
+    return (np.arange(n_steps) + offset) / n_steps, np.full(n_steps, 1 / n_steps)
+
+
+def refuse_rounding_error(values: csr_matrix, explained: NDArray[np.float32], model: CellModel) -> None:
+    """Raise MethodError if the gradients of some cells are too small to be anything but rounding error."""
+    totals = np.asarray(abs(values).sum(axis=1, dtype=np.float64)).ravel()
+    degenerate = int(((totals < DEGENERATE * np.abs(explained)) & (np.diff(values.indptr) > 0)).sum())
+    if degenerate:
+        raise MethodError(
+            f"Degenerate local gradient in {degenerate} of {len(totals)} cells: input x gradient adds up to less than "
+            f"{DEGENERATE:g} of what it explains, so it is rounding error. Model {model.name} needs --method ig."
+        )
 
 
 def concatenate(batches: Sequence[Attributions]) -> Attributions:

@@ -44,17 +44,26 @@ class CountsFile:
         """Number of cells."""
         return len(self.obs)
 
+    @property
+    def layer(self) -> str:
+        """The matrix, as `open_h5ad` takes its name."""
+        return {"raw/X": "raw"}.get(self.counts_from, self.counts_from.removeprefix("layers/"))
+
+    def rows(self, start: int, stop: int) -> csr_matrix:
+        """The counts of cells start to stop, (n, n_var) float32; CountsError where they are not counts."""
+        with broken_file(self.path):
+            counts = read_rows(self.matrix, start, min(stop, self.n_cells))
+        if problem := not_counts(counts.data):
+            raise CountsError(
+                f"{self.path}, {self.counts_from}: {problem} in cells {start} to {start + counts.shape[0] - 1}. "
+                "If the raw counts are in another matrix, name it with --layer."
+            )
+        return counts
+
     def chunks(self, size: int) -> Iterator[csr_matrix]:
-        """Yield the counts of `size` cells at a time, (n, n_var) float32; CountsError where they are not counts."""
+        """Yield the counts of `size` cells at a time."""
         for start in range(0, self.n_cells, size):
-            with broken_file(self.path):
-                counts = read_rows(self.matrix, start, min(start + size, self.n_cells))
-            if problem := not_counts(counts.data):
-                raise CountsError(
-                    f"{self.path}, {self.counts_from}: {problem} in cells {start} to {start + counts.shape[0] - 1}. "
-                    "If the raw counts are in another matrix, name it with --layer."
-                )
-            yield counts
+            yield self.rows(start, start + size)
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def add_run(con: duckdb.DuckDBPyConnection, model_id: int, settings: RunSettings
         if name in (None, run):
             return int(run_id)
     ((model,),) = con.execute("SELECT model FROM sigdb_data.models WHERE model_id = ?", [model_id]).fetchall()
-    name = name or f"{model}-{settings.method}"
+    name = name or f"{model}-{settings.method.split()[0]}"
     if name.isdigit():
         raise AtlasError(f"A run cannot be called {name}: numbers are run ids.")
     if con.execute("SELECT 1 FROM sigdb_data.attribution_runs WHERE run = ?", [name]).fetchall():

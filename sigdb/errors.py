@@ -13,7 +13,9 @@ __all__ = [
     "AtlasNotFoundError",
     "AtlasVersionError",
     "CountsError",
+    "DeviceError",
     "GeneSpaceError",
+    "MethodError",
     "MissingDependencyError",
     "ModelError",
     "ObsError",
@@ -61,8 +63,16 @@ class ModelError(SigdbError, ValueError):
     """A model folder that cannot be read."""
 
 
+class MethodError(SigdbError, ValueError):
+    """An attribution method that would give wrong numbers, or settings of it that do not exist."""
+
+
 class GeneSpaceError(SigdbError, ValueError):
     """Genes of the data and genes of the model do not fit together."""
+
+
+class DeviceError(SigdbError, ValueError):
+    """A device, precision or number of workers that this machine does not have, or that failed."""
 
 
 class CountsError(SigdbError, ValueError):

@@ -1,21 +1,26 @@
-"""What every model looks like to the rest of ingest: a gene list, an input recipe, a linear map over genes, a tail."""
+"""What every model looks like to the rest of ingest, and the core that all feed-forward encoders share."""
 
 from __future__ import annotations
 
+import copy
+from abc import ABC, abstractmethod
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
+from ingest.models.layers import AFFINE, ELEMENTWISE, LayerSpec, build_layers
+from ingest.sparse import product, product_at
 from sigdb.errors import ModelError, listed
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["CellModel", "Normalisation"]
+__all__ = ["CellModel", "Entry", "FeedForward", "Normalisation", "feed_forward"]
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,82 @@ class Normalisation:
         return x.astype(np.float32)
 
 
-@dataclass(frozen=True)
-class CellModel:
-    """A frozen encoder whose first layer is linear over genes.
+class Entry(NamedTuple):
+    """A batch of n cells at the point of the network where attribution starts.
 
-    gene_ids: (n_genes,) names in input order, symbols or Ensembl ids. first: Linear(n_genes, n_hidden). tail:
-    (n, n_hidden) -> (n, latent_dim), the embedding before any normalisation. l2_normalised: whether the model's own
-    embedding is that of unit length. sha256: of the files that define the model.
+    point: (n, ...), where the cells are; baseline: (1 or n, ...). tail: points, shaped as `point` or several such
+    batches stacked, -> (m, latent_dim), the embedding before any normalisation. pull_back: multipliers shaped as
+    `point` -> (n, n_genes) CSR, what each gene contributes: exact, for whatever lies before `point` is affine.
+    """
+
+    point: Tensor
+    baseline: Tensor
+    tail: Callable[[Tensor], Tensor]
+    pull_back: Callable[[Tensor], csr_matrix]
+
+
+class CellModel(ABC):
+    """A frozen encoder: counts over a list of genes in, an embedding of each cell out.
+
+    gene_ids: (n_genes,) names in input order, symbols or Ensembl ids. l2_normalised: whether the model's own embedding
+    is that of unit length. unsupported: attribution methods that are wrong for this model, with the reason.
+    context_limit: most genes of one cell that the model can read, or None. sha256: of all that defines the model.
+    """
+
+    name: str
+    architecture: str
+    gene_ids: tuple[str, ...]
+    l2_normalised: bool
+    sha256: str
+    description: str | None = None
+    context_limit: int | None = None
+
+    @property
+    @abstractmethod
+    def latent_dim(self) -> int:
+        """Number of embedding dimensions."""
+
+    @property
+    @abstractmethod
+    def unsupported(self) -> Mapping[str, str]:
+        """Method -> why this model cannot be explained by it."""
+
+    @abstractmethod
+    def prepare(self, counts: csr_matrix) -> csr_matrix:
+        """The model's input for raw counts (n_cells, n_genes), columns as in `gene_ids`; float32, counts unchanged."""
+
+    @abstractmethod
+    def enter(self, x: csr_matrix, baseline: csr_matrix | None = None) -> Entry:
+        """The batch of prepared cells x (n_cells, n_genes); baseline: (1, n_genes) prepared, or None for zeros."""
+
+    @abstractmethod
+    def placed(self, device: str, *, autocast: torch.dtype | None = None) -> Self:
+        """The same model on a device; `autocast` runs the matrix products behind the entry in that type."""
+
+    @property
+    @abstractmethod
+    def row_bytes(self) -> int:
+        """Memory that one point takes on its way through the tail and back, roughly."""
+
+    def embed(self, counts: csr_matrix) -> Tensor:
+        """The model's own embedding of raw counts (n_cells, n_genes): (n_cells, latent_dim)."""
+        entry = self.enter(self.prepare(counts))
+        with torch.no_grad():
+            return self.finish(entry.tail(entry.point)).cpu()
+
+    def finish(self, z: Tensor) -> Tensor:
+        """The model's own embedding, from the one before normalisation."""
+        return nn.functional.normalize(z, dim=1) if self.l2_normalised else z
+
+
+@dataclass(frozen=True)
+class FeedForward(CellModel):
+    """An encoder whose first layer is linear over genes, as are SCimilarity's, scVI's and scTab's.
+
+    first: Linear(n_genes, n_hidden). tail: (n, n_hidden) -> (n, latent_dim), the embedding before any normalisation.
+    layers: what `first` and `tail` are, in the words of the generic MLP format.
+
+    The straight path from a baseline to a cell is straight behind the first layer too, so attribution starts there.
     """
 
     name: str
@@ -55,6 +129,8 @@ class CellModel:
     l2_normalised: bool
     sha256: str
     description: str | None = None
+    layers: tuple[LayerSpec, ...] = ()
+    autocast: torch.dtype | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check that genes and layers fit, and freeze the weights."""
@@ -69,8 +145,10 @@ class CellModel:
             module.eval().requires_grad_(False)
             if odd := [name for name, tensor in module.state_dict().items() if not tensor.isfinite().all()]:
                 raise ModelError(f"Weights of model {self.name} are NaN or infinite: {listed(odd)}.")
+        if not self.first.weight.T.is_contiguous():  # one gene's weights side by side, in the only copy there is
+            self.first.weight = nn.Parameter(self.first.weight.T.contiguous().T, requires_grad=False)
         try:
-            embedding = self.embed_hidden(self.hidden_baseline())
+            embedding = self.finish(self.through_tail(self.bias))
         except RuntimeError as error:
             raise ModelError(f"The layers of model {self.name} do not fit together: {error}") from error
         if not embedding.isfinite().all():
@@ -79,30 +157,70 @@ class CellModel:
     @property
     def latent_dim(self) -> int:
         """Number of embedding dimensions."""
-        return int(self.embed_hidden(self.hidden_baseline()).shape[1])
+        return int(self.through_tail(self.bias).shape[1])
 
-    def hidden(self, x: csr_matrix) -> Tensor:
-        """The first layer's output for prepared input x (n_cells, n_genes): (n_cells, n_hidden) float32."""
-        weight = self.first.weight.numpy().T
-        return torch.from_numpy(np.asarray(x @ weight, dtype=np.float32)) + self.hidden_baseline()
+    @property
+    def unsupported(self) -> Mapping[str, str]:
+        """DeepLIFT where a layer has no Rescale rule."""
+        odd = {type(layer).__name__ for layer in self.tail if not isinstance(layer, (*AFFINE, *ELEMENTWISE))}
+        if not odd:
+            return {}
+        kinds = listed(sorted(odd))
+        return {"deeplift": f"the Rescale rule is for affine and elementwise layers, and this one has {kinds}"}
 
-    def hidden_baseline(self) -> Tensor:
+    @property
+    def bias(self) -> Tensor:
         """The first layer's output for a cell without any expression: (1, n_hidden)."""
-        bias = self.first.bias if self.first.bias is not None else torch.zeros(self.first.out_features)
-        return bias.reshape(1, -1)
+        if self.first.bias is None:
+            return torch.zeros(1, self.first.out_features, device=self.first.weight.device)
+        return self.first.bias.reshape(1, -1)
 
-    def embed_hidden(self, hidden: Tensor) -> Tensor:
-        """The model's embedding, normalised if the model does so, from the first layer's output."""
-        z: Tensor = self.tail(hidden)
-        return nn.functional.normalize(z, dim=1) if self.l2_normalised else z
+    @property
+    def row_bytes(self) -> int:
+        """Four bytes a number: input, output and gradient of every layer of the tail."""
+        width = max([layer.out_features for layer in self.tail if isinstance(layer, nn.Linear)], default=1)
+        return 12 * (len(self.tail) + 2) * max(width, self.first.out_features)
 
-    def embed(self, counts: csr_matrix) -> Tensor:
-        """The model's embedding of raw counts (n_cells, n_genes), columns as in `gene_ids`: (n_cells, latent_dim)."""
-        return self.embed_hidden(self.hidden(self.normalisation(counts)))
+    def prepare(self, counts: csr_matrix) -> csr_matrix:
+        """Normalised counts."""
+        return self.normalisation(counts)
+
+    def enter(self, x: csr_matrix, baseline: csr_matrix | None = None) -> Entry:
+        """Past the first layer. Attributions are (x - baseline) * (multipliers @ W), where x - baseline is not 0."""
+        weight = self.first.weight.T
+        if baseline is None:
+            difference, origin = x, self.bias
+        else:
+            difference = csr_matrix(x - csr_matrix(np.ones((x.shape[0], 1), np.float32)) @ baseline)
+            origin = product(baseline, weight) + self.bias
+
+        def pull_back(multipliers: Tensor) -> csr_matrix:
+            values = difference.data * product_at(difference, multipliers, weight)
+            return csr_matrix((values, difference.indices, difference.indptr), shape=difference.shape)
+
+        return Entry(product(x, weight) + self.bias, origin, self.through_tail, pull_back)
+
+    def through_tail(self, hidden: Tensor) -> Tensor:
+        """The embedding before normalisation, from the first layer's output."""
+        if self.autocast is None:
+            return self.tail(hidden)  # type: ignore[no-any-return]
+        with torch.autocast(hidden.device.type, self.autocast):
+            return self.tail(hidden).float()  # type: ignore[no-any-return]
+
+    def placed(self, device: str, *, autocast: torch.dtype | None = None) -> Self:
+        """Copied to the device, unless it is there."""
+        if self.first.weight.device == torch.device(device):
+            return replace(self, autocast=autocast)
+        first, tail = copy.deepcopy(self.first).to(device), copy.deepcopy(self.tail).to(device)
+        return replace(self, first=first, tail=tail, autocast=autocast)
 
 
-def split_first_linear(layers: nn.Sequential, name: str) -> tuple[nn.Linear, nn.Sequential]:
-    """Split layers into the linear map over genes and the rest; ModelError if the first is no Linear."""
-    if not len(layers) or not isinstance(layers[0], nn.Linear):
+def feed_forward(
+    layers: Sequence[LayerSpec], tensors: Mapping[str, Tensor], *, name: str, genes: Sequence[str], **about: object
+) -> FeedForward:
+    """Build a FeedForward from a description of its layers and their tensors; `about`: its other fields."""
+    built = build_layers(layers, tensors, name)
+    if not len(built) or not isinstance(built[0], nn.Linear):
         raise ModelError(f"The first layer of model {name} must be Linear over genes.")
-    return layers[0], nn.Sequential(*list(layers)[1:])
+    first, tail = built[0], nn.Sequential(*list(built)[1:])
+    return FeedForward(name=name, gene_ids=tuple(genes), first=first, tail=tail, layers=tuple(layers), **about)  # type: ignore[arg-type]

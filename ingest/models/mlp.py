@@ -1,5 +1,7 @@
 """Generic MLP models: `model.json` says what the layers are, `model.safetensors` holds their weights.
 
+docs/mlp-format.md describes the format for those who write one. In short:
+
     {"format": "sigdb-mlp", "version": 1, "name": "my-encoder", "description": "...",
      "genes": ["A1BG", ...],
      "normalisation": {"target_sum": 10000, "log1p": true},
@@ -13,80 +15,84 @@ read off them. Stored as any float type, used as float32.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from typing import TYPE_CHECKING, Any
 
 import safetensors
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from safetensors.torch import save as tensors_as_bytes
+from torch import nn
 
-from ingest.models.core import CellModel, Normalisation, split_first_linear
+from ingest.models.checkpoint import fingerprint, tensors_of
+from ingest.models.core import CellModel, FeedForward, Normalisation, feed_forward
 from sigdb.errors import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["load_mlp"]
+__all__ = ["load_mlp", "save_mlp"]
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 
-ACTIVATIONS = {
-    each.__name__: each
-    for each in (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
-}
 
-
-def _linear(tensors: Mapping[str, Tensor]) -> nn.Linear:
-    n_out, n_in = tensors["weight"].shape  # ValueError if it is no matrix
-    return nn.Linear(n_in, n_out, bias="bias" in tensors)
-
-
-def _batch_norm(tensors: Mapping[str, Tensor], eps: float = 1e-5) -> nn.BatchNorm1d:
-    if not (isinstance(eps, float) and eps >= 0):
-        raise ValueError(f"eps must be a number of 0 or more, not {eps!r}")
-    if (tensors["running_var"] < 0).any():
-        raise ValueError("running_var is negative")
-    return nn.BatchNorm1d(len(tensors["running_mean"]), eps=eps, affine="weight" in tensors)
-
-
-def _prelu(tensors: Mapping[str, Tensor]) -> nn.PReLU:
-    return nn.PReLU(len(tensors["weight"]))
-
-
-# Layers whose size is read off their tensors.
-SIZED: dict[str, Callable[..., nn.Module]] = {"Linear": _linear, "BatchNorm1d": _batch_norm, "PReLU": _prelu}
-
-
-def load_mlp(folder: Path) -> CellModel:
+def load_mlp(folder: Path) -> FeedForward:
     """Read a model in the generic MLP format. Raises ModelError with what is missing or does not fit."""
-    text, spec = read_description(folder / DESCRIPTION)
+    spec = read_description(folder / DESCRIPTION)
     try:
-        tensors = {key: tensor.float() for key, tensor in load_file(folder / WEIGHTS).items()}
+        tensors = tensors_of(load_file(folder / WEIGHTS), folder / WEIGHTS)
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}") from error
-    first, tail = split_first_linear(build_layers(spec["layers"], tensors, spec["name"]), spec["name"])
-    return CellModel(
+    return feed_forward(
+        spec["layers"],
+        tensors,
         name=spec["name"],
+        genes=spec["genes"],
         architecture="mlp",
-        gene_ids=tuple(spec["genes"]),
         normalisation=Normalisation(**spec["normalisation"]),
-        first=first,
-        tail=tail,
         l2_normalised=spec["l2_normalised"],
-        sha256=hashlib.sha256(text + (folder / WEIGHTS).read_bytes()).hexdigest(),
+        sha256=fingerprint([folder / DESCRIPTION, folder / WEIGHTS]),
         description=spec.get("description"),
     )
 
 
-def read_description(path: Path) -> tuple[bytes, dict[str, Any]]:
+def save_mlp(model: CellModel, folder: Path) -> None:
+    """Write a model in the generic MLP format into a new folder; ModelError if its layers cannot be said so.
+
+    Embeddings and attributions of the copy are those of the model. Covariates that were fixed stay fixed.
+    """
+    if not isinstance(model, FeedForward):
+        raise ModelError(
+            f"Model {model.name} ({model.architecture}) is no chain of layers over genes: the generic MLP "
+            "format cannot hold it."
+        )
+    spec = {
+        "format": "sigdb-mlp",
+        "version": 1,
+        "name": model.name,
+        "description": model.description or f"Exported from a {model.architecture} model.",
+        "genes": list(model.gene_ids),
+        "normalisation": {"target_sum": model.normalisation.target_sum, "log1p": model.normalisation.log1p},
+        "layers": list(model.layers),
+        "l2_normalised": model.l2_normalised,
+    }
+    tensors = {key: tensor.contiguous() for key, tensor in nn.Sequential(model.first, *model.tail).state_dict().items()}
+    try:
+        folder.mkdir(parents=True)
+        (folder / WEIGHTS).write_bytes(tensors_as_bytes(tensors))
+        (folder / DESCRIPTION).write_text(json.dumps(spec, indent=1), encoding="utf-8")
+    except FileExistsError as error:
+        raise ModelError(f"{folder} exists already. Name a folder that does not.") from error
+    except OSError as error:
+        raise ModelError(f"{folder} cannot be written: {error}") from error
+
+
+def read_description(path: Path) -> dict[str, Any]:
     """Read and check model.json; ModelError names what is missing, unknown, or of another type."""
     try:
-        text = path.read_bytes()
-        spec = json.loads(text)
+        spec = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     if not isinstance(spec, dict) or spec.get("format") != "sigdb-mlp" or spec.get("version") != 1:
@@ -98,7 +104,7 @@ def read_description(path: Path) -> tuple[bytes, dict[str, Any]]:
     for key, (is_right, should_be) in CHECKS.items():
         if not is_right(spec[key]):
             raise ModelError(f"{path}: {key} must be {should_be}.")
-    return text, spec
+    return dict(spec)
 
 
 def is_names(value: Any) -> bool:
@@ -126,29 +132,3 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "l2_normalised": (lambda value: isinstance(value, bool), "true or false"),
 }
 OTHERS = {"format", "version", "description"}
-
-
-def build_layers(specs: list[Any], tensors: Mapping[str, Tensor], name: str) -> nn.Sequential:
-    """Make the layers a description names, with the weights of their tensors; ModelError where the two disagree."""
-    layers = nn.Sequential(*(build_layer(n, spec, tensors, name) for n, spec in enumerate(specs)))
-    try:
-        layers.load_state_dict(dict(tensors), strict=True)
-    except RuntimeError as error:
-        raise ModelError(f"Layers and weights of model {name} do not fit: {error}") from error
-    return layers
-
-
-def build_layer(number: int, spec: Any, tensors: Mapping[str, Tensor], name: str) -> nn.Module:
-    """Make one layer, its size read off its tensors."""
-    options = dict(spec) if isinstance(spec, dict) else {"type": spec}
-    kind = options.pop("type", None)
-    own = {key.removeprefix(f"{number}."): tensor for key, tensor in tensors.items() if key.startswith(f"{number}.")}
-    try:
-        if isinstance(kind, str) and kind in SIZED:
-            return SIZED[kind](own, **options)
-        if isinstance(kind, str) and kind in ACTIVATIONS:
-            return ACTIVATIONS[kind](**options)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"Layer {number} ({kind}) of model {name} cannot be made: {error}") from error
-    known = ", ".join([*SIZED, *ACTIVATIONS])
-    raise ModelError(f"Layer {number} of model {name} is {kind!r}; known layers are {known}.")

@@ -10,7 +10,7 @@ from typing import Annotated
 import duckdb
 import typer
 
-from sigdb.cli import atlas, genes, query, signatures
+from sigdb.cli import atlas, genes, ingest, models, query, signatures
 from sigdb.cli.output import problem
 from sigdb.errors import SigdbError
 
@@ -27,7 +27,7 @@ app.command("demo", epilog="Example: sigdb demo demo.duckdb")(atlas.demo)
 app.command(
     "ingest",
     epilog="Example: sigdb ingest mine.duckdb study.h5ad --model mlp --weights model --map donor=donor",
-)(atlas.ingest)
+)(ingest.ingest)
 app.command("drop-study", epilog="Example: sigdb drop-study demo.duckdb wu2020_tcell --yes")(atlas.drop_study)
 app.command("info", epilog="Example: sigdb info demo.duckdb")(atlas.info)
 app.command(
@@ -40,6 +40,7 @@ app.command("optimize", epilog="Example: sigdb optimize demo.duckdb")(atlas.opti
 app.command("verify", epilog="Example: sigdb verify demo.duckdb")(atlas.verify)
 app.add_typer(signatures.app, name="signatures")
 app.add_typer(genes.app, name="genes")
+app.add_typer(models.app, name="models")
 
 
 def show_version(wanted: bool) -> None:

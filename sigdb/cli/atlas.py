@@ -1,105 +1,27 @@
-"""`sigdb ingest`, `info`, `drop-study`, `upgrade` and `demo`."""
+"""`sigdb info`, `verify`, `drop-study`, `upgrade` and `demo`."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-    track,
-)
+from rich.progress import track
 
 from sigdb import verify as verification
 from sigdb.atlas import Atlas
 from sigdb.atlas import upgrade as upgrade_atlas
 from sigdb.cli.findings import print_findings, show
+from sigdb.cli.ingest import needs_ingest_extra, print_reports, progress_bars
 from sigdb.cli.output import console, errors, print_table
 from sigdb.cli.query import AtlasPath
 from sigdb.connection import connect, schema_version
-from sigdb.errors import AtlasError, MissingDependencyError, ObsError, StudyExistsError, listed
+from sigdb.errors import AtlasError, listed
 from sigdb.optimize import fragmentation
 from sigdb.optimize import optimize as optimize_atlas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import duckdb
-
-    from ingest.pipeline import StudyReport
-
-
-class Method(StrEnum):
-    """Attribution methods."""
-
-    ig = "ig"
-
-
-class Architecture(StrEnum):
-    """Model adapters."""
-
-    mlp = "mlp"
-    scimilarity = "scimilarity"
-
-
-def ingest(
-    atlas: Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file; made if there is none.")],
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="AnnData files (.h5ad) with raw counts, a study each.")
-    ],
-    model: Annotated[Architecture, typer.Option(help="The kind of model in the weights folder.")],
-    weights: Annotated[Path, typer.Option(help="The model's folder.")],
-    method: Annotated[Method, typer.Option(help="Attribution method: ig, Integrated Gradients.")] = Method.ig,
-    steps: Annotated[int, typer.Option(min=2, help="Integration steps.")] = 50,
-    study: Annotated[str | None, typer.Option(help="Name of the study (default: the file's); for one file.")] = None,
-    title: Annotated[str | None, typer.Option(help="Title of the study; for one file.")] = None,
-    organism: Annotated[str | None, typer.Option(help="Organism of the study.")] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Where the study is from: an accession, a DOI; for one file.")
-    ] = None,
-    licence: Annotated[str | None, typer.Option(help="Licence of the data.")] = None,
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=COLUMN",
-            help="Take a field (disease, donor, ...) from this obs column; FIELD= for none; repeatable.",
-        ),
-    ] = None,
-    layer: Annotated[
-        str | None, typer.Option(help="Matrix of raw counts: a layer, X or raw (default: the first that holds counts).")
-    ] = None,
-    run: Annotated[str | None, typer.Option(help="A name for the run (default: model and method).")] = None,
-    min_genes: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Fewest genes that study and model must share (default: 500, or half of a smaller model's)."
-        ),
-    ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Cells attributed at a time.")] = 64,
-) -> None:
-    """Attribute the cells of AnnData files and add them to an atlas, each file whole or not at all."""
-    with needs_ingest_extra():
-        from ingest import pipeline
-        from ingest.models import load_model
-    if len(files) > 1 and (study or title or source):
-        raise StudyExistsError(f"--study, --title and --source are for one file; there are {len(files)}.")
-    with progress_bars() as report:
-        options = pipeline.IngestOptions(
-            n_steps=steps, layer=layer, mapping=parse_mapping(mapping or []), run=run, min_genes=min_genes,
-            batch_size=batch_size, progress=report,
-        )  # fmt: skip
-        sources = [pipeline.Source(file, study or "", title, organism, source, licence) for file in files]
-        reports = pipeline.ingest_files(atlas, sources, load_model(model.value, weights), options)
-    print_reports(reports)
 
 
 def demo(
@@ -198,47 +120,3 @@ def upgrade(atlas: AtlasPath) -> None:
     before, after = upgrade_atlas(atlas)
     change = f"from schema {before} to {after}" if before != after else f"at schema {after} already"
     console.print(f"{atlas} is {change}; its views and macros are now those of this sigdb.")
-
-
-@contextmanager
-def needs_ingest_extra() -> Iterator[None]:
-    """Turn a failed import inside the block into a MissingDependencyError that says what to install."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"This command computes attributions and needs the package {error.name}. "
-            "Install it: pip install 'sigdb-atlas[ingest]'"
-        ) from error
-
-
-def parse_mapping(pairs: list[str]) -> dict[str, str]:
-    """FIELD=COLUMN pairs as a dict; ObsError for anything else."""
-    if odd := [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]:
-        raise ObsError(f"--map takes FIELD=COLUMN, or FIELD= for none, not {odd[0]!r}.")
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
-@contextmanager
-def progress_bars(unit: str = "cells") -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar per name (a study), on standard error; yields the function to tell (name, done, total)."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors) as progress:
-        tasks = {}
-
-        def report(study: str, done: int, total: int) -> None:
-            if study not in tasks:
-                tasks[study] = progress.add_task(study, total=total)
-            progress.update(tasks[study], completed=done)
-
-        yield report
-
-
-def print_reports(reports: list[StudyReport]) -> None:
-    """Say what came of each study."""
-    names = ("study", "cells", "scores", "genes measured", "cells without counts", "median |completeness delta|")
-    rows = [(r.study, r.n_cells, r.n_scores, r.n_genes_measured, r.n_empty_cells, r.median_delta) for r in reports]
-    print_table(names, rows, grouped=True)
-    for report in reports:
-        for note in report.notes:
-            console.print(f"{report.study}: {note}")

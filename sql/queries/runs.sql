@@ -1,9 +1,13 @@
 -- runs: how the scores of an atlas were made, a row a run, with how well the attributions of a cell add up.
+-- median_delta is in the units of the unscaled attributions, median_scale of which are one unit of score; as a share of
+-- a cell's summed |attribution| it is delta_share.
 SELECT
     r.run, m.model, m.architecture, r.method, r.n_steps AS steps, r.baseline, r.summation, r.target_sum,
     count(c.cell_id) AS cells,
     count(*) FILTER (c.cell_id IS NOT NULL AND c.attribution_scale IS NULL) AS cells_without,
+    median(c.attribution_scale) AS median_scale,
     median(abs(c.completeness_delta)) AS median_delta,
+    median(abs(c.completeness_delta) / (c.attribution_scale * r.target_sum)) AS delta_share,
     r.finished
 FROM sigdb_data.attribution_runs AS r
 JOIN sigdb_data.models AS m ON r.model_id = m.model_id

@@ -1,0 +1,102 @@
+"""Checkpoints as data: what a file pickles is read, and nothing in it is executed or imported."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from pickle import UnpicklingError  # the exception only: torch does the unpickling, weights only
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sigdb.errors import ModelError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+__all__ = ["fingerprint", "read_checkpoint", "read_checkpoint_inert", "tensors_of"]
+
+FAILURES = (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, UnpicklingError)
+
+
+class Opaque:
+    """Stands for an object of a class that is not known here. It can be made and filled, and does nothing."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None: ...
+
+
+def read_checkpoint(path: Path) -> Any:
+    """What a checkpoint of plain tensors and containers holds; ModelError if it holds anything else."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    except FAILURES as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{path} is not a checkpoint of plain tensors; not loaded: {reason}") from error
+
+
+def read_checkpoint_inert(path: Path) -> Any:
+    """What a checkpoint holds that also pickles numpy arrays and objects of other packages, such as scvi-tools'.
+
+    torch lists the globals that the file names, without calling any. numpy's are let through; every other one is read
+    as `Opaque`. Still `weights_only`: torch itself refuses what names os or sys. Raises ModelError.
+    """
+    allowed = _numpy_globals() + _builtin_globals()
+    try:
+        with torch.serialization.safe_globals(allowed):
+            foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    except FAILURES as error:
+        raise ModelError(f"{path} is not a torch checkpoint; not loaded: {error}") from error
+    with torch.serialization.safe_globals([*allowed, *((Opaque, name) for name in foreign)]):
+        return read_checkpoint(path)
+
+
+def tensors_of(state: Any, path: Path) -> dict[str, Tensor]:
+    """The tensors of a state dict, floating ones as float32; ModelError if it is none or holds anything else."""
+    if not isinstance(state, dict) or not state:
+        raise ModelError(f"{path} holds no state_dict.")
+    if strange := [key for key, value in state.items() if not isinstance(value, Tensor)]:
+        raise ModelError(f"{path} has {len(strange)} weights that are no tensors: {listed(strange)}.")
+    return {str(key): value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def fingerprint(parts: Iterable[Path | str]) -> str:
+    """SHA-256 of files and of words, in order; files are read in pieces."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, str):
+            digest.update(part.encode())
+        else:
+            with part.open("rb") as file:
+                for piece in iter(lambda file=file: file.read(1 << 20), b""):  # type: ignore[misc]
+                    digest.update(piece)
+    return digest.hexdigest()
+
+
+def _numpy_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    """What the pickles of arrays, scalars and dtypes name, by the module names of numpy 1 and 2."""
+    multiarray = np._core.multiarray  # type: ignore[attr-defined]
+    functions = [
+        (getattr(multiarray, name), f"{module}.multiarray.{name}")
+        for module in ("numpy.core", "numpy._core")
+        for name in ("_reconstruct", "scalar")
+    ]
+    dtypes = [getattr(np.dtypes, name) for name in np.dtypes.__all__]
+    return [*functions, np.ndarray, np.dtype, *dtypes]
+
+
+def _builtin_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    return [(_plain_dict, "collections.defaultdict"), (dict, "builtins.dict"), (bytes, "builtins.bytes")]
+
+
+def _plain_dict(*_: object) -> OrderedDict[Any, Any]:
+    """For a defaultdict: its factory is not called."""
+    return OrderedDict()

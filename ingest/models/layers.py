@@ -1,0 +1,91 @@
+"""The layers that encoders are made of: how each is described, made from its tensors, and linearised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from sigdb.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["AFFINE", "ELEMENTWISE", "LayerSpec", "build_layers"]
+
+# A kind of layer, or an object with its "type" and the options of the torch module of that name.
+LayerSpec = str | dict[str, Any]
+
+# Activations without tensors; options as torch has them.
+ACTIVATIONS = {
+    each.__name__: each
+    for each in (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
+}
+# What the Rescale rule of DeepLIFT holds for: maps that are affine once in eval mode, and maps of one number each.
+AFFINE = (nn.Linear, nn.BatchNorm1d)
+ELEMENTWISE = (nn.PReLU, *ACTIVATIONS.values())
+
+
+def _linear(tensors: Mapping[str, Tensor]) -> nn.Linear:
+    n_out, n_in = tensors["weight"].shape  # ValueError if it is no matrix
+    return nn.Linear(n_in, n_out, bias="bias" in tensors)
+
+
+def _eps(eps: float) -> float:
+    if not (isinstance(eps, float) and eps >= 0):
+        raise ValueError(f"eps must be a number of 0 or more, not {eps!r}")
+    return eps
+
+
+def _batch_norm(tensors: Mapping[str, Tensor], eps: float = 1e-5) -> nn.BatchNorm1d:
+    if (tensors["running_var"] < 0).any():
+        raise ValueError("running_var is negative")
+    return nn.BatchNorm1d(len(tensors["running_mean"]), eps=_eps(eps), affine="weight" in tensors)
+
+
+def _layer_norm(tensors: Mapping[str, Tensor], eps: float = 1e-5, size: int | None = None) -> nn.LayerNorm:
+    """`size` where the layer has no tensors to read it off."""
+    width = len(tensors["weight"]) if "weight" in tensors else size
+    if not isinstance(width, int) or width < 1:
+        raise ValueError("a LayerNorm without tensors needs its size")
+    affine = "weight" in tensors
+    return nn.LayerNorm(width, eps=_eps(eps), elementwise_affine=affine, bias="bias" in tensors)
+
+
+def _prelu(tensors: Mapping[str, Tensor]) -> nn.PReLU:
+    return nn.PReLU(len(tensors["weight"]))
+
+
+# Layers whose size is read off their tensors.
+SIZED: dict[str, Callable[..., nn.Module]] = {
+    "Linear": _linear, "BatchNorm1d": _batch_norm, "LayerNorm": _layer_norm, "PReLU": _prelu,
+}  # fmt: skip
+
+
+def build_layers(specs: Sequence[LayerSpec], tensors: Mapping[str, Tensor], name: str) -> nn.Sequential:
+    """Make the layers a description names, with the weights of their tensors; ModelError where the two disagree.
+
+    tensors: named as in a torch `nn.Sequential` of the layers: `0.weight`, `1.running_mean`, ...
+    """
+    layers = nn.Sequential(*(build_layer(n, spec, tensors, name) for n, spec in enumerate(specs)))
+    try:
+        layers.load_state_dict(dict(tensors), strict=True)
+    except RuntimeError as error:
+        raise ModelError(f"Layers and weights of model {name} do not fit: {error}") from error
+    return layers
+
+
+def build_layer(number: int, spec: LayerSpec, tensors: Mapping[str, Tensor], name: str) -> nn.Module:
+    """Make one layer, its size read off its tensors."""
+    options = dict(spec) if isinstance(spec, dict) else {"type": spec}
+    kind = options.pop("type", None)
+    own = {key.removeprefix(f"{number}."): tensor for key, tensor in tensors.items() if key.startswith(f"{number}.")}
+    try:
+        if isinstance(kind, str) and kind in SIZED:
+            return SIZED[kind](own, **options)
+        if isinstance(kind, str) and kind in ACTIVATIONS:
+            return ACTIVATIONS[kind](**options)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"Layer {number} ({kind}) of model {name} cannot be made: {error}") from error
+    known = ", ".join([*SIZED, *ACTIVATIONS])
+    raise ModelError(f"Layer {number} of model {name} is {kind!r}; known layers are {known}.")

@@ -1,0 +1,197 @@
+"""scVI and scANVI encoders (Lopez et al. 2018, Xu et al. 2021): `model.pt`, as scvi-tools writes it since 0.15.
+
+scvi-tools is not needed. What is explained is the posterior mean of z, which `get_latent_representation` returns (for
+`latent_distribution="ln"` it returns a softmax of it instead). Input is log1p of the raw counts, or the counts
+themselves for `log_variational=False`; there is no scaling to a total.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ingest.models.checkpoint import fingerprint, read_checkpoint_inert, tensors_of
+from ingest.models.core import FeedForward, Normalisation, feed_forward
+from sigdb.errors import ModelError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ingest.models.layers import LayerSpec
+
+__all__ = ["load_scvi"]
+
+WEIGHTS = "model.pt"
+LEGACY = ("model_params.pt", "attr.pkl", "var_names.csv")
+KEY = re.compile(r"z_encoder\.encoder\.fc_layers\.Layer (\d+)\.([01])\.(\w+)")
+BATCH_NORM: LayerSpec = {"type": "BatchNorm1d", "eps": 1e-3}
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """What an encoder may see beside genes. values: the categories it knows, or None for a number."""
+
+    name: str
+    values: tuple[str, ...] | None
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the one-hot code, which scVI leaves out where there is but one category; or of the number."""
+        return 1 if self.values is None else len(self.values) if len(self.values) > 1 else 0
+
+    def code(self, chosen: str) -> list[float]:
+        """The columns for a chosen value; ModelError if it is not one that the model knows."""
+        if self.values is not None and chosen not in self.values:
+            raise ModelError(f"The model knows no {self.name} {chosen!r}. It knows {listed(self.values, 20)}.")
+        if self.values is not None:
+            return [float(value == chosen) for value in self.values] if self.n_columns else []
+        try:
+            return [float(chosen)]
+        except ValueError as error:
+            raise ModelError(f"Covariate {self.name} is a number, not {chosen!r}.") from error
+
+
+def load_scvi(folder: Path, covariates: Mapping[str, str]) -> FeedForward:
+    """Read an scVI or scANVI model folder.
+
+    covariates: the value at which to fix each covariate, where the encoder sees covariates; they are then constants,
+    and part of the model. Raises ModelError for a missing or unknown one, and for folders of before scvi-tools 0.15.
+    """
+    if not (folder / WEIGHTS).exists() and (old := [name for name in LEGACY if (folder / name).exists()]):
+        raise ModelError(
+            f"{folder} is in the layout of scvi-tools before 0.15 ({', '.join(old)}). Convert it, with scvi-tools: "
+            "scvi.model.SCVI.convert_legacy_save(OLD_FOLDER, NEW_FOLDER)."
+        )
+    checkpoint = read_checkpoint_inert(folder / WEIGHTS)
+    try:
+        weights = checkpoint["model_state_dict"]
+        state = tensors_of({key: weights[key] for key in weights if key.startswith("z_encoder.")}, folder / WEIGHTS)
+        genes = [str(name) for name in checkpoint["var_names"]]
+        attributes = checkpoint["attr_dict"]
+        options = flat(attributes["init_params_"])
+        seen = covariates_of(attributes["registry_"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder / WEIGHTS} is not a model of scvi-tools 0.15 or newer: {error!r}") from error
+    constants = choose(seen, covariates, state, len(genes))
+    layers, tensors = as_sequential(state, options, constants, len(genes), folder / WEIGHTS)
+    fixed = ", ".join(f"{name} = {value}" for name, value in sorted(covariates.items()))
+    kind = attributes["registry_"].get("model_name", "scVI")
+    return feed_forward(
+        layers,
+        tensors,
+        name=folder.name,
+        genes=genes,
+        architecture="scvi",
+        normalisation=Normalisation(target_sum=None, log1p=bool(options.get("log_variational", True))),
+        l2_normalised=False,
+        sha256=fingerprint([folder / WEIGHTS, fixed]),
+        description=f"{kind}{', covariates fixed: ' if fixed else ''}{fixed}",
+    )
+
+
+def flat(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the constructor, at whatever depth scvi-tools put them; only non-defaults may be there."""
+    options: dict[str, Any] = {}
+    for key, value in parameters.items():
+        options.update(flat(value) if isinstance(value, dict) else {key: value})
+    return options
+
+
+def covariates_of(registry: Mapping[str, Any]) -> list[Covariate]:
+    """What the encoder may see beside genes, in the order of its columns: numbers, batch, other categories."""
+    fields = {name: entry["state_registry"] for name, entry in registry["field_registries"].items()}
+    numbers = fields.get("extra_continuous_covs", {}).get("columns", ())
+    found = [Covariate(str(name), None) for name in numbers]
+    batches = fields["batch"]["categorical_mapping"]
+    found.append(Covariate("batch", tuple(map(str, batches))))
+    mappings = fields.get("extra_categorical_covs", {}).get("mappings", {})
+    return found + [Covariate(str(name), tuple(map(str, values))) for name, values in mappings.items()]
+
+
+@dataclass(frozen=True)
+class Constants:
+    """The columns of the fixed covariates. first: those that the first layer sees; deeper: those of all others."""
+
+    first: Tensor
+    deeper: Tensor
+
+
+def choose(seen: list[Covariate], chosen: Mapping[str, str], state: Mapping[str, Tensor], n_genes: int) -> Constants:
+    """The covariates as constants; ModelError unless exactly those that the encoder sees are chosen."""
+    first = state.get("z_encoder.encoder.fc_layers.Layer 0.0.weight")
+    n_extra = 0 if first is None else first.shape[1] - n_genes
+    needed = [each for each in seen if n_extra and each.n_columns]
+    n_columns = sum(each.n_columns for each in needed)
+    if n_extra != n_columns:
+        raise ModelError(
+            f"The encoder takes {n_genes + n_extra} columns; the model names {n_genes} genes and {n_columns} "
+            f"columns of covariates ({listed(each.name for each in seen)})."
+        )
+    names = [each.name for each in needed]
+    if missing := [each for each in needed if each.name not in chosen]:
+        choices = "; ".join(
+            f"{each.name}: {listed(each.values, 20) if each.values else 'a number'}" for each in missing
+        )
+        raise ModelError(
+            f"This encoder sees {listed(names)} beside the genes. Fix each with --covariate NAME=VALUE. "
+            f"There are {choices}."
+        )
+    if unknown := sorted(chosen.keys() - set(names)):
+        raise ModelError(
+            f"This encoder does not see {listed(unknown)}; it sees {listed(names) if names else 'genes only'}."
+        )
+    numbers = [value for each in needed if each.values is None for value in each.code(chosen[each.name])]
+    categories = [value for each in needed if each.values is not None for value in each.code(chosen[each.name])]
+    return Constants(torch.tensor([*numbers, *categories]), torch.tensor(categories))
+
+
+def as_sequential(
+    state: Mapping[str, Tensor], options: Mapping[str, Any], constants: Constants, n_genes: int, path: Path
+) -> tuple[list[LayerSpec], dict[str, Tensor]]:
+    """The encoder's layers up to the posterior mean, and their tensors, the constants taken into the biases."""
+    matches = {key: match for key in state if (match := KEY.fullmatch(key))}
+    depth = 1 + max((int(match[1]) for match in matches.values()), default=-1)
+    if not depth or "z_encoder.mean_encoder.weight" not in state:
+        raise ModelError(f"{path} has no encoder of scVI (z_encoder) among its {len(state)} tensors.")
+    has_layer_norm = options.get("use_layer_norm", "none") in ("encoder", "both")
+    layers: list[LayerSpec] = []
+    tensors: dict[str, Tensor] = {}
+
+    def add(layer: LayerSpec, own: Mapping[str, Tensor]) -> None:
+        tensors.update({f"{len(layers)}.{name}": tensor for name, tensor in own.items()})
+        layers.append(layer)
+
+    width = n_genes
+    for number in range(depth):
+        parts: dict[str, dict[str, Tensor]] = {"0": {}, "1": {}}
+        for key, match in matches.items():
+            if int(match[1]) == number:
+                parts[match[2]][match[3]] = state[key]
+        linear = fold(parts["0"], width, constants.deeper if number else constants.first, path)
+        add("Linear", linear)
+        width = len(linear["weight"])
+        if parts["1"]:
+            add(BATCH_NORM, parts["1"])
+        if has_layer_norm:
+            add({"type": "LayerNorm", "size": width}, {})
+        add("ReLU", {})
+    add("Linear", {name: state[f"z_encoder.mean_encoder.{name}"] for name in ("weight", "bias")})
+    return layers, tensors
+
+
+def fold(linear: Mapping[str, Tensor], width: int, constants: Tensor, path: Path) -> dict[str, Tensor]:
+    """A linear layer without the columns of the covariates, which become part of its bias."""
+    weight, bias = linear["weight"], linear["bias"]
+    n_extra = weight.shape[1] - width
+    if n_extra not in (0, len(constants)):
+        raise ModelError(
+            f"A layer of {path} takes {n_extra} columns beside the {width} expected; the model has no such."
+        )
+    if n_extra:
+        bias = bias + weight[:, width:] @ constants
+    return {"weight": weight[:, :width].contiguous(), "bias": bias}

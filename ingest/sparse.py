@@ -1,0 +1,66 @@
+"""Products of sparse cells x genes matrices with a dense weight of the genes, on whatever device the weight is."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+    from torch import Tensor
+
+__all__ = ["product", "product_at", "to_device"]
+
+
+def to_device(array: NDArray[np.generic], device: torch.device) -> Tensor:
+    """An array as a tensor there; copied from pinned memory, without waiting, where the device is a CUDA GPU."""
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def product(x: csr_matrix, weight: Tensor) -> Tensor:
+    """Cells x (n, n_genes) float32 @ weight (n_genes, n_hidden), contiguous: (n, n_hidden)."""
+    if weight.device.type == "cpu":
+        return torch.from_numpy(_product_on_cpu(x, weight.numpy()))
+    if weight.device.type == "cuda":
+        on_gpu: Tensor = torch.sparse.mm(_tensor(x, weight.device), weight)
+        return on_gpu
+    dense: Tensor = to_device(x.toarray(), weight.device) @ weight
+    return dense
+
+
+def product_at(pattern: csr_matrix, rows: Tensor, weight: Tensor) -> NDArray[np.float32]:
+    """Rows (n, n_hidden) @ weight.T at the stored places of `pattern` (n, n_genes) only: (nnz,), in their order.
+
+    weight: (n_genes, n_hidden), contiguous.
+    """
+    if weight.device.type in ("cpu", "cuda"):
+        values = torch.sparse.sampled_addmm(_tensor(pattern, weight.device), rows, weight.T, beta=0.0).values()
+    else:
+        cells = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
+        values = (rows @ weight.T)[to_device(cells, rows.device), to_device(pattern.indices, rows.device).long()]
+    return np.asarray(values.cpu().numpy(), dtype=np.float32)
+
+
+def _product_on_cpu(x: csr_matrix, weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By columns: each gene's weights are read once for all cells that express it. scipy releases the GIL."""
+    n_parts = min(torch.get_num_threads(), x.shape[0]) or 1
+    bounds = np.linspace(0, x.shape[0], n_parts + 1).astype(int)
+    parts = [x[start:stop].tocsc() for start, stop in pairwise(bounds)]
+    with ThreadPoolExecutor(n_parts) as pool:
+        return np.concatenate(list(pool.map(lambda part: part @ weight, parts)))
+
+
+def _tensor(x: csr_matrix, device: torch.device) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        indptr, indices, data = (to_device(each, device) for each in (x.indptr, x.indices, x.data))
+        return torch.sparse_csr_tensor(indptr, indices, data, x.shape, check_invariants=False)  # scipy keeps them

@@ -1,0 +1,228 @@
+"""`sigdb ingest`, and what it shares with `sigdb demo`: progress bars, reports, the extra that must be installed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from sigdb.cli.output import console, errors, print_table
+from sigdb.errors import MissingDependencyError, ModelError, ObsError, StudyExistsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ingest.pipeline import StudyReport
+
+
+class Method(StrEnum):
+    """Attribution methods."""
+
+    ig = "ig"
+    ixg = "ixg"
+    deeplift = "deeplift"
+
+
+class Summation(StrEnum):
+    """Scalars that are explained."""
+
+    published = "published"
+    dot = "dot"
+
+
+class Quadrature(StrEnum):
+    """Rules for the integral of Integrated Gradients."""
+
+    gausslegendre = "gausslegendre"
+    riemann_left = "riemann_left"
+    riemann_right = "riemann_right"
+    riemann_middle = "riemann_middle"
+    riemann_trapezoid = "riemann_trapezoid"
+
+
+class Precision(StrEnum):
+    """Precisions of matrix products."""
+
+    float32 = "float32"
+    tf32 = "tf32"
+    bf16 = "bf16"
+
+
+class Architecture(StrEnum):
+    """Model adapters."""
+
+    mlp = "mlp"
+    scimilarity = "scimilarity"
+    scvi = "scvi"
+    ssl = "ssl"
+
+
+ModelOption = Annotated[Architecture, typer.Option(help="The kind of model that the weights are.")]
+WeightsOption = Annotated[Path, typer.Option(help="The model's folder; for ssl, its checkpoint file.")]
+CovariateOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--covariate",
+        metavar="NAME=VALUE",
+        help="Fix a covariate that the encoder of an scVI model sees, such as batch=B1; repeatable.",
+    ),
+]
+
+
+def ingest(
+    atlas: Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file; made if there is none.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="AnnData files (.h5ad) with raw counts, a study each.")
+    ],
+    model: ModelOption,
+    weights: WeightsOption,
+    covariate: CovariateOption = None,
+    method: Annotated[
+        Method, typer.Option(help="Integrated Gradients, Input x Gradient, or DeepLIFT by the Rescale rule.")
+    ] = Method.ig,
+    steps: Annotated[int, typer.Option(min=1, help="Integration steps of ig.")] = 50,
+    quadrature: Annotated[Quadrature, typer.Option(help="Integration rule of ig.")] = Quadrature.gausslegendre,
+    summation: Annotated[
+        Summation | None,
+        typer.Option(
+            help="What is explained: sum of |e(x) e(x')| of the model's embedding, as published, or the dot product of "
+            "the embedding before it is normalised (default: published for ig, dot for ixg and deeplift)."
+        ),
+    ] = None,
+    baseline_cells: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONDITION",
+            help="Explain cells against the mean of reference cells, not against a cell without expression: SQL on the "
+            "columns that the view `cells` has of them, such as \"cell_type = 'T cell'\".",
+        ),
+    ] = None,
+    baseline_file: Annotated[
+        Path | None, typer.Option(help="AnnData file of the reference cells (default: the first FILE).")
+    ] = None,
+    max_delta: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Refuse a study whose median |completeness delta| is above this share of a cell's attribution.",
+        ),
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Name of the study (default: the file's); for one file.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the study; for one file.")] = None,
+    organism: Annotated[str | None, typer.Option(help="Organism of the study.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Where the study is from: an accession, a DOI; for one file.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the data.")] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="FIELD=COLUMN",
+            help="Take a field (disease, donor, ...) from this obs column; FIELD= for none; repeatable.",
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="Matrix of raw counts: a layer, X or raw (default: the first that holds counts).")
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="A name for the run (default: model and method).")] = None,
+    min_genes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Fewest genes that study and model must share (default: 500, or half of a smaller model's)."
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:N, mps; auto: cuda where there is one, or cpu.")
+    ] = "auto",
+    precision: Annotated[
+        Precision, typer.Option(help="Of the matrix products behind the first layer.")
+    ] = Precision.float32,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Cells attributed at a time (default: what fits).")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that attribute; with cuda, a GPU each in turn.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of all workers (default: all cores).")] = None,
+) -> None:
+    """Attribute the cells of AnnData files and add them to an atlas, each file whole or not at all."""
+    with needs_ingest_extra():
+        from ingest import attribution, baseline, compute, pipeline
+        from ingest.models import load_model
+    if len(files) > 1 and (study or title or source):
+        raise StudyExistsError(f"--study, --title and --source are for one file; there are {len(files)}.")
+    if baseline_file and not baseline_cells:
+        raise ObsError("--baseline-file needs --baseline-cells, which says which of its cells count.")
+    fields = parse_mapping(mapping or [])
+    reference = baseline_cells and baseline.ReferenceCells(baseline_file or files[0], baseline_cells, layer, fields)
+    with progress_bars() as report:
+        options = pipeline.IngestOptions(
+            method=attribution.Method(method.value, summation and summation.value, steps, quadrature.value),
+            baseline=reference or None, compute=compute.Compute(device, precision.value, batch_size, workers, threads),
+            max_delta=max_delta, layer=layer, mapping=fields, run=run, min_genes=min_genes, progress=report,
+        )  # fmt: skip
+        sources = [pipeline.Source(file, study or "", title, organism, source, licence) for file in files]
+        loaded = load_model(model.value, weights, parse_covariates(covariate or []))
+        reports = pipeline.ingest_files(atlas, sources, loaded, options)
+    print_reports(reports)
+
+
+@contextmanager
+def needs_ingest_extra() -> Iterator[None]:
+    """Turn a failed import inside the block into a MissingDependencyError that says what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"This command computes attributions and needs the package {error.name}. "
+            "Install it: pip install 'sigdb-atlas[ingest]'"
+        ) from error
+
+
+def parse_mapping(pairs: list[str]) -> dict[str, str]:
+    """FIELD=COLUMN pairs as a dict; ObsError for anything else."""
+    if odd := [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]:
+        raise ObsError(f"--map takes FIELD=COLUMN, or FIELD= for none, not {odd[0]!r}.")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def parse_covariates(pairs: list[str]) -> dict[str, str]:
+    """NAME=VALUE pairs as a dict; ModelError for anything else."""
+    if odd := [pair for pair in pairs if not all(pair.partition("="))]:
+        raise ModelError(f"--covariate takes NAME=VALUE, not {odd[0]!r}.")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar per study, on standard error; yields the function to tell (study, done, total)."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("cells"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors) as progress:
+        tasks = {}
+
+        def report(study: str, done: int, total: int) -> None:
+            if study not in tasks:
+                tasks[study] = progress.add_task(study, total=total)
+            progress.update(tasks[study], completed=done)
+
+        yield report
+
+
+def print_reports(reports: list[StudyReport]) -> None:
+    """Say what came of each study."""
+    names = (
+        "study", "counts from", "cells", "scores", "genes measured", "cells without counts",
+        "median |completeness delta|", "as a share",
+    )  # fmt: skip
+    rows = [
+        (r.study, r.counts_from, r.n_cells, r.n_scores, r.n_genes_measured, r.n_empty_cells, r.median_delta,
+         r.relative_delta)
+        for r in reports
+    ]  # fmt: skip
+    print_table(names, rows, grouped=True)
+    for report in reports:
+        for note in report.notes:
+            console.print(f"{report.study}: {note}")
