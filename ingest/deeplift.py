@@ -7,6 +7,7 @@ gives the plain gradient there, silently. The tests compare this with Captum whe
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["multipliers"]
 
-# Inputs closer than this count as equal, as in Captum: the slope is then the derivative.
+# Inputs closer than this count as equal: the slope is then the derivative.
 SAME = 1e-6
 
 
@@ -28,16 +29,22 @@ def multipliers(layers: nn.Sequential, point: Tensor, baseline: Tensor, referenc
     """Multipliers of sum_d r_d z_d (is_dot), or else of sum_d |r_d z_d|, at `point` against `baseline`.
 
     layers: from point (n, n_hidden) to z (n, latent_dim); affine in eval mode, or elementwise. reference: r,
-    (n, latent_dim). Result: (n, n_hidden); times (point - baseline) it adds up to the difference of the scalar.
+    (n, latent_dim). Result: (n, n_hidden) float32; times (point - baseline) it adds up to the difference of the scalar.
+
+    In double precision, where the device has it: the difference of nearly equal outputs, over that of nearly equal
+    inputs, keeps too few digits otherwise.
     """
-    point = point.detach().requires_grad_()
+    precision = torch.float32 if point.device.type == "mps" else torch.float64
+    layers = copy.deepcopy(layers).to(precision)
+    point, baseline, reference = (each.detach().to(precision) for each in (point, baseline, reference))
+    point.requires_grad_()
     here, there = point, baseline.expand_as(point)
     for layer in layers:
         here, there = layer(here) if isinstance(layer, AFFINE) else straightened(layer, here, there), layer(there)
     here, there = here * reference, there * reference
     total = here if is_dot else straightened(torch.abs, here, there)
     (found,) = torch.autograd.grad(total.sum(), point)
-    return found
+    return found.float()
 
 
 def straightened(activation: Callable[[Tensor], Tensor], here: Tensor, there: Tensor) -> Tensor:

@@ -52,13 +52,13 @@ def save_small_model(
     """A small random encoder in the generic MLP format; batch norm statistics off their defaults."""
     genes = genes or GENES[:24]
     torch.manual_seed(1)
-    kinds = {"PReLU": nn.PReLU, "ReLU": nn.ReLU, "SELU": nn.SELU}
+    kind = getattr(nn, activation)
     net = nn.Sequential(
         nn.Linear(len(genes), 16),
         nn.BatchNorm1d(16),
-        kinds[activation](),
+        kind(),
         nn.Linear(16, 16),
-        kinds[activation](),
+        kind(),
         nn.Linear(16, 6),
     )
     net.train()

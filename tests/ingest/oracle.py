@@ -1,0 +1,76 @@
+"""Captum on the whole model, genes in and scalar out, dense: what attributions are compared with."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import numpy as np
+import torch
+from captum.attr import DeepLift, InputXGradient, IntegratedGradients
+from captum.attr._core.deep_lift import nonlinear
+from torch import nn
+
+RULE_MISSING_IN_CAPTUM = (nn.PReLU, nn.SELU, nn.GELU, nn.SiLU)
+
+
+class Abs(nn.Module):
+    """|x|, as a module, so that it can have a rule."""
+
+    def forward(self, x):
+        return x.abs()
+
+
+class Whole(nn.Module):
+    """The explained scalar of each cell: (n, n_genes) inputs and (n, latent_dim) reference to (n,)."""
+
+    def __init__(self, model, summation):
+        super().__init__()
+        self.layers = nn.Sequential(model.first, *model.tail)
+        self.is_unit = model.l2_normalised and summation == "published"
+        self.last = Abs() if summation == "published" else nn.Identity()
+
+    def embed(self, inputs):
+        z = self.layers(inputs)
+        return nn.functional.normalize(z, dim=1) if self.is_unit else z
+
+    def forward(self, inputs, reference):
+        return self.last(self.embed(inputs) * reference).sum(dim=1)
+
+
+class RescaledDeepLift(DeepLift):
+    """Captum's DeepLIFT with its own Rescale rule for the activations that it passes over in silence."""
+
+    def _is_non_linear(self, module):
+        return super()._is_non_linear(module) or isinstance(module, (*RULE_MISSING_IN_CAPTUM, Abs))
+
+    def _backward_hook(self, module, grad_input, grad_output):
+        if super()._is_non_linear(module):
+            return super()._backward_hook(module, grad_input, grad_output)
+        found = nonlinear(module, module.input, module.output, grad_input, grad_output, eps=self.eps)
+        del module.input, module.output
+        return found
+
+
+def captum_on_the_whole_model(model, x, method, baseline=None):
+    """Attributions (n, n_genes) and completeness delta (n,) of `method`, an ingest.attribution.Method, by Captum; in float64."""
+    net = copy.deepcopy(Whole(model, method.summation)).double()
+    inputs = torch.from_numpy(x.toarray()).double()
+    origin = torch.zeros_like(inputs[:1]) if baseline is None else torch.from_numpy(baseline.toarray()).double()
+    origin = origin.expand_as(inputs).contiguous()
+    with torch.no_grad():
+        reference = net.embed(inputs)
+        explained = (net(inputs, reference) - net(origin, reference)).numpy()
+    arguments = {"additional_forward_args": (reference,)}
+    if method.name == "ig":
+        rule = {"n_steps": method.n_steps, "method": method.quadrature}
+        values = IntegratedGradients(net).attribute(inputs, baselines=origin, **arguments, **rule)
+    elif method.name == "ixg":
+        values = InputXGradient(net).attribute(inputs.requires_grad_(), **arguments)
+    else:
+        with warnings.catch_warnings(action="ignore"):  # that it sets hooks
+            values = RescaledDeepLift(net, eps=1e-6).attribute(
+                inputs.requires_grad_(), baselines=origin.requires_grad_(), **arguments
+            )
+    values = values.detach().numpy()
+    return values, values.sum(axis=1, dtype=np.float64) - explained

@@ -1,0 +1,95 @@
+"""One small model of every kind that the adapters read, and how each is written."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import torch
+
+from ingest.models import load_model
+from tests.ingest.conftest import DATA, save_small_model
+
+N_GENES = 40
+
+
+def random_scvi(
+    folder, *, options=None, batches=("b0", "b1", "b2"), categories=None, numbers=(), covariates=False, norm="batch",
+    deep=True, seed=0,
+):  # fmt: skip
+    """An scVI folder as scvi-tools lays it out, random weights; `norm`: batch, layer or none."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape):
+        return torch.randn(*shape, generator=generator) * 0.3
+
+    categories = categories or {}
+    n_codes = sum(n for n in (len(batches), *map(len, categories.values())) if n > 1) if covariates else 0
+    state, width = {}, N_GENES + (len(numbers) if covariates else 0)
+    for layer in range(2):
+        prefix = f"z_encoder.encoder.fc_layers.Layer {layer}"
+        state[f"{prefix}.0.weight"] = random(16, width + (n_codes if deep or not layer else 0))
+        state[f"{prefix}.0.bias"] = random(16)
+        if norm == "batch":
+            state[f"{prefix}.1.weight"], state[f"{prefix}.1.bias"] = 1 + random(16), random(16)
+            state[f"{prefix}.1.running_mean"], state[f"{prefix}.1.running_var"] = random(16), 0.5 + random(16) ** 2
+            state[f"{prefix}.1.num_batches_tracked"] = torch.tensor(3)
+        width = 16
+    for name in ("mean_encoder", "var_encoder"):
+        state[f"z_encoder.{name}.weight"], state[f"z_encoder.{name}.bias"] = random(5, 16), random(5)
+    state["px_r"], state["pyro_param_store"] = random(3), {"params": {}}
+    layer_norm = {"use_layer_norm": "both"} if norm == "layer" else {}
+    registry = {
+        "model_name": "SCVI",
+        "field_registries": {
+            "batch": {"state_registry": {"categorical_mapping": np.array(batches, dtype=object)}},
+            "extra_categorical_covs": {
+                "state_registry": {"mappings": {k: np.array(v, dtype=object) for k, v in categories.items()}}
+                if categories
+                else {}
+            },
+            "extra_continuous_covs": {"state_registry": {"columns": np.array(numbers, dtype=object)} if numbers else {}},
+        },
+    }
+    attributes = {
+        "init_params_": {"non_kwargs": {"n_layers": 2}, "kwargs": {"kwargs": {**layer_norm, **(options or {})}}},
+        "registry_": registry,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    genes = np.array([f"ENSG{n:011}" for n in range(N_GENES)], dtype=object)
+    torch.save({"model_state_dict": state, "var_names": genes, "attr_dict": attributes}, folder / "model.pt")
+    return folder
+
+
+def ssl_with_prefix(folder, prefix, lightning=True):
+    """The autoencoder of the fixture under the prefix of BYOL or of Barlow Twins."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(DATA / "ssl" / "var.parquet", folder)
+    state = torch.load(DATA / "ssl" / "autoencoder.ckpt", weights_only=True)["state_dict"]
+    renamed = {
+        key.replace("encoder", prefix): tensor.clone() for key, tensor in state.items() if key.startswith("encoder")
+    }
+    also = {f"byol.net.{key.split('.', 1)[1]}": tensor for key, tensor in renamed.items()} if prefix != "backbone" else {}
+    state = {**renamed, **also, "projector.0.weight": torch.ones(2, 2)}
+    torch.save({"state_dict": state, "epoch": 1} if lightning else state, folder / "model.ckpt")
+    return folder
+
+
+def mlp(kind, l2):
+    return lambda tmp: load_model("mlp", save_small_model(tmp / f"{kind}-{l2}", activation=kind, l2=l2))
+
+
+ZOO = {
+    "scimilarity": lambda tmp: load_model("scimilarity", DATA / "scimilarity"),
+    "scvi": lambda tmp: load_model("scvi", DATA / "scvi_census_like"),
+    "scvi covariates": lambda tmp: load_model("scvi", DATA / "scvi_encode_covariates", {"batch": "b2"}),
+    "scvi layer norm": lambda tmp: load_model("scvi", random_scvi(tmp / "ln", norm="layer")),
+    "scvi no log": lambda tmp: load_model("scvi", random_scvi(tmp / "counts", options={"log_variational": False})),
+    "ssl autoencoder": lambda tmp: load_model("ssl", DATA / "ssl" / "autoencoder.ckpt"),
+    "ssl classifier": lambda tmp: load_model("ssl", DATA / "ssl" / "classifier.ckpt"),
+    "ssl byol": lambda tmp: load_model("ssl", ssl_with_prefix(tmp / "byol", "inner_model")),
+    "ssl barlow": lambda tmp: load_model("ssl", ssl_with_prefix(tmp / "barlow", "backbone", lightning=False)),
+    "mlp PReLU, l2": mlp("PReLU", True),
+    "mlp SELU, l2": mlp("SELU", True),
+    **{f"mlp {kind}": mlp(kind, False) for kind in ("PReLU", "ReLU", "SELU", "ELU", "GELU", "SiLU", "Tanh", "Softplus")},
+}
