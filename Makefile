@@ -4,20 +4,24 @@
 # make wheel  build the wheel, and check it in a clean environment
 # make docs   write docs/sql.md and docs/cli.md anew from the headers of sql/ and from --help
 # make bench  measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
+# make test-scvi  compare with checkpoints that scvi-tools writes now, in an environment of its own
 # make train  train the demonstration model anew
 
 PYTHON ?= python3
 BIN := .venv/bin
 DUCKDB_OLDEST := 1.4.0
 NODE_API := 1.5.6-r.1
+SCIMILARITY := 0.4.1
+SC_SIGNATURE := 1.0.0
+SCVI_TOOLS := 1.4.2
 
-.PHONY: demo test lint wheel docs train bench clean
+.PHONY: demo test test-scvi lint wheel docs train bench clean
 
 demo: .venv/ready
 	$(BIN)/sigdb demo demo.duckdb
 	@echo 'Those commands need this environment: source .venv/bin/activate'
 
-test: .venv/ready .venv-oldest/ready .clients/ready
+test: .venv/ready .venv-oldest/ready .clients/ready .originals/ready
 	$(BIN)/python -m pytest
 	.venv-oldest/bin/python -m pytest tests/sql
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
@@ -77,5 +81,21 @@ wheel: .venv/ready
 	else echo 'npm is not installed: the Node client is not tested'; fi
 	touch $@
 
+# The packages whose numbers ours are compared with, without their dependencies, which are not needed for that.
+.originals/ready: Makefile
+	rm -rf .originals
+	$(PYTHON) -m pip install --quiet --no-deps --target .originals scimilarity==$(SCIMILARITY) sc-signature==$(SC_SIGNATURE)
+	touch $@
+
+# scvi-tools brings 2 GB along: not a part of `make test`.
+test-scvi: .venv-scvi/ready
+	.venv-scvi/bin/python -m pytest tests/ingest/test_scvi_tools.py
+
+.venv-scvi/ready: pyproject.toml Makefile
+	$(PYTHON) -m venv .venv-scvi
+	.venv-scvi/bin/pip install --quiet torch==$$(sed -n 's/^torch==//p' constraints.txt) scvi-tools==$(SCVI_TOOLS) \
+		'captum>=0.8,<0.10' pytest hypothesis --editable '.[ingest]'
+	touch $@
+
 clean:
-	rm -rf .venv .venv-oldest .venv-wheel .venv-bench .clients dist demo.duckdb
+	rm -rf .venv .venv-oldest .venv-wheel .venv-bench .venv-scvi .clients .originals dist demo.duckdb

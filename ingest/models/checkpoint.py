@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from pickle import UnpicklingError  # the exception only: torch does the unpickling, weights only
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,7 @@ def read_checkpoint(path: Path) -> Any:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     except FAILURES as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{path} is not a checkpoint of plain tensors; not loaded: {reason}") from error
+        raise ModelError(f"{path} is not a checkpoint of plain tensors; not loaded: {reason(error)}") from error
 
 
 def read_checkpoint_inert(path: Path) -> Any:
@@ -54,9 +54,18 @@ def read_checkpoint_inert(path: Path) -> Any:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     except FAILURES as error:
-        raise ModelError(f"{path} is not a torch checkpoint; not loaded: {error}") from error
+        raise ModelError(f"{path} is not a torch checkpoint; not loaded: {reason(error)}") from error
     with torch.serialization.safe_globals([*allowed, *((Opaque, name) for name in foreign)]):
         return read_checkpoint(path)
+
+
+def reason(error: Exception) -> str:
+    """Why torch refused: what the file names, rather than torch's advice to load it unsafely."""
+    named = re.search(r"GLOBAL ([\w.]+)|(?:function|class|module) (\S+)", str(error))
+    if named:
+        return f"it names {named[1] or named[2]}"
+    first = str(error).splitlines()[0] if str(error) else ""
+    return type(error).__name__ if not first or first.startswith("Weights only load failed") else first
 
 
 def tensors_of(state: Any, path: Path) -> dict[str, Tensor]:

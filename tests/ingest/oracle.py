@@ -53,7 +53,7 @@ class RescaledDeepLift(DeepLift):
 
 
 def captum_on_the_whole_model(model, x, method, baseline=None):
-    """Attributions (n, n_genes) and completeness delta (n,) of `method`, an ingest.attribution.Method, by Captum; in float64."""
+    """Attributions (n, n_genes) and completeness delta (n,) of a method, by Captum in float64."""
     net = copy.deepcopy(Whole(model, method.summation)).double()
     inputs = torch.from_numpy(x.toarray()).double()
     origin = torch.zeros_like(inputs[:1]) if baseline is None else torch.from_numpy(baseline.toarray()).double()

@@ -147,7 +147,9 @@ def test_local_methods_are_refused_where_the_gradient_is_zero_in_exact_arithmeti
     assert model.l2_normalised
     x = model.prepare(small_counts()[:, :24])
     for name in ("ixg", "deeplift"):
-        with pytest.raises(MethodError, match="unit length, so the summed embedding has its maximum at the cell itself"):
+        with pytest.raises(
+            MethodError, match="unit length, so the summed embedding has its maximum at the cell itself"
+        ):
             attribute(model, x, Method(name, "published"))
     expected, _ = captum_on_the_whole_model(model, x, Method("ixg", "published"))
     assert 0 < np.abs(expected).sum(axis=1).max() < 1e-5

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csc_matrix, csr_matrix
 
 import sigdb
-from ingest import pipeline
-from ingest.attribution import integrated_gradients, scale
+from ingest import pipeline, workers
+from ingest.attribution import Method, attribute, scale
+from ingest.baseline import ReferenceCells
+from ingest.compute import Compute
 from ingest.models import load_model
 from ingest.pipeline import IngestOptions, Source, ingest_files
 from sigdb import Atlas
-from sigdb.errors import CountsError, GeneSpaceError, ObsError, SigdbError, StudyExistsError
+from sigdb.errors import CountsError, DeviceError, GeneSpaceError, MethodError, ObsError, SigdbError, StudyExistsError
 from tests.ingest.conftest import GENES, small_adata
-from tests.ingest.test_attribution import captum_on_the_whole_model
+from tests.ingest.oracle import captum_on_the_whole_model
 from tests.toy import fingerprint
 
 
@@ -42,7 +48,7 @@ def test_what_is_stored_is_what_was_computed(tmp_path, model, file):
     (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
     adata = small_adata()
     x = model.normalisation(csr_matrix(adata.X[:, :24]))
-    expected, scales = scale(integrated_gradients(model, x))
+    expected, scales = scale(attribute(model, x))
     dense = expected.toarray()
     assert (report.study, report.n_cells, report.n_scores) == ("study", 40, expected.nnz)
     assert (report.n_genes_measured, report.n_empty_cells) == (24, 1)
@@ -78,7 +84,7 @@ def test_what_is_stored_is_what_was_computed(tmp_path, model, file):
 
 def test_what_is_stored_is_what_captum_finds_on_the_whole_model(tmp_path, model, file):
     ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
-    values, _ = captum_on_the_whole_model(model, model.normalisation(csr_matrix(small_adata().X[:, :24])))
+    values, _ = captum_on_the_whole_model(model, model.prepare(csr_matrix(small_adata().X[:, :24])), Method())
     totals = np.abs(values).sum(axis=1, keepdims=True)
     expected = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0) * 1000
     found = np.zeros_like(expected)
@@ -135,7 +141,9 @@ def test_the_order_of_genes_cells_and_batches_changes_nothing(tmp_path, model, f
     ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
     VARIANTS[variant](small_adata()).write_h5ad(tmp_path / "variant.h5ad")
     monkeypatch.setattr(pipeline, "CHUNK_CELLS", 11)
-    ingest_files(tmp_path / "b.duckdb", [Source(tmp_path / "variant.h5ad")], model, IngestOptions(batch_size=4))
+    ingest_files(
+        tmp_path / "b.duckdb", [Source(tmp_path / "variant.h5ad")], model, IngestOptions(compute=Compute(batch_size=4))
+    )
     one, two = scores_of(tmp_path / "a.duckdb"), scores_of(tmp_path / "b.duckdb")
     assert one.keys() == two.keys()
     np.testing.assert_allclose([two[key] for key in one], list(one.values()), rtol=1e-5, atol=1e-3)
@@ -143,7 +151,7 @@ def test_the_order_of_genes_cells_and_batches_changes_nothing(tmp_path, model, f
 
 def test_progress_is_told_of_every_cell(tmp_path, model, file):
     seen = []
-    options = IngestOptions(batch_size=16, progress=lambda *news: seen.append(news))
+    options = IngestOptions(compute=Compute(batch_size=16), progress=lambda *news: seen.append(news))
     ingest_files(tmp_path / "a.duckdb", [Source(file, "mine")], model, options)
     assert seen == [("mine", 0, 40), ("mine", 16, 40), ("mine", 32, 40), ("mine", 40, 40)]
 
@@ -169,7 +177,9 @@ def test_several_studies_share_a_run_and_know_what_each_measured(tmp_path, model
 
 def test_another_run_of_the_same_study(tmp_path, model, file):
     ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
-    (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(n_steps=20, run="fewer steps"))
+    (report,) = ingest_files(
+        tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(Method(n_steps=20), run="fewer steps")
+    )
     assert report.notes[-2:] == (
         "these scores are of run 'fewer steps'; queries mean 'small-ig' unless they say run := 'fewer steps'",
         "the atlas had these cells already: their metadata are as they were",
@@ -180,7 +190,7 @@ def test_another_run_of_the_same_study(tmp_path, model, file):
         found = {run: np.ravel(con.execute(query, [run]).fetchall()) for run in ("small-ig", "fewer steps")}
     x = model.normalisation(csr_matrix(small_adata().X[:, :24]))
     for run, n_steps in (("small-ig", 50), ("fewer steps", 20)):
-        expected = np.abs(scale(integrated_gradients(model, x, n_steps=n_steps))[0].toarray()[:, GENES.index("LYZ")])
+        expected = np.abs(scale(attribute(model, x, Method(n_steps=n_steps)))[0].toarray()[:, GENES.index("LYZ")])
         np.testing.assert_allclose(found[run], expected, rtol=1e-4, atol=2e-3)
 
 
@@ -239,7 +249,7 @@ def test_an_error_half_way_undoes_the_study_and_keeps_those_before(tmp_path, mod
         if study == "second" and done:
             raise KeyboardInterrupt
 
-    options = IngestOptions(batch_size=8, progress=fail)
+    options = IngestOptions(compute=Compute(batch_size=8), progress=fail)
     with pytest.raises(KeyboardInterrupt):
         ingest_files(tmp_path / "a.duckdb", [Source(file), Source(file, "second")], model, options)
     with Atlas(tmp_path / "a.duckdb") as atlas:
@@ -259,3 +269,165 @@ def test_the_file_is_not_changed(tmp_path, model, file):
     before = file.read_bytes()
     ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
     assert file.read_bytes() == before
+
+
+RUNS = {
+    "ig": (Method(), Compute(), ("small-ig", "ig", 50, "zero", "published")),
+    "ig otherwise": (
+        Method("ig", "dot", 20, "riemann_middle"),
+        Compute(precision="bf16"),
+        ("small-ig", "ig (riemann_middle, bf16)", 20, "zero", "dot"),
+    ),
+    "ixg": (Method("ixg"), Compute(), ("small-ixg", "ixg", None, "zero", "dot")),
+    "deeplift": (Method("deeplift"), Compute(), ("small-deeplift", "deeplift", None, "zero", "dot")),
+}
+
+
+@pytest.mark.parametrize("case", RUNS)
+def test_a_run_records_how_it_was_made_and_stores_what_the_method_gives(tmp_path, model, file, case):
+    method, compute, expected = RUNS[case]
+    (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(method, compute=compute))
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        query = "SELECT run, method, n_steps, baseline, summation FROM attribution_runs"
+        assert con.execute(query).fetchall() == [expected]
+    counts = csr_matrix(small_adata().X[:, :24])
+    x = model.prepare(counts)
+    found = attribute(model, x, method)
+    scores, scales = scale(found)
+    tolerance = 30 if compute.precision == "bf16" else 1e-2
+    for (barcode, gene), score in scores_of(tmp_path / "a.duckdb").items():
+        assert score == pytest.approx(scores[int(barcode[4:]), GENES.index(gene)], abs=tolerance)
+    delta, shares = np.abs(found.delta), np.abs(found.delta) / (1000 * scales)
+    if compute.precision == "float32":
+        assert report.median_delta == pytest.approx(np.median(np.delete(delta, 3)), rel=1e-2, abs=1e-6)
+        assert report.relative_delta == pytest.approx(np.median(np.delete(shares, 3)), rel=1e-2, abs=1e-6)
+    assert report.counts_from == "X"
+
+
+def test_max_delta_refuses_a_study_whole(tmp_path, model, file):
+    coarse = Method(n_steps=2)
+    (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(coarse))
+    limit = report.relative_delta
+    ingest_files(tmp_path / "a.duckdb", [Source(file, "b")], model, IngestOptions(coarse, max_delta=limit * 1.01))
+    before = fingerprint(tmp_path / "a.duckdb")
+    options = IngestOptions(coarse, max_delta=limit * 0.99)
+    with pytest.raises(MethodError, match=r"above --max-delta .*Nothing of it was stored"):
+        ingest_files(tmp_path / "a.duckdb", [Source(file, "c")], model, options)
+    assert fingerprint(tmp_path / "a.duckdb") == before
+
+
+def test_a_method_that_does_not_suit_the_model_is_refused_before_anything_is_read(tmp_path, model, file):
+    with pytest.raises(MethodError, match="maximum at the cell itself"):
+        ingest_files(tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(Method("ixg", "published")))
+    assert not (tmp_path / "a.duckdb").exists()
+
+
+@pytest.mark.parametrize("method", ["ig", "deeplift"])
+def test_the_mean_of_reference_cells_as_baseline(tmp_path, model, file, method):
+    """Against Captum on the whole model; genes that only the baseline has get scores, an empty cell gets none."""
+    condition = "cell_type = 'monocyte' AND cluster < 4"
+    reference = ReferenceCells(file, condition)
+    options = IngestOptions(Method(method), baseline=reference)
+    (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model, options)
+    adata = small_adata()
+    is_reference = ((adata.obs["cell_type"] == "monocyte") & (adata.obs["cluster"] < 4)).to_numpy()
+    is_reference[3] = False  # it has no counts, hence no profile
+    x = model.prepare(csr_matrix(adata.X[:, :24]))
+    mean = csr_matrix(x[is_reference].toarray().mean(axis=0, keepdims=True).astype(np.float32))
+    values, _ = captum_on_the_whole_model(model, x, Method(method), mean)
+    values[3] = 0
+    totals = np.abs(values).sum(axis=1, keepdims=True)
+    expected = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0) * 1000
+    found = np.zeros_like(expected)
+    for (barcode, gene), score in scores_of(tmp_path / "a.duckdb").items():
+        found[int(barcode[4:]), GENES.index(gene)] = score
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-2)
+    assert np.abs(found[(x.toarray() == 0)]).max() > 1
+    assert report.n_empty_cells == 1
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        ((baseline,),) = con.execute("SELECT baseline FROM attribution_runs").fetchall()
+    n_cells = int(is_reference.sum())
+    assert baseline.startswith(f"mean of {n_cells} cells of study.h5ad where {condition} (sha256 ")
+    again = IngestOptions(Method(method), baseline=ReferenceCells(file, condition))
+    ingest_files(tmp_path / "a.duckdb", [Source(file, "other")], model, again)
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        assert con.execute("SELECT count(*) FROM attribution_runs").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("cell_type = 'neuron'", "No cell of study.h5ad with counts fulfils"),
+        ("celltype = 'monocyte'", r"is no condition on the cells of study\.h5ad.*Columns are barcode, sample"),
+        ("cell_type =", "is no condition"),
+        ("read_text('/etc/passwd') IS NULL", "is no condition"),
+    ],
+)
+def test_reference_cells_that_cannot_be_found(tmp_path, model, file, condition, message):
+    with pytest.raises(ObsError, match=message):
+        ingest_files(
+            tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(baseline=ReferenceCells(file, condition))
+        )
+    assert not (tmp_path / "a.duckdb").exists()
+
+
+def contents(path):
+    """All that an atlas holds, but for when it was written."""
+    query = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'sigdb_data' AND table_name <> 'atlas_info'"
+    times = {"attribution_runs": "EXCLUDE (started, finished)", "ingest_chunks": "EXCLUDE (written)"}
+    with sigdb.connect(path) as con:
+        tables = [name for (name,) in con.execute(query).fetchall()]
+        return {
+            name: con.execute(f"SELECT * {times.get(name, '')} FROM sigdb_data.{name} ORDER BY ALL").fetchall()
+            for name in tables
+        }
+
+
+def test_workers_store_the_same_to_the_last_bit(tmp_path, model, file, monkeypatch):
+    monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
+    ingest_files(tmp_path / "one.duckdb", [Source(file)], model)
+    seen = []
+    options = IngestOptions(compute=Compute(workers=2), progress=lambda *news: seen.append(news))
+    ingest_files(tmp_path / "two.duckdb", [Source(file)], model, options)
+    assert contents(tmp_path / "one.duckdb") == contents(tmp_path / "two.duckdb")
+    assert seen == [("study", n, 40) for n in (0, 16, 32, 40)]
+
+
+def test_a_killed_worker_is_reported_and_its_shard_done_again(tmp_path, model, file, monkeypatch, caplog):
+    monkeypatch.setattr(pipeline, "CHUNK_CELLS", 5)
+    ingest_files(tmp_path / "whole.duckdb", [Source(file)], model)
+    killed = []
+
+    def kill_one(study, done, total):
+        if done and not killed:
+            killed.append(multiprocessing.active_children()[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    options = IngestOptions(compute=Compute(workers=2), progress=kill_one)
+    (report,) = ingest_files(tmp_path / "killed.duckdb", [Source(file)], model, options)
+    assert killed
+    assert report.notes[-1] == "worker processes were killed 1 times; their cells were attributed again"
+    assert "A worker process was killed" in caplog.text
+    assert contents(tmp_path / "whole.duckdb") == contents(tmp_path / "killed.duckdb")
+
+
+def test_workers_that_are_killed_again_and_again_end_the_run(tmp_path, model, file, monkeypatch):
+    monkeypatch.setattr(workers, "attribute_shard", kill_this_process)
+    monkeypatch.setattr(workers, "MOST_DEATHS", 2)
+    with pytest.raises(DeviceError, match="killed 2 times in a row"):
+        ingest_files(tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(compute=Compute(workers=2)))
+    assert not (tmp_path / "a.duckdb").exists()
+
+
+def kill_this_process(start, stop):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_an_error_in_a_worker_is_the_error_of_the_run(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
+    adata = small_adata()
+    adata.X[30, 0] = 0.5
+    adata.write_h5ad(tmp_path / "bad.h5ad")
+    options = IngestOptions(layer="X", compute=Compute(workers=2))
+    with pytest.raises(CountsError, match=r"1 fractional values .*in cells 16 to 31"):
+        ingest_files(tmp_path / "a.duckdb", [Source(tmp_path / "bad.h5ad")], model, options)

@@ -48,7 +48,9 @@ def random_scvi(
                 if categories
                 else {}
             },
-            "extra_continuous_covs": {"state_registry": {"columns": np.array(numbers, dtype=object)} if numbers else {}},
+            "extra_continuous_covs": {
+                "state_registry": {"columns": np.array(numbers, dtype=object)} if numbers else {}
+            },
         },
     }
     attributes = {
@@ -69,7 +71,9 @@ def ssl_with_prefix(folder, prefix, lightning=True):
     renamed = {
         key.replace("encoder", prefix): tensor.clone() for key, tensor in state.items() if key.startswith("encoder")
     }
-    also = {f"byol.net.{key.split('.', 1)[1]}": tensor for key, tensor in renamed.items()} if prefix != "backbone" else {}
+    also = (
+        {f"byol.net.{key.split('.', 1)[1]}": tensor for key, tensor in renamed.items()} if prefix != "backbone" else {}
+    )
     state = {**renamed, **also, "projector.0.weight": torch.ones(2, 2)}
     torch.save({"state_dict": state, "epoch": 1} if lightning else state, folder / "model.ckpt")
     return folder
@@ -87,9 +91,9 @@ ZOO = {
     "scvi no log": lambda tmp: load_model("scvi", random_scvi(tmp / "counts", options={"log_variational": False})),
     "ssl autoencoder": lambda tmp: load_model("ssl", DATA / "ssl" / "autoencoder.ckpt"),
     "ssl classifier": lambda tmp: load_model("ssl", DATA / "ssl" / "classifier.ckpt"),
-    "ssl byol": lambda tmp: load_model("ssl", ssl_with_prefix(tmp / "byol", "inner_model")),
-    "ssl barlow": lambda tmp: load_model("ssl", ssl_with_prefix(tmp / "barlow", "backbone", lightning=False)),
     "mlp PReLU, l2": mlp("PReLU", True),
     "mlp SELU, l2": mlp("SELU", True),
-    **{f"mlp {kind}": mlp(kind, False) for kind in ("PReLU", "ReLU", "SELU", "ELU", "GELU", "SiLU", "Tanh", "Softplus")},
+    **{
+        f"mlp {kind}": mlp(kind, False) for kind in ("PReLU", "ReLU", "SELU", "ELU", "GELU", "SiLU", "Tanh", "Softplus")
+    },
 }
