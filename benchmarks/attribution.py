@@ -1,0 +1,271 @@
+"""Cells attributed per second, side by side with sc-signature 1.0.0 and with Captum on the whole model.
+
+    make .originals/ready
+    python -m benchmarks.attribution --out build/attribution.json
+
+Random checkpoints of the published sizes, simulated counts, Integrated Gradients in 50 steps. Each round runs all sides
+one after the other, on the same cells where the output is compared; the ratio is that of a round, and the median over
+rounds is reported, since other work on the machine moves all sides. The slow sides get fewer cells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from captum.attr import IntegratedGradients
+from rich.console import Console
+from rich.table import Table
+from scipy.sparse import csr_matrix, random_array
+from torch import nn
+
+from ingest.attribution import Method, attribute, scale
+from ingest.compute import Compute, attribute_cells, place
+from ingest.models import FeedForward, Normalisation, load_model
+from ingest.models.core import feed_forward
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ORIGINALS = Path(__file__).parents[1] / ".originals"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model of published size and cells for it. genes, hidden, latent: widths; density: of the counts."""
+
+    name: str
+    genes: int
+    hidden: tuple[int, ...]
+    latent: int
+    density: float
+    activation: str
+    batch_norm: bool
+    normalisation: Normalisation
+    l2: bool
+
+
+CASES = {
+    "scimilarity": Case("SCimilarity", 28_231, (1024, 1024), 128, 0.06, "PReLU", True, Normalisation(), True),
+    "ssl": Case("SSL-scTab", 19_331, (512, 512, 256, 256), 64, 0.08, "SELU", False, Normalisation(), False),
+    "scvi": Case("scVI (census)", 8_000, (128, 128), 50, 0.15, "ReLU", True, Normalisation(None), False),
+}
+
+
+def random_model(case: Case) -> FeedForward:
+    """A model with random weights; statistics of the batch norms off 0 and 1."""
+    torch.manual_seed(0)
+    widths, layers, tensors = (case.genes, *case.hidden), [], {}
+
+    def add(kind: str, module: nn.Module) -> None:
+        tensors.update({f"{len(layers)}.{key}": tensor for key, tensor in module.state_dict().items()})
+        layers.append(kind)
+
+    for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
+        add("Linear", nn.Linear(n_in, n_out))
+        if case.batch_norm:
+            norm = nn.BatchNorm1d(n_out)
+            norm.running_mean.normal_(std=0.1)
+            norm.running_var.uniform_(0.5, 1.5)
+            add("BatchNorm1d", norm)
+        add(case.activation, getattr(nn, case.activation)())
+    add("Linear", nn.Linear(widths[-1], case.latent))
+    return feed_forward(
+        layers, tensors, name=case.name, genes=[f"G{n}" for n in range(case.genes)], architecture="mlp",
+        normalisation=case.normalisation, l2_normalised=case.l2, sha256="",
+    )  # fmt: skip
+
+
+def cells(case: Case, n_cells: int) -> csr_matrix:
+    """Counts (n_cells, n_genes) of about the density of the case."""
+    drawn = random_array((n_cells, case.genes), density=case.density, format="csr", rng=np.random.default_rng(0))
+    return csr_matrix((np.ceil(drawn.data**4 * 30).astype(np.float32), drawn.indices, drawn.indptr), drawn.shape)
+
+
+def captum(model: FeedForward, x: csr_matrix, batch_size: int) -> csr_matrix:
+    """Scores by Captum from the genes on, dense, as one would write it with Captum alone."""
+    net = nn.Sequential(model.first, *model.tail)
+    gradients = IntegratedGradients(lambda inputs, e: (model.finish(net(inputs)) * e).abs().sum(dim=1))
+    parts = []
+    for start in range(0, x.shape[0], batch_size):
+        dense = torch.from_numpy(x[start : start + batch_size].toarray())
+        reference = model.finish(net(dense))
+        found = gradients.attribute(dense, additional_forward_args=(reference,), n_steps=50)
+        parts.append(found.numpy() / found.abs().sum(dim=1, keepdim=True).numpy() * 1000)
+    return csr_matrix(np.concatenate(parts))
+
+
+def sc_signature(case: Case, model: FeedForward, folder: Path) -> Callable[[csr_matrix, int], csr_matrix] | None:
+    """Scores by the package, from a checkpoint in the original layout; None where it needs scvi-tools too."""
+    sys.path.insert(0, str(ORIGINALS))
+    state = {key: tensor.contiguous() for key, tensor in nn.Sequential(model.first, *model.tail).state_dict().items()}
+    if case.name == "SCimilarity":
+        from SIGnature.models.scimilarity import SCimilarityWrapper
+
+        blocks = {f"{3 * n + at}.": f"network.{n}.{at + 1}." for n in range(len(case.hidden)) for at in range(3)}
+        blocks[f"{3 * len(case.hidden)}."] = f"network.{len(case.hidden)}."
+        state = {blocks[key.split(".")[0] + "."] + key.split(".")[1]: tensor for key, tensor in state.items()}
+        torch.save({"state_dict": state}, folder / "encoder.ckpt")
+        (folder / "gene_order.tsv").write_text("\n".join(model.gene_ids))
+        (folder / "layer_sizes.json").write_text(json.dumps({key: list(value.shape) for key, value in state.items()}))
+        (folder / "label_ints.csv").write_text("index,0\n0,T cell\n")
+        wrapper = SCimilarityWrapper(str(folder))
+        assert isinstance(load_model("scimilarity", folder), FeedForward)
+    elif case.name == "SSL-scTab":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+        from SIGnature.models.ssl import SSLWrapper
+
+        numbered = {f"encoder.{int(key.split('.')[0]) // 2 * 3}.{key.split('.')[1]}": t for key, t in state.items()}
+        torch.save({"state_dict": numbered}, folder / "model.ckpt")
+        genes = list(model.gene_ids)
+        pq.write_table(pa.table({"feature_id": genes, "feature_name": genes}), folder / "var.parquet")
+        wrapper = SSLWrapper(str(folder), "model.ckpt")
+    else:
+        return None
+
+    def run(x: csr_matrix, batch_size: int) -> csr_matrix:
+        with warnings.catch_warnings(action="ignore"):
+            return csr_matrix(wrapper.calculate_attributions(x, method="ig", batch_size=batch_size, disable_tqdm=True))
+
+    return run
+
+
+def per_second(run: Callable[[], Any], n_cells: int) -> tuple[float, Any]:
+    """Cells a second, and what came out."""
+    start = time.perf_counter()
+    result = run()
+    return n_cells / (time.perf_counter() - start), result
+
+
+def relative_difference(found: csr_matrix, expected: csr_matrix) -> float:
+    """Largest difference of absolute scores, as a share of the largest score of the cell."""
+    found, expected = np.abs(found.toarray()), np.abs(expected.toarray())
+    return float((np.abs(found - expected) / expected.max(axis=1, keepdims=True)).max())
+
+
+def measure(case: Case, asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """All sides of one case."""
+    compute = Compute("cpu", threads=asked.threads)
+    model, batch_size = place(random_model(case), compute)
+    assert isinstance(model, FeedForward)
+    counts = cells(case, asked.cells)
+    x, few = model.prepare(counts), model.prepare(counts[: asked.few])
+    peer = sc_signature(case, model, folder)
+    peak = peak_memory(model, counts, batch_size)
+    rows = []
+    for _ in range(asked.rounds):
+        ours, found = per_second(
+            lambda: scale(attribute_cells(model, counts, Method(), batch_size=batch_size))[0], x.shape[0]
+        )
+        whole, by_captum = per_second(lambda: captum(model, few, asked.slow_batch), few.shape[0])
+        row = {"ours": ours, "captum": whole, "captum_difference": relative_difference(found[: asked.few], by_captum)}
+        if peer:
+            row["peer"], by_peer = per_second(lambda: peer(few, asked.slow_batch), few.shape[0])
+            row["peer_difference"] = relative_difference(found[: asked.few], by_peer)
+        rows.append(row)
+    result: dict[str, Any] = {key: median(row[key] for row in rows) for key in rows[0]}
+    result |= {f"times_{key}": median(r["ours"] / r[key] for r in rows) for key in ("captum", "peer") if key in rows[0]}
+    about = {"case": case.name, "batch_size": batch_size, "peak_mb": peak, "rounds": rows}
+    return result | about | {"parts": parts(model, x, batch_size)}
+
+
+def peak_memory(model: FeedForward, counts: csr_matrix, batch_size: int) -> float:
+    """The process's peak memory in MB after attributing all cells, before the slow sides begin."""
+    attribute_cells(model, counts, Method(), batch_size=batch_size)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def parts(model: FeedForward, x: csr_matrix, batch_size: int) -> dict[str, float]:
+    """Milliseconds a cell in each part: the first layer, the tail there and back in 50 steps, the pull-back."""
+    batch = x[:batch_size]
+    entry = model.enter(batch)
+    multipliers = torch.ones_like(entry.point)
+    timed = {
+        "first layer": lambda: model.enter(batch),
+        "pull-back": lambda: entry.pull_back(multipliers),
+        "all": lambda: attribute(model, batch),
+    }
+    spent = {}
+    for name, run in timed.items():
+        run()
+        spent[name] = median(1e3 / per_second(run, batch.shape[0])[0] for _ in range(5))
+    return spent | {"tail": spent["all"] - spent["first layer"] - spent["pull-back"]}
+
+
+def precision(case: Case) -> dict[str, float]:
+    """Largest relative difference of scores from those in float64, for float32 and bf16 on the CPU."""
+    model, x = random_model(case), None
+    x = model.prepare(cells(case, 64))
+    exact = replace(model, first=model.first.double(), tail=model.tail.double())
+    point, origin = exact.first(torch.from_numpy(x.toarray()).double()), exact.bias
+    reference = exact.finish(exact.tail(point))
+    gradients = IntegratedGradients(
+        lambda h, e: (exact.finish(exact.tail(h)) * e).abs().sum(dim=1), multiply_by_inputs=False
+    ).attribute(point, baselines=origin, additional_forward_args=(reference,), n_steps=50)
+    values = x.toarray() * (gradients @ exact.first.weight).numpy()
+    expected = csr_matrix(values / np.abs(values).sum(axis=1, keepdims=True) * 1000)
+    found = {}
+    for name, autocast in (("float32", None), ("bf16", torch.bfloat16)):
+        placed = random_model(case).placed("cpu", autocast=autocast)
+        found[name] = relative_difference(scale(attribute(placed, x))[0], expected)
+    return found
+
+
+def show(results: list[dict[str, Any]]) -> None:
+    """Print the tables."""
+    table = Table("model", "cells/s", "Captum", "x Captum", "sc-signature", "x sc-signature", "difference", "peak MB")
+    for r in results:
+        peer = (f"{r['peer']:.1f}", f"{r['times_peer']:.1f}") if "peer" in r else ("", "")
+        difference = f"{r.get('peer_difference', r['captum_difference']):.1e}"
+        table.add_row(
+            r["case"], f"{r['ours']:.0f}", f"{r['captum']:.1f}", f"{r['times_captum']:.1f}", *peer, difference,
+            f"{r['peak_mb']:.0f}",
+        )  # fmt: skip
+    console = Console(width=120)
+    console.print(table)
+    spent = Table("milliseconds a cell", "first layer", "tail", "pull-back", "all", "bf16 off by", "float32 off by")
+    for r in results:
+        spent.add_row(
+            r["case"], *(f"{r['parts'][key]:.2f}" for key in ("first layer", "tail", "pull-back", "all")),
+            *(f"{r['precision'][key]:.1e}" for key in ("bf16", "float32")),
+        )  # fmt: skip
+    console.print(spent)
+
+
+def main() -> None:
+    """Measure all cases."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--cells", type=int, default=2000)
+    parser.add_argument("--few", type=int, default=100, help="cells of the slow sides")
+    parser.add_argument("--slow-batch", type=int, default=25, help="batch size of the slow sides")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("build/attribution.json"))
+    asked = parser.parse_args()
+    results = []
+    for case in [CASES[name] for name in asked.models]:
+        with tempfile.TemporaryDirectory() as folder:
+            results.append(measure(case, asked, Path(folder)) | {"precision": precision(case)})
+    show(results)
+    about = {"machine": platform.processor(), "cores": os.cpu_count(), "torch": torch.__version__, **vars(asked)}
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    asked.out.write_text(json.dumps({"about": about, "results": results}, default=str, indent=1))
+
+
+if __name__ == "__main__":
+    main()
