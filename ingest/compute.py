@@ -132,6 +132,8 @@ def attribute_cells(
 
 def in_halves(model: CellModel, x: csr_matrix, method: Method, baseline: csr_matrix | None) -> Attributions:
     """The attributions of one batch, or of its halves where it is too large for the device."""
+    if not x.shape[0]:
+        return Attributions(x, np.zeros(0, np.float32))
     try:
         return attribute(model, x, method, baseline)
     except torch.OutOfMemoryError as error:

@@ -170,6 +170,17 @@ ERRORS = {
     ),
     "one name, two files": ([*INGEST, "study.h5ad", *MODEL, "--study", "x"], 1, "for one file; there are 2"),
     "unknown model kind": ([*INGEST, "--model", "bert", "--weights", "model"], 2, "'bert' is not one of"),
+    "local method, published": (
+        [*INGEST, *MODEL, "--method", "ixg", "--summation", "published"],
+        1,
+        "maximum at the cell itself",
+    ),
+    "covariate of a model without": ([*INGEST, *MODEL, "--covariate", "batch=b1"], 1, "no covariate batch to fix"),
+    "covariate without a value": ([*INGEST, *MODEL, "--covariate", "batch="], 1, "--covariate takes NAME=VALUE"),
+    "baseline file alone": ([*INGEST, *MODEL, "--baseline-file", "study.h5ad"], 1, "needs --baseline-cells"),
+    "no such device": ([*INGEST, *MODEL, "--device", "tpu"], 1, "There is no device 'tpu'"),
+    "too large a delta": ([*INGEST, *MODEL, "--steps", "2", "--max-delta", "0"], 1, "above --max-delta 0"),
+    "export over a folder": (["models", "export", "model", *MODEL], 1, "model exists already"),
     "no command": (["nosuch"], 2, "No such command"),
 }
 

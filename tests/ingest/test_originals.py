@@ -24,7 +24,8 @@ from tests.ingest.oracle import captum_on_the_whole_model
 ORIGINALS = Path(__file__).parents[2] / ".originals"
 
 pytestmark = pytest.mark.skipif(
-    not (ORIGINALS / "SIGnature").exists(), reason="scimilarity and sc-signature are not installed: make .originals/ready"
+    not (ORIGINALS / "SIGnature").exists(),
+    reason="scimilarity and sc-signature are not installed: make .originals/ready",
 )
 
 
@@ -91,7 +92,7 @@ def test_integrated_gradients_equal_those_of_sc_signature(folder, counts):
 
 
 def test_its_local_methods_are_rounding_error_for_a_unit_length_embedding(folder, counts):
-    """docs/differences.md, 1. Its gradient before scaling is nothing; ours explains the embedding before it is scaled."""
+    """docs/differences.md, 1. Its gradient before scaling is nothing; ours is that of the dot product."""
     from SIGnature.models.scimilarity import SCimilarityWrapper
 
     model, wrapper = load_model("scimilarity", folder), SCimilarityWrapper(str(folder))

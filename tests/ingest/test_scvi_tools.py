@@ -1,4 +1,4 @@
-"""Beside scvi-tools itself: models that it trains and saves now, and the latent space that it computes. `make test-scvi`."""
+"""Beside scvi-tools itself, which trains, saves and embeds: `make test-scvi`."""
 
 from __future__ import annotations
 
