@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,24 @@ class GeneMap:
         return aligned
 
 
+# What most names of a study look like that are no human genes, and what to do then.
+CAUSES = {
+    r"\d+": "They are numbers: the names of the genes are in a column of var, and must be its index.",
+    r"ENS[A-Z]{3}G\d+(\.\d+)?": "They are Ensembl ids of another species; the model is of human genes.",
+    r"(ENST|NM_|NR_|XM_)\d+(\.\d+)?": "They are transcripts; the model is of genes.",
+    r"[A-Z][a-z][A-Za-z0-9.-]*": "They look like symbols of another species, such as mouse; the model's are human.",
+    r"[a-z][a-z0-9.-]*": "They are in lower case, as those of another species; symbols of human genes are in capitals.",
+}
+
+
+def likely_cause(names: Sequence[str]) -> str:
+    """Why the names of a study's columns may be none of the model's."""
+    for pattern, cause in CAUSES.items():
+        if sum(re.fullmatch(pattern, name) is not None for name in names) > len(names) / 2:
+            return cause
+    return "Is it another species, or are the names neither symbols nor Ensembl ids?"
+
+
 def map_genes(
     con: duckdb.DuckDBPyConnection, var_names: Sequence[str], gene_ids: Sequence[int], *, min_genes: int
 ) -> GeneMap:
@@ -58,8 +77,8 @@ def map_genes(
     if len(measured) < min_genes:
         raise GeneSpaceError(
             f"Only {len(measured)} of the model's {len(gene_ids)} genes are among the study's {len(var_names)} "
-            f"({listed(var_names, 3)}); at least {min_genes} are needed. Is it another species, or are the names "
-            "neither symbols nor Ensembl ids? Lower --min-genes only if the panel is small on purpose."
+            f"({listed(var_names, 3)}); at least {min_genes} are needed. {likely_cause(var_names)} "
+            "Lower --min-genes only if the panel is small on purpose."
         )
     rows, columns = zip(*pairs, strict=True)
     shape = (len(var_names), len(gene_ids))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ from sigdb.errors import MethodError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     import duckdb
     from numpy.typing import NDArray
@@ -57,6 +58,11 @@ class IngestOptions:
     run: str | None = None
     min_genes: int | None = None
     progress: Callable[[str, int, int], None] = lambda study, done, total: None
+
+    def __post_init__(self) -> None:
+        """Refuse DeepLIFT in a lower precision."""
+        if self.method.name == "deeplift" and self.compute.precision != "float32":
+            raise MethodError("deeplift is computed in double precision: leave --precision out.")
 
 
 @dataclass(frozen=True)
@@ -150,9 +156,10 @@ def ingest_study(atlas: Atlas, source: Source, model: CellModel, options: Ingest
         summary = Deltas()
         placed, batch_size = place(model, options.compute)
         job = Job(source.path, file.layer, genes, placed, options.method, profile and profile.x, batch_size)
-        for chunk in attributed_chunks(file, study, job, options, writer.notes):
-            writer.write(chunk, device=settings.device, versions=settings.versions)
-            summary.add(chunk)
+        with closing(attributed_chunks(file, study, job, options, writer.notes)) as chunks:
+            for chunk in chunks:
+                writer.write(chunk, device=settings.device, versions=settings.versions)
+                summary.add(chunk)
         summary.check(options.max_delta, study)
         writer.finish()
     return StudyReport(
@@ -178,7 +185,7 @@ def find_genes(
 
 def attributed_chunks(
     file: CountsFile, study: str, job: Job, options: IngestOptions, notes: list[str]
-) -> Iterator[Chunk]:
+) -> Generator[Chunk]:
     """Yield the cells of a study, attributed, a chunk at a time, in their order; note a worker that was lost."""
     n_done = 0
 

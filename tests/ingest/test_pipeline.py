@@ -205,15 +205,26 @@ BAD = {
         lambda a: renamed(a, {name: name.lower() for name in GENES}),
         {},
         GeneSpaceError,
-        "Only 0 of",
+        "Only 0 of.*They are in lower case",
     ),
     "not counts": (lambda a: rescaled(a), {}, CountsError, "fractional values"),
-    "mouse": (lambda a: renamed(a, MOUSE), {}, GeneSpaceError, "Only 0 of the model's 24 genes .*another species"),
+    "mouse": (
+        lambda a: renamed(a, MOUSE),
+        {},
+        GeneSpaceError,
+        "Only 0 of the model's 24 genes .*symbols of another species, such as mouse",
+    ),
     "numbers for names": (
         lambda a: renamed(a, {g: str(i) for i, g in enumerate(GENES)}),
         {},
         GeneSpaceError,
-        "Only 0 of",
+        "Only 0 of.*They are numbers",
+    ),
+    "ids of another species": (
+        lambda a: renamed(a, {g: f"ENSMUSG{i:011}" for i, g in enumerate(GENES)}),
+        {},
+        GeneSpaceError,
+        "Only 0 of.*Ensembl ids of another species",
     ),
     "few genes": (lambda a: a[:, :5].copy(), {}, GeneSpaceError, "Only 5 of .*at least 12"),
     "repeated cells": (lambda a: a[[0, 1, 1]].copy(), {}, ObsError, "1 cell names"),
@@ -302,6 +313,11 @@ def test_a_run_records_how_it_was_made_and_stores_what_the_method_gives(tmp_path
         assert report.median_delta == pytest.approx(np.median(np.delete(delta, 3)), rel=1e-2, abs=1e-6)
         assert report.relative_delta == pytest.approx(np.median(np.delete(shares, 3)), rel=1e-2, abs=1e-6)
     assert report.counts_from == "X"
+
+
+def test_deeplift_has_its_own_precision():
+    with pytest.raises(MethodError, match="double precision"):
+        IngestOptions(Method("deeplift"), compute=Compute("cpu", "bf16"))
 
 
 def test_max_delta_refuses_a_study_whole(tmp_path, model, file):
