@@ -39,9 +39,10 @@ docs: .venv/ready
 train: .venv/ready
 	$(BIN)/python -m ingest.demo.train --out ingest/demo/model
 
-bench: .venv-bench/ready .clients/ready
+bench: .venv-bench/ready .clients/ready .originals/ready
 	mkdir -p build
 	.venv-bench/bin/python -m benchmarks.search build
+	.venv-bench/bin/python -m benchmarks.attribution --out build/attribution.json
 
 # The package of the paper beside ours. It pins old versions of everything, of which a search needs only these.
 .venv-bench/ready: pyproject.toml constraints.txt
