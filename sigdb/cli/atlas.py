@@ -13,7 +13,7 @@ from sigdb.atlas import Atlas
 from sigdb.atlas import upgrade as upgrade_atlas
 from sigdb.cli.findings import print_findings, show
 from sigdb.cli.ingest import needs_ingest_extra, print_reports, progress_bars
-from sigdb.cli.output import console, errors, print_table
+from sigdb.cli.output import console, errors
 from sigdb.cli.query import AtlasPath
 from sigdb.connection import connect, schema_version
 from sigdb.errors import AtlasError, listed
