@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from captum.attr import IntegratedGradients
 from scipy.sparse import csr_matrix, vstack
 
 from ingest.deeplift import multipliers as deeplift_multipliers
@@ -36,7 +37,8 @@ __all__ = [
 TARGET_SUM = 1000.0
 METHODS = ("ig", "ixg", "deeplift")
 SUMMATIONS = ("published", "dot")
-QUADRATURES = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid")
+# Those of Captum but for riemann_trapezoid, whose weights add up to (n - 1) / n in Captum 0.9.
+QUADRATURES = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle")
 # Points that go through the network at a time: enough for the matrix products, few enough for the cache.
 POINTS = {"cpu": 2048, "cuda": 65_536, "mps": 16_384}
 # A gradient at the cell that is this much smaller than what it should explain is rounding error.
@@ -154,7 +156,7 @@ def attribute(
     elif method.name == "ixg":
         found = gradient(f, entry.point)
     else:
-        found = mean_gradient(f, entry, *nodes(method.quadrature, method.n_steps))
+        found = mean_gradient(f, entry, method)
     values = entry.pull_back(found)
     if not np.isfinite(values.data).all():
         raise ModelError(f"Model {model.name} gives attributions that are NaN or infinite. Nothing was stored.")
@@ -171,35 +173,18 @@ def gradient(f: Scalar, points: Tensor) -> Tensor:
     return found
 
 
-def mean_gradient(f: Scalar, entry: Entry, places: NDArray[np.float64], weights: NDArray[np.float64]) -> Tensor:
-    """The weighted mean of the gradients of f at `places` (0 to 1) on the way from the baseline to each point."""
-    point, origin = entry.point, entry.baseline
-    span, total = point - origin, torch.zeros_like(point)
-    at_a_time = max(1, POINTS[point.device.type] // max(1, len(point)))
-    for start in range(0, len(places), at_a_time):
-        t, w = (
-            torch.tensor(each[start : start + at_a_time], dtype=point.dtype, device=point.device)
-            for each in (places, weights)
-        )
-        shape = (-1, *[1] * point.dim())
-        found = gradient(f, (origin + t.view(shape) * span).flatten(0, 1))
-        total += (w.view(shape) * found.view(len(t), *point.shape)).sum(dim=0)
-    return total
-
-
-def nodes(quadrature: str, n_steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Places and weights, (n_steps,) each, of a quadrature of the unit interval; weights add up to 1."""
-    if quadrature == "gausslegendre":
-        places, weights = np.polynomial.legendre.leggauss(n_steps)
-        return (places + 1) / 2, weights / 2
-    if quadrature == "riemann_trapezoid":
-        if n_steps == 1:
-            raise MethodError("The trapezoid rule needs at least 2 steps.")
-        weights = np.full(n_steps, 1 / (n_steps - 1))
-        weights[[0, -1]] /= 2
-        return np.linspace(0, 1, n_steps), weights
-    offset = {"riemann_left": 0.0, "riemann_middle": 0.5, "riemann_right": 1.0}[quadrature]
-    return (np.arange(n_steps) + offset) / n_steps, np.full(n_steps, 1 / n_steps)
+def mean_gradient(f: Scalar, entry: Entry, method: Method) -> Tensor:
+    """The mean of the gradients of f on the straight way from the baseline to each point, by Captum."""
+    integral = IntegratedGradients(f, multiply_by_inputs=False)
+    found: Tensor = integral.attribute(
+        entry.point,
+        baselines=entry.baseline,
+        n_steps=method.n_steps,
+        method=method.quadrature,
+        # All copies of the batch that it makes at a time, one a step.
+        internal_batch_size=max(len(entry.point), POINTS[entry.point.device.type]),
+    )
+    return found.detach()
 
 
 def refuse_rounding_error(values: csr_matrix, explained: NDArray[np.float32], model: CellModel) -> None:

@@ -274,5 +274,5 @@ def run_settings(options: IngestOptions, profile: Profile | None) -> RunSettings
         summation=str(method.summation),
         target_sum=TARGET_SUM,
         device=compute.device,
-        versions={package: version(package) for package in ("sigdb-atlas", "torch", "numpy", "scipy")},
+        versions={package: version(package) for package in ("sigdb-atlas", "torch", "captum", "numpy")},
     )

@@ -47,6 +47,11 @@ def read_checkpoint_inert(path: Path) -> Any:
     torch lists the globals that the file names, without calling any. numpy's are let through; every other one is read
     as `Opaque`. Still `weights_only`: torch itself refuses what names os or sys. Raises ModelError.
     """
+    if not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
+        raise ModelError(
+            f"{path} names objects beside its tensors, and torch {torch.__version__} cannot list them without making "
+            "them. Update it: pip install 'torch>=2.6'"
+        )
     allowed = _numpy_globals() + _builtin_globals()
     try:
         with torch.serialization.safe_globals(allowed):

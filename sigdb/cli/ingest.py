@@ -41,7 +41,6 @@ class Quadrature(StrEnum):
     riemann_left = "riemann_left"
     riemann_right = "riemann_right"
     riemann_middle = "riemann_middle"
-    riemann_trapezoid = "riemann_trapezoid"
 
 
 class Precision(StrEnum):
@@ -197,9 +196,9 @@ def parse_covariates(pairs: list[str]) -> dict[str, str]:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar per study, on standard error; yields the function to tell (study, done, total)."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn("cells"))
+def progress_bars(unit: str = "cells") -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar per name (a study), on standard error; yields the function to tell (name, done, total)."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors) as progress:
         tasks = {}
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from captum.attr._utils.approximation_methods import approximation_parameters
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from torch import nn
 
-from ingest.attribution import QUADRATURES, Attributions, Method, attribute, concatenate, nodes, scale
+from ingest.attribution import QUADRATURES, Attributions, Method, attribute, concatenate, scale
 from ingest.models import FeedForward, Normalisation, load_model
 from sigdb.errors import MethodError, ModelError
 from tests.ingest.conftest import save_small_model, small_counts
@@ -83,17 +82,6 @@ def test_every_quadrature_converges_to_the_same(tmp_path, quadrature):
     few, many = (attribute(model, x, Method("ig", "dot", n, quadrature)).values.toarray() for n in (5, 1000))
     assert np.abs(many - reference).max() < 5e-3 * np.abs(reference).max()
     assert np.abs(many - reference).max() < np.abs(few - reference).max()
-
-
-@pytest.mark.parametrize("quadrature", QUADRATURES)
-def test_quadratures_are_those_of_captum(quadrature):
-    """But for the trapezoid rule, whose weights in Captum add up to (n - 1) / n."""
-    captum_weights, captum_places = approximation_parameters(quadrature)
-    places, weights = nodes(quadrature, 20)
-    np.testing.assert_allclose(places, captum_places(20), atol=1e-6)
-    captum_sum = 19 / 20 if quadrature == "riemann_trapezoid" else 1
-    np.testing.assert_allclose(sum(captum_weights(20)), captum_sum)
-    np.testing.assert_allclose(weights, np.array(captum_weights(20)) / captum_sum, atol=1e-6)
 
 
 def test_completeness_improves_with_steps(tmp_path):
@@ -184,12 +172,6 @@ def test_deeplift_is_refused_for_layers_without_a_rule(zoo):
 def test_settings_that_do_not_exist(settings, message):
     with pytest.raises(MethodError, match=message):
         Method(**settings)
-
-
-def test_the_trapezoid_rule_needs_two_points(small_model):
-    model = load_model("mlp", small_model)
-    with pytest.raises(MethodError, match="at least 2 steps"):
-        attribute(model, prepared(model), Method(n_steps=1, quadrature="riemann_trapezoid"))
 
 
 def test_scaled_attributions_sum_to_1000_and_keep_sign_and_scale(small_model):
