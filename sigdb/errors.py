@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = [
     "AtlasError",
@@ -24,6 +26,8 @@ __all__ = [
     "SignatureError",
     "StudyExistsError",
     "listed",
+    "message",
+    "needs_extra",
 ]
 
 
@@ -92,3 +96,20 @@ def listed(names: Iterable[object], limit: int = 10) -> str:
     words = [str(name) for name in names]
     shown = ", ".join(words[:limit])
     return shown if len(words) <= limit else f"{shown} and {len(words) - limit} more"
+
+
+def message(error: Exception | str) -> str:
+    """What an error says, on one line, without the kind that DuckDB puts before it."""
+    first = str(error).strip().split("\n\n")[0]
+    return " ".join(re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|Conversion) Error: ", "", first).split())
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Turn a failed import inside the block into a MissingDependencyError that says which extra to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"This needs the package {error.name}. Install it: pip install 'sigdb-atlas[{extra}]'"
+        ) from error

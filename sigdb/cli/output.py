@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import sys
 from collections import Counter
 from decimal import Decimal
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sigdb.errors import QueryError
+from sigdb.errors import QueryError, message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,9 +47,7 @@ class Format(StrEnum):
 
 def problem(error: Exception | str) -> None:
     """Print an error as one readable paragraph."""
-    first = str(error).strip().split("\n\n")[0]
-    message = re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|Conversion) Error: ", "", first)
-    errors.print(Text.assemble(("Error: ", "bold red"), " ".join(message.split())))
+    errors.print(Text.assemble(("Error: ", "bold red"), message(error)))
 
 
 def batches(con: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:

@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import sqlglot
 import typer
 from sqlglot import exp
 
 from sigdb import catalog
 from sigdb.cli.output import Format, dump
 from sigdb.connection import connect
-from sigdb.errors import QueryError, listed
+from sigdb.queries import asked, columns_of, shipped
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,26 +52,21 @@ def score(
 ) -> None:
     """Score a gene signature in every cell, or its mean by group of cells."""
     with connect(atlas) as con:
-        in_library = con.execute("SELECT 1 FROM signature_info WHERE signature = ?", names[:1]).fetchall()
-        if len(names) == 1 and in_library:
-            genes, weights = con.execute(
-                "SELECT signature_genes($name), signature_weights($name)", {"name": names[0]}
-            ).fetchall()[0]
-        else:
-            genes, weights = names, None
-        options = {"genes": genes, "weights": weights, "agg": agg, "missing": missing, "run": run, "signed": signed}
+        options = asked(con, genes_or_signature(con, names), agg=agg, missing=missing, run=run, signed=signed)
         query = grouped_score(con, by) if by else catalog.statement("queries/score_cells")
         dump(con, query, options, form, output)
 
 
+def genes_or_signature(con: duckdb.DuckDBPyConnection, names: list[str]) -> str | list[str]:
+    """What the words of a command mean: one name of the library is that signature, anything else is genes."""
+    in_library = con.execute("SELECT 1 FROM signature_info WHERE signature = ?", names[:1]).fetchall()
+    return names[0] if len(names) == 1 and in_library else names
+
+
 def grouped_score(con: duckdb.DuckDBPyConnection, by: str) -> str:
     """The query for the mean score by columns of `cells`, separated by commas; QueryError if it has no such column."""
-    known = [name for (name,) in con.execute("SELECT column_name FROM (DESCRIBE cells)").fetchall()]
-    groups = list(dict.fromkeys(name.strip() for name in by.split(",") if name.strip()))
-    if unknown := [name for name in groups if name not in known]:
-        raise QueryError(f"cells has no column {listed(unknown)}. It has: {listed(known, 30)}.")
-    query = sqlglot.parse_one(catalog.statement("queries/score"), dialect="duckdb")
-    assert isinstance(query, exp.Select)
+    groups = columns_of(con, "cells", [name.strip() for name in by.split(",") if name.strip()])
+    query = shipped("score")
     columns = [exp.column(name, table="c", quoted=True) for name in groups]
     query.set("expressions", [*columns, *query.expressions])
     return query.group_by(*columns).sql("duckdb")

@@ -11,26 +11,8 @@ CREATE OR REPLACE MACRO signature_contributions(
     genes, weights := NULL, agg := 'mean', missing := 'error', run := NULL, signed := false
 ) AS TABLE
 SELECT
-    v._study AS study, v._tissue AS tissue, v._disease AS disease, v._cell_type AS cell_type, g._symbol AS gene,
-    n._n_cells AS n_cells, v._sum / n._n_cells AS contribution,
-    CASE WHEN v._total <> 0 THEN v._sum / v._total END AS share
-FROM (
-    SELECT
-        s._study, s._tissue, s._disease, u._cell_type, u._gene, sum(u._value) AS _sum,
-        sum(sum(u._value)) OVER (PARTITION BY s._study, s._tissue, s._disease, u._cell_type) AS _total
-    FROM sigdb_data.summary_values(genes, weights, agg, run, signed) AS u
-    JOIN sigdb_data.sample_labels() AS s ON u._sample = s._sample
-    GROUP BY s._study, s._tissue, s._disease, u._cell_type, u._gene
-) AS v
-JOIN (
-    SELECT s._study, s._tissue, s._disease, c._type AS _cell_type, sum(c._n) AS _n_cells
-    FROM sigdb_data.chosen_groups(NULL, NULL, NULL, NULL, run) AS c
-    JOIN sigdb_data.sample_labels() AS s ON c._sample = s._sample
-    GROUP BY s._study, s._tissue, s._disease, c._type
-) AS n
-    ON v._study = n._study
-    AND v._tissue IS NOT DISTINCT FROM n._tissue
-    AND v._disease IS NOT DISTINCT FROM n._disease
-    AND v._cell_type IS NOT DISTINCT FROM n._cell_type
-JOIN (SELECT q.gene_id AS _gene, q.symbol AS _symbol FROM sigdb_data.genes AS q) AS g ON v._gene = g._gene
+    v._study AS study, v._tissue AS tissue, v._disease AS disease, v._type AS cell_type, v._symbol AS gene,
+    v._n_cells AS n_cells, v._contribution AS contribution,
+    CASE WHEN v._score <> 0 THEN v._contribution / v._score END AS share
+FROM sigdb_data.group_contributions(genes, weights, agg, run, signed) AS v
 WHERE (SELECT c._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, NULL) AS c) IS NULL;

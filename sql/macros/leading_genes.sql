@@ -1,0 +1,30 @@
+-- leading_genes(genes, weights := NULL, missing := 'error', run := NULL, signed := false)
+--   -> TABLE (study, tissue, disease, cell_type, n_cells, gene, contribution, share, rank, cumulative_share, score, score_without)
+-- What drives a score: the genes of a signature in each group of cells, the one that adds most first, with the score
+-- that the group would have without it. From signature_contributions.
+-- rank:    by absolute contribution, ties in order of the symbol. cumulative_share: of this gene and those before it.
+-- score:   the group's mean score; score_without: that of the other genes; NULL where there is no other.
+-- Units:   contribution, scores: attribution, 1000 a cell in all. shares: of 1, NULL where the score is 0. A gene that is
+--          0 in all cells of a group has no row.
+-- Errors:  those of signature_score.
+-- Example: SELECT score_without FROM leading_genes(['S100A8', 'S100A9']) WHERE gene = 'S100A8';  --> 2.0
+
+CREATE OR REPLACE MACRO leading_genes(
+    genes, weights := NULL, missing := 'error', run := NULL, signed := false
+) AS TABLE
+SELECT
+    c._study AS study, c._tissue AS tissue, c._disease AS disease, c._type AS cell_type, c._n_cells::BIGINT AS n_cells,
+    c._symbol AS gene, c._contribution AS contribution, c._contribution / nullif(c._score, 0) AS share, c._rank AS rank,
+    sum(c._contribution) OVER (PARTITION BY c._study, c._tissue, c._disease, c._type ORDER BY c._rank)
+        / nullif(c._score, 0) AS cumulative_share,
+    c._score AS score, (c._score - c._contribution) / nullif(1 - abs(c._weight), 0) AS score_without
+FROM (
+    SELECT
+        v._study, v._tissue, v._disease, v._type, v._n_cells, v._symbol, v._contribution, v._score, t._weight,
+        row_number() OVER (
+            PARTITION BY v._study, v._tissue, v._disease, v._type ORDER BY abs(v._contribution) DESC, v._symbol
+        ) AS _rank
+    FROM sigdb_data.group_contributions(genes, weights, 'mean', run, signed) AS v
+    JOIN sigdb_data.signature_terms(genes, weights, 'mean', run, NULL) AS t ON v._gene = t._gene
+) AS c
+WHERE (SELECT k._error FROM sigdb_data.signature_check(genes, weights, 'mean', missing, run, NULL) AS k) IS NULL;

@@ -1,0 +1,20 @@
+-- signature_controls(genes, n_controls := 1000, seed := 0, n_bins := 25, missing := 'error', run := NULL)
+--   -> TABLE (study, control, gene, match)
+-- The control sets of signature_null: in set number `control` (from 0), `match` stands for `gene` of the signature. It is
+-- a gene of about the same mean attribution in that study, found in about as many cells, and not of the signature.
+-- Independent of the order of `genes`; the same for the same seed, on any machine and DuckDB.
+-- n_bins:  bins of mean attribution, each halved by detection; fewer where the study measured fewer than 2500 genes.
+-- Units:   none. A study has no rows where a bin has fewer other genes than genes of the signature: use fewer bins.
+-- Errors:  those of signature_score; n_controls not from 2 to 1000000; n_bins below 1; seed NULL.
+-- Example: SELECT count(*) FROM signature_controls(['CD3E'], n_controls := 5);  --> 0
+
+CREATE OR REPLACE MACRO signature_controls(
+    genes, n_controls := 1000, seed := 0, n_bins := 25, missing := 'error', run := NULL
+) AS TABLE
+SELECT t._study AS study, c._control AS control, g._symbol AS gene, m._symbol AS match
+FROM sigdb_data.control_genes(genes, NULL, n_controls, seed, n_bins, run) AS c
+JOIN (SELECT q.study_id AS _id, q.study AS _study FROM sigdb_data.studies AS q) AS t ON c._study = t._id
+JOIN (SELECT q.gene_id AS _gene, q.symbol AS _symbol FROM sigdb_data.genes AS q) AS g ON c._gene = g._gene
+JOIN (SELECT q.gene_id AS _gene, q.symbol AS _symbol FROM sigdb_data.genes AS q) AS m ON c._match = m._gene
+WHERE (SELECT k._error FROM sigdb_data.signature_check(genes, NULL, 'mean', missing, run, NULL) AS k) IS NULL
+    AND (SELECT e._error FROM sigdb_data.null_check(n_controls, seed, n_bins) AS e) IS NULL;

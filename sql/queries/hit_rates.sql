@@ -1,0 +1,26 @@
+-- hit_rates: the hit rate of every sample of the population $cells; sigdb.hits puts the column of `samples` that groups
+-- them in the place of label_column. left_out says why a sample is not part of the ranking, NULL if it is; n_samples and
+-- mean_rate are those of its group, over the samples that are.
+SELECT h.*, avg(h.hit_rate) OVER (PARTITION BY h.label, h.left_out) AS mean_rate
+FROM (
+    SELECT
+        n.* EXCLUDE (is_large),
+        CASE
+            WHEN NOT n.is_large THEN 'too few cells'
+            WHEN n.label IS NULL THEN 'no label'
+            WHEN n.n_samples < $min_samples THEN 'too few samples'
+        END AS left_out
+    FROM (
+        SELECT r.*, r.n_cells >= $min_cells AS is_large, count(*) OVER (PARTITION BY r.label, r.n_cells >= $min_cells) AS n_samples
+        FROM (
+            SELECT h.*, s.label_column AS label
+            FROM sample_hit_rates(
+                $genes, percentile := $percentile, min_cells := 1, cells := $cells, weights := $weights, agg := $agg,
+                missing := $missing, run := $run, signed := $signed, measured_only := $measured_only,
+                min_coverage := $min_coverage, cutoff := $cutoff, sd := $sd, below := $below
+            ) AS h
+            JOIN samples AS s ON h.study = s.study AND h.sample = s.sample
+        ) AS r
+    ) AS n
+) AS h
+ORDER BY h.left_out NULLS FIRST, mean_rate DESC, h.label, h.hit_rate DESC, h.study, h.sample;
