@@ -1,0 +1,187 @@
+"""Tests and effect sizes for two groups of units, and their combination across studies: scipy and statsmodels.
+
+Differences are group minus reference. An `Effect` that cannot be computed has None for its numbers, and a note.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sigdb.errors import needs_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Effect", "adjusted", "benjamini_hochberg", "combined", "every_gene", "independent", "paired"]
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a comparison found: mean difference and Hedges' g, each with its standard error and 95% interval."""
+
+    test: str
+    note: str | None = None
+    difference: float | None = None
+    difference_se: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    hedges_g: float | None = None
+    g_se: float | None = None
+    g_low: float | None = None
+    g_high: float | None = None
+    p_value: float | None = None
+    p_rank: float | None = None
+    i2: float | None = None
+    n_studies: int = 1
+
+
+def libraries() -> tuple[Any, Any, Any]:
+    """scipy.stats, statsmodels.api and statsmodels' meta-analysis; MissingDependencyError without them."""
+    with needs_extra("stats"):
+        import statsmodels.api as models
+        from scipy import stats
+        from statsmodels.stats import meta_analysis
+    return stats, models, meta_analysis
+
+
+def g_interval(g: float, variance: float, free: float) -> dict[str, Any]:
+    """Hedges' g and its interval: by t with the test's degrees of freedom, wider than the usual one for few units."""
+    stats, _, _ = libraries()
+    low, high = stats.t.interval(LEVEL, free, g, np.sqrt(variance))
+    return {"hedges_g": float(g), "g_se": float(np.sqrt(variance)), "g_low": float(low), "g_high": float(high)}
+
+
+def independent(group: NDArray[np.float64], reference: NDArray[np.float64]) -> Effect:
+    """Welch's t test and Mann and Whitney's U; g and its variance as Hedges and Olkin give them (statsmodels)."""
+    stats, _, meta = libraries()
+    test = "Welch t"
+    if np.ptp(group) == 0 and np.ptp(reference) == 0:
+        return Effect(test, "the scores do not vary", difference=float(group.mean() - reference.mean()))
+    found = stats.ttest_ind(group, reference, equal_var=False)
+    low, high = found.confidence_interval(LEVEL)
+    difference = float(group.mean() - reference.mean())
+    error = np.sqrt(group.var(ddof=1) / len(group) + reference.var(ddof=1) / len(reference))
+    sizes = [value for each in (group, reference) for value in (each.mean(), each.std(ddof=1), len(each))]
+    g, variance = meta.effectsize_smd(*sizes)
+    interval = g_interval(g, variance, len(group) + len(reference) - 2)
+    return Effect(
+        test, None, difference, float(error), float(low), float(high), **interval,
+        p_value=float(found.pvalue), p_rank=float(stats.mannwhitneyu(group, reference).pvalue),
+    )  # fmt: skip
+
+
+def paired(group: NDArray[np.float64], reference: NDArray[np.float64]) -> Effect:
+    """Student's t test of the pairs' differences and Wilcoxon's signed ranks.
+
+    g is on the scale of unpaired studies: the mean difference over the standard deviation within a group (Borenstein et
+    al. 2009, Introduction to meta-analysis, eq. 4.26 to 4.31), so that paired and unpaired studies combine.
+    """
+    stats, _, _ = libraries()
+    test, n, differences = "paired t", len(group), group - reference
+    if np.ptp(differences) == 0:
+        return Effect(test, "the differences do not vary", difference=float(differences.mean()))
+    found = stats.ttest_rel(group, reference)
+    low, high = found.confidence_interval(LEVEL)
+    within = np.sqrt((group.var(ddof=1) + reference.var(ddof=1)) / 2)
+    # S_difference^2 = 2 (1 - r) S_within^2 defines r for unequal deviations, too.
+    unexplained = differences.var(ddof=1) / within**2
+    d = differences.mean() / within
+    correction = 1 - 3 / (4 * (n - 1) - 1)
+    variance = correction**2 * (1 / n + d**2 / (2 * n)) * unexplained
+    return Effect(
+        test, None, float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(n)), float(low), float(high),
+        **g_interval(correction * d, variance, n - 1), p_value=float(found.pvalue),
+        p_rank=float(stats.wilcoxon(differences).pvalue),
+    )  # fmt: skip
+
+
+def adjusted(scores: NDArray[np.float64], in_group: NDArray[np.bool_], covariates: NDArray[np.float64]) -> Effect:
+    """A linear model of the scores on the group and covariates (n, k), with HC3 errors, as Welch's test allows for.
+
+    g is the adjusted difference over the residual standard deviation.
+    """
+    _, models, _ = libraries()
+    test = "linear model, HC3"
+    design = np.column_stack([np.ones(len(scores)), in_group, covariates])
+    if np.linalg.matrix_rank(design) < design.shape[1]:
+        return Effect(test, "the covariates cannot be told apart from the groups")
+    if len(scores) - design.shape[1] < 2:
+        return Effect(test, "too few units for so many covariates")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a unit that a covariate fits exactly: reported below
+        found = models.OLS(scores, design).fit(cov_type="HC3", use_t=True)
+    if not np.isfinite(found.bse[1]) or found.mse_resid <= 0:
+        return Effect(test, "a covariate fits some units exactly")
+    low, high = found.conf_int(1 - LEVEL)[1]
+    deviation, free = np.sqrt(found.mse_resid), found.df_resid
+    correction = 1 - 3 / (4 * free - 1)
+    d = found.params[1] / deviation
+    variance = correction**2 * ((found.bse[1] / deviation) ** 2 + d**2 / (2 * free))
+    return Effect(
+        test, None, float(found.params[1]), float(found.bse[1]), float(low), float(high),
+        **g_interval(correction * d, variance, free), p_value=float(found.pvalues[1]),
+    )  # fmt: skip
+
+
+def combined(effects: Sequence[Effect]) -> Effect:
+    """Random-effects meta-analysis of two or more studies, of g (which gives p) and of the mean difference.
+
+    Between-study variance by Paule and Mandel; intervals and p by Hartung and Knapp's t, never narrower than those of
+    the plain random-effects error (Rover et al. 2015): with few studies, wide.
+    """
+    stats, _, _ = libraries()
+    g, g_error, i2 = pooled([e.hedges_g for e in effects], [e.g_se for e in effects])
+    difference, error, _ = pooled([e.difference for e in effects], [e.difference_se for e in effects])
+    free = len(effects) - 1
+    width = stats.t.ppf((1 + LEVEL) / 2, free)
+    return Effect(
+        "random effects", None, difference, error, difference - width * error, difference + width * error,
+        g, g_error, float(g - width * g_error), float(g + width * g_error),
+        p_value=float(2 * stats.t.sf(abs(g / g_error), free)), i2=i2, n_studies=len(effects),
+    )  # fmt: skip
+
+
+def pooled(effects: Sequence[float | None], errors: Sequence[float | None]) -> tuple[float, float, float]:
+    """The combined effect, its standard error, and I2 (the part of the variance that is between studies, 0 to 1)."""
+    _, _, meta = libraries()
+    found = meta.combine_effects(np.array(effects, float), np.array(errors, float) ** 2, method_re="iterated")
+    error = max(found.sd_eff_w_re, found.sd_eff_w_re_hksj)
+    return float(found.mean_effect_re), float(error), float(max(0.0, found.i2))
+
+
+def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
+    """Adjusted p values over all that are there; None and NaN become None."""
+    libraries()
+    from statsmodels.stats.multitest import multipletests
+
+    there = [p for p in p_values if p is not None and p == p]
+    found = iter(multipletests(there, method="fdr_bh")[1].tolist() if there else [])
+    return [None if p is None or p != p else next(found) for p in p_values]
+
+
+def every_gene(group: NDArray[np.float64], reference: NDArray[np.float64], *, paired: bool) -> dict[str, Any]:
+    """Welch's t test, or a paired one, of each column of two matrices (n_units, n_genes), as columns of a table.
+
+    p and the interval are NaN for a gene that does not vary.
+    """
+    stats, _, _ = libraries()
+    ranges = np.ptp(group - reference, axis=0) if paired else np.ptp(group, axis=0) + np.ptp(reference, axis=0)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # genes that do not vary: no p, below
+        found = stats.ttest_rel(group, reference) if paired else stats.ttest_ind(group, reference, equal_var=False)
+        interval = found.confidence_interval(LEVEL)
+    computed = {"difference_low": interval.low, "difference_high": interval.high, "p_value": found.pvalue}
+    means = {"mean_group": group.mean(axis=0), "mean_reference": reference.mean(axis=0)}
+    return {
+        **means,
+        "difference": means["mean_group"] - means["mean_reference"],
+        **{name: np.where(ranges > 0, values, np.nan).tolist() for name, values in computed.items()},
+    }

@@ -1,0 +1,7 @@
+-- coverage: for each study, how many genes of a signature it measured, of those that the run's model knows; and how many
+-- names were asked for.
+SELECT
+    s.study, len($genes) AS n_asked, c._n_genes AS n_genes, c._n_measured AS n_measured, s.n_cells, s.n_samples
+FROM studies AS s
+JOIN sigdb_data.study_coverage($genes, $weights, $run, NULL) AS c ON s.study_id = c._study
+ORDER BY s.study;

@@ -1,0 +1,23 @@
+-- group_scores: the mean score by cell type and label, from the cube, for groups of $min_cells cells or more;
+-- sigdb.group_scores puts a column of the cube in the place of label_column. n_samples: samples of the group;
+-- least_measured: genes that the study of least coverage measured.
+SELECT
+    u.cell_type AS cell_type,
+    u.label_column AS label,
+    sum(u.score * u.n_cells) / sum(u.n_cells) AS score,
+    sum(u.n_cells)::BIGINT AS n_cells,
+    count(*) AS n_samples,
+    min(u.n_measured) AS least_measured,
+    any_value(u.n_genes) AS n_genes
+FROM (
+    SELECT s.* EXCLUDE (sample_id, study_id, n_cells), g.cell_type, g.n_cells, g.score, g.n_genes, g.n_measured
+    FROM signature_by_sample(
+        $genes, weights := $weights, agg := $agg, missing := $missing, run := $run, signed := $signed,
+        measured_only := $measured_only, min_coverage := $min_coverage
+    ) AS g
+    JOIN samples AS s ON g.study = s.study AND g.sample = s.sample
+) AS u
+WHERE u.score IS NOT NULL
+GROUP BY u.cell_type, u.label_column
+HAVING sum(u.n_cells) >= $min_cells
+ORDER BY score DESC, cell_type, label;

@@ -1,0 +1,22 @@
+-- unit_genes: the sum of |attribution| of every gene over the cells of each unit, from the cube; sigdb.gene_compare adds
+-- the columns that make a unit, and groups by them and the gene. The row whose gene is NULL has the unit's cells.
+SELECT
+    u.gene AS gene,
+    sum(u.sum_abs) AS total,
+    sum(u.n_nonzero)::BIGINT AS n_nonzero,
+    sum(u.n_cells)::BIGINT AS n_cells,
+    list(DISTINCT u.donor ORDER BY u.donor) AS donors
+FROM (
+    SELECT
+        s.* EXCLUDE (sample_id, study_id, n_cells), a.cell_type, g.symbol AS gene,
+        CASE WHEN $signed THEN a.sum_signed ELSE a.sum_abs END AS sum_abs, a.n_nonzero, 0 AS n_cells
+    FROM sigdb_data.attribution_summary AS a
+    JOIN sigdb_data.run_of($run) AS o ON a.run_id = o._run
+    JOIN genes AS g ON a.gene_id = g.gene_id
+    JOIN samples AS s ON a.sample_id = s.sample_id
+    UNION ALL
+    SELECT s.* EXCLUDE (sample_id, study_id, n_cells), n.cell_type, NULL AS gene, 0.0, 0, n.n_cells
+    FROM sigdb_data.group_sizes AS n
+    JOIN sigdb_data.run_of($run) AS o ON n.run_id = o._run
+    JOIN samples AS s ON n.sample_id = s.sample_id
+) AS u;
