@@ -162,6 +162,15 @@ ERRORS = {
     "no such signature": (["signatures", "show", "toy.duckdb", "MS7"], 1, "No such signature: MS7"),
     "no such file": (["signatures", "add", "toy.duckdb", "no.gmt"], 1, "There is no file no.gmt"),
     "demo over another atlas": (["demo", "toy.duckdb"], 1, "not the demo atlas"),
+    "cells is a statement": (
+        ["hits", "toy.duckdb", "CD3E", "--cells", "true; DROP TABLE x"],
+        1,
+        "not one SQL condition",
+    ),
+    "two cut-offs": (["hits", "toy.duckdb", "CD3E", "--sd", "2", "--cutoff", "1"], 1, "one cut-off; 2 are given"),
+    "cells as replicates": (["compare", "toy.duckdb", "CD3E", "--unit", "cell"], 1, "they are not replicates"),
+    "no such picture": (["leading", "toy.duckdb", "CD3E", "--min-cells", "1", "--plot", "x.pdf"], 1, "not 'x.pdf'"),
+    "no such page": (["report", "toy.duckdb", "CD3E", "-o", "x.pdf"], 1, "A report is an .html file, not 'x.pdf'"),
     "no model": ([*INGEST, "--model", "mlp", "--weights", "no"], 1, "There is no model folder no"),
     "bad map": (
         [*INGEST, *MODEL, "--map", "disease"],
@@ -247,6 +256,20 @@ def test_signatures_of_the_library_can_be_scored_by_name(workdir):
     code, out, _ = run("genes", "check", "toy.duckdb", "--file", "mine.tsv", cwd=workdir)
     assert code == 0
     assert "2 of 2 names are genes of this atlas." in out
+
+
+def test_hits_prints_groups_samples_and_sql_and_draws(workdir):
+    asked = ["hits", "toy.duckdb", "CD3E", "--cutoff", "1", "--min-cells", "1", "--min-samples", "1"]
+    code, out, err = run(*asked, "--plot", "hits.svg", cwd=workdir)
+    assert code == 0, err
+    assert "A hit is above a score of 1 (1)." in out
+    assert (workdir / "hits.svg").read_text().startswith("<svg")
+    _, out, _ = run(*asked, "--samples", "-f", "csv", cwd=workdir)
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert (row["sample"], row["n_cells"], row["n_hits"], row["left_out"]) == ("blood 1", "3", "1", "")
+    _, statement, _ = run(*asked, "--sql", cwd=workdir)
+    _, out, _ = run("sql", "toy.duckdb", statement.rstrip().rstrip(";"), "-f", "csv", cwd=workdir)
+    assert list(csv.DictReader(io.StringIO(out))) == [row]
 
 
 def test_demo_run_again_is_quick_and_changes_nothing(demo_path, tmp_path):

@@ -10,7 +10,7 @@ from typing import Annotated
 import duckdb
 import typer
 
-from sigdb.cli import atlas, genes, ingest, models, query, signatures
+from sigdb.cli import atlas, genes, ingest, models, query, signatures, statistics
 from sigdb.cli.output import problem
 from sigdb.errors import SigdbError
 
@@ -35,10 +35,27 @@ app.command(
     epilog='Example: sigdb sql demo.duckdb "SELECT study, count(*) AS cells FROM cells GROUP BY study" --format csv',
 )(query.sql)
 app.command("score", epilog="Example: sigdb score demo.duckdb S100A8 S100A12 VCAN --by study,cell_type")(query.score)
+app.command(
+    "hits",
+    epilog='Example: sigdb hits demo.duckdb LYZ --cells "n_counts > 500" --percentile 90 --by tissue --plot hits.html',
+)(statistics.hits)
+app.command(
+    "compare",
+    epilog="Example: sigdb compare demo.duckdb CD3D CD3E --by tissue --reference 'normal adjacent' "
+    "--paired-by donor --min-cells 3",
+)(statistics.compare)
+app.command("null", epilog="Example: sigdb null demo.duckdb CD3D CD3E CD2 --n-controls 200")(statistics.null)
+app.command("leading", epilog="Example: sigdb leading demo.duckdb MS1 --missing ignore -n 3")(statistics.leading)
+app.command("report", epilog="Example: sigdb report demo.duckdb MS1 --missing ignore -o ms1.html")(statistics.report)
 app.command("upgrade", epilog="Example: sigdb upgrade demo.duckdb")(atlas.upgrade)
 app.command("optimize", epilog="Example: sigdb optimize demo.duckdb")(atlas.optimize)
 app.command("verify", epilog="Example: sigdb verify demo.duckdb")(atlas.verify)
 app.add_typer(signatures.app, name="signatures")
+genes.app.command(
+    "compare",
+    epilog="Example: sigdb genes compare demo.duckdb --by tissue --reference 'normal adjacent' --group tumour "
+    "--paired-by donor --min-cells 3",
+)(statistics.genes_compare)
 app.add_typer(genes.app, name="genes")
 app.add_typer(models.app, name="models")
 
