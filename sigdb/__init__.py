@@ -2,25 +2,45 @@
 
 `connect` opens an atlas and returns a plain DuckDB connection; the macros (`signature_score` and its kin) are in the
 file itself. `score` and `score_matrix` compute the scores of all cells in Python, `register` and `register_signature`
-bring them into SQL as a function. `Atlas` opens or makes an atlas for writing.
+bring them into SQL as a function. `hits`, `compare`, `gene_compare`, `matched_null` and `leading_genes` make findings
+of scores. `Atlas` opens or makes an atlas for writing.
 """
 
 from sigdb.atlas import Atlas
+from sigdb.compare import Comparison, compare
 from sigdb.connection import connect
 from sigdb.errors import SigdbError
+from sigdb.expression import against_expression
+from sigdb.gene_compare import GeneComparison, gene_compare
+from sigdb.groups import gene_dots, group_scores, score_bins
+from sigdb.hits import Hits, hits
 from sigdb.matrix import score_matrix
+from sigdb.nulls import Null, leading_genes, matched_null
 from sigdb.scores import score
 from sigdb.signatures import Signature, read_signatures
 from sigdb.udf import register, register_signature
 
 __all__ = [
     "Atlas",
+    "Comparison",
+    "GeneComparison",
+    "Hits",
+    "Null",
     "SigdbError",
     "Signature",
+    "against_expression",
+    "compare",
     "connect",
+    "gene_compare",
+    "gene_dots",
+    "group_scores",
+    "hits",
+    "leading_genes",
+    "matched_null",
     "read_signatures",
     "register",
     "register_signature",
     "score",
+    "score_bins",
     "score_matrix",
 ]

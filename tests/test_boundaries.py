@@ -17,7 +17,9 @@ SOURCES = [path for folder in ("sigdb", "ingest") for path in (ROOT / folder).rg
 def test_importing_sigdb_loads_nothing_heavy():
     code = "import sys, sigdb, sigdb.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert {"torch", "captum", "anndata", "ingest", "pandas", "scipy"}.isdisjoint(loaded)
+    assert {"torch", "captum", "anndata", "ingest", "pandas", "scipy", "statsmodels", "altair", "scanpy"}.isdisjoint(
+        loaded
+    )
 
 
 SQL = re.compile(

@@ -1,11 +1,13 @@
 """Hit rates are those of SIGnature's `Meta` (sc-signature 1.0.0) on the same scores: add_hits, samphit_df.
 
-`make .venv-peer/ready` installs that package, alone in an environment of its own, since it pins others.
+`make .originals/ready` installs that package in a folder of its own, without the versions that it pins.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,10 @@ import pytest
 import sigdb
 
 ROOT = Path(__file__).parents[1]
-PEER = ROOT / ".venv-peer" / "bin" / "python"
-pytestmark = pytest.mark.skipif(not PEER.exists(), reason="sc-signature is not there: make .venv-peer/ready")
+ORIGINALS = ROOT / ".originals"
+pytestmark = pytest.mark.skipif(
+    not (ORIGINALS / "SIGnature").exists(), reason="sc-signature is not there: make .originals/ready"
+)
 
 THEIRS = """
 import sys
@@ -49,7 +53,9 @@ def test_hit_rates_are_those_of_the_peer(demo_path, tmp_path, case):
             **{"cutoff" if mode == "value" else mode: value},
         )  # fmt: skip
     arguments = [tmp_path / "scores.csv", mode, value, side, min_cells, min_samples]
-    done = subprocess.run([PEER, "-c", THEIRS, *map(str, arguments)], capture_output=True, text=True)
+    command = [sys.executable, "-c", THEIRS, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ORIGINALS)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     header, *rows = [line.split(",") for line in done.stdout.split("\n") if line]
     column = {name: header.index(name) for name in header}
