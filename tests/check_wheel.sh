@@ -8,6 +8,7 @@ atlas=$2
 "$bin/sigdb" info "$atlas"
 "$bin/sigdb" sql "$atlas" "SELECT count(*) AS cells, avg(score) AS score FROM signature_score(['LYZ'])" --format csv
 "$bin/sigdb" score "$atlas" LYZ --by study
+"$bin/sigdb" hits "$atlas" LYZ --by study --min-samples 1
 "$bin/python" - "$atlas" << 'END'
 import importlib.util
 import sys
@@ -32,5 +33,15 @@ if "$bin/sigdb" demo elsewhere.duckdb 2> message; then
     exit 1
 fi
 grep -q "pip install 'sigdb-atlas\[ingest\]'" message
+if "$bin/sigdb" compare "$atlas" LYZ --by tissue --reference blood --paired-by donor --min-cells 1 2> message; then
+    echo "sigdb compare tested without the stats extra" >&2
+    exit 1
+fi
+grep -q "pip install 'sigdb-atlas\[stats\]'" message
+if "$bin/sigdb" hits "$atlas" LYZ --plot hits.html 2> message; then
+    echo "sigdb hits drew without the plots extra" >&2
+    exit 1
+fi
+grep -q "pip install 'sigdb-atlas\[plots\]'" message
 rm message
 echo "The wheel works without extras."

@@ -35,6 +35,12 @@ GroupsOption = Annotated[
 ]
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Draw it: .html, .png, .svg or .json (extra plots).")]
 SqlOption = Annotated[bool, typer.Option("--sql", help="Print the SQL statement behind it, and nothing else.")]
+ByOption = Annotated[str, typer.Option(help="The column whose values are compared.")]
+UnitOption = Annotated[str, typer.Option(help="What is a replicate: donor or sample.")]
+PairedOption = Annotated[
+    str | None, typer.Option("--paired-by", help="Compare within these, where they repeat: donor.")
+]
+MinUnits = Annotated[int, typer.Option(min=2, help="Fewest units of a group.")]
 MinCells = Annotated[int, typer.Option(min=1, help="Fewest cells of a unit or group.")]
 
 
@@ -64,10 +70,7 @@ def hits(
             con, genes_or_signature(con, names), cells=cells, by=by, percentile=percentile, quantile=quantile,
             cutoff=cutoff, sd=sd, below=below, min_cells=min_cells, min_samples=min_samples, missing=missing, run=run,
         )  # fmt: skip
-    if plot:
-        from sigdb import plots
-
-        plots.save(plots.hit_rates(found, f"{name_of(names)}: hits by {by}"), plot)
+    draw(plot, "hit_rates", found, f"{name_of(names)}: hits by {by}")
     write(found.samples if samples else found.groups, [found.answer.sql] if sql else None, form, output)
     if form is Format.table and not sql:
         console.print(f"A hit is {found.rule} ({found.cutoff:.4g})." if found.cutoff is not None else "No samples.")
@@ -77,17 +80,17 @@ def hits(
 def compare(
     atlas: AtlasPath,
     names: GenesArgument,
-    by: Annotated[str, typer.Option(help="The column whose values are compared.")] = "disease",
+    by: ByOption = "disease",
     reference: Annotated[str, typer.Option(help="The value that the others are compared with.")] = "normal",
-    unit: Annotated[str, typer.Option(help="What is a replicate: donor or sample.")] = "donor",
+    unit: UnitOption = "donor",
     within: Annotated[str, typer.Option(help="A column to compare within; empty: all cells together.")] = "cell_type",
-    paired_by: Annotated[str | None, typer.Option(help="Compare within these, where they repeat: donor.")] = None,
+    paired_by: PairedOption = None,
     covariates: Annotated[
         list[str] | None, typer.Option("--covariate", help="A column of cells to adjust for; repeatable.")
     ] = None,
     cells: CubeOption = None,
     min_cells: MinCells = 10,
-    min_units: Annotated[int, typer.Option(min=2, help="Fewest units of a group.")] = 3,
+    min_units: MinUnits = 3,
     cells_as_replicates: Annotated[
         bool, typer.Option("--cells-as-replicates", help="Take cells as units; p values then say nothing of donors.")
     ] = False,
@@ -108,10 +111,7 @@ def compare(
             paired_by=paired_by, covariates=covariates or [], cells=cells, min_cells=min_cells, min_units=min_units,
             cells_as_replicates=cells_as_replicates, measured_only=measured_only, missing=missing, run=run,
         )  # fmt: skip
-    if plot:
-        from sigdb import plots
-
-        plots.save(plots.effects(found, f"{name_of(names)}: {by} against {reference}"), plot)
+    draw(plot, "effects", found, f"{name_of(names)}: {by} against {reference}")
     short = ["within", "group", "study", "test", "n_group", "n_reference", "n_cells_group", "n_cells_reference"]
     short += ["mean_group", "mean_reference", "difference", "hedges_g", "g_low", "g_high", "p_value", "q_value", "note"]
     table = found.table.select(short) if form is Format.table else found.table
@@ -141,10 +141,7 @@ def null(
             con, genes_or_signature(con, names), n_controls=n_controls, seed=seed, n_bins=n_bins, groups=groups,
             min_cells=min_cells, missing=missing, run=run,
         )  # fmt: skip
-    if plot:
-        from sigdb import plots
-
-        plots.save(plots.null_scores(found, f"{name_of(names)} against matched genes"), plot)
+    draw(plot, "null_scores", found, f"{name_of(names)} against matched genes")
     write(found.table, [found.answer.sql] if sql else None, form, output)
 
 
@@ -166,24 +163,21 @@ def leading(
         found = leading_genes(
             con, genes_or_signature(con, names), n=n, groups=groups, min_cells=min_cells, missing=missing, run=run
         )
-    if plot:
-        from sigdb import plots
-
-        plots.save(plots.contributions(found, f"What makes the score of {name_of(names)}"), plot)
+    draw(plot, "contributions", found, f"What makes the score of {name_of(names)}")
     write(found.table, [found.sql] if sql else None, form, output)
 
 
 def genes_compare(
     atlas: AtlasPath,
-    by: Annotated[str, typer.Option(help="The column whose values are compared.")],
+    by: ByOption,
     reference: Annotated[str, typer.Option(help="The value that the other is compared with.")],
     group: Annotated[str | None, typer.Option(help="The other value, if there are several.")] = None,
     study: Annotated[str | None, typer.Option(help="The study, if several have both.")] = None,
-    unit: Annotated[str, typer.Option(help="What is a replicate: donor or sample.")] = "donor",
-    paired_by: Annotated[str | None, typer.Option(help="Compare within these: donor.")] = None,
+    unit: UnitOption = "donor",
+    paired_by: PairedOption = None,
     cells: CubeOption = None,
     min_cells: MinCells = 10,
-    min_units: Annotated[int, typer.Option(min=2, help="Fewest units of a group.")] = 3,
+    min_units: MinUnits = 3,
     min_nonzero: Annotated[int, typer.Option(min=1, help="Fewest cells in which a gene is not 0.")] = 10,
     run: RunOption = None,
     plot: PlotOption = None,
@@ -197,10 +191,7 @@ def genes_compare(
             con, by=by, reference=reference, group=group, study=study, unit=unit, paired_by=paired_by, cells=cells,
             min_cells=min_cells, min_units=min_units, min_nonzero=min_nonzero, run=run,
         )  # fmt: skip
-    if plot:
-        from sigdb import plots
-
-        plots.save(plots.volcano(found), plot)
+    draw(plot, "volcano", found)
     write(found.table, [found.answer.sql] if sql else None, form, output)
     if form is Format.table and not sql:
         units = f"{found.n_group} units of {found.group}, {found.n_reference} of {found.reference}"
@@ -215,7 +206,7 @@ def report(
     cells: CubeOption = None,
     by: Annotated[str, typer.Option(help="The column that groups are made by.")] = "disease",
     reference: Annotated[str | None, typer.Option(help="Compare with this value of it, by donor.")] = None,
-    paired_by: Annotated[str | None, typer.Option(help="Compare within these, where they repeat: donor.")] = None,
+    paired_by: PairedOption = None,
     percentile: Annotated[float, typer.Option(help="A hit is above this percentile.")] = 95,
     min_cells: MinCells = 10,
     min_samples: Annotated[int, typer.Option(min=1, help="Fewest samples of a group, units of a comparison.")] = 3,
@@ -239,6 +230,14 @@ def report(
 def name_of(names: Sequence[str]) -> str:
     """A signature in a title: its name, or its first genes."""
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def draw(path: Path | None, chart: str, *arguments: Any) -> None:
+    """Write a chart of `sigdb.plots`, if a path is given."""
+    if path is not None:
+        from sigdb import plots
+
+        plots.save(getattr(plots, chart)(*arguments), path)
 
 
 def write(table: pa.Table, statements: Sequence[str] | None, form: Format, output: Path | None) -> None:
