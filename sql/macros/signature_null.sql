@@ -36,8 +36,12 @@ FROM (
         SELECT
             s._study, n._tissue, n._disease, n._type, n._n_cells, k._n_genes, k._n_measured,
             CASE WHEN h._study IS NULL THEN 0 ELSE n_controls END AS _n,
-            CASE WHEN k._n_measured > 0 THEN coalesce(v._value, 0) / n._n_cells / w._total END AS _score,
-            c._value / n._n_cells / w._total AS _value
+            -- The row without a number is the signature's own.
+            CASE WHEN k._n_measured > 0 THEN coalesce(
+                max(CASE WHEN c._control IS NULL THEN c._value END)
+                    OVER (PARTITION BY n._study_id, n._tissue, n._disease, n._type), 0
+            ) / n._n_cells / w._total END AS _score,
+            CASE WHEN c._control IS NOT NULL THEN c._value END / n._n_cells / w._total AS _value
         FROM (
             SELECT l._study_id, l._tissue, l._disease, a._type, sum(a._n) AS _n_cells
             FROM sigdb_data.chosen_groups(NULL, NULL, NULL, NULL, run) AS a
@@ -55,13 +59,9 @@ FROM (
         LEFT JOIN (
             SELECT DISTINCT d._study FROM sigdb_data.control_genes(genes, weights, 1, seed, n_bins, run) AS d
         ) AS h ON n._study_id = h._study
-        LEFT JOIN sigdb_data.null_moments(genes, weights, 0, seed, n_bins, run, signed) AS v
-            ON n._study_id = v._study AND n._tissue IS NOT DISTINCT FROM v._tissue
-            AND n._disease IS NOT DISTINCT FROM v._disease AND n._type IS NOT DISTINCT FROM v._type
         LEFT JOIN sigdb_data.null_moments(genes, weights, n_controls, seed, n_bins, run, signed) AS c
             ON n._study_id = c._study AND n._tissue IS NOT DISTINCT FROM c._tissue
             AND n._disease IS NOT DISTINCT FROM c._disease AND n._type IS NOT DISTINCT FROM c._type
-            AND c._control IS NOT NULL
     ) AS f
     GROUP BY f._study, f._tissue, f._disease, f._type
 ) AS g
