@@ -18,13 +18,14 @@ for heavy in ("torch", "captum", "anndata"):
 import ingest.write
 import sigdb
 from sigdb.atlas import upgrade
+from sigdb.connection import SCHEMA_VERSION
 
 assert "site-packages" in sigdb.__file__, f"not the wheel, but {sigdb.__file__}"
 with sigdb.connect(sys.argv[1]) as con:
     ((cells,),) = con.execute("SELECT count(*) FROM signature_score(['LYZ'])").fetchall()
 assert cells > 1000, cells
 sigdb.Atlas.create("made-by-the-wheel.duckdb").close()
-assert upgrade("made-by-the-wheel.duckdb") == (1, 1)
+assert upgrade("made-by-the-wheel.duckdb") == (SCHEMA_VERSION, SCHEMA_VERSION)
 END
 rm made-by-the-wheel.duckdb
 
