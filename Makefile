@@ -22,8 +22,8 @@ demo: .venv/ready
 	@echo 'Those commands need this environment: source .venv/bin/activate'
 
 test: .venv/ready .venv-oldest/ready .clients/ready .originals/ready
-	$(BIN)/python -m pytest
-	.venv-oldest/bin/python -m pytest tests/sql
+	$(BIN)/python -m pytest -n auto
+	.venv-oldest/bin/python -m pytest -n auto tests/sql
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
 	$(BIN)/python -m pytest --nbmake notebooks
 
@@ -69,7 +69,7 @@ wheel: .venv/ready
 	$(PYTHON) -m venv .venv-oldest
 	grep -v '^duckdb==' constraints.txt > .venv-oldest/constraints.txt
 	.venv-oldest/bin/pip install --quiet --constraint .venv-oldest/constraints.txt duckdb==$(DUCKDB_OLDEST) \
-		pytest hypothesis --editable .
+		pytest pytest-xdist hypothesis --editable .
 	touch $@
 
 # Other clients, with nothing of sigdb: DuckDB's Python packages each alone in a folder, and Node where there is npm.
