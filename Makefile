@@ -21,7 +21,7 @@ demo: .venv/ready
 	$(BIN)/sigdb demo demo.duckdb
 	@echo 'Those commands need this environment: source .venv/bin/activate'
 
-test: .venv/ready .venv-oldest/ready .clients/ready .originals/ready
+test: .venv/ready .venv-oldest/ready .venv-tools/ready .clients/ready .originals/ready
 	$(BIN)/python -m pytest -n auto
 	.venv-oldest/bin/python -m pytest -n auto tests/sql
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
@@ -72,6 +72,13 @@ wheel: .venv/ready
 		pytest pytest-xdist hypothesis --editable .
 	touch $@
 
+# Python's database tools, with nothing of sigdb.
+.venv-tools/ready: Makefile
+	$(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/pip install --quiet duckdb==1.5.6 duckdb-sqlalchemy==1.5.6.5 sqlalchemy==2.1.9 pandas==2.3.3 \
+		numpy==2.4.6 pyarrow==26.0.1 polars==2.1.0 adbc-driver-manager==1.13.0
+	touch $@
+
 # Other clients, with nothing of sigdb: DuckDB's Python packages each alone in a folder, and Node where there is npm.
 .clients/ready: Makefile
 	mkdir -p .clients
@@ -99,4 +106,4 @@ test-scvi: .venv-scvi/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest .venv-wheel .venv-bench .venv-scvi .clients .originals dist demo.duckdb
+	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-scvi .clients .originals dist demo.duckdb
