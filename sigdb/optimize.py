@@ -88,22 +88,26 @@ def begin(con: duckdb.DuckDBPyConnection, target: Path) -> None:
         target.unlink()
         target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
     attach_new(con, target)
-    con.execute("BEGIN")
+    # First the table by which the file is known for ours, last the state by which it is known to be begun: DuckDB 1.4.0
+    # does not copy a schema in one piece.
+    con.execute(catalog.statement("write/begin_optimize"))
     ((name,),) = con.execute("SELECT current_database()").fetchall()
     # COPY FROM DATABASE takes names only; sqlglot, which quotes this one, does not know the statement.
     con.execute("COPY FROM DATABASE " + exp.to_identifier(name, quoted=True).sql("duckdb") + " TO sigdb_new (SCHEMA)")
-    con.execute(catalog.statement("write/begin_optimize"))
     con.execute("INSERT INTO sigdb_new.sigdb_optimize (state) VALUES (?)", [state])
-    con.execute("COMMIT")
 
 
 def noted_state(con: duckdb.DuckDBPyConnection) -> str | None:
-    """The state of the atlas that sigdb_new is being made from; None if it is still empty."""
-    ((tables,),) = con.execute("SELECT count(*) FROM duckdb_tables() WHERE database_name = 'sigdb_new'").fetchall()
-    if not tables:
+    """The state of the atlas that sigdb_new is being made from; None if it has to be made from the start.
+
+    That is: if nothing is there yet, or if all is and only the last step was missing, before which the notes go.
+    """
+    query = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'sigdb_new'"
+    tables = {name for (name,) in con.execute(query).fetchall()}
+    if not tables or ("attributions" in tables and "sigdb_optimize" not in tables):
         return None
-    ((state,),) = con.execute("SELECT state FROM sigdb_new.sigdb_optimize WHERE state IS NOT NULL").fetchall()
-    return str(state)
+    rows = con.execute("SELECT state FROM sigdb_new.sigdb_optimize WHERE state IS NOT NULL").fetchall()
+    return str(rows[0][0]) if rows else None
 
 
 def sort_attributions(con: duckdb.DuckDBPyConnection, batch: int, progress: Callable[[int, int], None]) -> None:

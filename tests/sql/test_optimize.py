@@ -158,6 +158,15 @@ def test_killed_before_anything_was_noted(copy):
     assert content(copy) == before
 
 
+def test_killed_before_the_last_step(copy):
+    """All is in the new file, and it has not yet taken the old one's place."""
+    before = content(copy)
+    shutil.copy(copy, copy.with_name(copy.name + ".optimizing"))
+    optimize.optimize(copy)
+    assert content(copy) == before
+    assert is_sorted(copy)
+
+
 def test_no_room(copy, monkeypatch):
     before = content(copy)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 5, 5))
