@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 
 from sigdb.catalog import run_statement
-from sigdb.errors import QueryError
+from sigdb.scores import check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import duckdb
 
 __all__ = ["ALL_CELLS", "drop", "extend", "materialize", "rebuild", "refresh"]
 
@@ -27,10 +28,7 @@ def materialize(
     model knows. Raises QueryError as a score would, also for genes that it does not know unless missing is 'ignore'.
     """
     asked = {"genes": None, "weights": None, "agg": "mean", "missing": missing, "run": run}
-    try:
-        run_statement(con, "queries/score_check", asked | {"signatures": list(signatures)})
-    except duckdb.Error as error:
-        raise QueryError(str(error).removeprefix("Invalid Input Error: ")) from error
+    check(con, asked | {"signatures": list(signatures)})
     ((run_id,),) = run_statement(con, "queries/run_id", {"run": run})
     drop(con, signatures, run_id)
     for signature in signatures:

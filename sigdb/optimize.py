@@ -50,7 +50,7 @@ def optimize(
         con.execute("CHECKPOINT")
         check_room(path, target)
         begin(con, target)
-        sort_attributions(con, batch, progress)
+        sort_attributions(atlas, batch, progress)
         with atlas.transaction():
             copy_tables(con)
         con.execute("CHECKPOINT sigdb_new")
@@ -110,19 +110,19 @@ def noted_state(con: duckdb.DuckDBPyConnection) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def sort_attributions(con: duckdb.DuckDBPyConnection, batch: int, progress: Callable[[int, int], None]) -> None:
+def sort_attributions(atlas: Atlas, batch: int, progress: Callable[[int, int], None]) -> None:
     """Copy the attributions, each range of genes in a transaction, with a note that it is done."""
+    con = atlas.con
     ranges = con.execute(catalog.statement("queries/gene_batches"), {"batch": batch}).fetchall()
     have = set(con.execute("SELECT run_id, last_gene FROM sigdb_new.sigdb_optimize WHERE state IS NULL").fetchall())
     done, total = 0, sum(n for *_, n in ranges)
     progress(done, total)
     for run_id, first, last, n in ranges:
         if (run_id, last) not in have:
-            con.execute("BEGIN")
-            genes = {"run_id": run_id, "first": first, "last": last}
-            catalog.run_statement(con, "write/copy_attributions", genes)
-            con.execute("INSERT INTO sigdb_new.sigdb_optimize (run_id, last_gene) VALUES (?, ?)", [run_id, last])
-            con.execute("COMMIT")
+            with atlas.transaction():
+                genes = {"run_id": run_id, "first": first, "last": last}
+                catalog.run_statement(con, "write/copy_attributions", genes)
+                con.execute("INSERT INTO sigdb_new.sigdb_optimize (run_id, last_gene) VALUES (?, ?)", [run_id, last])
         done += n
         progress(done, total)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Terms", "attributed", "open_cursor", "resolve", "score", "score_vector"]
+__all__ = ["Terms", "attributed", "check", "open_cursor", "resolve", "score", "score_vector"]
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,7 @@ def resolve(
         "signatures": None if signature is None else [signature],
         "run": run,
     }
-    try:
-        cursor.execute(statement("queries/score_check"), {**asked, "agg": agg, "missing": missing}).fetchall()
-    except duckdb.Error as error:
-        raise QueryError(str(error).removeprefix("Invalid Input Error: ")) from error
+    check(cursor, {**asked, "agg": agg, "missing": missing})
     terms = arrow(cursor, "score_terms", {**asked, "agg": agg}).read_all()
     measured = arrow(cursor, "score_coverage", asked).read_all() if measured_only and agg == "mean" else None
     return Terms(
@@ -136,6 +133,14 @@ def resolve(
         signed=signed,
         measured=None if measured is None else np.column_stack([measured["study"], measured["factor"]]),
     )
+
+
+def check(con: duckdb.DuckDBPyConnection, asked: dict[str, Any]) -> None:
+    """Raise QueryError if a score cannot be computed as asked: the parameters of `queries/score_check`."""
+    try:
+        con.execute(statement("queries/score_check"), asked).fetchall()
+    except duckdb.Error as error:
+        raise QueryError(str(error).removeprefix("Invalid Input Error: ")) from error
 
 
 def score_vector(cursor: duckdb.DuckDBPyConnection, terms: Terms) -> NDArray[np.float64]:

@@ -109,8 +109,8 @@ def fix(atlas: Atlas, findings: list[Finding]) -> list[str]:
     """
     wrong = [finding.check for finding in findings if finding.n and finding.is_fixable]
     with atlas.transaction() as con:
-        for check in wrong:
-            FIXES[check](con)
+        for repair in dict.fromkeys(FIXES[check] for check in wrong):
+            repair(con)
     return wrong
 
 
