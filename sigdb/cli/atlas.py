@@ -12,11 +12,11 @@ from sigdb import verify as verification
 from sigdb.atlas import Atlas
 from sigdb.atlas import upgrade as upgrade_atlas
 from sigdb.cli.findings import print_findings, show
-from sigdb.cli.ingest import needs_ingest_extra, print_reports, progress_bars
+from sigdb.cli.ingest import print_reports, progress_bars
 from sigdb.cli.output import console, errors
 from sigdb.cli.query import AtlasPath
 from sigdb.connection import connect, schema_version
-from sigdb.errors import AtlasError, listed
+from sigdb.errors import AtlasError, listed, needs_extra
 from sigdb.optimize import fragmentation
 from sigdb.optimize import optimize as optimize_atlas
 
@@ -31,7 +31,7 @@ def demo(
 ) -> None:
     """Build an atlas from the bundled real studies, if there is none, and show what can be asked of it."""
     if not atlas.exists():
-        with needs_ingest_extra():
+        with needs_extra("ingest"):
             from ingest.demo import build_demo
         console.print(f"Building {atlas} from the bundled studies, with the demonstration model.")
         with progress_bars() as report:

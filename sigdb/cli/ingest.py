@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from sigdb.cli.output import console, errors, print_table
-from sigdb.errors import MissingDependencyError, ModelError, ObsError, StudyExistsError
+from sigdb.errors import ModelError, ObsError, StudyExistsError, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -148,7 +148,7 @@ def ingest(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of all workers (default: all cores).")] = None,
 ) -> None:
     """Attribute the cells of AnnData files and add them to an atlas, each file whole or not at all."""
-    with needs_ingest_extra():
+    with needs_extra("ingest"):
         from ingest import attribution, baseline, compute, pipeline
         from ingest.models import load_model
     if len(files) > 1 and (study or title or source):
@@ -167,18 +167,6 @@ def ingest(
         loaded = load_model(model.value, weights, parse_covariates(covariate or []))
         reports = pipeline.ingest_files(atlas, sources, loaded, options)
     print_reports(reports)
-
-
-@contextmanager
-def needs_ingest_extra() -> Iterator[None]:
-    """Turn a failed import inside the block into a MissingDependencyError that says what to install."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f"This command computes attributions and needs the package {error.name}. "
-            "Install it: pip install 'sigdb-atlas[ingest]'"
-        ) from error
 
 
 def parse_mapping(pairs: list[str]) -> dict[str, str]:

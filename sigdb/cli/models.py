@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sigdb.cli.ingest import CovariateOption, ModelOption, WeightsOption, needs_ingest_extra, parse_covariates
+from sigdb.cli.ingest import CovariateOption, ModelOption, WeightsOption, parse_covariates
 from sigdb.cli.output import console
+from sigdb.errors import needs_extra
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,7 +28,7 @@ def export(
     covariate: CovariateOption = None,
 ) -> None:
     """Write a model as generic MLP: model.json and model.safetensors, which `--model mlp` reads."""
-    with needs_ingest_extra():
+    with needs_extra("ingest"):
         from ingest.models import load_model, save_mlp
     loaded = load_model(model.value, weights, parse_covariates(covariate or []))
     save_mlp(loaded, folder)
