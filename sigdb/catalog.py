@@ -52,6 +52,7 @@ MACROS = (
     "study_coverage",
     "measured_factors",
     "scored_cells",
+    "population_scores",
     "population_check",
     "population_hits",
     "summary_branch",

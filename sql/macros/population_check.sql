@@ -14,8 +14,14 @@ SELECT CASE
     WHEN p._n = 0 THEN error('The population ' || cells || ' has no cells that this run has attributed.')
 END AS _error
 FROM (
-    SELECT count(*) AS _n
-    FROM (SELECT cell_id AS _cell FROM query_table(cells)) AS a
-    SEMI JOIN sigdb_data.run_cells(run) AS b ON a._cell = b._cell
+    SELECT sum(c._n) AS _n
+    FROM (
+        SELECT count(*) AS _n FROM sigdb_data.run_cells(run) AS a WHERE cells = 'sigdb_data.cell_data'
+        UNION ALL
+        SELECT count(*)
+        FROM (SELECT cell_id AS _cell FROM query_table(cells)) AS a
+        SEMI JOIN sigdb_data.run_cells(run) AS b ON a._cell = b._cell
+        WHERE cells <> 'sigdb_data.cell_data'
+    ) AS c
 ) AS p
 WHERE (SELECT r._error FROM sigdb_data.run_check(run) AS r) IS NULL;

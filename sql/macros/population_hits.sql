@@ -11,8 +11,7 @@ CREATE OR REPLACE MACRO sigdb_data.population_hits(
     genes, percentile, cutoff, sd, below, cells, weights, agg, missing, run, signed, measured_only
 ) AS TABLE
 SELECT s._cell, s._score, q._cutoff, CASE WHEN below THEN s._score < q._cutoff ELSE s._score > q._cutoff END AS _hit
-FROM sigdb_data.scored_cells(genes, weights, agg, missing, run, signed, measured_only) AS s
-SEMI JOIN (SELECT cell_id AS _cell FROM query_table(cells)) AS c ON s._cell = c._cell
+FROM sigdb_data.population_scores(genes, cells, weights, agg, missing, run, signed, measured_only) AS s
 CROSS JOIN (
     SELECT coalesce(cutoff, p._mean + sd * p._sd, p._quantile)::DOUBLE AS _cutoff
     FROM (
@@ -20,8 +19,7 @@ CROSS JOIN (
             quantile_cont(t._score, CASE WHEN percentile BETWEEN 0 AND 100 THEN percentile / 100 ELSE 0 END) AS _quantile,
             avg(t._score) AS _mean,
             coalesce(stddev_samp(t._score), 0) AS _sd
-        FROM sigdb_data.scored_cells(genes, weights, agg, missing, run, signed, measured_only) AS t
-        SEMI JOIN (SELECT cell_id AS _cell FROM query_table(cells)) AS d ON t._cell = d._cell
+        FROM sigdb_data.population_scores(genes, cells, weights, agg, missing, run, signed, measured_only) AS t
     ) AS p
 ) AS q
 UNION ALL
