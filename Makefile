@@ -64,12 +64,13 @@ wheel: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-# The oldest DuckDB that is supported, and nothing of the ingest extra: the SQL tests need neither torch nor anndata.
+# The oldest DuckDB that is supported, and of the ingest extra only scipy, in whose matrices the tests' atlases are written:
+# neither torch nor anndata.
 .venv-oldest/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-oldest
 	grep -v '^duckdb==' constraints.txt > .venv-oldest/constraints.txt
 	.venv-oldest/bin/pip install --quiet --constraint .venv-oldest/constraints.txt duckdb==$(DUCKDB_OLDEST) \
-		pytest pytest-xdist hypothesis --editable .
+		pytest pytest-xdist hypothesis scipy --editable .
 	touch $@
 
 # Python's database tools, with nothing of sigdb.

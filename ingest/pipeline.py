@@ -1,37 +1,43 @@
-"""From an .h5ad file to rows in an atlas: the steps in order, and nothing kept in memory beyond a chunk of cells."""
+"""From a file of counts to rows in an atlas: the steps in order, and no more in memory than some chunks of cells."""
 
 from __future__ import annotations
 
-from contextlib import closing
+import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from ingest.align import GeneMap, map_genes
 from ingest.attribution import TARGET_SUM, Method
 from ingest.compute import Compute, place
 from ingest.obs import obs_table
 from ingest.read import CountsFile, open_h5ad
+from ingest.stage import Stage, digest, remove_stage, stage_folder
 from ingest.workers import Job, Workers
-from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study, cluster
-from sigdb.atlas import Atlas
-from sigdb.errors import MethodError
+from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study, has_run
+from sigdb.atlas import Atlas, cluster
+from sigdb.errors import CountsError, MethodError, StudyExistsError
+from sigdb.optimize import BATCH
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import duckdb
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from ingest.baseline import Profile, ReferenceCells
     from ingest.models import CellModel
-    from ingest.write import Chunk
 
 __all__ = ["IngestOptions", "Source", "StudyReport", "ingest_files", "ingest_study"]
+
+log = logging.getLogger(__name__)
 
 CHUNK_CELLS = 2048
 # SIGnature's own threshold for SCimilarity: below it, data are of another species or use other names.
@@ -44,8 +50,9 @@ class IngestOptions:
 
     baseline: cells whose mean takes the place of a cell without expression. max_delta: the largest median of
     |completeness delta|, as a share of a cell's attribution, that is stored. layer: the matrix of raw counts (default:
-    found). mapping: atlas field -> obs column. run: a name for the run. min_genes: fewest genes that model and study
-    must share (default: 500, or half of a smaller model's). progress: told (study, cells done, cells in all), at the
+    found). mapping: atlas field -> obs column. run: a name for the run. if_exists: what to do with a study of which the
+    atlas has this run, `error`, `skip` or `replace`. min_genes: fewest genes that model and study must share (default:
+    500, or half of a smaller model's). progress: told (study, cells done, cells in all), at the
     start and after each batch, or each chunk where there are several workers.
     """
 
@@ -56,6 +63,7 @@ class IngestOptions:
     layer: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
     run: str | None = None
+    if_exists: Literal["error", "skip", "replace"] = "error"
     min_genes: int | None = None
     progress: Callable[[str, int, int], None] = lambda study, done, total: None
 
@@ -104,10 +112,10 @@ class Source:
 def ingest_files(
     path: str | os.PathLike[str], sources: Sequence[Source], model: CellModel, options: IngestOptions | None = None
 ) -> list[StudyReport]:
-    """Add studies to the atlas at `path`, which is made if there is none, and cluster it; a report for each study.
+    """Add studies to the atlas at `path`, which is made if there is none; a report for each study that was added.
 
     Each study is in the atlas whole, or not at all: an error in the third file leaves the first two. An atlas that was
-    made for nothing is removed. Errors as for `ingest_study`.
+    made for nothing is removed. A small atlas is sorted at the end. Errors as for `ingest_study`.
     """
     path = Path(path)
     is_new = not path.exists()
@@ -115,11 +123,11 @@ def ingest_files(
     try:
         with Atlas.open_or_create(path) as atlas:
             try:
-                reports.extend(ingest_study(atlas, source, model, options) for source in sources)
+                for source in sources:
+                    reports += filter(None, [ingest_study(atlas, source, model, options)])
             finally:
                 if reports:
-                    with atlas.transaction() as con:
-                        cluster(con)
+                    sort_if_small(atlas)
     except BaseException:
         if is_new and not reports:
             path.unlink(missing_ok=True)
@@ -127,52 +135,108 @@ def ingest_files(
     return reports
 
 
-def ingest_study(atlas: Atlas, source: Source, model: CellModel, options: IngestOptions | None = None) -> StudyReport:
-    """Attribute all cells of an .h5ad file and add them to the atlas as a study.
+def ingest_study(
+    atlas: Atlas, source: Source, model: CellModel, options: IngestOptions | None = None
+) -> StudyReport | None:
+    """Attribute all cells of a file and add them to the atlas as a study; None if it was there, and is left as it is.
 
-    One transaction: a study is in the atlas whole, or not at all. Raises CountsError, GeneSpaceError, MethodError,
-    ObsError or StudyExistsError, each saying what to do.
+    Chunks of cells are kept in a folder beside the atlas until the study is whole. Then one transaction adds it: it is
+    in the atlas whole, or not at all. Where this was interrupted, the next call for the same file, model and method
+    attributes only what is missing. Raises CountsError, GeneSpaceError, MethodError, ObsError or StudyExistsError, each
+    saying what to do.
     """
     options = options or IngestOptions()
     options.method.check(model, has_baseline=options.baseline is not None)
     study = source.name
-    with open_h5ad(source.path, layer=options.layer) as file, atlas.transaction() as con:
-        obs, notes = obs_table(file.obs, study=study, mapping=options.mapping)
-        model_id, gene_ids = add_model(con, model_info(model))
-        genes = find_genes(con, file.var_names, gene_ids, options)
-        profile: Profile | None = None
-        if options.baseline:
-            profile = options.baseline.profile(model, lambda names: find_genes(con, names, gene_ids, options))
-        settings = run_settings(options, profile)
-        run_id = add_run(con, model_id, settings, options.run)
-        writer = begin_study(
-            con,
-            run_id=run_id,
-            study=StudyInfo(study, file.counts_from, source.title, source.organism, source.source, source.licence),
-            obs=obs,
-            gene_ids=gene_ids,
-            measured=[gene_ids[n] for n in genes.measured],
+    with open_h5ad(source.path, layer=options.layer) as file:
+        with atlas.transaction() as con:
+            obs, notes = obs_table(file.obs, study=study, mapping=options.mapping)
+            model_id, gene_ids = add_model(con, model_info(model))
+            genes = find_genes(con, file.var_names, gene_ids, options)
+            profile: Profile | None = None
+            if options.baseline:
+                profile = options.baseline.profile(model, lambda names: find_genes(con, names, gene_ids, options))
+            settings = run_settings(options, profile)
+            run_id = add_run(con, model_id, settings, options.run)
+            folder = stage_folder(atlas.path, study, chunks_depend_on(file, genes, model, profile, settings))
+            if has_run(con, study, run_id) and (options.if_exists == "skip" or folder.exists()):
+                # The folder is that of an ingest which was stopped when all was stored, and only this was not done.
+                remove_stage(folder)
+                return None
+            writer = begin_study(
+                con,
+                run_id=run_id,
+                study=StudyInfo(study, file.counts_from, source.title, source.organism, source.source, source.licence),
+                obs=obs,
+                gene_ids=gene_ids,
+                measured=[gene_ids[n] for n in genes.measured],
+                replace=options.if_exists == "replace",
+            )
+            stage = Stage.open(folder, study, writer.gene_ids, writer.ranks)
+            placed, batch_size = place(model, options.compute)
+            job = Job(
+                source.path, file.layer, genes, placed, options.method, profile and profile.x, batch_size,
+                CHUNK_CELLS, stage, settings.device, settings.versions,
+            )  # fmt: skip
+            with kept_for_later(stage, file.n_cells):
+                lost = attribute_study(file, study, job, options)
+                deltas = Deltas(stage.cells())
+                deltas.check(options.max_delta, study)
+                stored = writer.store(stage)
+        report = StudyReport(
+            study=study,
+            n_cells=file.n_cells,
+            n_scores=sum(entry["n_scores"] for entry in stage.entries()),
+            n_genes_measured=len(genes.measured),
+            n_empty_cells=deltas.n_empty,
+            median_delta=deltas.median,
+            relative_delta=deltas.relative,
+            counts_from=file.counts_from,
+            notes=(*(() if writer.has_cells else notes), *lost, *stored),
         )
-        summary = Deltas()
-        placed, batch_size = place(model, options.compute)
-        job = Job(source.path, file.layer, genes, placed, options.method, profile and profile.x, batch_size)
-        with closing(attributed_chunks(file, study, job, options, writer.notes)) as chunks:
-            for chunk in chunks:
-                writer.write(chunk, device=settings.device, versions=settings.versions)
-                summary.add(chunk)
-        summary.check(options.max_delta, study)
-        writer.finish()
-    return StudyReport(
-        study=study,
-        n_cells=writer.n_written,
-        n_scores=writer.n_scores,
-        n_genes_measured=len(genes.measured),
-        n_empty_cells=summary.n_empty,
-        median_delta=summary.median,
-        relative_delta=summary.relative,
-        counts_from=file.counts_from,
-        notes=(*(() if writer.has_cells else notes), *writer.notes),
-    )
+        stage.remove()
+    return report
+
+
+def chunks_depend_on(
+    file: CountsFile, genes: GeneMap, model: CellModel, profile: Profile | None, settings: RunSettings
+) -> dict[str, object]:
+    """What makes the attributions of a file what they are: chunks made with another of these are of no use."""
+    stat = file.path.stat()
+    matrices = {"genes": genes.selection, "baseline": profile.x if profile else csr_matrix((1, 1))}
+    return {
+        "file": [stat.st_size, stat.st_mtime_ns, file.counts_from],
+        "model": model.sha256,
+        "method": [settings.method, settings.n_steps, settings.summation, settings.target_sum],
+        **{name: [digest(part.tobytes()) for part in (m.data, m.indices, m.indptr)] for name, m in matrices.items()},
+        "n_chunk": CHUNK_CELLS,
+        "sigdb": settings.versions["sigdb-atlas"],
+    }
+
+
+@contextmanager
+def kept_for_later(stage: Stage, n_cells: int) -> Iterator[None]:
+    """Where a block is interrupted, say what is kept; where the file or the method is at fault, keep nothing."""
+    try:
+        yield
+    except (CountsError, MethodError, StudyExistsError):
+        stage.remove()
+        raise
+    except BaseException:
+        n_kept = sum(entry["n_cells"] for entry in stage.entries())
+        if n_kept:
+            log.warning("%d of %d cells are attributed and kept: the same command goes on from there.", n_kept, n_cells)
+        else:
+            stage.remove()
+        raise
+
+
+def sort_if_small(atlas: Atlas) -> None:
+    """Sort the attributions of an atlas if that takes only seconds; for others there is `sigdb optimize`."""
+    ((n_scores,),) = atlas.con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall()
+    if n_scores <= BATCH:
+        with atlas.transaction() as con:
+            cluster(con)
 
 
 def find_genes(
@@ -183,11 +247,11 @@ def find_genes(
     return map_genes(con, var_names, gene_ids, min_genes=least)
 
 
-def attributed_chunks(
-    file: CountsFile, study: str, job: Job, options: IngestOptions, notes: list[str]
-) -> Generator[Chunk]:
-    """Yield the cells of a study, attributed, a chunk at a time, in their order; note a worker that was lost."""
-    n_done = 0
+def attribute_study(file: CountsFile, study: str, job: Job, options: IngestOptions) -> list[str]:
+    """Attribute the cells of a study that are not staged yet; return a note on workers that were lost."""
+    numbers = range(-(-file.n_cells // job.n_chunk))
+    missing = [number for number in numbers if not job.stage.has(number)]
+    n_done = sum(entry["n_cells"] for entry in job.stage.entries())
 
     def done(n_cells: int) -> None:
         nonlocal n_done
@@ -196,43 +260,26 @@ def attributed_chunks(
 
     done(0)
     if options.compute.workers == 1:
-        for counts in file.chunks(CHUNK_CELLS):
-            yield job.chunk(counts, done)
-        return
+        job.run(file, missing, done)
+        return []
     with Workers(job, options.compute) as workers:
-        for chunk in workers.chunks(file.n_cells, CHUNK_CELLS):
-            done(len(chunk.scale))
-            yield chunk
-        if workers.n_deaths:
-            notes.append(f"worker processes were killed {workers.n_deaths} times; their cells were attributed again")
+        workers.run(missing, done)
+    times = f"{workers.n_deaths} times"
+    return [f"worker processes were killed {times}; their cells were attributed again"] if workers.n_deaths else []
 
 
 class Deltas:
-    """How well the attributions of the cells of a study add up."""
+    """How well the attributions of the cells of a study (as `Stage.cells` gives them) add up.
 
-    def __init__(self) -> None:
-        self.deltas: list[NDArray[np.floating]] = [np.zeros(0)]
-        self.shares: list[NDArray[np.floating]] = [np.zeros(0)]
+    n_empty: cells without attributions. median: of |completeness delta|; relative: of its share of the cell's summed
+    |attribution|. NaN if no cell has one.
+    """
 
-    def add(self, chunk: Chunk) -> None:
-        """Take in more cells."""
-        self.deltas.append(np.abs(chunk.delta))
-        self.shares.append(np.abs(chunk.delta) / (TARGET_SUM * chunk.scale))
-
-    @property
-    def n_empty(self) -> int:
-        """Cells without attributions."""
-        return int(np.isnan(np.concatenate(self.deltas)).sum())
-
-    @property
-    def median(self) -> float:
-        """Median |delta|; NaN if no cell has one."""
-        return median(self.deltas)
-
-    @property
-    def relative(self) -> float:
-        """Median of |delta| / the cell's summed |attribution|."""
-        return median(self.shares)
+    def __init__(self, cells: pa.Table) -> None:
+        delta = np.abs(cells["completeness_delta"].to_numpy())
+        self.n_empty = int(np.isnan(delta).sum())
+        self.median = median(delta)
+        self.relative = median(delta / (TARGET_SUM * cells["attribution_scale"].to_numpy()))
 
     def check(self, most: float | None, study: str) -> None:
         """Raise MethodError if the relative median is above `most`."""
@@ -243,9 +290,8 @@ class Deltas:
             )
 
 
-def median(parts: list[NDArray[np.floating]]) -> float:
+def median(values: NDArray[np.floating]) -> float:
     """The median of all values that are not NaN; NaN if there are none."""
-    values = np.concatenate(parts)
     values = values[~np.isnan(values)]
     return float(np.median(values)) if len(values) else float("nan")
 

@@ -1,12 +1,13 @@
-"""Shards of a study's cells: attributed in this process, or in several that a killed one does not take down."""
+"""A study's cells, attributed chunk by chunk: in this process, or in several that a killed one does not take down."""
 
 from __future__ import annotations
 
 import logging
 import multiprocessing
 import pickle
+import shutil
 from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,11 +18,11 @@ import numpy as np
 from ingest.attribution import scale
 from ingest.compute import attribute_cells, place
 from ingest.read import open_h5ad
-from ingest.write import Chunk
+from ingest.stage import Chunk, Stage
 from sigdb.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.sharedctypes import Synchronized
     from pathlib import Path
     from types import TracebackType
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ingest.attribution import Method
     from ingest.compute import Compute
     from ingest.models import CellModel
+    from ingest.read import CountsFile
 
 __all__ = ["Job", "Workers"]
 
@@ -43,7 +45,10 @@ MOST_DEATHS = 3
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that it takes to attribute cells of one file."""
+    """Everything that it takes to attribute the cells of one file, and where to keep what is found.
+
+    n_chunk: cells of a chunk. device, versions: what the ledger shall say.
+    """
 
     path: Path
     layer: str
@@ -52,8 +57,16 @@ class Job:
     method: Method
     baseline: csr_matrix | None
     batch_size: int
+    n_chunk: int
+    stage: Stage
+    device: str
+    versions: Mapping[str, str]
 
-    def chunk(self, counts: csr_matrix, done: Callable[[int], None] = lambda n: None) -> Chunk:
+    def read(self, file: CountsFile, number: int) -> csr_matrix:
+        """The counts of chunk `number`, over the file's columns."""
+        return file.rows(number * self.n_chunk, (number + 1) * self.n_chunk)
+
+    def attribute(self, counts: csr_matrix, done: Callable[[int], None] = lambda n: None) -> Chunk:
         """Attribute cells, given their counts over the file's columns."""
         found = attribute_cells(
             self.model, self.genes(counts), self.method,
@@ -68,11 +81,31 @@ class Job:
             delta=np.where(np.isnan(scales), np.nan, found.delta),
         )
 
+    def keep(self, number: int, chunk: Chunk) -> None:
+        """Keep chunk `number`."""
+        self.stage.write(number, number * self.n_chunk, chunk, device=self.device, versions=self.versions)
+
+    def run(self, file: CountsFile, numbers: Sequence[int], done: Callable[[int], None]) -> None:
+        """Do these chunks in this process. One thread reads ahead and one writes, while this one computes."""
+        written: Future[None] | None = None
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+            ahead = deque([reader.submit(self.read, file, number) for number in numbers[:1]])
+            for number, following in zip(numbers, (*numbers[1:], None), strict=True):
+                counts = ahead.popleft().result()
+                if following is not None:
+                    ahead.append(reader.submit(self.read, file, following))
+                chunk = self.attribute(counts, done)
+                if written:
+                    written.result()
+                written = writer.submit(self.keep, number, chunk)
+            if written:
+                written.result()
+
 
 class Workers:
-    """Processes that attribute the shards of a job; a context manager that ends them.
+    """Processes that do the chunks of a job; a context manager that ends them.
 
-    n_deaths: how many processes were lost, whose shards were then done again.
+    n_deaths: how many processes were lost, whose chunks were then done again.
     """
 
     def __init__(self, job: Job, compute: Compute) -> None:
@@ -99,33 +132,33 @@ class Workers:
         """End the processes; what they have not begun is not done."""
         self.pool.shutdown(cancel_futures=True)
 
-    def chunks(self, n_cells: int, size: int) -> Iterator[Chunk]:
-        """Yield all cells, attributed, `size` at a time and in order; few shards are under way at a time."""
-        starts = deque(range(0, n_cells, size))
-        under_way: deque[tuple[int, Future[Chunk]]] = deque()
+    def run(self, numbers: Sequence[int], done: Callable[[int], None]) -> None:
+        """Do these chunks; few of them are under way at a time."""
+        waiting = deque(numbers)
+        under_way: deque[tuple[int, Future[int]]] = deque()
         deaths_in_a_row = 0
-        while starts or under_way:
+        while waiting or under_way:
             try:
-                while starts and len(under_way) < 2 * self.compute.workers:
-                    under_way.append((starts[0], self.pool.submit(attribute_shard, starts[0], starts[0] + size)))
-                    starts.popleft()
-                chunk = under_way[0][1].result()
+                while waiting and len(under_way) < 2 * self.compute.workers:
+                    under_way.append((waiting[0], self.pool.submit(do_chunk, waiting[0])))
+                    waiting.popleft()
+                n_cells = under_way[0][1].result()
             except BrokenProcessPool as error:
                 deaths_in_a_row += 1
                 if deaths_in_a_row == MOST_DEATHS:
                     raise DeviceError(
-                        f"Worker processes were killed {MOST_DEATHS} times in a row: out of memory? Nothing was "
-                        "stored. Use fewer --workers, or a smaller --batch-size."
+                        f"Worker processes were killed {MOST_DEATHS} times in a row: out of memory? Nothing was stored "
+                        "in the atlas. Use fewer --workers, or a smaller --batch-size."
                     ) from error
                 self.replace_pool()
                 under_way = deque(
-                    (start, future if is_whole(future) else self.pool.submit(attribute_shard, start, start + size))
-                    for start, future in under_way
+                    (number, future if is_whole(future) else self.pool.submit(do_chunk, number))
+                    for number, future in under_way
                 )
                 continue
             deaths_in_a_row = 0
             under_way.popleft()
-            yield chunk
+            done(n_cells)
 
     def replace_pool(self) -> None:
         """After a process was killed, which ends the others of its pool too."""
@@ -135,29 +168,33 @@ class Workers:
         self.pool = self.new_pool()
 
 
-def is_whole(future: Future[Chunk]) -> bool:
-    """Whether a shard was attributed before the pool broke."""
+def is_whole(future: Future[int]) -> bool:
+    """Whether a chunk was done before the pool broke."""
     return future.done() and not future.cancelled() and future.exception() is None
 
 
-# What a worker process knows: what `begin` was given, and from its first shard on the job and the open file.
+# What a worker process knows: what `begin` was given, and from its first chunk on the job and the open file.
 _worker: dict[str, Any] = {}
 
 
 def begin(job: bytes, compute: Compute, started: Synchronized[int]) -> None:
-    """Tell a new worker process its number and its job. What can fail is left to the first shard, which can say so."""
+    """Tell a new worker process its number and its job. What can fail is left to the first chunk, which can say so."""
     with started.get_lock():
         _worker.update(job=job, compute=compute.of_worker(started.value))
         started.value += 1
 
 
-def attribute_shard(start: int, stop: int) -> Chunk:
-    """In a worker process: attribute cells start to stop."""
+def do_chunk(number: int) -> int:
+    """In a worker process: do chunk `number`; return how many cells it has."""
     if "file" not in _worker:
         job: Job = pickle.loads(_worker["job"])
         model, _ = place(job.model, _worker["compute"])
         files = ExitStack()
         file = files.enter_context(open_h5ad(job.path, layer=job.layer))
         _worker.update(job=replace(job, model=model), files=files, file=file)
-    chunk: Chunk = _worker["job"].chunk(_worker["file"].rows(start, stop))
-    return chunk
+    job = _worker["job"]
+    if job.stage.has(number):  # done by a process that was killed before it could say so
+        shutil.rmtree(job.stage.folder / f"chunk-{number}")
+    chunk = job.attribute(job.read(_worker["file"], number))
+    job.keep(number, chunk)
+    return len(chunk.scale)

@@ -1,9 +1,8 @@
-"""Write attributions into an atlas: models, runs, and studies chunk by chunk. Needs no torch."""
+"""Write attributions into an atlas: models, runs, and studies. Needs no torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,20 +11,22 @@ from sqlglot import exp
 
 from ingest.fields import SAMPLE_FIELDS
 from sigdb import catalog, materialized
-from sigdb.atlas import cluster
+from sigdb.atlas import clear_study
 from sigdb.catalog import run_statement
 from sigdb.errors import AtlasError, ObsError, StudyExistsError, listed
+from sigdb.files import now
 from sigdb.genes import add_genes
+from sigdb.optimize import BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import duckdb
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
+
+    from ingest.stage import Stage
 
 __all__ = [
-    "Chunk",
     "ModelInfo",
     "RunSettings",
     "StudyInfo",
@@ -33,7 +34,7 @@ __all__ = [
     "add_model",
     "add_run",
     "begin_study",
-    "cluster",
+    "has_run",
 ]
 
 
@@ -72,21 +73,6 @@ class StudyInfo:
     organism: str | None = None
     source: str | None = None
     licence: str | None = None
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Consecutive cells of a study: what was counted in them, and what was attributed.
-
-    n_counts, n_genes: (n,) over all genes of the file. scores: (n, n_model_genes), signed, scaled. scale, delta: (n,),
-    NaN for a cell without attributions.
-    """
-
-    n_counts: NDArray[np.float64]
-    n_genes: NDArray[np.integer]
-    scores: csr_matrix
-    scale: NDArray[np.floating]
-    delta: NDArray[np.floating]
 
 
 def add_model(con: duckdb.DuckDBPyConnection, model: ModelInfo) -> tuple[int, list[int]]:
@@ -150,42 +136,79 @@ def begin_study(
     obs: pa.Table,
     gene_ids: Sequence[int],
     measured: Sequence[int],
+    replace: bool = False,
 ) -> StudyWriter:
     """Record a study, its samples and the genes it measured; return the writer for its cells.
 
     obs: as `ingest.obs.obs_table` gives it. gene_ids: of the model, in its order; measured: those the study has. A
-    study that the atlas has already, cell for cell, gets the scores of a further run. Raises StudyExistsError if it has
-    that run too, or other cells; ObsError if a sample field varies within a sample.
+    study that the atlas has already, cell for cell, gets the scores of a further run. replace: put it in the place of a
+    study of that name. Raises StudyExistsError if the study has that run too, or other cells; ObsError if a sample
+    field varies within a sample.
     """
     known = con.execute("SELECT study_id FROM sigdb_data.studies WHERE study = ?", [study.study]).fetchall()
-    if known:
+    if replace and (others := run_statement(con, "queries/other_runs", {"study": study.study, "run_id": run_id})):
+        raise StudyExistsError(
+            f"Study {study.study!r} has scores of {len(others)} other runs too ({listed([run for (run,) in others])}), "
+            "which would go with its cells. Drop the study (sigdb drop-study) if that is meant, and ingest it anew."
+        )
+    if known and not replace:
         study_id = int(known[0][0])
-        first_cell = match_cells(con, study, study_id, run_id, obs)
+        first_cell, ranks = match_cells(con, study, study_id, run_id, obs)
     else:
         check_samples(obs, study.study)
+        if known:
+            clear_study(con, study.study)
         ((study_id,),) = run_statement(con, "write/add_study", vars(study))
         run_statement(con, "write/add_samples", {"study_id": study_id}, sigdb_obs=obs)
+        run_statement(con, "write/drop_other_samples", {"study_id": study_id}, sigdb_obs=obs)
         first_cell = con.execute("SELECT coalesce(max(cell_id) + 1, 0) FROM sigdb_data.cell_data").fetchall()[0][0]
+        ranks = by_cell_type(obs)
     genes = pa.table({"gene_id": pa.array(measured, pa.uint16())})
     run_statement(con, "write/add_study_genes", {"study_id": study_id}, sigdb_incoming=genes)
-    return StudyWriter(con, run_id, study_id, first_cell, obs, np.asarray(gene_ids, np.uint16), has_cells=bool(known))
+    has_cells = bool(known) and not replace
+    return StudyWriter(con, run_id, study_id, first_cell, obs, np.asarray(gene_ids, np.uint16), ranks, has_cells)
 
 
-def match_cells(con: duckdb.DuckDBPyConnection, study: StudyInfo, study_id: int, run_id: int, obs: pa.Table) -> int:
-    """The first cell_id of a study that the atlas has, once its cells are known to be those of obs."""
-    chunks = "SELECT count(*) FROM sigdb_data.ingest_chunks WHERE study_id = ? AND run_id = ?"
-    if con.execute(chunks, [study_id, run_id]).fetchall()[0][0]:
+def has_run(con: duckdb.DuckDBPyConnection, study: str, run_id: int) -> bool:
+    """Whether the atlas has this run of a study."""
+    return bool(run_statement(con, "queries/study_run", {"study": study, "run_id": run_id}))
+
+
+def by_cell_type(obs: pa.Table) -> NDArray[np.uint32]:
+    """The place of each cell in the atlas: those of a cell type beside each other, so that queries of it read less.
+
+    Cell types, and the cells within them, are in the order in which they occur.
+    """
+    types = obs["cell_type"].combine_chunks().dictionary_encode("encode").indices.to_numpy()
+    return inverse(np.argsort(types, kind="stable"))
+
+
+def inverse(order: NDArray[np.integer]) -> NDArray[np.uint32]:
+    """The permutation that undoes another."""
+    found = np.empty(len(order), np.uint32)
+    found[order] = np.arange(len(order), dtype=np.uint32)
+    return found
+
+
+def match_cells(
+    con: duckdb.DuckDBPyConnection, study: StudyInfo, study_id: int, run_id: int, obs: pa.Table
+) -> tuple[int, NDArray[np.uint32]]:
+    """The first cell_id of a study that the atlas has, and the place of each of its cells, known by their barcodes."""
+    if has_run(con, study.study, run_id):
         raise StudyExistsError(
-            f"Study {study.study!r} is in the atlas already, with this model and method. "
-            "If it is another study, give it another name: --study NAME."
+            f"Study {study.study!r} is in the atlas already, with this model and method. If it is another study, give "
+            "it another name: --study NAME; or say what shall become of it: --if-exists skip, or --if-exists replace."
         )
     cells = run_statement(con, "queries/study_cells", {"study_id": study_id})
-    if [barcode for _, barcode in cells] != obs["barcode"].to_pylist():
+    places = {barcode: place for place, (_, barcode) in enumerate(cells)}
+    barcodes = obs["barcode"].to_pylist()
+    if places.keys() != set(barcodes):
         raise StudyExistsError(
-            f"The atlas has a study {study.study!r} of {len(cells)} cells; these {len(obs)} are others, or in another "
-            "order, so they cannot take a further run. If it is another study, give it another name: --study NAME."
+            f"The atlas has a study {study.study!r} of {len(cells)} cells; these {len(obs)} are others, so they cannot "
+            "take a further run. If it is another study, give it another name: --study NAME; or put it in the place of "
+            "the one that is there: --if-exists replace."
         )
-    return int(cells[0][0])
+    return int(cells[0][0]), np.array([places[barcode] for barcode in barcodes], np.uint32)
 
 
 def check_samples(obs: pa.Table, study: str) -> None:
@@ -204,11 +227,11 @@ def check_samples(obs: pa.Table, study: str) -> None:
             )
 
 
-@dataclass
+@dataclass(frozen=True)
 class StudyWriter:
-    """Writes the cells of one study, chunk by chunk. The caller's transaction holds all of it.
+    """Writes the cells of one study. The caller's transaction holds all of it.
 
-    notes: what a user should know of how the study was stored.
+    ranks: (n_cells,) the place of each row of obs among the study's cells in the atlas.
     """
 
     con: duckdb.DuckDBPyConnection
@@ -217,54 +240,57 @@ class StudyWriter:
     first_cell: int
     obs: pa.Table
     gene_ids: NDArray[np.uint16]
+    ranks: NDArray[np.uint32]
     has_cells: bool
-    n_written: int = 0
-    n_chunks: int = 0
-    n_scores: int = 0
-    notes: list[str] = field(default_factory=list)
 
-    def write(self, chunk: Chunk, *, device: str, versions: Mapping[str, str]) -> None:
-        """Append the next cells, their scores, and a line in the ledger."""
-        n_cells = chunk.scores.shape[0]
-        first = self.first_cell + self.n_written
-        cell_ids = np.arange(first, first + n_cells, dtype=np.uint32)
-        if self.has_cells:
-            self._match_counts(chunk, cell_ids)
-        else:
-            self._write_cells(chunk, cell_ids)
-        runs = {
-            "cell_id": cell_ids,
-            "attribution_scale": pa.array(chunk.scale, pa.float32(), from_pandas=True),
-            "completeness_delta": pa.array(chunk.delta, pa.float32(), from_pandas=True),
-        }
+    def store(self, stage: Stage) -> list[str]:
+        """Write all cells of a stage with their scores, and what is derived; return what a user should know."""
+        cells, entries = stage.cells(), stage.entries()
+        if len(cells) != len(self.obs):
+            raise AtlasError(f"{len(cells)} of {len(self.obs)} cells of the study were attributed.")
+        notes = self._match_counts(cells) if self.has_cells else self._write_cells(cells)
         run = {"run_id": self.run_id}
-        run_statement(self.con, "write/add_attributed_cells", run, sigdb_incoming=pa.table(runs))
-        scores = {
-            "gene_id": self.gene_ids[chunk.scores.indices],
-            "cell_id": np.repeat(cell_ids, np.diff(chunk.scores.indptr)),
-            "score": chunk.scores.data.astype(np.float32),
-        }
-        run_statement(self.con, "write/add_attributions", run, sigdb_incoming=pa.table(scores))
-        ledger = {
-            "study_id": self.study_id,
-            "chunk": self.n_chunks,
-            "first_cell": first,
-            "n_cells": n_cells,
-            "n_scores": chunk.scores.nnz,
-            "device": device,
-            "written": now(),
-            **split_versions(versions),
-        }
-        run_statement(self.con, "write/add_chunk", run | ledger)
-        self.n_written += n_cells
-        self.n_chunks += 1
-        self.n_scores += chunk.scores.nnz
+        place = run | {"first_cell": self.first_cell}
+        run_statement(self.con, "write/add_attributed_cells", place, sigdb_incoming=cells)
+        self._write_scores(stage)
+        for entry in entries:
+            versions = split_versions(entry.pop("versions"))
+            run_statement(self.con, "write/add_chunk", run | {"study_id": self.study_id} | entry | versions)
+        self._derive()
+        ((name, default),) = run_statement(self.con, "write/run_names", run)
+        if name != default:
+            notes.append(f"these scores are of run {name!r}; queries mean {default!r} unless they say run := '{name}'")
+        return notes
 
-    def finish(self) -> None:
+    def _match_counts(self, cells: pa.Table) -> list[str]:
+        query = "SELECT n_counts FROM sigdb_data.cell_data WHERE cell_id BETWEEN ? AND ? ORDER BY cell_id"
+        known = self.con.execute(query, [self.first_cell, self.first_cell + len(cells) - 1]).fetchnumpy()["n_counts"]
+        if differing := int((known != cells["n_counts"].to_numpy()).sum()):
+            raise StudyExistsError(
+                f"The atlas has a study of this name with the same cells, but other counts in {differing} of the "
+                f"{len(cells)}. If it is another study, give it another name: --study NAME; or put it in the place of "
+                "the one that is there: --if-exists replace."
+            )
+        return ["the atlas had these cells already: their metadata are as they were"]
+
+    def _write_cells(self, cells: pa.Table) -> list[str]:
+        ids = pa.array(np.arange(self.first_cell, self.first_cell + len(cells), dtype=np.uint32))
+        rows = self.obs.take(np.argsort(self.ranks)).append_column("cell_id", ids)
+        rows = rows.append_column("n_counts", cells["n_counts"]).append_column("n_genes", cells["n_genes"])
+        extras = [name for name in self.obs.column_names if name not in ("barcode", "cell_type", *SAMPLE_FIELDS)]
+        notes = add_columns(self.con, self.obs.select(extras)) if extras else []
+        run_statement(self.con, "write/add_cells", {"study_id": self.study_id}, sigdb_obs=rows)
+        return notes
+
+    def _write_scores(self, stage: Stage) -> None:
+        files = {"files": stage.score_files()}
+        for first, last in run_statement(self.con, "queries/staged_batches", files | {"batch": BATCH}):
+            genes = {"run_id": self.run_id, "first_cell": self.first_cell, "first": first, "last": last}
+            run_statement(self.con, "write/add_staged_scores", files | genes)
+
+    def _derive(self) -> None:
         """Fill cube, group sizes, materialised scores for the cells just written; show new obs columns in `cells`."""
-        if self.n_written != len(self.obs):
-            raise AtlasError(f"{self.n_written} of {len(self.obs)} cells of the study were written.")
-        cells = {"run_id": self.run_id, "first": self.first_cell, "last": self.first_cell + self.n_written - 1}
+        cells = {"run_id": self.run_id, "first": self.first_cell, "last": self.first_cell + len(self.obs) - 1}
         run_statement(self.con, "write/add_summary", cells)
         run_statement(self.con, "write/add_group_sizes", cells)
         materialized.extend(self.con, **cells)
@@ -272,33 +298,6 @@ class StudyWriter:
         self.con.execute("UPDATE sigdb_data.attribution_runs SET finished = ? WHERE run_id = ?", [now(), self.run_id])
         catalog.comment_tables(self.con)
         catalog.create(self.con, catalog.read_object("views", "cells"))
-        ((run, default),) = run_statement(self.con, "write/run_names", {"run_id": self.run_id})
-        if run != default:
-            self.notes.append(
-                f"these scores are of run {run!r}; queries mean {default!r} unless they say run := '{run}'"
-            )
-        if self.has_cells:
-            self.notes.append("the atlas had these cells already: their metadata are as they were")
-
-    def _match_counts(self, chunk: Chunk, cell_ids: NDArray[np.uint32]) -> None:
-        query = "SELECT n_counts FROM sigdb_data.cell_data WHERE cell_id BETWEEN ? AND ? ORDER BY cell_id"
-        known = self.con.execute(query, [int(cell_ids[0]), int(cell_ids[-1])]).fetchall()
-        differing = int((np.ravel(known) != chunk.n_counts).sum())
-        if differing:
-            raise StudyExistsError(
-                f"The atlas has a study of this name with the same cells, but other counts in {differing} of the first "
-                f"{self.n_written + len(cell_ids)}. If it is another study, give it another name: --study NAME."
-            )
-
-    def _write_cells(self, chunk: Chunk, cell_ids: NDArray[np.uint32]) -> None:
-        rows = self.obs.slice(self.n_written, len(cell_ids))
-        rows = rows.append_column("cell_id", pa.array(cell_ids))
-        rows = rows.append_column("n_counts", pa.array(chunk.n_counts, pa.float64()))
-        rows = rows.append_column("n_genes", pa.array(chunk.n_genes, pa.uint32()))
-        extras = [name for name in self.obs.column_names if name not in ("barcode", "cell_type", *SAMPLE_FIELDS)]
-        if self.n_written == 0 and extras:
-            self.notes += add_columns(self.con, self.obs.select(extras))
-        run_statement(self.con, "write/add_cells", {"study_id": self.study_id}, sigdb_obs=rows)
 
 
 def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> list[str]:
@@ -333,8 +332,3 @@ def fits(kind: str, column: str) -> bool:
 def split_versions(versions: Mapping[str, str]) -> dict[str, list[str]]:
     """Versions as the two lists that a MAP is made of."""
     return {"packages": list(versions), "versions": list(versions.values())}
-
-
-def now() -> datetime:
-    """The time, in UTC, as DuckDB's TIMESTAMP takes it."""
-    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)

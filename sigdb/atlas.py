@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sigdb.signatures import Signature
 
-__all__ = ["Atlas", "cluster", "upgrade"]
+__all__ = ["Atlas", "clear_study", "cluster", "upgrade"]
 
 # The oldest format that holds what we need. Files written so open in DuckDB 1.2 to 2.0, its shell, Node, WebAssembly.
 STORAGE_VERSION = "v1.2.0"
@@ -51,17 +51,21 @@ class Atlas:
         check_name(path)
         if path.exists():
             raise AtlasError(f"{path} exists already. Open it with Atlas({str(path)!r}), or choose another name.")
+        # Made aside: a process that is killed leaves nothing behind that is called an atlas and is none.
+        unfinished = path.with_name(f"{path.name}.new")
         try:
+            remove(unfinished)
             with duckdb.connect() as con:
-                attach_new(con, path)
+                attach_new(con, unfinished)
                 con.execute("USE sigdb_new")
                 con.execute("BEGIN")
                 con.execute(catalog.statement("schema"))
                 catalog.install(con)
                 record_versions(con)
                 con.execute("COMMIT")
-        except duckdb.Error as error:
-            path.unlink(missing_ok=True)
+            unfinished.replace(path)
+        except (duckdb.Error, OSError) as error:
+            remove(unfinished)
             raise AtlasError(f"{path} cannot be created: {str(error).splitlines()[0]}") from error
         return cls(path)
 
@@ -155,24 +159,31 @@ class Atlas:
         The cells of other studies keep their ids and their scores, bit for bit. The file does not shrink, but what is
         added later takes the room. Raises AtlasError, with the nearest name, if there is no such study.
         """
-        if duckdb.__version__ == "1.4.0":
-            raise AtlasError(
-                "DuckDB 1.4.0 fails now and then when it writes a file from which much was deleted. "
-                "Update it, to drop a study: pip install --upgrade duckdb"
-            )
         with self.transaction() as con:
-            samples = con.sql(catalog.statement("queries/study_samples"), params={"study": study}).to_arrow_table()
-            if not len(samples):
-                known = [name for (name,) in con.execute("SELECT study FROM sigdb_data.studies").fetchall()]
-                near = difflib.get_close_matches(study, known, n=1, cutoff=0)
-                raise AtlasError(
-                    f"There is no study {study!r} in this atlas of {len(known)} studies."
-                    + (f" Did you mean {near[0]!r}?" if near else "")
-                )
-            found = {"study_id": samples["study_id"][0].as_py()}
-            cells = con.sql(catalog.statement("queries/study_cells"), params=found).to_arrow_table()
-            catalog.run_statement(con, "write/drop_study", sigdb_dropped_samples=samples, sigdb_dropped_cells=cells)
-        return len(cells)
+            n_cells = clear_study(con, study)
+            catalog.run_statement(con, "write/drop_study", sigdb_dropped=pa.table({"study": [study]}))
+        return n_cells
+
+
+def clear_study(con: duckdb.DuckDBPyConnection, study: str) -> int:
+    """Remove all cells of a study, in the caller's transaction; return how many. Errors as for `Atlas.drop_study`."""
+    if duckdb.__version__ == "1.4.0":
+        raise AtlasError(
+            "DuckDB 1.4.0 fails now and then when it writes a file from which much was deleted. "
+            "Update it, to drop or replace a study: pip install --upgrade duckdb"
+        )
+    samples = con.sql(catalog.statement("queries/study_samples"), params={"study": study}).to_arrow_table()
+    if not len(samples):
+        known = [name for (name,) in con.execute("SELECT study FROM sigdb_data.studies").fetchall()]
+        near = difflib.get_close_matches(study, known, n=1, cutoff=0)
+        raise AtlasError(
+            f"There is no study {study!r} in this atlas of {len(known)} studies."
+            + (f" Did you mean {near[0]!r}?" if near else "")
+        )
+    found = {"study_id": samples["study_id"][0].as_py()}
+    cells = con.sql(catalog.statement("queries/study_cells"), params=found).to_arrow_table()
+    catalog.run_statement(con, "write/clear_study", sigdb_dropped_samples=samples, sigdb_dropped_cells=cells)
+    return len(cells)
 
 
 def cluster(con: duckdb.DuckDBPyConnection) -> None:
@@ -180,6 +191,12 @@ def cluster(con: duckdb.DuckDBPyConnection) -> None:
     catalog.run_statement(con, "write/cluster")
     # The sorted table is a new one, without comments.
     catalog.comment_tables(con)
+
+
+def remove(path: Path) -> None:
+    """Remove a DuckDB file and its log, if there are any."""
+    path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
 
 
 def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:

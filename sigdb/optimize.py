@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +10,12 @@ import duckdb
 from sqlglot import exp
 
 from sigdb import catalog
-from sigdb.atlas import Atlas, attach_new
+from sigdb.atlas import Atlas, attach_new, remove
 from sigdb.errors import AtlasError
+from sigdb.files import sync
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
 __all__ = ["BATCH", "fragmentation", "optimize"]
@@ -85,8 +86,7 @@ def begin(con: duckdb.DuckDBPyConnection, target: Path) -> None:
         if found == state:
             return
         con.execute("DETACH sigdb_new")
-        target.unlink()
-        target.with_name(f"{target.name}.wal").unlink(missing_ok=True)
+        remove(target)
     attach_new(con, target)
     # First the table by which the file is known for ours, last the state by which it is known to be begun: DuckDB 1.4.0
     # does not copy a schema in one piece.
@@ -136,12 +136,3 @@ def copy_tables(con: duckdb.DuckDBPyConnection) -> None:
         target = exp.table_(table, db="sigdb_data", catalog="sigdb_new")
         con.execute(exp.insert(source, target).sql("duckdb"))
     con.execute("DROP TABLE sigdb_new.sigdb_optimize")
-
-
-def sync(path: Path) -> None:
-    """Have the operating system write a file, or the names in a folder, to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -136,7 +136,7 @@ COMMENT ON TABLE sigdb_data.ingest_chunks IS 'The ledger: one row a chunk of cel
 COMMENT ON COLUMN sigdb_data.ingest_chunks.run_id IS 'Number of the attribution run.';
 COMMENT ON COLUMN sigdb_data.ingest_chunks.study_id IS 'Number of the study.';
 COMMENT ON COLUMN sigdb_data.ingest_chunks.chunk IS 'Number of the chunk, within its study and run.';
-COMMENT ON COLUMN sigdb_data.ingest_chunks.first_cell IS 'The first cell_id of the chunk.';
+COMMENT ON COLUMN sigdb_data.ingest_chunks.first_row IS 'The row of its file with which the chunk begins.';
 COMMENT ON COLUMN sigdb_data.ingest_chunks.n_cells IS 'Cells of the chunk.';
 COMMENT ON COLUMN sigdb_data.ingest_chunks.n_scores IS 'Attributions of the chunk.';
 COMMENT ON COLUMN sigdb_data.ingest_chunks.device IS 'What computed it.';

@@ -163,7 +163,7 @@ CREATE TABLE sigdb_data.ingest_chunks (
     run_id UTINYINT NOT NULL,
     study_id USMALLINT NOT NULL,
     chunk UINTEGER NOT NULL,
-    first_cell UINTEGER NOT NULL,
+    first_row UINTEGER NOT NULL,
     n_cells UINTEGER NOT NULL,
     n_scores UBIGINT NOT NULL,
     device VARCHAR NOT NULL,

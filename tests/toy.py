@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from scipy.sparse import csr_matrix
 
 import sigdb
 from ingest.fields import FIELDS
-from ingest.write import Chunk, ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study
+from ingest.stage import Chunk, Stage
+from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study
 from sigdb import Atlas, Signature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 VERSIONS = {"sigdb-atlas": "0", "torch": "0"}
-
-
-class Stored(NamedTuple):
-    """The parts of a CSR matrix that a chunk's writer reads."""
-
-    data: np.ndarray
-    indices: np.ndarray
-    indptr: np.ndarray
-    shape: tuple[int, int]
-
-    @property
-    def nnz(self) -> int:
-        return len(self.data)
-
-
-def stored(dense: np.ndarray) -> Stored:
-    rows, columns = np.nonzero(dense)
-    indptr = np.searchsorted(rows, np.arange(dense.shape[0] + 1))
-    return Stored(dense[rows, columns].astype(np.float32), columns, indptr, dense.shape)
 
 
 def settings(**changes: object) -> RunSettings:
@@ -80,20 +64,21 @@ def write_study(
             gene_ids=gene_ids,
             measured=[gene_ids[i] for i in (measured if measured is not None else range(len(genes)))],
         )
-        for part in np.array_split(scores, chunks):
-            empty = np.isnan(part).all(axis=1)
-            writer.write(
-                Chunk(
+        with TemporaryDirectory() as folder:
+            stage = Stage.open(Path(folder) / "stage", study, writer.gene_ids, writer.ranks)
+            first = 0
+            for number, part in enumerate(np.array_split(scores, chunks)):
+                empty = np.isnan(part).all(axis=1)
+                chunk = Chunk(
                     n_counts=np.full(len(part), 10.0),
                     n_genes=np.full(len(part), 5),
-                    scores=stored(np.nan_to_num(part)),
+                    scores=csr_matrix(np.nan_to_num(part)),
                     scale=np.where(empty, np.nan, 0.5),
                     delta=np.where(empty, np.nan, 0.01),
-                ),
-                device="cpu",
-                versions=VERSIONS,
-            )
-        writer.finish()
+                )
+                stage.write(number, first, chunk, device="cpu", versions=VERSIONS)
+                first += len(part)
+            writer.store(stage)
 
 
 TOY_GENES = ("S100A8", "S100A9", "CD3E")

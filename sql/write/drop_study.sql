@@ -1,13 +1,6 @@
--- drop_study: remove the study of sigdb_dropped_samples (study_id, sample_id) and sigdb_dropped_cells (cell_id): its scores in
--- all runs, their sums, its cells and samples. Genes, models, runs and columns of cell_data stay, and so do the ids of
--- all other studies.
-DELETE FROM sigdb_data.attributions WHERE cell_id IN (SELECT d.cell_id FROM sigdb_dropped_cells AS d);
-DELETE FROM sigdb_data.attributed_cells WHERE cell_id IN (SELECT d.cell_id FROM sigdb_dropped_cells AS d);
-DELETE FROM sigdb_data.signature_cells WHERE cell_id IN (SELECT d.cell_id FROM sigdb_dropped_cells AS d);
-DELETE FROM sigdb_data.cell_data WHERE cell_id IN (SELECT d.cell_id FROM sigdb_dropped_cells AS d);
-DELETE FROM sigdb_data.attribution_summary WHERE sample_id IN (SELECT d.sample_id FROM sigdb_dropped_samples AS d);
-DELETE FROM sigdb_data.group_sizes WHERE sample_id IN (SELECT d.sample_id FROM sigdb_dropped_samples AS d);
-DELETE FROM sigdb_data.samples WHERE sample_id IN (SELECT d.sample_id FROM sigdb_dropped_samples AS d);
-DELETE FROM sigdb_data.study_genes WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
-DELETE FROM sigdb_data.ingest_chunks WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
-DELETE FROM sigdb_data.studies WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
+-- drop_study: forget the study of sigdb_dropped (study), which has no cells any more, and its samples.
+DELETE FROM sigdb_data.samples
+WHERE study_id IN (
+    SELECT q.study_id FROM sigdb_data.studies AS q WHERE q.study IN (SELECT d.study FROM sigdb_dropped AS d)
+);
+DELETE FROM sigdb_data.studies WHERE study IN (SELECT d.study FROM sigdb_dropped AS d);

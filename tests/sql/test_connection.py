@@ -219,7 +219,7 @@ def test_another_run_with_other_counts_is_refused(copy):
     before = fingerprint(copy)
     with Atlas(copy) as atlas:
         atlas.con.execute("UPDATE sigdb_data.cell_data SET n_counts = 11 WHERE cell_id = 2")
-        with pytest.raises(StudyExistsError, match="other counts in 1 of the first 3"):
+        with pytest.raises(StudyExistsError, match="other counts in 1 of the 3"):
             write_study(atlas, np.ones((3, 3)), TOY_GENES, run_settings=settings(n_steps=7), run="other")
     with Atlas(copy) as atlas:
         atlas.con.execute("UPDATE sigdb_data.cell_data SET n_counts = 10 WHERE cell_id = 2")
@@ -285,6 +285,7 @@ def test_an_atlas_of_schema_1_becomes_like_a_new_one(copy):
         con.execute("DROP VIEW materialized_signatures")
         con.execute("DROP TABLE sigdb_data.materialized_signatures")
         con.execute("DROP TABLE sigdb_data.signature_cells")
+        con.execute("ALTER TABLE sigdb_data.ingest_chunks RENAME COLUMN first_row TO first_cell")
     set_schema_version(copy, 1)
     assert upgrade(copy) == (1, SCHEMA_VERSION)
     assert fingerprint(copy) == before

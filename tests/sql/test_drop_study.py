@@ -92,6 +92,6 @@ def test_an_unknown_study(copy):
 def test_the_version_of_duckdb_that_cannot(copy, monkeypatch):
     monkeypatch.setattr(duckdb, "__version__", "1.4.0")
     before = fingerprint(copy)
-    with Atlas(copy) as atlas, pytest.raises(AtlasError, match="Update it, to drop a study"):
+    with Atlas(copy) as atlas, pytest.raises(AtlasError, match="Update it, to drop or replace a study"):
         atlas.drop_study("toy")
     assert fingerprint(copy) == before
