@@ -20,7 +20,7 @@ from ingest.read import CountsFile, open_h5ad
 from ingest.stage import Stage, digest, remove_stage, stage_folder
 from ingest.workers import Job, Workers
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study, has_run
-from sigdb.atlas import Atlas, cluster
+from sigdb.atlas import Atlas, cluster, little_memory
 from sigdb.errors import CountsError, MethodError, StudyExistsError
 from sigdb.optimize import BATCH
 
@@ -182,7 +182,8 @@ def ingest_study(
                 lost = attribute_study(file, study, job, options)
                 deltas = Deltas(stage.cells())
                 deltas.check(options.max_delta, study)
-                stored = writer.store(stage)
+                with little_memory(con):
+                    stored = writer.store(stage)
         report = StudyReport(
             study=study,
             n_cells=file.n_cells,
@@ -235,7 +236,7 @@ def sort_if_small(atlas: Atlas) -> None:
     """Sort the attributions of an atlas if that takes only seconds; for others there is `sigdb optimize`."""
     ((n_scores,),) = atlas.con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall()
     if n_scores <= BATCH:
-        with atlas.transaction() as con:
+        with little_memory(atlas.con), atlas.transaction() as con:
             cluster(con)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
-__all__ = ["Chunk", "Stage", "digest", "remove_stage", "stage_folder", "unfinished_studies"]
+__all__ = ["Chunk", "Stage", "digest", "remove_stage", "stage_folder", "stages_of", "unfinished_studies"]
 
 # Rows of a Parquet row group: small enough that a range of genes reads little else.
 ROW_GROUP = 1 << 17

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import pickle
 import shutil
+import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -89,11 +91,10 @@ class Job:
         """Do these chunks in this process. One thread reads ahead and one writes, while this one computes."""
         written: Future[None] | None = None
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-            ahead = deque([reader.submit(self.read, file, number) for number in numbers[:1]])
-            for number, following in zip(numbers, (*numbers[1:], None), strict=True):
+            ahead = deque(reader.submit(self.read, file, number) for number in numbers[:1])
+            for place, number in enumerate(numbers):
                 counts = ahead.popleft().result()
-                if following is not None:
-                    ahead.append(reader.submit(self.read, file, following))
+                ahead.extend(reader.submit(self.read, file, following) for following in numbers[place + 1 : place + 2])
                 chunk = self.attribute(counts, done)
                 if written:
                     written.result()
@@ -179,9 +180,17 @@ _worker: dict[str, Any] = {}
 
 def begin(job: bytes, compute: Compute, started: Synchronized[int]) -> None:
     """Tell a new worker process its number and its job. What can fail is left to the first chunk, which can say so."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
     with started.get_lock():
         _worker.update(job=job, compute=compute.of_worker(started.value))
         started.value += 1
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone, killed or not: nobody else would."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+    os._exit(1)
 
 
 def do_chunk(number: int) -> int:

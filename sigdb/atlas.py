@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
     from sigdb.signatures import Signature
 
-__all__ = ["Atlas", "clear_study", "cluster", "upgrade"]
+__all__ = ["Atlas", "clear_study", "cluster", "little_memory", "upgrade"]
 
 # The oldest format that holds what we need. Files written so open in DuckDB 1.2 to 2.0, its shell, Node, WebAssembly.
 STORAGE_VERSION = "v1.2.0"
+# Enough for a sort of some 20 million scores; what does not fit waits on disk.
+MEMORY = "1GB"
 # sql/upgrades holds the way from here to SCHEMA_VERSION.
 OLDEST_SCHEMA = 1
 
@@ -191,6 +193,16 @@ def cluster(con: duckdb.DuckDBPyConnection) -> None:
     catalog.run_statement(con, "write/cluster")
     # The sorted table is a new one, without comments.
     catalog.comment_tables(con)
+
+
+@contextmanager
+def little_memory(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Have DuckDB keep no more than MEMORY of what a block writes and sorts in memory, however much that is."""
+    con.execute("SET memory_limit = '" + MEMORY + "'")
+    try:
+        yield
+    finally:
+        con.execute("RESET memory_limit")
 
 
 def remove(path: Path) -> None:

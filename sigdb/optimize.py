@@ -18,16 +18,26 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-__all__ = ["BATCH", "fragmentation", "optimize"]
+__all__ = ["BATCH", "advice", "fragmentation", "optimize"]
 
 # Attributions sorted at a time: half a gigabyte.
 BATCH = 20_000_000
+# Times the row groups of a sorted atlas that queries may read before sorting is worth its while.
+WORTH_IT = 2.0
 
 
 def fragmentation(con: duckdb.DuckDBPyConnection) -> float:
     """How many times the row groups of a sorted atlas queries of single genes have to read; about 1 if it is sorted."""
     ((n_read, n_ideal),) = con.execute(catalog.statement("queries/fragmentation")).fetchall()
     return float(n_read / n_ideal) if n_ideal else 1.0
+
+
+def advice(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> str | None:
+    """What a user should know of how the attributions lie, if it is worth sorting them."""
+    ((n_scores,),) = con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall()
+    if n_scores <= BATCH or (times := fragmentation(con)) < WORTH_IT:
+        return None
+    return f"Queries read {times:.1f} times the row groups of a sorted atlas. To sort it: sigdb optimize {path}"
 
 
 def optimize(

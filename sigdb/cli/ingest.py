@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from sigdb import optimize
 from sigdb.cli.output import console, errors, print_table
-from sigdb.errors import ModelError, ObsError, StudyExistsError, needs_extra
+from sigdb.connection import connect
+from sigdb.errors import ModelError, ObsError, StudyExistsError, listed, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +51,14 @@ class Precision(StrEnum):
     float32 = "float32"
     tf32 = "tf32"
     bf16 = "bf16"
+
+
+class IfExists(StrEnum):
+    """What to do with a study that the atlas has."""
+
+    ERROR = "error"
+    SKIP = "skip"
+    REPLACE = "replace"
 
 
 class Architecture(StrEnum):
@@ -129,6 +139,13 @@ def ingest(
         str | None, typer.Option(help="Matrix of raw counts: a layer, X or raw (default: the first that holds counts).")
     ] = None,
     run: Annotated[str | None, typer.Option(help="A name for the run (default: model and method).")] = None,
+    if_exists: Annotated[
+        IfExists,
+        typer.Option(
+            help="What to do with a study that the atlas has, with this model and method: refuse it, leave it as it "
+            "is, or put the new one in its place."
+        ),
+    ] = IfExists.ERROR,
     min_genes: Annotated[
         int | None,
         typer.Option(
@@ -147,9 +164,12 @@ def ingest(
     workers: Annotated[int, typer.Option(min=1, help="Processes that attribute; with cuda, a GPU each in turn.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of all workers (default: all cores).")] = None,
 ) -> None:
-    """Attribute the cells of AnnData files and add them to an atlas, each file whole or not at all."""
+    """Attribute the cells of AnnData files and add them to an atlas, each file whole or not at all.
+
+    Cells are kept beside the atlas as they are attributed: where this was interrupted, the same command goes on.
+    """
     with needs_extra("ingest"):
-        from ingest import attribution, baseline, compute, pipeline
+        from ingest import attribution, baseline, compute, pipeline, stage
         from ingest.models import load_model
     if len(files) > 1 and (study or title or source):
         raise StudyExistsError(f"--study, --title and --source are for one file; there are {len(files)}.")
@@ -161,12 +181,26 @@ def ingest(
         options = pipeline.IngestOptions(
             method=attribution.Method(method.value, summation and summation.value, steps, quadrature.value),
             baseline=reference or None, compute=compute.Compute(device, precision.value, batch_size, workers, threads),
-            max_delta=max_delta, layer=layer, mapping=fields, run=run, min_genes=min_genes, progress=report,
+            max_delta=max_delta, layer=layer, mapping=fields, run=run, min_genes=min_genes, if_exists=if_exists.value,
+            progress=report,
         )  # fmt: skip
         sources = [pipeline.Source(file, study or "", title, organism, source, licence) for file in files]
         loaded = load_model(model.value, weights, parse_covariates(covariate or []))
         reports = pipeline.ingest_files(atlas, sources, loaded, options)
     print_reports(reports)
+    added = {report.study for report in reports}
+    for each in sources:
+        if each.name not in added:
+            console.print(f"{each.name}: in the atlas already, and left as it is", markup=False)
+    if unfinished := stage.unfinished_studies(atlas):
+        console.print(
+            f"Cells of {listed(unfinished)} from an interrupted ingest are kept in {stage.stages_of(atlas)}. "
+            "Its command goes on from there; without it, remove the folder.",
+            markup=False,
+        )
+    with connect(atlas) as con:
+        if advice := optimize.advice(con, atlas):
+            console.print(advice, markup=False)
 
 
 def parse_mapping(pairs: list[str]) -> dict[str, str]:
@@ -200,6 +234,8 @@ def progress_bars(unit: str = "cells") -> Iterator[Callable[[str, int, int], Non
 
 def print_reports(reports: list[StudyReport]) -> None:
     """Say what came of each study."""
+    if not reports:
+        return
     names = (
         "study", "counts from", "cells", "scores", "genes measured", "cells without counts",
         "median |completeness delta|", "as a share",

@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 from scipy.sparse import csr_matrix
 from torch import nn
 
+import sigdb
+
 DATA = Path(__file__).parents[1] / "data"
 
 # Real symbols, so that names resolve: 30 genes, the first 24 of which the small model knows.
@@ -81,3 +83,15 @@ def save_small_model(
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the small encoder."""
     return save_small_model(tmp_path_factory.mktemp("models") / "small")
+
+
+def contents(path):
+    """All that an atlas holds, but for when it was written."""
+    query = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'sigdb_data' AND table_name <> 'atlas_info'"
+    times = {"attribution_runs": "EXCLUDE (started, finished)", "ingest_chunks": "EXCLUDE (written)"}
+    with sigdb.connect(path) as con:
+        tables = [name for (name,) in con.execute(query).fetchall()]
+        return {
+            name: con.execute(f"SELECT * {times.get(name, '')} FROM sigdb_data.{name} ORDER BY ALL").fetchall()
+            for name in tables
+        }

@@ -20,7 +20,7 @@ from ingest.models import load_model
 from ingest.pipeline import IngestOptions, Source, ingest_files
 from sigdb import Atlas
 from sigdb.errors import CountsError, DeviceError, GeneSpaceError, MethodError, ObsError, SigdbError, StudyExistsError
-from tests.ingest.conftest import GENES, small_adata
+from tests.ingest.conftest import GENES, contents, small_adata
 from tests.ingest.oracle import captum_on_the_whole_model
 from tests.toy import fingerprint
 
@@ -387,18 +387,6 @@ def test_reference_cells_that_cannot_be_found(tmp_path, model, file, condition, 
             tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(baseline=ReferenceCells(file, condition))
         )
     assert not (tmp_path / "a.duckdb").exists()
-
-
-def contents(path):
-    """All that an atlas holds, but for when it was written."""
-    query = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'sigdb_data' AND table_name <> 'atlas_info'"
-    times = {"attribution_runs": "EXCLUDE (started, finished)", "ingest_chunks": "EXCLUDE (written)"}
-    with sigdb.connect(path) as con:
-        tables = [name for (name,) in con.execute(query).fetchall()]
-        return {
-            name: con.execute(f"SELECT * {times.get(name, '')} FROM sigdb_data.{name} ORDER BY ALL").fetchall()
-            for name in tables
-        }
 
 
 def test_workers_store_the_same_to_the_last_bit(tmp_path, model, file, monkeypatch):
