@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.progress import track
 
-from ingest.write import ModelInfo, RunSettings, add_model, add_run, now
+from ingest.write import ModelInfo, RunSettings, add_model, add_run
 from sigdb import Atlas
 from sigdb.catalog import run_statement
+from sigdb.files import now
 
 if TYPE_CHECKING:
     import duckdb
@@ -52,7 +53,7 @@ def make(shape: Shape, path: Path) -> None:
     """Write the atlas of this shape to `path`, through the same tables and statements as ingest does."""
     with Atlas.create(path) as atlas:
         con = atlas.con
-        genes = pq.read_table(DATA / "hgnc_human.parquet")["symbol"].to_pylist()[: shape.n_genes]
+        genes = genes_named(shape.n_genes)
         settings = RunSettings("ig", 50, "zero", "published", 1000.0, "none", {"numpy": np.__version__})
         with atlas.transaction():
             model_id, gene_ids = add_model(con, ModelInfo("synthetic", "mlp", "0", genes, 2))
@@ -71,6 +72,12 @@ def make(shape: Shape, path: Path) -> None:
             run_statement(con, "write/add_summary", cells)
             run_statement(con, "write/add_group_sizes", cells)
             con.execute("UPDATE sigdb_data.attribution_runs SET finished = ?", [now()])
+
+
+def genes_named(n: int) -> list[str]:
+    """The first symbols of HGNC."""
+    symbols: list[str] = pq.read_table(DATA / "hgnc_human.parquet")["symbol"].to_pylist()
+    return symbols[:n]
 
 
 def execute(con: duckdb.DuckDBPyConnection, name: str, **parameters: object) -> None:

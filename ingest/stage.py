@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunk", "Stage", "digest", "remove_stage", "stage_folder", "stages_of", "unfinished_studies"]
 
-# Rows of a Parquet row group: small enough that a range of genes reads little else.
-ROW_GROUP = 1 << 17
+# Row groups are small enough that a range of genes reads little else. Only genes repeat; looking for repetition in the
+# rest takes longer than writing it.
+SCORES_FORMAT: dict[str, Any] = {"row_group_size": 1 << 17, "use_dictionary": ["gene_id"], "compression": "lz4"}
 # Says what a stage is of; written before any chunk.
 PLAN = "plan.json"
 
@@ -98,7 +99,7 @@ class Stage:
             "device": device, "versions": dict(versions), "written": now().isoformat(),
         }  # fmt: skip
         pq.write_table(pa.table(cells), unfinished / "cells.parquet")
-        pq.write_table(pa.table(scores), unfinished / "scores.parquet", row_group_size=ROW_GROUP)
+        pq.write_table(pa.table(scores), unfinished / "scores.parquet", **SCORES_FORMAT)
         (unfinished / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
         for file in ("cells.parquet", "scores.parquet", "entry.json"):
             sync(unfinished / file)

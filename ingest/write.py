@@ -16,7 +16,6 @@ from sigdb.catalog import run_statement
 from sigdb.errors import AtlasError, ObsError, StudyExistsError, listed
 from sigdb.files import now
 from sigdb.genes import add_genes
-from sigdb.optimize import BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +35,10 @@ __all__ = [
     "begin_study",
     "has_run",
 ]
+
+
+# Scores that are sorted at a time.
+BATCH = 5_000_000
 
 
 @dataclass(frozen=True)

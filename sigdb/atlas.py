@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from sigdb.signatures import Signature
 
-__all__ = ["Atlas", "clear_study", "cluster", "little_memory", "upgrade"]
+__all__ = ["Atlas", "clear_study", "cluster", "little_memory", "rebuild_summary", "upgrade"]
 
 # The oldest format that holds what we need. Files written so open in DuckDB 1.2 to 2.0, its shell, Node, WebAssembly.
 STORAGE_VERSION = "v1.2.0"
-# Enough for a sort of some 20 million scores; what does not fit waits on disk.
-MEMORY = "1GB"
+# What DuckDB may take to write a study or to sort an atlas; what does not fit waits on disk.
+MEMORY = "512MB"
 # sql/upgrades holds the way from here to SCHEMA_VERSION.
 OLDEST_SCHEMA = 1
 
@@ -193,6 +193,16 @@ def cluster(con: duckdb.DuckDBPyConnection) -> None:
     catalog.run_statement(con, "write/cluster")
     # The sorted table is a new one, without comments.
     catalog.comment_tables(con)
+
+
+def rebuild_summary(con: duckdb.DuckDBPyConnection) -> None:
+    """Compute the cube and the group sizes anew."""
+    catalog.run_statement(con, "write/clear_summary")
+    for (run_id,) in con.execute("SELECT run_id FROM sigdb_data.attribution_runs ORDER BY run_id").fetchall():
+        first, last = materialized.ALL_CELLS
+        cells = {"run_id": run_id, "first": first, "last": last}
+        catalog.run_statement(con, "write/add_summary", cells)
+        catalog.run_statement(con, "write/add_group_sizes", cells)
 
 
 @contextmanager

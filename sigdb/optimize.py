@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import duckdb
 from sqlglot import exp
 
-from sigdb import catalog
-from sigdb.atlas import Atlas, attach_new, remove
+from sigdb import catalog, materialized
+from sigdb.atlas import Atlas, attach_new, little_memory, rebuild_summary, remove
 from sigdb.errors import AtlasError
 from sigdb.files import sync
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "advice", "fragmentation", "optimize"]
 
-# Attributions sorted at a time: half a gigabyte.
-BATCH = 20_000_000
+# Attributions sorted at a time.
+BATCH = 10_000_000
 # Times the row groups of a sorted atlas that queries may read before sorting is worth its while.
 WORTH_IT = 2.0
 
@@ -43,6 +43,7 @@ def advice(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> str 
 def optimize(
     path: str | os.PathLike[str],
     *,
+    decimals: int | None = None,
     batch: int = BATCH,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
@@ -50,20 +51,26 @@ def optimize(
 
     The new file, `<path>.optimizing`, takes the place of the old one at the very end, in one step; until then nothing
     changes. If it is interrupted, the next call goes on where it was, unless the atlas has changed. Needs room for a
-    second file. progress: told (rows sorted, rows in all).
+    second file. decimals: round the scores to so many, from 2 to 6, and make all that is derived of them anew; a score
+    that would become 0 stays as it is. progress: told (rows sorted, rows in all).
 
     Raises AtlasLockedError if the atlas is open elsewhere, AtlasError if there is no room, or a file of that name.
     """
+    if decimals is not None and not 2 <= decimals <= 6:
+        raise AtlasError(f"Scores can be rounded to 2 to 6 decimals, not to {decimals}; they are 1000 a cell in all.")
     path = Path(path)
     target = path.with_name(f"{path.name}.optimizing")
-    with Atlas(path) as atlas:
+    with Atlas(path) as atlas, little_memory(atlas.con):
         con = atlas.con
         con.execute("CHECKPOINT")
         check_room(path, target)
-        begin(con, target)
-        sort_attributions(atlas, batch, progress)
+        begin(con, target, decimals)
+        sort_attributions(atlas, batch, decimals, progress)
         with atlas.transaction():
             copy_tables(con)
+            if decimals is not None:
+                derive(con, decimals)
+            con.execute("DROP TABLE sigdb_new.sigdb_optimize")
         con.execute("CHECKPOINT sigdb_new")
         con.execute("DETACH sigdb_new")
         sync(target)
@@ -83,9 +90,9 @@ def check_room(path: Path, target: Path) -> None:
         )
 
 
-def begin(con: duckdb.DuckDBPyConnection, target: Path) -> None:
+def begin(con: duckdb.DuckDBPyConnection, target: Path, decimals: int | None) -> None:
     """Attach the new file as sigdb_new: that of an interrupted call if the atlas is as it was then, or an empty one."""
-    state = str(con.execute(catalog.statement("queries/atlas_state")).fetchall())
+    state = str([decimals, *con.execute(catalog.statement("queries/atlas_state")).fetchall()])
     if target.exists():
         try:
             attach_new(con, target)
@@ -120,7 +127,7 @@ def noted_state(con: duckdb.DuckDBPyConnection) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def sort_attributions(atlas: Atlas, batch: int, progress: Callable[[int, int], None]) -> None:
+def sort_attributions(atlas: Atlas, batch: int, decimals: int | None, progress: Callable[[int, int], None]) -> None:
     """Copy the attributions, each range of genes in a transaction, with a note that it is done."""
     con = atlas.con
     ranges = con.execute(catalog.statement("queries/gene_batches"), {"batch": batch}).fetchall()
@@ -130,7 +137,7 @@ def sort_attributions(atlas: Atlas, batch: int, progress: Callable[[int, int], N
     for run_id, first, last, n in ranges:
         if (run_id, last) not in have:
             with atlas.transaction():
-                genes = {"run_id": run_id, "first": first, "last": last}
+                genes = {"run_id": run_id, "first": first, "last": last, "decimals": decimals}
                 catalog.run_statement(con, "write/copy_attributions", genes)
                 con.execute("INSERT INTO sigdb_new.sigdb_optimize (run_id, last_gene) VALUES (?, ?)", [run_id, last])
         done += n
@@ -138,11 +145,20 @@ def sort_attributions(atlas: Atlas, batch: int, progress: Callable[[int, int], N
 
 
 def copy_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Copy all other tables; drop the notes."""
+    """Copy all other tables."""
     for (table,) in con.execute(catalog.statement("queries/tables")).fetchall():
         if table == "attributions":
             continue
         source = exp.select("*").from_(exp.table_(table, db="sigdb_data"))
         target = exp.table_(table, db="sigdb_data", catalog="sigdb_new")
         con.execute(exp.insert(source, target).sql("duckdb"))
-    con.execute("DROP TABLE sigdb_new.sigdb_optimize")
+
+
+def derive(con: duckdb.DuckDBPyConnection, decimals: int) -> None:
+    """Make anew in the new file what is derived of the scores; note there that they are rounded."""
+    ((name,),) = con.execute("SELECT current_database()").fetchall()
+    con.execute("USE sigdb_new")
+    rebuild_summary(con)
+    materialized.rebuild(con)
+    con.execute("INSERT OR REPLACE INTO sigdb_data.atlas_info VALUES ('decimals', ?)", [str(decimals)])
+    con.execute("USE " + exp.to_identifier(name, quoted=True).sql("duckdb"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from sigdb import catalog, materialized
-from sigdb.atlas import Atlas, cluster
+from sigdb.atlas import Atlas, cluster, rebuild_summary
 from sigdb.connection import connect
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class Finding:
     def is_fixable(self) -> bool:
         """Whether `fix` can make it good, since it concerns what is derived from the rest."""
         return self.check in FIXES
+
+    @property
+    def is_advice(self) -> bool:
+        """Whether it makes queries slower, but no answer wrong."""
+        return self.check == "sorted"
 
 
 def verify(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
@@ -112,16 +117,6 @@ def fix(atlas: Atlas, findings: list[Finding]) -> list[str]:
         for repair in dict.fromkeys(FIXES[check] for check in wrong):
             repair(con)
     return wrong
-
-
-def rebuild_summary(con: duckdb.DuckDBPyConnection) -> None:
-    """Compute the cube and the group sizes anew."""
-    catalog.run_statement(con, "write/clear_summary")
-    for (run_id,) in con.execute("SELECT run_id FROM sigdb_data.attribution_runs ORDER BY run_id").fetchall():
-        first, last = materialized.ALL_CELLS
-        cells = {"run_id": run_id, "first": first, "last": last}
-        catalog.run_statement(con, "write/add_summary", cells)
-        catalog.run_statement(con, "write/add_group_sizes", cells)
 
 
 FIXES: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {

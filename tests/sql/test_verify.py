@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import sigdb
 from sigdb import Atlas, Signature
+from sigdb.catalog import comment_tables
 from sigdb.cli import app
 from sigdb.verify import CHECKS, fix, verify
 from tests.toy import fingerprint, obs_of, write_study
@@ -165,6 +166,16 @@ def test_the_command(copy):
     result = run(app, ["verify", str(copy), "--fix"])
     assert result.exit_code == 0
     assert "Made anew: group_sizes" in result.stdout
+    with Atlas(copy) as atlas:
+        atlas.con.execute(
+            "CREATE OR REPLACE TABLE sigdb_data.attributions AS "
+            "FROM sigdb_data.attributions ORDER BY run_id, gene_id, cell_id DESC"
+        )
+        comment_tables(atlas.con)
+    result = run(app, ["verify", str(copy)])
+    assert result.exit_code == 0
+    assert "is sound" in result.stdout
+    assert "faster if it were sorted: sigdb optimize" in " ".join(result.stdout.split())
     with Atlas(copy) as atlas:
         atlas.con.execute("DELETE FROM sigdb_data.attributions WHERE cell_id = 5")
     result = run(app, ["verify", str(copy), "--fix"])

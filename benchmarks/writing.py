@@ -1,0 +1,144 @@
+"""How fast attributions become an atlas, beside sc-signature 1.0.0's `create_tiledb`: a part of `make bench`.
+
+    python -m benchmarks.writing build --cells 200000 --peer-cells 5000
+
+A cell has 1,500 scores among 20,000 genes; genes differ in how often they are not 0, scores are log-normal and 1000 a
+cell in absolute value. Ours: from CSR matrices in memory through the folder of chunks to the atlas with its sums, all
+that `sigdb ingest` does but for reading counts and for the model. Theirs: from the .npz file that the package asks for
+to its array. Each side is a process of its own; peak memory is that of the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+from scipy.sparse import csr_matrix, save_npz, vstack
+
+from benchmarks.atlases import genes_named
+from benchmarks.search import peak
+from ingest.fields import FIELDS
+from ingest.pipeline import CHUNK_CELLS
+from ingest.stage import Chunk, Stage
+from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study
+from sigdb import Atlas
+from sigdb.atlas import little_memory
+
+N_GENES = 20_000
+N_SCORES = 1_500
+VERSIONS = {"numpy": np.__version__}
+
+
+def scores(first: int, n_cells: int) -> csr_matrix:
+    """Attributions of cells, (n_cells, N_GENES); the same for the same `first`."""
+    rng = np.random.default_rng((3, first))
+    likely = np.random.default_rng(3).lognormal(0, 1, N_GENES).astype(np.float32)
+    # The genes with the largest of independent exponential variates, scaled, are a sample in proportion to `likely`.
+    order = np.argpartition(rng.standard_exponential((n_cells, N_GENES), np.float32) / likely, N_SCORES, axis=1)
+    genes = np.sort(order[:, :N_SCORES], axis=1)
+    values = rng.lognormal(0, 1, genes.shape).astype(np.float32) * rng.choice(np.float32([1, 1, -1]), genes.shape)
+    values *= 1000 / np.abs(values).sum(axis=1, keepdims=True)
+    indptr = np.arange(0, values.size + 1, N_SCORES)
+    return csr_matrix((values.ravel(), genes.ravel().astype(np.int32), indptr), shape=(n_cells, N_GENES))
+
+
+def obs_of(n_cells: int) -> pa.Table:
+    """Twenty samples, fifteen cell types."""
+    number = np.arange(n_cells)
+    columns: dict[str, Any] = {"barcode": pa.array(number).cast(pa.string())}
+    columns |= {name: pa.nulls(n_cells, pa.bool_() if name == "in_vivo" else pa.string()) for name in FIELDS}
+    columns["sample"] = pa.array(number * 20 // n_cells).cast(pa.string())
+    columns["cell_type"] = pa.array(number % 15).cast(pa.string())
+    return pa.table(columns)
+
+
+def ours(folder: Path, n_cells: int) -> dict[str, float]:
+    """Write an atlas; seconds do not count the making of the scores."""
+    path = folder / "writing.duckdb"
+    path.unlink(missing_ok=True)
+    obs, chunks_took = obs_of(n_cells), 0.0
+    with Atlas.create(path) as atlas:
+        with atlas.transaction() as con:
+            model_id, gene_ids = add_model(con, ModelInfo("synthetic", "mlp", "0", genes_named(N_GENES), 2))
+            run_id = add_run(con, model_id, RunSettings("ig", 50, "zero", "published", 1000.0, "none", VERSIONS))
+            writer = begin_study(
+                con, run_id=run_id, study=StudyInfo("synthetic", "X"), obs=obs, gene_ids=gene_ids, measured=gene_ids
+            )
+            stage = Stage.open(folder / "writing.ingest" / "stage", "synthetic", writer.gene_ids, writer.ranks)
+            for number, first in enumerate(range(0, n_cells, CHUNK_CELLS)):
+                matrix = scores(first, min(CHUNK_CELLS, n_cells - first))
+                n = matrix.shape[0]
+                chunk = Chunk(np.full(n, 3000.0), np.full(n, N_SCORES), matrix, np.full(n, 0.5), np.full(n, 0.01))
+                start = time.perf_counter()
+                stage.write(number, first, chunk, device="none", versions=VERSIONS)
+                chunks_took += time.perf_counter() - start
+            start = time.perf_counter()
+            with little_memory(con):
+                writer.store(stage)
+        stage.remove()
+    stored = time.perf_counter() - start
+    return {
+        "chunks": chunks_took,
+        "seconds": chunks_took + stored,
+        "bytes": path.stat().st_size,
+        "peak_gb": peak() or 0,
+    }
+
+
+def peer(folder: Path, n_cells: int) -> dict[str, float]:
+    """Write an array with sc-signature, from scores without their sign, as it needs them."""
+    from SIGnature import SIGnature
+
+    target, matrix = folder / "writing.tiledb", folder / "writing.npz"
+    shutil.rmtree(target, ignore_errors=True)
+    parts = [scores(first, min(CHUNK_CELLS, n_cells - first)) for first in range(0, n_cells, CHUNK_CELLS)]
+    save_npz(matrix, abs(vstack(parts, format="csr")), compressed=False)
+    signature = SIGnature(gene_order=genes_named(N_GENES))
+    start = time.perf_counter()
+    signature.create_tiledb(npz_path=str(matrix), attribution_tiledb_uri=str(target))
+    seconds = time.perf_counter() - start
+    size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
+    return {"chunks": 0.0, "seconds": seconds, "bytes": size, "peak_gb": peak() or 0}
+
+
+def measured(side: str, folder: Path, n_cells: int) -> dict[str, float]:
+    """Measure one side in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.writing", str(folder), "--side", side, "--cells", str(n_cells)]
+    return dict(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--cells", type=int, nargs="+", default=[20_000, 200_000])
+    parser.add_argument("--peer-cells", type=int, default=5_000)
+    parser.add_argument("--side", choices=("ours", "peer"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.side:
+        print(json.dumps({"ours": ours, "peer": peer}[asked.side](asked.folder, asked.cells[0])))  # noqa: T201
+        return
+    table = Table("", "cells", "scores", "s", "of it chunks", "M scores/s", "bytes a score", "peak GB")
+    for side, n_cells in (("peer", asked.peer_cells), *(("ours", n) for n in (asked.peer_cells, *asked.cells))):
+        found = measured(side, asked.folder, n_cells)
+        n_scores = n_cells * N_SCORES
+        table.add_row(
+            "sc-signature" if side == "peer" else "sigdb", f"{n_cells:,}", f"{n_scores:,}", f"{found['seconds']:.1f}",
+            f"{found['chunks']:.1f}", f"{n_scores / found['seconds'] / 1e6:.2f}", f"{found['bytes'] / n_scores:.2f}",
+            f"{found['peak_gb']:.2f}",
+        )  # fmt: skip
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()
