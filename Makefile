@@ -4,6 +4,7 @@
 # make wheel  build the wheel, and check it in a clean environment
 # make docs   write docs/sql.md and docs/cli.md anew from the headers of sql/ and from --help
 # make bench  measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
+# make bi     a dashboard in Apache Superset: installed, made, its numbers compared, docs/superset.png taken (needs Chromium)
 # make test-scvi  compare with checkpoints that scvi-tools writes now, in an environment of its own
 # make train  train the demonstration model anew
 
@@ -14,8 +15,9 @@ NODE_API := 1.5.6-r.1
 SCIMILARITY := 0.4.1
 SC_SIGNATURE := 1.0.0
 SCVI_TOOLS := 1.4.2
+SUPERSET := 6.1.0
 
-.PHONY: demo test test-scvi lint wheel docs train bench clean
+.PHONY: demo test test-scvi lint wheel docs train bench bi clean
 
 demo: .venv/ready
 	$(BIN)/sigdb demo demo.duckdb
@@ -49,6 +51,19 @@ bench: .venv-bench/ready .clients/ready .originals/ready
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	.venv-bench/bin/pip install --quiet --no-deps sc-signature==1.0.0
+	touch $@
+
+# SERVE=--serve leaves the dashboard up, to look around.
+bi: .venv/ready .venv-bi/ready
+	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
+	.venv-bi/bin/python bi/dashboard.py demo.duckdb --sigdb $(BIN)/sigdb --picture docs/superset.png $(SERVE)
+
+# Superset leaves out rich and cachetools, which it needs, and does not start with newer Flask-Caching.
+.venv-bi/ready: Makefile
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] > (3, 12) and "Superset needs Python 3.11 or 3.12: PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv-bi
+	.venv-bi/bin/pip install --quiet apache-superset==$(SUPERSET) flask-caching==2.3.1 rich cachetools \
+		duckdb-engine==0.17.0 duckdb==1.5.6 playwright==1.65.2
 	touch $@
 
 wheel: .venv/ready
@@ -107,4 +122,4 @@ test-scvi: .venv-scvi/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-scvi .clients .originals dist demo.duckdb
+	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-scvi .clients .originals dist demo.duckdb
