@@ -11,7 +11,7 @@ from sigdb.compare import Comparison, compare
 from sigdb.connection import connect
 from sigdb.errors import SigdbError
 from sigdb.expression import against_expression
-from sigdb.gene_compare import GeneComparison, gene_compare
+from sigdb.gene_compare import GeneComparison, GeneStudy, gene_compare
 from sigdb.groups import gene_dots, group_scores, score_bins
 from sigdb.hits import Hits, hits
 from sigdb.matrix import score_matrix
@@ -24,6 +24,7 @@ __all__ = [
     "Atlas",
     "Comparison",
     "GeneComparison",
+    "GeneStudy",
     "Hits",
     "Null",
     "SigdbError",

@@ -316,7 +316,7 @@ def volcano(found: GeneComparison, title: str | None = None, n_labels: int = 20)
             "height": -math.log10(max(row["p_value"], 1e-300)), "kind": kinds[row["q_value"] >= 0.05],
             "side": "right" if row["difference"] > 0 else "left",
         }
-        for row in found.table.to_pylist() if row["p_value"] is not None
+        for row in found.findings.to_pylist() if row["p_value"] is not None
     ]  # fmt: skip
     widest = max((abs(row["difference"]) for row in values), default=1) * 1.15
     label_apart(values, n_labels, per_x=VOLCANO[0] / (2 * widest))
@@ -335,8 +335,17 @@ def volcano(found: GeneComparison, title: str | None = None, n_labels: int = 20)
         .encode(text="label:N")
         for side, align, dx in (("right", "left", 6), ("left", "right", -6))
     ]
+    n_group, n_reference, n_cells = (
+        sum(getattr(each, n) for each in found.studies) for n in ("n_group", "n_reference", "n_cells")
+    )
+    many = len(found.studies) > 1
+    made_by = (
+        f"{len(found.studies)} studies; random effects"
+        if many
+        else f"{found.studies[0].study}; {found.studies[0].test}"
+    )
     lines = [
-        f"{found.study}; {found.test}; units: {found.n_group} / {found.n_reference}, {found.n_cells:,} cells.",
+        f"{made_by}; units: {n_group} / {n_reference}, {n_cells:,} cells.",
         f"{len(values):,} genes tested; {sum(row['q'] < 0.05 for row in values):,} of q < 0.05.",
     ]
     title = title or f"{found.group} against {found.reference}"

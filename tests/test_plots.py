@@ -49,7 +49,7 @@ CHARTS = {
     "null_scores": lambda con: plots.null_scores(sigdb.matched_null(con, SIGNATURE, n_controls=20, **SMALL)),
     "effects": lambda con: plots.effects(sigdb.compare(con, SIGNATURE, min_cells=1, within=None)),
     "volcano": lambda con: plots.volcano(
-        sigdb.gene_compare(con, by="disease", reference="normal", study="two", **SMALL), n_labels=50
+        sigdb.gene_compare(con, by="disease", reference="normal", **SMALL), n_labels=50
     ),
 }
 

@@ -172,7 +172,7 @@ def genes_compare(
     by: ByOption,
     reference: Annotated[str, typer.Option(help="The value that the other is compared with.")],
     group: Annotated[str | None, typer.Option(help="The other value, if there are several.")] = None,
-    study: Annotated[str | None, typer.Option(help="The study, if several have both.")] = None,
+    study: Annotated[str | None, typer.Option(help="Only this study.")] = None,
     unit: UnitOption = "donor",
     paired_by: PairedOption = None,
     cells: CubeOption = None,
@@ -185,7 +185,7 @@ def genes_compare(
     form: FormatOption = Format.table,
     output: OutputOption = None,
 ) -> None:
-    """Compare the attribution of every gene between two groups of donors of a study."""
+    """Compare the attribution of every gene between two groups of donors, study by study, and combined."""
     with connect(atlas) as con:
         found = gene_compare(
             con, by=by, reference=reference, group=group, study=study, unit=unit, paired_by=paired_by, cells=cells,
@@ -194,8 +194,9 @@ def genes_compare(
     draw(plot, "volcano", found)
     write(found.table, [found.answer.sql] if sql else None, form, output)
     if form is Format.table and not sql:
-        units = f"{found.n_group} units of {found.group}, {found.n_reference} of {found.reference}"
-        console.print(f"{found.study}: {found.test}, {units}; {found.n_untested} genes in too few cells.")
+        for each in found.studies:
+            units = f"{each.n_group} units of {found.group}, {each.n_reference} of {found.reference}"
+            console.print(f"{each.study}: {each.test}, {units}; {each.n_untested} genes in too few cells.")
         say_left_out("units", found.left_out)
 
 
