@@ -92,7 +92,7 @@ wheel: .venv/ready
 .venv-tools/ready: Makefile
 	$(PYTHON) -m venv .venv-tools
 	.venv-tools/bin/pip install --quiet duckdb==1.5.6 duckdb-sqlalchemy==1.5.6.5 sqlalchemy==2.1.9 pandas==2.3.3 \
-		numpy==2.4.6 pyarrow==26.0.1 polars==2.1.0 adbc-driver-manager==1.13.0
+		numpy==2.4.6 pyarrow==26.0.1 polars==2.1.0 adbc-driver-manager==1.13.0 dbt-core==1.10.23 dbt-duckdb==1.11.1
 	touch $@
 
 # Other clients, with nothing of sigdb: DuckDB's Python packages each alone in a folder, and Node where there is npm.
