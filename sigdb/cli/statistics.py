@@ -13,6 +13,7 @@ from sigdb.cli.query import AtlasPath, FormatOption, MissingOption, OutputOption
 from sigdb.compare import compare as compare_groups
 from sigdb.connection import connect
 from sigdb.gene_compare import gene_compare
+from sigdb.groups import embedding as score_in_embedding
 from sigdb.hits import hits as call_hits
 from sigdb.nulls import leading_genes, matched_null
 
@@ -198,6 +199,32 @@ def genes_compare(
             units = f"{each.n_group} units of {found.group}, {each.n_reference} of {found.reference}"
             console.print(f"{each.study}: {each.test}, {units}; {each.n_untested} genes in too few cells.")
         say_left_out("units", found.left_out)
+
+
+def embedding(
+    atlas: AtlasPath,
+    names: GenesArgument,
+    basis: Annotated[
+        str, typer.Option(help="The embedding: umap for the columns umap_1 and umap_2 of cells.")
+    ] = "umap",
+    cells: CellsOption = None,
+    max_points: Annotated[int, typer.Option(min=0, help="Studies of more cells are counted in squares.")] = 5000,
+    n_bins: Annotated[int, typer.Option(min=1, help="Squares to a side.")] = 120,
+    missing: MissingOption = "error",
+    run: RunOption = None,
+    plot: PlotOption = None,
+    sql: SqlOption = False,
+    form: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Show a signature in an embedding that `sigdb ingest --obsm` has kept, a study at a time."""
+    with connect(atlas) as con:
+        found = score_in_embedding(
+            con, genes_or_signature(con, names), basis=basis, cells=cells, max_points=max_points, n_bins=n_bins,
+            missing=missing, run=run,
+        )  # fmt: skip
+    draw(plot, "embedding", found, f"{name_of(names)} in {basis}")
+    write(found.table, [found.sql] if sql else None, form, output)
 
 
 def report(
