@@ -4,6 +4,7 @@
 # make wheel  build the wheel, and check it in a clean environment
 # make docs   write docs/sql.md and docs/cli.md anew from the headers of sql/ and from --help
 # make bench  measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
+# make bi     a dashboard in Apache Superset: installed, made, its numbers compared, docs/superset.png taken (needs Chromium)
 # make test-scvi  compare with checkpoints that scvi-tools writes now, in an environment of its own
 # make train  train the demonstration model anew
 
@@ -14,8 +15,9 @@ NODE_API := 1.5.6-r.1
 SCIMILARITY := 0.4.1
 SC_SIGNATURE := 1.0.0
 SCVI_TOOLS := 1.4.2
+SUPERSET := 6.1.0
 
-.PHONY: demo test test-scvi lint wheel docs train bench clean
+.PHONY: demo test test-scvi lint wheel docs train bench bi clean
 
 demo: .venv/ready
 	$(BIN)/sigdb demo demo.duckdb
@@ -51,6 +53,19 @@ bench: .venv-bench/ready .clients/ready .originals/ready
 	.venv-bench/bin/pip install --quiet --no-deps sc-signature==1.0.0
 	touch $@
 
+# SERVE=--serve leaves the dashboard up, to look around.
+bi: .venv/ready .venv-bi/ready
+	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
+	.venv-bi/bin/python bi/dashboard.py demo.duckdb --sigdb $(BIN)/sigdb --picture docs/superset.png $(SERVE)
+
+# Superset leaves out rich and cachetools, which it needs, and does not start with newer Flask-Caching.
+.venv-bi/ready: Makefile
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] > (3, 12) and "Superset needs Python 3.11 or 3.12: PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv-bi
+	.venv-bi/bin/pip install --quiet apache-superset==$(SUPERSET) flask-caching==2.3.1 rich cachetools \
+		duckdb-engine==0.17.0 duckdb==1.5.6 playwright==1.65.2
+	touch $@
+
 wheel: .venv/ready
 	rm -rf dist .venv-wheel
 	$(BIN)/python -m build --wheel
@@ -77,7 +92,7 @@ wheel: .venv/ready
 .venv-tools/ready: Makefile
 	$(PYTHON) -m venv .venv-tools
 	.venv-tools/bin/pip install --quiet duckdb==1.5.6 duckdb-sqlalchemy==1.5.6.5 sqlalchemy==2.1.9 pandas==2.3.3 \
-		numpy==2.4.6 pyarrow==26.0.1 polars==2.1.0 adbc-driver-manager==1.13.0
+		numpy==2.4.6 pyarrow==26.0.1 polars==2.1.0 adbc-driver-manager==1.13.0 dbt-core==1.10.23 dbt-duckdb==1.11.1
 	touch $@
 
 # Other clients, with nothing of sigdb: DuckDB's Python packages each alone in a folder, and Node where there is npm.
@@ -107,4 +122,4 @@ test-scvi: .venv-scvi/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-scvi .clients .originals dist demo.duckdb
+	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-scvi .clients .originals dist demo.duckdb

@@ -16,6 +16,7 @@ from ingest.align import GeneMap, map_genes
 from ingest.attribution import TARGET_SUM, Method
 from ingest.compute import Compute, place
 from ingest.obs import obs_table
+from ingest.obsm import with_embeddings
 from ingest.read import CountsFile, open_h5ad
 from ingest.stage import Stage, digest, remove_stage, stage_folder
 from ingest.workers import Job, Workers
@@ -50,10 +51,10 @@ class IngestOptions:
 
     baseline: cells whose mean takes the place of a cell without expression. max_delta: the largest median of
     |completeness delta|, as a share of a cell's attribution, that is stored. layer: the matrix of raw counts (default:
-    found). mapping: atlas field -> obs column. run: a name for the run. if_exists: what to do with a study of which the
-    atlas has this run, `error`, `skip` or `replace`. min_genes: fewest genes that model and study must share (default:
-    500, or half of a smaller model's). progress: told (study, cells done, cells in all), at the
-    start and after each batch, or each chunk where there are several workers.
+    found). mapping: atlas field -> obs column. obsm: embeddings to keep two dimensions of. run: a name for the run.
+    if_exists: what to do with a study of which the atlas has this run, `error`, `skip` or `replace`. min_genes: fewest
+    genes that model and study must share (default: 500, or half of a smaller model's). progress: told (study, cells
+    done, cells in all), at the start and after each batch, or each chunk where there are several workers.
     """
 
     method: Method = field(default_factory=Method)
@@ -62,6 +63,7 @@ class IngestOptions:
     max_delta: float | None = None
     layer: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
+    obsm: Sequence[str] = ()
     run: str | None = None
     if_exists: Literal["error", "skip", "replace"] = "error"
     min_genes: int | None = None
@@ -150,7 +152,8 @@ def ingest_study(
     study = source.name
     with open_h5ad(source.path, layer=options.layer) as file:
         with atlas.transaction() as con:
-            obs, notes = obs_table(file.obs, study=study, mapping=options.mapping)
+            columns = with_embeddings(file.obs, file.obsm, options.obsm)
+            obs, notes = obs_table(columns, study=study, mapping=options.mapping)
             model_id, gene_ids = add_model(con, model_info(model))
             genes = find_genes(con, file.var_names, gene_ids, options)
             profile: Profile | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anndata
 import h5py
@@ -16,7 +16,7 @@ from sigdb.errors import CountsError, SigdbError, listed
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
@@ -48,6 +48,12 @@ class CountsFile:
     def layer(self) -> str:
         """The matrix, as `open_h5ad` takes its name."""
         return {"raw/X": "raw"}.get(self.counts_from, self.counts_from.removeprefix("layers/"))
+
+    @property
+    def obsm(self) -> Mapping[str, Any]:
+        """The embeddings of the cells, as they are in the file."""
+        found: Mapping[str, Any] = self.matrix.file.get("obsm", {})
+        return found
 
     def rows(self, start: int, stop: int) -> csr_matrix:
         """The counts of cells start to stop, (n, n_var) float32; CountsError where they are not counts."""

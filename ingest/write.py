@@ -10,7 +10,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from ingest.fields import SAMPLE_FIELDS
-from sigdb import catalog, materialized
+from sigdb import catalog, materialized, signature_views
 from sigdb.atlas import clear_study
 from sigdb.catalog import run_statement
 from sigdb.errors import AtlasError, ObsError, StudyExistsError, listed
@@ -301,6 +301,7 @@ class StudyWriter:
         self.con.execute("UPDATE sigdb_data.attribution_runs SET finished = ? WHERE run_id = ?", [now(), self.run_id])
         catalog.comment_tables(self.con)
         catalog.create(self.con, catalog.read_object("views", "cells"))
+        signature_views.refresh(self.con)
 
 
 def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> list[str]:

@@ -11,8 +11,8 @@ from sigdb.compare import Comparison, compare
 from sigdb.connection import connect
 from sigdb.errors import SigdbError
 from sigdb.expression import against_expression
-from sigdb.gene_compare import GeneComparison, gene_compare
-from sigdb.groups import gene_dots, group_scores, score_bins
+from sigdb.gene_compare import GeneComparison, GeneStudy, gene_compare
+from sigdb.groups import embedding, gene_dots, group_scores, score_bins
 from sigdb.hits import Hits, hits
 from sigdb.matrix import score_matrix
 from sigdb.nulls import Null, leading_genes, matched_null
@@ -24,6 +24,7 @@ __all__ = [
     "Atlas",
     "Comparison",
     "GeneComparison",
+    "GeneStudy",
     "Hits",
     "Null",
     "SigdbError",
@@ -31,6 +32,7 @@ __all__ = [
     "against_expression",
     "compare",
     "connect",
+    "embedding",
     "gene_compare",
     "gene_dots",
     "group_scores",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import duckdb
 import pyarrow as pa
 
-from sigdb import catalog, materialized
+from sigdb import catalog, materialized, signature_views
 from sigdb.connection import SCHEMA_VERSION, check_name, connect, open_file, schema_version
 from sigdb.errors import AtlasError, AtlasVersionError, SignatureError, listed
 
@@ -155,6 +155,21 @@ class Atlas:
         with self.transaction() as con:
             materialized.drop(con, signatures)
 
+    def add_views(self, signatures: Sequence[str], *, missing: str = "error") -> None:
+        """Make views of signatures of the library, all or none, for clients that attach the atlas and do not USE it.
+
+        `cell_scores."<name>"` has a row a cell, `sample_scores."<name>"` one a sample and cell type; they follow the
+        atlas, and the signature if it is replaced. Raises QueryError as a score would, also for genes that the model
+        does not know unless missing is 'ignore', and SignatureError for names that differ in case alone.
+        """
+        with self.transaction() as con:
+            signature_views.create(con, signatures, missing=missing)
+
+    def drop_views(self, signatures: Sequence[str]) -> None:
+        """Drop the views of signatures. Raises SignatureError if one has none; then none is dropped."""
+        with self.transaction() as con:
+            signature_views.drop(con, signatures)
+
     def drop_study(self, study: str) -> int:
         """Remove a study, with its cells, scores and sums in all runs; return how many cells it had.
 
@@ -259,6 +274,7 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
         for number in range(found, SCHEMA_VERSION):
             con.execute(catalog.statement(f"upgrades/{number:03}"))
         catalog.install(con)
+        signature_views.refresh(con)
         record_versions(con)
         con.execute("COMMIT")
     finally:

@@ -17,6 +17,8 @@ __all__ = ["SCHEMA_VERSION", "connect", "schema_version"]
 
 SCHEMA_VERSION = 3
 
+# The schemas of an atlas beside main; the last two hold the views of signatures.
+SCHEMAS = ("sigdb_data", "cell_scores", "sample_scores")
 
 # What a locked connection may not do: reach files and networks, load extensions.
 LOCKED = {
@@ -99,9 +101,9 @@ def open_file(
 
 
 def check_name(path: Path) -> None:
-    """Raise AtlasError for the one file name that cannot be: DuckDB names the database after the file."""
-    if path.name.split(".")[0].lower() == "sigdb_data":
-        raise AtlasError(f"An atlas cannot be called {path.name}: sigdb_data is the name of a schema in it.")
+    """Raise AtlasError for the file names that cannot be: DuckDB names the database after the file."""
+    if (name := path.name.split(".")[0].lower()) in SCHEMAS:
+        raise AtlasError(f"An atlas cannot be called {path.name}: {name} is the name of a schema in it.")
 
 
 def schema_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> int:

@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING, Unpack
 
 from sqlglot import exp
 
-from sigdb.queries import Answer, Options, ask, asked, columns_of, condition, cube_columns, labelled, shipped
+from sigdb.errors import QueryError, listed
+from sigdb.queries import (
+    Answer,
+    Options,
+    ask,
+    asked,
+    columns_of,
+    condition,
+    cube_columns,
+    labelled,
+    shipped,
+    with_columns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import duckdb
 
-__all__ = ["gene_dots", "group_scores", "score_bins"]
+__all__ = ["embedding", "gene_dots", "group_scores", "score_bins"]
 
 
 def group_scores(
@@ -58,12 +70,48 @@ def score_bins(
     parameters = asked(con, genes, **options) | {
         "measured_only": measured_only, "n_bins": n_bins, "min_cells": min_cells,
     }  # fmt: skip
-    query = labelled(shipped("score_bins"), column)
+    return ask(con, of_cells(labelled(shipped("score_bins"), column), cells), parameters)
+
+
+def of_cells(query: exp.Select, cells: str | None) -> exp.Select:
+    """Keep the cells that fulfil a condition, in the innermost part of a shipped query, where it joins `cells` as c."""
     if cells:
         chosen = exp.select("cell_id").from_("cells").where(condition(cells))
         inner = next(select for select in query.find_all(exp.Select) if select.args.get("joins"))
         inner.where(exp.column("cell_id", table="c").isin(query=chosen), copy=False)
-    return ask(con, query, parameters)
+    return query
+
+
+def embedding(
+    con: duckdb.DuckDBPyConnection,
+    genes: str | Sequence[str],
+    *,
+    basis: str = "umap",
+    cells: str | None = None,
+    n_bins: int = 120,
+    max_points: int = 5000,
+    measured_only: bool = False,
+    **options: Unpack[Options],
+) -> Answer:
+    """The score in an embedding that was ingested: study, is_binned, x_low, x_high, y_low, y_high, n, score.
+
+    A row is a cell, or in a study of more than `max_points` cells a square of a grid of `n_bins` by `n_bins`, counted
+    in the database. basis: `umap` for the columns umap_1 and umap_2 of `cells`, from `sigdb ingest --obsm X_umap`.
+    Each study has axes of its own: embeddings of two studies are not one. Raises QueryError where there is none.
+    """
+    names = [f"{basis}_1", f"{basis}_2"]
+    known = con.sql("FROM cells").columns
+    if not set(names) <= set(known):
+        there = [name.removesuffix("_1") for name in known if name.endswith("_1") and f"{name[:-1]}2" in known]
+        raise QueryError(
+            f"There is no embedding {basis} in this atlas. It has: {listed(there) or 'none'}. "
+            f"`sigdb ingest --obsm X_{basis}` keeps that of a study."
+        )
+    parameters = asked(con, genes, **options) | {
+        "measured_only": measured_only, "n_bins": n_bins, "max_points": max_points,
+    }  # fmt: skip
+    query = with_columns(shipped("embedding"), x_column=names[0], y_column=names[1])
+    return ask(con, of_cells(query, cells), parameters)
 
 
 def gene_dots(

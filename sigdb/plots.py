@@ -7,6 +7,7 @@ apart by colour-blind people. `save` writes HTML, PNG, SVG or JSON.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ __all__ = [
     "distributions",
     "dots",
     "effects",
+    "embedding",
     "heat_map",
     "hit_rates",
     "null_scores",
@@ -181,6 +183,39 @@ def distributions(answer: Answer, title: str = "Distribution of scores", n_group
     return finished(chart, answer, title, [legend, *note])
 
 
+def embedding(answer: Answer, title: str = "Score in the embedding", size: int = 300) -> Any:
+    """The score in an embedding, a panel a study: a point a cell, or a square of a grid, with the mean of its cells.
+
+    answer: `sigdb.embedding`: study, is_binned, x_low, x_high, y_low, y_high, n, score; highest scores are drawn last.
+    """
+    alt = altair_module()
+    values = answer.table.to_pylist()
+    n_cells: Counter[str] = Counter()
+    for row in values:
+        n_cells[row["study"]] += row["n"]
+    for row in values:
+        row["panel"] = f"{row['study']}  ({n_cells[row['study']]:,})"
+    scale = alt.Scale(zero=False, nice=False, padding=6)
+    bare = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
+    base = alt.Chart(width=size, height=size).encode(  # its data are those of the panel
+        x=alt.X("x_low:Q", title=None, scale=scale, axis=bare),
+        y=alt.Y("y_low:Q", title=None, scale=scale, axis=bare),
+        color=alt.Color(
+            "score:Q", title="score", scale=alt.Scale(scheme="viridis"), legend=alt.Legend(gradientLength=120)
+        ),
+        tooltip=["study:N", shown("score", ".3g"), "n:Q"],
+    )
+    squares = base.transform_filter("datum.is_binned").mark_rect(strokeWidth=0).encode(x2="x_high:Q", y2="y_high:Q")
+    points = base.transform_filter("!datum.is_binned").mark_circle(size=14, opacity=0.9)
+    header = alt.Header(labelFontSize=11, labelLimit=size)
+    panels = alt.layer(squares, points, data=alt.Data(values=values)).facet(
+        facet=alt.Facet("panel:N", title=None, header=header), columns=3
+    )
+    lines = [f"Score ({ATTRIBUTION}). A point is a cell; a square, where a study has many, the mean of its cells."]
+    lines.append("Each study has axes of its own; near and far mean little in them. In brackets: cells.")
+    return finished(panels.resolve_scale(x="independent", y="independent"), answer, title, lines)
+
+
 def dots(answer: Answer, title: str = "Genes of the signature", n_groups: int = 40) -> Any:
     """Dot plot, gene by group: area, the fraction of cells in which the gene is not 0; colour, its mean attribution.
 
@@ -316,7 +351,7 @@ def volcano(found: GeneComparison, title: str | None = None, n_labels: int = 20)
             "height": -math.log10(max(row["p_value"], 1e-300)), "kind": kinds[row["q_value"] >= 0.05],
             "side": "right" if row["difference"] > 0 else "left",
         }
-        for row in found.table.to_pylist() if row["p_value"] is not None
+        for row in found.findings.to_pylist() if row["p_value"] is not None
     ]  # fmt: skip
     widest = max((abs(row["difference"]) for row in values), default=1) * 1.15
     label_apart(values, n_labels, per_x=VOLCANO[0] / (2 * widest))
@@ -335,8 +370,17 @@ def volcano(found: GeneComparison, title: str | None = None, n_labels: int = 20)
         .encode(text="label:N")
         for side, align, dx in (("right", "left", 6), ("left", "right", -6))
     ]
+    n_group, n_reference, n_cells = (
+        sum(getattr(each, n) for each in found.studies) for n in ("n_group", "n_reference", "n_cells")
+    )
+    many = len(found.studies) > 1
+    made_by = (
+        f"{len(found.studies)} studies; random effects"
+        if many
+        else f"{found.studies[0].study}; {found.studies[0].test}"
+    )
     lines = [
-        f"{found.study}; {found.test}; units: {found.n_group} / {found.n_reference}, {found.n_cells:,} cells.",
+        f"{made_by}; units: {n_group} / {n_reference}, {n_cells:,} cells.",
         f"{len(values):,} genes tested; {sum(row['q'] < 0.05 for row in values):,} of q < 0.05.",
     ]
     title = title or f"{found.group} against {found.reference}"

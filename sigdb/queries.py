@@ -19,7 +19,18 @@ from sigdb.errors import QueryError, listed, message
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Answer", "Options", "ask", "asked", "columns_of", "condition", "cube_columns", "labelled", "shipped"]
+__all__ = [
+    "Answer",
+    "Options",
+    "ask",
+    "asked",
+    "columns_of",
+    "condition",
+    "cube_columns",
+    "labelled",
+    "shipped",
+    "with_columns",
+]
 
 # The population of `hits`: a CTE of this name, which the macros are told to look in.
 POPULATION = "chosen_cells"
@@ -106,9 +117,14 @@ def condition(text: str) -> exp.Condition:
 
 def labelled(query: exp.Select, column: str) -> exp.Select:
     """Put a column in the place of each `label_column` of a shipped query."""
+    return with_columns(query, label_column=column)
+
+
+def with_columns(query: exp.Select, **columns: str) -> exp.Select:
+    """Put columns in the place of those that a shipped query has under other names."""
     for node in list(query.find_all(exp.Column)):
-        if node.name == "label_column":
-            node.replace(exp.column(column, table=node.table, quoted=True))
+        if node.name in columns:
+            node.replace(exp.column(columns[node.name], table=node.table, quoted=True))
     return query
 
 

@@ -59,9 +59,32 @@ def g_interval(g: float, variance: float, free: float) -> dict[str, Any]:
     return {"hedges_g": float(g), "g_se": float(np.sqrt(variance)), "g_low": float(low), "g_high": float(high)}
 
 
+def unpaired_g(group: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[Any, Any]:
+    """Hedges' g and its variance over the first axis, as Hedges and Olkin give them (statsmodels)."""
+    _, _, meta = libraries()
+    sizes = [size for each in (group, reference) for size in (each.mean(axis=0), each.std(axis=0, ddof=1), len(each))]
+    g, variance = meta.effectsize_smd(*sizes)
+    return g, variance
+
+
+def paired_g(group: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[Any, Any]:
+    """Hedges' g of pairs and its variance over the first axis.
+
+    It is on the scale of unpaired studies: the mean difference over the standard deviation within a group (Borenstein
+    et al. 2009, Introduction to meta-analysis, eq. 4.26 to 4.31), so that paired and unpaired studies combine.
+    """
+    n, differences = len(group), group - reference
+    within = np.sqrt((group.var(axis=0, ddof=1) + reference.var(axis=0, ddof=1)) / 2)
+    # S_difference^2 = 2 (1 - r) S_within^2 defines r for unequal deviations, too.
+    unexplained = differences.var(axis=0, ddof=1) / within**2
+    d = differences.mean(axis=0) / within
+    correction = 1 - 3 / (4 * (n - 1) - 1)
+    return correction * d, correction**2 * (1 / n + d**2 / (2 * n)) * unexplained
+
+
 def independent(group: NDArray[np.float64], reference: NDArray[np.float64]) -> Effect:
-    """Welch's t test and Mann and Whitney's U; g and its variance as Hedges and Olkin give them (statsmodels)."""
-    stats, _, meta = libraries()
+    """Welch's t test and Mann and Whitney's U."""
+    stats, _, _ = libraries()
     test = "Welch t"
     if np.ptp(group) == 0 and np.ptp(reference) == 0:
         return Effect(test, "the scores do not vary", difference=float(group.mean() - reference.mean()))
@@ -69,9 +92,7 @@ def independent(group: NDArray[np.float64], reference: NDArray[np.float64]) -> E
     low, high = found.confidence_interval(LEVEL)
     difference = float(group.mean() - reference.mean())
     error = np.sqrt(group.var(ddof=1) / len(group) + reference.var(ddof=1) / len(reference))
-    sizes = [value for each in (group, reference) for value in (each.mean(), each.std(ddof=1), len(each))]
-    g, variance = meta.effectsize_smd(*sizes)
-    interval = g_interval(g, variance, len(group) + len(reference) - 2)
+    interval = g_interval(*unpaired_g(group, reference), len(group) + len(reference) - 2)
     return Effect(
         test, None, difference, float(error), float(low), float(high), **interval,
         p_value=float(found.pvalue), p_rank=float(stats.mannwhitneyu(group, reference).pvalue),
@@ -79,26 +100,16 @@ def independent(group: NDArray[np.float64], reference: NDArray[np.float64]) -> E
 
 
 def paired(group: NDArray[np.float64], reference: NDArray[np.float64]) -> Effect:
-    """Student's t test of the pairs' differences and Wilcoxon's signed ranks.
-
-    g is on the scale of unpaired studies: the mean difference over the standard deviation within a group (Borenstein et
-    al. 2009, Introduction to meta-analysis, eq. 4.26 to 4.31), so that paired and unpaired studies combine.
-    """
+    """Student's t test of the pairs' differences and Wilcoxon's signed ranks."""
     stats, _, _ = libraries()
     test, n, differences = "paired t", len(group), group - reference
     if np.ptp(differences) == 0:
         return Effect(test, "the differences do not vary", difference=float(differences.mean()))
     found = stats.ttest_rel(group, reference)
     low, high = found.confidence_interval(LEVEL)
-    within = np.sqrt((group.var(ddof=1) + reference.var(ddof=1)) / 2)
-    # S_difference^2 = 2 (1 - r) S_within^2 defines r for unequal deviations, too.
-    unexplained = differences.var(ddof=1) / within**2
-    d = differences.mean() / within
-    correction = 1 - 3 / (4 * (n - 1) - 1)
-    variance = correction**2 * (1 / n + d**2 / (2 * n)) * unexplained
     return Effect(
         test, None, float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(n)), float(low), float(high),
-        **g_interval(correction * d, variance, n - 1), p_value=float(found.pvalue),
+        **g_interval(*paired_g(group, reference), n - 1), p_value=float(found.pvalue),
         p_rank=float(stats.wilcoxon(differences).pvalue),
     )  # fmt: skip
 
@@ -170,7 +181,7 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
 def every_gene(group: NDArray[np.float64], reference: NDArray[np.float64], *, paired: bool) -> dict[str, Any]:
     """Welch's t test, or a paired one, of each column of two matrices (n_units, n_genes), as columns of a table.
 
-    p and the interval are NaN for a gene that does not vary.
+    All but means and difference are NaN for a gene that does not vary.
     """
     stats, _, _ = libraries()
     ranges = np.ptp(group - reference, axis=0) if paired else np.ptp(group, axis=0) + np.ptp(reference, axis=0)
@@ -178,10 +189,18 @@ def every_gene(group: NDArray[np.float64], reference: NDArray[np.float64], *, pa
         warnings.simplefilter("ignore", RuntimeWarning)  # genes that do not vary: no p, below
         found = stats.ttest_rel(group, reference) if paired else stats.ttest_ind(group, reference, equal_var=False)
         interval = found.confidence_interval(LEVEL)
-    computed = {"difference_low": interval.low, "difference_high": interval.high, "p_value": found.pvalue}
+        g, variance = (paired_g if paired else unpaired_g)(group, reference)
     means = {"mean_group": group.mean(axis=0), "mean_reference": reference.mean(axis=0)}
+    if paired:
+        error = (group - reference).std(axis=0, ddof=1) / np.sqrt(len(group))
+    else:
+        error = np.sqrt(group.var(axis=0, ddof=1) / len(group) + reference.var(axis=0, ddof=1) / len(reference))
+    computed = {
+        "difference_se": error, "difference_low": interval.low, "difference_high": interval.high,
+        "hedges_g": g, "g_se": np.sqrt(variance), "p_value": found.pvalue,
+    }  # fmt: skip
     return {
         **means,
         "difference": means["mean_group"] - means["mean_reference"],
-        **{name: np.where(ranges > 0, values, np.nan).tolist() for name, values in computed.items()},
+        **{name: np.where(ranges > 0, values, np.nan) for name, values in computed.items()},
     }

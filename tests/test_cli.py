@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import typer
@@ -18,7 +19,7 @@ import typer
 import sigdb
 from sigdb.cli import app
 from tests.ingest.conftest import save_small_model, small_adata
-from tests.toy import fingerprint
+from tests.toy import TOY_GENES, fingerprint, obs_of, write_study
 
 
 def run(*arguments, cwd=None, stdin=None):
@@ -37,6 +38,8 @@ def workdir(tmp_path, toy_path):
     adata.write_h5ad(tmp_path / "study.h5ad")
     save_small_model(tmp_path / "model")
     (tmp_path / "hallmark.gmt").write_text("MYELOID\tnew\tS100A8\tS100A9\nB_CELL\tnew\tMS4A1\tCD79A\n")
+    with sigdb.Atlas.create(tmp_path / "umap.duckdb") as atlas:
+        write_study(atlas, np.eye(3), TOY_GENES, obs=obs_of(3, umap_1=[0.0, 1.0, 2.0], umap_2=[0.5, 0.0, 3.0]))
     return tmp_path
 
 

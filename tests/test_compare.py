@@ -180,18 +180,55 @@ def test_every_gene_is_that_of_scipy(con):
     assert rows["CD3E"]["p_value"] == rows["CD3E"]["q_value"] == pytest.approx(welch.pvalue)
     assert (rows["CD3E"]["mean_group"], rows["CD3E"]["n_nonzero"]) == (pytest.approx(np.mean(FLU["one"])), 17)
     assert (rows["LYZ"]["difference"], rows["LYZ"]["p_value"], rows["LYZ"]["q_value"]) == (0, None, None)
-    assert (found.n_group, found.n_reference, found.n_cells, found.group) == (4, 5, 18, "flu")
+    assert found.studies == (sigdb.GeneStudy("one", "Welch t", 4, 5, 18, 0),)
+    assert (found.group, found.findings) == ("flu", found.table)
+    g, variance = effectsize_smd(*sizes_of(FLU["one"]), *sizes_of(NORMAL["one"]))
+    assert (rows["CD3E"]["hedges_g"], rows["CD3E"]["g_se"]) == pytest.approx((g, variance**0.5))
     paired = sigdb.gene_compare(
         con, by="tissue", reference="normal adjacent", paired_by="donor", min_cells=1, min_nonzero=1
     )
-    p_value = paired.table.to_pylist()[0]["p_value"]
-    assert (paired.test, p_value) == ("paired t", pytest.approx(stats.ttest_rel(TUMOUR, BESIDE).pvalue))
+    (row, _) = paired.table.to_pylist()
+    (study,) = paired.studies
+    assert (study.test, row["p_value"]) == ("paired t", pytest.approx(stats.ttest_rel(TUMOUR, BESIDE).pvalue))
+
+
+def sizes_of(values):
+    return np.mean(values), np.std(values, ddof=1), len(values)
+
+
+def test_a_gene_of_several_studies_is_combined_as_a_signature_of_that_gene_is(con):
+    asked = {"by": "disease", "reference": "normal", "cells": "cell_type = 'T cell'", "min_cells": 2}
+    found = sigdb.gene_compare(con, **asked, min_nonzero=1)
+    assert [(each.study, each.n_group, each.n_reference) for each in found.studies] == [("one", 4, 5), ("two", 3, 4)]
+    genes = {(row["study"], row["gene"]): row for row in found.table.to_pylist()}
+    signature = {row["study"]: row for row in sigdb.compare(con, ["CD3E"], within=None, **asked).table.to_pylist()}
+    names = ["difference", "difference_low", "difference_high", "hedges_g", "g_se", "p_value", "i2", "n_studies"]
+    for study in (None, "one", "two"):
+        row, wanted = genes[study, "CD3E"], signature[study]
+        assert [row[name] for name in names] == pytest.approx([wanted[name] for name in names], nan_ok=True)
+    assert genes[None, "CD3E"]["n_nonzero"] == sum(genes[study, "CD3E"]["n_nonzero"] for study in ("one", "two"))
+    assert (None, "LYZ") not in genes  # it does not vary
+    assert [row["gene"] for row in found.findings.to_pylist()] == ["CD3E"]
+    tested = [row["p_value"] for row in genes.values() if row["p_value"] is not None]
+    expected = multipletests(tested, method="fdr_bh")[1]
+    assert [row["q_value"] for row in genes.values() if row["p_value"] is not None] == pytest.approx(expected)
+
+
+def test_a_study_that_is_too_small_for_its_genes_is_counted(con):
+    found = sigdb.gene_compare(con, by="disease", reference="normal", min_cells=2, min_units=4)
+    assert [each.study for each in found.studies] == ["one"]
+    assert found.left_out["in two, which has too few"] == 7
+    assert set(found.table["study"].to_pylist()) == {"one"}
 
 
 GENE_ERRORS = {
-    "two studies": (
-        {"by": "disease", "reference": "normal"},
-        "2 groups can be compared with normal: flu in one, flu in two",
+    "several groups": (
+        {"by": "sample", "reference": "flu0", "study": "two"},
+        "6 groups can be compared with flu0: flu1 in two, flu2 in two, .*Choose a group",
+    ),
+    "all too few": (
+        {"by": "disease", "reference": "normal", "min_units": 5},
+        "one has 4 units, two has 3 units to compare; 5 are needed",
     ),
     "no group": (
         {"by": "disease", "reference": "normal", "group": "cold"},

@@ -16,6 +16,8 @@ import sigdb
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TOOLS = ROOT / ".venv-tools" / "bin" / "python"
+NODE = ROOT / ".clients" / "node" / "node_modules"
 BLOCKS = [(token.info, token.content) for token in MarkdownIt().parse(README) if token.type == "fence"]
 
 
@@ -40,8 +42,8 @@ def words(text):
 def test_console_blocks_print_what_they_say(folder, block):
     command, _, output = block.removeprefix("$ ").partition("\n")
     program, *arguments = shlex.split(command)
-    assert program == "sigdb"
-    done = subprocess.run([sys.executable, "-m", "sigdb.cli", *arguments], capture_output=True, text=True, cwd=folder)
+    programs = {"sigdb": [sys.executable, "-m", "sigdb.cli"], "duckdb": [Path(sys.executable).with_name("duckdb")]}
+    done = subprocess.run([*programs[program], *arguments], capture_output=True, text=True, cwd=folder)
     assert done.stderr == ""
     found, expected = words(done.stdout), words(output)
     assert len(found) == len(expected)
@@ -56,9 +58,28 @@ def test_python_blocks_run(folder, block):
     assert done.stderr == ""
 
 
+@pytest.mark.skipif(not TOOLS.exists(), reason="the tools are not installed: make .venv-tools/ready")
+@pytest.mark.parametrize("block", blocks("python tools"), ids=lambda block: block[:20])
+def test_blocks_of_database_tools_run_without_sigdb(folder, block):
+    done = subprocess.run([TOOLS, "-c", block], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("n_measured") == 2
+
+
+@pytest.mark.skipif(shutil.which("node") is None or not NODE.exists(), reason="node is not installed")
+@pytest.mark.parametrize("block", blocks("js"), ids=lambda block: block[:20])
+def test_node_blocks_run(folder, block):
+    (folder / "node_modules").symlink_to(NODE)
+    (folder / "block.mjs").write_text(block)
+    done = subprocess.run(["node", "block.mjs"], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "n_measured" in done.stdout
+
+
 def test_the_blocks_are_there():
     assert len(blocks("console")) >= 2
     assert len(blocks("python")) >= 2
+    assert [len(blocks(kind)) for kind in ("python tools", "js")] == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def con(tmp_path_factory):
             obs = obs_of(
                 24, sample=[HOSTILE + donor for donor in donors], donor=donors,
                 disease=[("flu", "normal")[n // 12] for n in range(24)], cell_type=[HOSTILE, None] * 12,
+                umap_1=[None, *rng.normal(size=23)], umap_2=[*rng.normal(size=24)],
             )  # fmt: skip
             write_study(atlas, rng.lognormal(size=(24, len(GENES))), GENES, study=study, obs=obs)
         atlas.add_signatures([sigdb.Signature(HOSTILE.replace(" ", ""), (GENE, "TOYGENE1"))])
@@ -44,12 +45,13 @@ CHARTS = {
     "hit_rates": lambda con: plots.hit_rates(sigdb.hits(con, SIGNATURE, **SMALL)),
     "heat_map": lambda con: plots.heat_map(sigdb.group_scores(con, SIGNATURE, **SMALL)),
     "distributions": lambda con: plots.distributions(sigdb.score_bins(con, SIGNATURE, n_bins=7)),
+    "embedding": lambda con: plots.embedding(sigdb.embedding(con, SIGNATURE, max_points=0, n_bins=4)),
     "dots": lambda con: plots.dots(sigdb.gene_dots(con, SIGNATURE, **SMALL)),
     "contributions": lambda con: plots.contributions(sigdb.leading_genes(con, SIGNATURE, **SMALL)),
     "null_scores": lambda con: plots.null_scores(sigdb.matched_null(con, SIGNATURE, n_controls=20, **SMALL)),
     "effects": lambda con: plots.effects(sigdb.compare(con, SIGNATURE, min_cells=1, within=None)),
     "volcano": lambda con: plots.volcano(
-        sigdb.gene_compare(con, by="disease", reference="normal", study="two", **SMALL), n_labels=50
+        sigdb.gene_compare(con, by="disease", reference="normal", **SMALL), n_labels=50
     ),
 }
 
@@ -94,6 +96,48 @@ def test_bins_are_those_of_numpy(con):
         counts = dict(zip(np.round(edges[:-1], 9), np.histogram(scores[labels == label], edges)[0], strict=True))
         found = {round(row["low"], 9): row["n"] for row in answer.table.to_pylist() if row["label"] == label}
     assert found == {low: n for low, n in counts.items() if n}
+
+
+def positions(con, study):
+    query = """SELECT umap_1, umap_2, score FROM signature_score(?) JOIN cells USING (cell_id)
+        WHERE umap_1 IS NOT NULL AND study = ?"""
+    return con.execute(query, [SIGNATURE, study]).fetchnumpy().values()
+
+
+def test_a_cell_of_a_small_study_is_a_point(con):
+    answer = sigdb.embedding(con, SIGNATURE, cells="study = 'two'")
+    rows = answer.table.to_pylist()
+    assert {(row["study"], row["n"], row["is_binned"]) for row in rows} == {("two", 1, False)}
+    found = sorted((row["x_low"], row["y_low"], row["score"]) for row in rows)
+    np.testing.assert_allclose(found, sorted(zip(*positions(con, "two"), strict=True)))
+    assert all((row["x_low"], row["y_low"]) == (row["x_high"], row["y_high"]) for row in rows)
+    assert [row["score"] for row in rows] == sorted(row["score"] for row in rows)
+
+
+def test_squares_of_a_large_study_are_those_of_numpy(con):
+    rows = sigdb.embedding(con, SIGNATURE, max_points=10, n_bins=5).table.to_pylist()
+    for study in (HOSTILE, "two"):
+        x, y, scores = positions(con, study)
+        counts, left, low = np.histogram2d(x, y, bins=5)
+        sums, _, _ = np.histogram2d(x, y, bins=5, weights=scores)
+        expected = [
+            (left[i], left[i + 1], low[j], low[j + 1], counts[i, j], sums[i, j] / counts[i, j])
+            for i, j in zip(*np.nonzero(counts), strict=True)
+        ]
+        names = ("x_low", "x_high", "y_low", "y_high", "n", "score")
+        found = sorted(tuple(row[name] for name in names) for row in rows if row["study"] == study)
+        np.testing.assert_allclose(found, sorted(expected))
+
+
+def test_each_panel_of_an_embedding_has_its_own_cells_alone(con, tmp_path):
+    plots.save(plots.embedding(sigdb.embedding(con, SIGNATURE)), tmp_path / "chart.svg")
+    drawn = (tmp_path / "chart.svg").read_text()
+    assert drawn.count('aria-roledescription="circle"') == 46  # of 2 x 24, one of each without a position
+
+
+def test_an_embedding_that_is_not_there(con):
+    with pytest.raises(QueryError, match=r"no embedding tsne in this atlas. It has: umap. .*--obsm X_tsne"):
+        sigdb.embedding(con, SIGNATURE, basis="tsne")
 
 
 def test_group_tables_are_those_of_the_cells(con):

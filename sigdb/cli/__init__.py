@@ -46,6 +46,10 @@ app.command(
 )(statistics.compare)
 app.command("null", epilog="Example: sigdb null demo.duckdb CD3D CD3E CD2 --n-controls 200")(statistics.null)
 app.command("leading", epilog="Example: sigdb leading demo.duckdb MS1 --missing ignore -n 3")(statistics.leading)
+app.command(
+    "embedding",
+    epilog="Example: sigdb embedding umap.duckdb CD3E --basis umap --plot cd3e.png",
+)(statistics.embedding)
 app.command("report", epilog="Example: sigdb report demo.duckdb MS1 --missing ignore -o ms1.html")(statistics.report)
 app.command("upgrade", epilog="Example: sigdb upgrade demo.duckdb")(atlas.upgrade)
 app.command("optimize", epilog="Example: sigdb optimize demo.duckdb")(atlas.optimize)

@@ -135,6 +135,10 @@ def ingest(
             help="Take a field (disease, donor, ...) from this obs column; FIELD= for none; repeatable.",
         ),
     ] = None,
+    obsm: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep two dimensions of an embedding, as columns: umap_1, umap_2 of X_umap; repeatable."),
+    ] = None,
     layer: Annotated[
         str | None, typer.Option(help="Matrix of raw counts: a layer, X or raw (default: the first that holds counts).")
     ] = None,
@@ -181,8 +185,8 @@ def ingest(
         options = pipeline.IngestOptions(
             method=attribution.Method(method.value, summation and summation.value, steps, quadrature.value),
             baseline=reference or None, compute=compute.Compute(device, precision.value, batch_size, workers, threads),
-            max_delta=max_delta, layer=layer, mapping=fields, run=run, min_genes=min_genes, if_exists=if_exists.value,
-            progress=report,
+            max_delta=max_delta, layer=layer, mapping=fields, obsm=obsm or (), run=run, min_genes=min_genes,
+            if_exists=if_exists.value, progress=report,
         )  # fmt: skip
         sources = [pipeline.Source(file, study or "", title, organism, source, licence) for file in files]
         loaded = load_model(model.value, weights, parse_covariates(covariate or []))

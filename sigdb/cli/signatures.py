@@ -86,3 +86,22 @@ def materialize(
         kept = opened.con.execute("SELECT count(*) FROM materialized_signatures").fetchall()[0][0]
     verb = "Forgot the scores" if remove else "Kept the scores"
     console.print(f"{verb} of {listed(names, 5)}. The atlas keeps those of {kept} signature{'s'[: kept != 1]}.")
+
+
+@app.command("view", epilog="Example: sigdb signatures view demo.duckdb MS1 --missing ignore")
+def view(
+    atlas: AtlasPath,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Signatures of the library.")],
+    missing: MissingOption = "error",
+    remove: Annotated[bool, typer.Option("--remove", help="Drop the views.")] = False,
+) -> None:
+    """Make views of signatures, for clients that attach the atlas and do not USE it.
+
+    cell_scores."NAME" has a row a cell, sample_scores."NAME" one a sample and cell type. They follow the atlas.
+    """
+    with Atlas(atlas) as opened:
+        if remove:
+            opened.drop_views(names)
+        else:
+            opened.add_views(names, missing=missing)
+    console.print(f"{'Dropped' if remove else 'Made'} the views cell_scores and sample_scores of {listed(names, 5)}.")

@@ -13,6 +13,7 @@ from sigdb.cli.query import AtlasPath, FormatOption, MissingOption, OutputOption
 from sigdb.compare import compare as compare_groups
 from sigdb.connection import connect
 from sigdb.gene_compare import gene_compare
+from sigdb.groups import embedding as score_in_embedding
 from sigdb.hits import hits as call_hits
 from sigdb.nulls import leading_genes, matched_null
 
@@ -172,7 +173,7 @@ def genes_compare(
     by: ByOption,
     reference: Annotated[str, typer.Option(help="The value that the other is compared with.")],
     group: Annotated[str | None, typer.Option(help="The other value, if there are several.")] = None,
-    study: Annotated[str | None, typer.Option(help="The study, if several have both.")] = None,
+    study: Annotated[str | None, typer.Option(help="Only this study.")] = None,
     unit: UnitOption = "donor",
     paired_by: PairedOption = None,
     cells: CubeOption = None,
@@ -185,7 +186,7 @@ def genes_compare(
     form: FormatOption = Format.table,
     output: OutputOption = None,
 ) -> None:
-    """Compare the attribution of every gene between two groups of donors of a study."""
+    """Compare the attribution of every gene between two groups of donors, study by study, and combined."""
     with connect(atlas) as con:
         found = gene_compare(
             con, by=by, reference=reference, group=group, study=study, unit=unit, paired_by=paired_by, cells=cells,
@@ -194,9 +195,36 @@ def genes_compare(
     draw(plot, "volcano", found)
     write(found.table, [found.answer.sql] if sql else None, form, output)
     if form is Format.table and not sql:
-        units = f"{found.n_group} units of {found.group}, {found.n_reference} of {found.reference}"
-        console.print(f"{found.study}: {found.test}, {units}; {found.n_untested} genes in too few cells.")
+        for each in found.studies:
+            units = f"{each.n_group} units of {found.group}, {each.n_reference} of {found.reference}"
+            console.print(f"{each.study}: {each.test}, {units}; {each.n_untested} genes in too few cells.")
         say_left_out("units", found.left_out)
+
+
+def embedding(
+    atlas: AtlasPath,
+    names: GenesArgument,
+    basis: Annotated[
+        str, typer.Option(help="The embedding: umap for the columns umap_1 and umap_2 of cells.")
+    ] = "umap",
+    cells: CellsOption = None,
+    max_points: Annotated[int, typer.Option(min=0, help="Studies of more cells are counted in squares.")] = 5000,
+    n_bins: Annotated[int, typer.Option(min=1, help="Squares to a side.")] = 120,
+    missing: MissingOption = "error",
+    run: RunOption = None,
+    plot: PlotOption = None,
+    sql: SqlOption = False,
+    form: FormatOption = Format.table,
+    output: OutputOption = None,
+) -> None:
+    """Show a signature in an embedding that `sigdb ingest --obsm` has kept, a study at a time."""
+    with connect(atlas) as con:
+        found = score_in_embedding(
+            con, genes_or_signature(con, names), basis=basis, cells=cells, max_points=max_points, n_bins=n_bins,
+            missing=missing, run=run,
+        )  # fmt: skip
+    draw(plot, "embedding", found, f"{name_of(names)} in {basis}")
+    write(found.table, [found.sql] if sql else None, form, output)
 
 
 def report(

@@ -15,17 +15,5 @@ CREATE OR REPLACE MACRO signature_by_sample(
 ) AS TABLE
 SELECT
     s._study AS study, s._name AS sample, s._donor AS donor, s._tissue AS tissue, s._disease AS disease,
-    n._type AS cell_type, n._n AS n_cells,
-    coalesce(v._sum, 0) / n._n * CASE WHEN measured_only AND agg = 'mean' THEN k._factor ELSE 1 END AS score,
-    k._n_genes AS n_genes, k._n_measured AS n_measured
-FROM sigdb_data.chosen_groups(NULL, NULL, NULL, NULL, run) AS n
-JOIN sigdb_data.sample_labels() AS s ON n._sample = s._sample
-JOIN sigdb_data.study_coverage(genes, weights, run, NULL) AS k ON s._study_id = k._study
-LEFT JOIN (
-    SELECT u._sample, u._cell_type, sum(u._value) AS _sum
-    FROM sigdb_data.summary_values(genes, weights, agg, run, signed) AS u
-    GROUP BY u._sample, u._cell_type
-) AS v ON n._sample = v._sample AND n._type IS NOT DISTINCT FROM v._cell_type
-WHERE k._n_measured >= coalesce(min_coverage, 0) * k._n_genes
-    AND (SELECT c._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, NULL) AS c) IS NULL
-    AND (SELECT e._error FROM sigdb_data.coverage_check(min_coverage) AS e) IS NULL;
+    s._type AS cell_type, s._n AS n_cells, s._score AS score, s._n_genes AS n_genes, s._n_measured AS n_measured
+FROM sigdb_data.sample_scores(genes, weights, agg, missing, run, signed, measured_only, min_coverage) AS s;

@@ -1,4 +1,7 @@
-"""Run a query on an atlas with nothing but duckdb: query.py FOLDER_OF_DUCKDB ATLAS QUERY; prints the rows as JSON."""
+"""Run a query on an atlas with nothing but duckdb: query.py FOLDER_OF_DUCKDB ATLAS QUERY; prints the rows as JSON.
+
+ATLAS may be :memory:, a QUERY then attaches what it asks.
+"""
 
 import json
 import sys
@@ -11,6 +14,6 @@ import duckdb  # noqa: E402
 try:
     import sigdb  # noqa: F401
 except ImportError:
-    print(json.dumps(duckdb.connect(atlas, read_only=True).execute(query).fetchall()))  # noqa: T201
+    print(json.dumps(duckdb.connect(atlas, read_only=atlas != ":memory:").execute(query).fetchall()))  # noqa: T201
 else:
     sys.exit("sigdb can be imported: this shows nothing")

@@ -49,6 +49,30 @@ QUERIES = {
         WHERE symbol = 'INS' GROUP BY ALL ORDER BY ALL""",
 }
 
+# From a database of the client's own, where the atlas is attached and not USEd: views of a signature, no macros.
+ATTACHED = {
+    "a row a cell": """
+        SELECT study, cell_type, count(*) AS n, round(sum(score), 6) AS total FROM elsewhere.cell_scores."MS1"
+        GROUP BY ALL ORDER BY ALL""",
+    "a row a sample and type": """
+        SELECT sample, cell_type, n_cells, round(score, 6) AS score, n_measured FROM elsewhere.sample_scores."MS1"
+        ORDER BY ALL""",
+}
+
+
+@pytest.fixture(scope="module")
+def viewed_path(demo_path, tmp_path_factory):
+    """The demo atlas with views of MS1."""
+    path = shutil.copy(demo_path, tmp_path_factory.mktemp("views") / "demo.duckdb")
+    with sigdb.Atlas(path) as atlas:
+        atlas.add_views(["MS1"], missing="ignore")
+    return path
+
+
+def attached(path, query):
+    """What a client says that has a database of its own, with a table called `cells`."""
+    return f"CREATE TEMP TABLE cells AS SELECT 1 AS cell_id; ATTACH '{path}' AS elsewhere (READ_ONLY); {query}"
+
 
 @pytest.fixture(scope="module")
 def expected(demo_path):
@@ -81,6 +105,19 @@ def test_python_with_nothing_but_duckdb(demo_path, expected, version, query):
     # -I -S: neither this environment's packages nor the current folder.
     out = output_of([sys.executable, "-I", "-S", HERE / "query.py", folder, demo_path, QUERIES[query]])
     assert json.loads(out) == expected[query]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("query", ATTACHED)
+def test_views_of_a_signature_where_the_atlas_is_only_attached(viewed_path, version, query):
+    folder = CLIENTS / f"duckdb-{version}"
+    needs(folder, f"duckdb {version}, alone,")
+    with sigdb.connect(viewed_path) as con:
+        rows = con.execute(ATTACHED[query].replace("elsewhere.", "")).fetchall()
+    said = attached(viewed_path, ATTACHED[query])
+    out = output_of([sys.executable, "-I", "-S", HERE / "query.py", folder, ":memory:", said])
+    assert len(rows) > 40
+    assert json.loads(out) == [list(row) for row in rows]
 
 
 @pytest.mark.parametrize("query", QUERIES)

@@ -1,11 +1,14 @@
-"""SQLAlchemy, pandas, polars and ADBC on an atlas: the same rows; views and comments where a BI tool looks for them."""
+"""Database tools of Python, and dbt, on an atlas: the same rows; views and comments where a BI tool looks for them."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import sigdb
@@ -45,3 +48,26 @@ def test_reflection_lists_views_columns_and_comments(demo_path):
     with sigdb.connect(demo_path) as con:
         columns = "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'cells'"
         assert seen["columns"] == dict(con.execute(columns).fetchall())
+
+
+def test_dbt_builds_tables_from_macros_and_views(demo_path, tmp_path):
+    """The project of tests/clients/dbt, on an atlas that it attaches; one model calls a macro, one reads a view."""
+    atlas, out = shutil.copy(demo_path, tmp_path / "cells_of_mine.duckdb"), tmp_path / "out.duckdb"
+    with sigdb.Atlas(atlas) as opened:
+        opened.add_views(["MS1"], missing="ignore")
+    project = HERE / "dbt"
+    folders = ["--project-dir", project, "--profiles-dir", project, "--target-path", tmp_path / "target"]
+    environment = os.environ | {"SIGDB_ATLAS": str(atlas), "SIGDB_OUT": str(out)}
+    dbt = [PYTHON.with_name("dbt"), "--no-send-anonymous-usage-stats", "run", *folders, "--log-path", tmp_path / "logs"]
+    done = subprocess.run(dbt, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stdout
+    with sigdb.connect(demo_path) as con:
+        by_type = con.execute(QUERY.replace(":genes", "$genes"), {"genes": GENES}).fetchall()
+        scores = (
+            "SELECT study, avg(score) FROM signature_scores(['MS1'], missing := 'ignore') JOIN cells USING (cell_id)"
+        )
+        by_study = con.execute(f"{scores} GROUP BY study ORDER BY study").fetchall()
+    with duckdb.connect(str(out), read_only=True) as con:
+        assert con.execute("FROM by_type ORDER BY study, cell_type").fetchall() == by_type
+        found = con.execute("FROM by_study ORDER BY study").fetchall()
+    assert found == [(study, pytest.approx(score)) for study, score in by_study]

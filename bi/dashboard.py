@@ -1,0 +1,351 @@
+"""A dashboard of an atlas in Apache Superset: made through its REST API, its numbers compared, its picture taken.
+
+    python bi/dashboard.py demo.duckdb --sigdb .venv/bin/sigdb --picture superset.png
+
+`make bi` runs it in .venv-bi, where Superset is. It starts a server of its own, in a temporary folder and for this
+machine only, and fails if a number is not that of `sigdb sql`. --serve leaves the server up, to look around.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from importlib.util import find_spec
+from math import isclose
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import requests
+
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+log = logging.getLogger("bi")
+
+# Read-only, and locked: without the other options a user of SQL Lab can read any file of the machine.
+OPTIONS = "access_mode=READ_ONLY&enable_external_access=false&autoload_known_extensions=false&lock_configuration=true"
+SIGNATURES = ("MS1", "HALLMARK_HYPOXIA")
+WANTED = """
+    SELECT s.signature, c.study, c.cell_type, count(*) AS cells, avg(s.score) AS mean_score
+    FROM signature_scores(['MS1', 'HALLMARK_HYPOXIA'], missing := 'ignore') AS s JOIN cells AS c USING (cell_id)
+    GROUP BY ALL
+"""
+SCORE = {
+    "metric_name": "mean_score",
+    "verbose_name": "mean score",
+    "expression": "SUM(score * n_cells) / SUM(n_cells)",
+    "d3format": ".2f",
+}
+CELLS = {"metric_name": "cells", "verbose_name": "cells", "expression": "SUM(n_cells)", "d3format": ",d"}
+# How many genes of a signature a study measured: scores of studies compare only where that is alike.
+MEASURED = {"metric_name": "measured", "verbose_name": "genes measured", "expression": "MAX(n_measured)"}
+GENES = {"metric_name": "genes", "verbose_name": "genes of the signature", "expression": "MAX(n_genes)"}
+CHARTS: dict[str, dict[str, Any]] = {
+    "Mean score by cell type (the 15 highest)": {
+        "viz_type": "echarts_timeseries_bar", "x_axis": "cell_type", "metrics": ["mean_score"], "groupby": [],
+        "orientation": "horizontal", "row_limit": 15, "x_axis_sort": "mean_score", "x_axis_sort_asc": True,
+        "y_axis_format": ".1f", "show_legend": False, "color_scheme": "supersetColors",
+        "y_axis_title": "attribution, thousandths of a cell", "y_axis_title_margin": 30,
+        "x_axis_title_margin": 15, "order_desc": True, "timeseries_limit_metric": "mean_score",
+    },
+    "Mean score by disease and tissue": {
+        "viz_type": "heatmap_v2", "x_axis": "tissue", "groupby": "disease", "metric": "mean_score",
+        "normalize_across": "heatmap", "legend_type": "continuous", "show_legend": True, "show_values": True,
+        "value_bounds": [None, None], "y_axis_format": ".2f", "left_margin": "auto", "bottom_margin": 40,
+        "xscale_interval": 1, "yscale_interval": 1, "x_axis_label_rotation": 45, "row_limit": 1000,
+    },
+    "What each study measured": {
+        "viz_type": "table", "query_mode": "aggregate", "groupby": ["study"],
+        "metrics": ["mean_score", "cells", "measured", "genes"], "order_desc": True, "row_limit": 100,
+        "show_cell_bars": False,
+    },
+}  # fmt: skip
+
+
+def main() -> None:
+    """Build the dashboard, compare its numbers, take its picture."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("atlas", type=Path, help="an atlas, as `sigdb demo` makes one")
+    parser.add_argument("--sigdb", default="sigdb", help="the command whose numbers Superset's must equal")
+    parser.add_argument("--picture", type=Path, help="where to write a picture of the dashboard, .png")
+    parser.add_argument("--serve", action="store_true", help="leave the server up until Ctrl-C")
+    asked = parser.parse_args()
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    log.setLevel(logging.INFO)
+    if missing := not_installed(asked.atlas, asked.sigdb, picture=asked.picture is not None):
+        sys.exit("\n".join(["The dashboard cannot be made:", *(f"- {line}" for line in missing)]))
+    with TemporaryDirectory() as folder, served(Path(folder)) as (url, password):
+        api = Api(url, password)
+        data_set, dashboard = build(api, asked.atlas.absolute())
+        compare(api, data_set, asked.atlas, asked.sigdb)
+        refuse_other_files(api)
+        if asked.picture:
+            photograph(f"{url}{dashboard}", password, asked.picture)
+        if asked.serve:
+            log.info("%s%s: admin, password %s. Ctrl-C ends it.", url, dashboard, password)
+            wait()
+
+
+def not_installed(atlas: Path, sigdb: str, *, picture: bool) -> list[str]:
+    """What is missing on this machine, a line each, with the way to get it."""
+    missing = []
+    if not atlas.is_file():
+        missing.append(f"there is no atlas {atlas}: `sigdb demo {atlas}` makes one")
+    if shutil.which(sigdb) is None:
+        missing.append(f"there is no command {sigdb}: `make .venv/ready` installs sigdb")
+    needed = ["superset", "duckdb_engine", "gunicorn", *(["playwright"] if picture else [])]
+    if absent := [name for name in needed if find_spec(name) is None]:
+        missing.append(f"{sys.executable} has no {', '.join(absent)}: `make .venv-bi/ready` installs them")
+    if picture and browser() is None:
+        missing.append("there is no Chromium for the picture: on Debian, `apt-get install chromium`")
+    return missing
+
+
+def browser() -> str | None:
+    """The path of Chromium or Chrome."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[str, str]]:
+    """Superset with an empty database in a folder; its address and the password of `admin`. Ends with the block."""
+    password = secrets.token_urlsafe(12)
+    environment = os.environ | {
+        "SUPERSET_CONFIG_PATH": str(HERE / "superset_config.py"), "SUPERSET_HOME": str(folder), "FLASK_APP": "superset",
+        "SUPERSET_SECRET_KEY": secrets.token_urlsafe(42),
+    }  # fmt: skip
+    person = ["--username", "admin", "--firstname", "a", "--lastname", "b", "--email", "a@b.c", "--password", password]
+    messages = folder / "superset.log"
+    with messages.open("w") as out:
+        for step in (["db", "upgrade"], ["fab", "create-admin", *person], ["init"]):
+            log.info("superset %s", " ".join(step[:2]))
+            done = subprocess.run([BIN / "superset", *step], env=environment, cwd=folder, stdout=out, stderr=out)
+            if done.returncode:
+                sys.exit(f"superset {step[0]} failed:\n{tail(messages)}")
+        address = f"127.0.0.1:{free_port()}"
+        server = [BIN / "gunicorn", "-w", "1", "-k", "gthread", "--threads", "4", "-b", address, "--timeout", "120"]
+        server = [*server, "superset.app:create_app()"]
+        process = subprocess.Popen(server, env=environment, cwd=folder, stdout=out, stderr=out)
+        try:
+            await_server(f"http://{address}/health", process, messages)
+            yield f"http://{address}", password
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def await_server(url: str, process: subprocess.Popen[bytes], messages: Path, seconds: int = 120) -> None:
+    """Return once the server answers; exit with its last messages if it ends, or does not within some time."""
+    import requests
+
+    for _ in range(seconds):
+        try:
+            if requests.get(url, timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            pass
+        if process.poll() is not None:
+            break
+        time.sleep(1)
+    sys.exit(f"Superset does not answer at {url}:\n{tail(messages)}")
+
+
+def tail(path: Path, lines: int = 25) -> str:
+    """The last lines of a file."""
+    return "\n".join(path.read_text().splitlines()[-lines:])
+
+
+class Api:
+    """Superset's REST API, as admin."""
+
+    def __init__(self, url: str, password: str) -> None:
+        """Log in."""
+        import requests
+
+        self.url = f"{url}/api/v1"
+        self.session = requests.Session()
+        login = {"username": "admin", "password": password, "provider": "db", "refresh": False}
+        token = self.post("security/login", login)["access_token"]
+        self.session.headers["Authorization"] = f"Bearer {token}"
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The answer to a POST; exit with Superset's message if it is an error."""
+        return self.answer(self.session.post(f"{self.url}/{path}", json=body, timeout=120))
+
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The answer to a PUT; exit with Superset's message if it is an error."""
+        return self.answer(self.session.put(f"{self.url}/{path}", json=body, timeout=120))
+
+    @staticmethod
+    def answer(response: requests.Response) -> Any:
+        """What was answered; exit with Superset's message if it is an error."""
+        if not response.ok:
+            sys.exit(f"{response.request.method} {response.url}: {response.status_code} {response.text[:2000]}")
+        return response.json()
+
+
+def build(api: Api, atlas: Path) -> tuple[int, str]:
+    """Create database, data sets, charts and dashboard; return the data set's id, and the path of the dashboard."""
+    uri = f"duckdb:///{atlas}?{OPTIONS}"
+    database = api.post("database/", {"database_name": "atlas", "sqlalchemy_uri": uri, "expose_in_sqllab": True})["id"]
+    sql = (HERE / "signature_by_sample.sql").read_text()
+    scores = api.post("dataset/", {"database": database, "table_name": "signature_by_sample", "sql": sql})["id"]
+    api.put(f"dataset/{scores}", {"metrics": [SCORE, CELLS, MEASURED, GENES]})
+    library = api.post("dataset/", {"database": database, "schema": "main", "table_name": "signature_library"})["id"]
+    charts = {name: add_chart(api, name, scores, form) for name, form in CHARTS.items()}
+    made = api.post(
+        "dashboard/",
+        {
+            "dashboard_title": "A signature in the atlas", "slug": "signature", "published": True,
+            "position_json": json.dumps(layout(charts)),
+            "json_metadata": json.dumps(metadata(library, list(charts.values()))),
+        },
+    )  # fmt: skip
+    for chart in charts.values():
+        api.put(f"chart/{chart}", {"dashboards": [made["id"]]})
+    log.info("made a database, 2 data sets, %d charts, a dashboard", len(charts))
+    return scores, "/superset/dashboard/signature/"
+
+
+def add_chart(api: Api, name: str, data_set: int, form: Mapping[str, Any]) -> int:
+    """Create a chart, and return its id."""
+    params = json.dumps({**form, "datasource": f"{data_set}__table", "adhoc_filters": []})
+    chart = {"slice_name": name, "viz_type": form["viz_type"], "datasource_id": data_set, "datasource_type": "table"}
+    return int(api.post("chart/", {**chart, "params": params})["id"])
+
+
+def layout(charts: Mapping[str, int]) -> dict[str, Any]:
+    """Two charts side by side, and the third below them."""
+    (first, second, third), parents = charts.items(), ["ROOT_ID", "GRID_ID"]
+    rows = {"ROW-top": [(*first, 5, 64), (*second, 7, 64)], "ROW-below": [(*third, 12, 36)]}
+    position: dict[str, Any] = {
+        "DASHBOARD_VERSION_KEY": "v2",
+        "ROOT_ID": {"type": "ROOT", "id": "ROOT_ID", "children": ["GRID_ID"]},
+        "GRID_ID": {"type": "GRID", "id": "GRID_ID", "children": list(rows), "parents": ["ROOT_ID"]},
+    }
+    for row, places in rows.items():
+        children = [f"CHART-{chart}" for _, chart, _, _ in places]
+        background = {"background": "BACKGROUND_TRANSPARENT"}
+        position[row] = {"type": "ROW", "id": row, "children": children, "parents": parents, "meta": background}
+        for name, chart, width, height in places:
+            meta = {"chartId": chart, "sliceName": name, "width": width, "height": height}
+            here = f"CHART-{chart}"
+            position[here] = {"type": "CHART", "id": here, "children": [], "parents": [*parents, row], "meta": meta}
+    return position
+
+
+def metadata(library: int, charts: Sequence[int]) -> dict[str, Any]:
+    """The dashboard's filter: one signature of the library, in all charts; to begin with, the first of SIGNATURES."""
+    chosen = {
+        "extraFormData": {"filters": [{"col": "signature", "op": "IN", "val": [SIGNATURES[0]]}]},
+        "filterState": {"value": [SIGNATURES[0]], "label": SIGNATURES[0]},
+    }
+    choice = {
+        "id": "NATIVE_FILTER-signature", "name": "Signature", "type": "NATIVE_FILTER", "filterType": "filter_select",
+        "targets": [{"datasetId": library, "column": {"name": "signature"}}], "defaultDataMask": chosen,
+        "controlValues": {
+            "multiSelect": False, "enableEmptyFilter": True, "defaultToFirstItem": False, "inverseSelection": False,
+            "searchAllOptions": False,
+        },
+        "scope": {"rootPath": ["ROOT_ID"], "excluded": []}, "chartsInScope": charts, "cascadeParentIds": [],
+        "tabsInScope": [], "description": "",
+    }  # fmt: skip
+    return {"native_filter_configuration": [choice], "filter_bar_orientation": "HORIZONTAL", "color_scheme": ""}
+
+
+def compare(api: Api, data_set: int, atlas: Path, sigdb: str) -> None:
+    """Exit unless Superset's mean scores, by study and cell type, are those of sigdb.
+
+    Superset asks the cube, as a chart of the dashboard does; sigdb averages the scores of single cells.
+    """
+    done = subprocess.run([sigdb, "sql", atlas, WANTED, "--format", "json"], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    rows = json.loads(done.stdout)
+    for signature in SIGNATURES:
+        wanted = means(row for row in rows if row["signature"] == signature)
+        query = {
+            "columns": ["study", "cell_type"], "metrics": ["mean_score", "cells"], "row_limit": 10_000,
+            "filters": [{"col": "signature", "op": "IN", "val": [signature]}],
+        }  # fmt: skip
+        asked = {"datasource": {"id": data_set, "type": "table"}, "queries": [query], "force": True}
+        found = means(api.post("chart/data", asked)["result"][0]["data"])
+        other = [key for key in wanted.keys() | found.keys() if not same(wanted.get(key), found.get(key))]
+        if other or not wanted:
+            lines = [f"{key}: sigdb {wanted.get(key)}, Superset {found.get(key)}" for key in other[:10]]
+            sys.exit("\n".join([f"{signature}: {len(other)} of {len(wanted)} groups differ.", *lines]))
+        log.info("%s: Superset and sigdb agree in all %d groups", signature, len(wanted))
+
+
+def means(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], tuple[int, float]]:
+    """Number of cells and mean score by study and cell type."""
+    return {(row["study"], row["cell_type"]): (row["cells"], row["mean_score"]) for row in rows}
+
+
+def same(one: tuple[int, float] | None, other: tuple[int, float] | None) -> bool:
+    """Whether a number of cells and a mean are the same."""
+    return one is not None and other is not None and one[0] == other[0] and isclose(one[1], other[1], rel_tol=1e-9)
+
+
+def refuse_other_files(api: Api) -> None:
+    """Exit unless SQL Lab may read the atlas, and no other file."""
+    tries = {"SELECT count(*) AS n FROM cells": '"n"', "FROM read_text('/etc/hosts')": "disabled by configuration"}
+    for sql, wanted in tries.items():
+        body = {"database_id": 1, "runAsync": False, "queryLimit": 10, "sql": sql}
+        response = api.session.post(f"{api.url}/sqllab/execute/", json=body, timeout=120)
+        if wanted not in response.text:
+            sys.exit(f"SQL Lab answered {response.status_code} to {sql}: {response.text[:500]}")
+    log.info("SQL Lab reads the atlas, and refuses other files")
+
+
+def photograph(url: str, password: str, path: Path) -> None:
+    """Write a picture of the dashboard, once all charts are drawn."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as player:
+        chromium = player.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": 1360, "height": 960})
+        page.goto(url)
+        page.locator("#username").fill("admin")
+        page.locator("#password").fill(password)
+        page.keyboard.press("Enter")
+        page.wait_for_load_state("networkidle")
+        page.goto(f"{url}?standalone=1")
+        page.wait_for_load_state("networkidle")
+        page.wait_for_timeout(3000)  # the charts' animation
+        page.screenshot(path=path)
+        chromium.close()
+    log.info("wrote %s", path)
+
+
+def wait() -> None:
+    """Return at Ctrl-C."""
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()
