@@ -215,6 +215,27 @@ def test_debug_shows_the_traceback(workdir):
     assert "Traceback" in err
 
 
+def test_ingest_again(workdir):
+    """What is there is refused, left or replaced; what an interrupted ingest has kept is told."""
+    arguments = ["ingest", "new.duckdb", "study.h5ad", "--model", "mlp", "--weights", "model", "--method", "ixg"]
+    code, out, err = run(*arguments, cwd=workdir)
+    assert code == 0, err
+    code, out, err = run(*arguments, cwd=workdir)
+    assert code == 1
+    assert "--if-exists skip, or --if-exists replace" in " ".join(err.split())
+    kept = workdir / "new.duckdb.ingest" / "0123"
+    kept.mkdir(parents=True)
+    (kept / "plan.json").write_text('{"study": "other"}')
+    code, out, err = run(*arguments, "--if-exists", "skip", cwd=workdir)
+    assert code == 0, err
+    assert out.splitlines()[0] == "study: in the atlas already, and left as it is"
+    assert "Cells of other from an interrupted ingest are kept in new.duckdb.ingest." in " ".join(out.split())
+    code, out, err = run(*arguments, "--if-exists", "replace", "--title", "Again", cwd=workdir)
+    assert code == 0, err
+    with sigdb.connect(workdir / "new.duckdb") as con:
+        assert con.execute("SELECT study, title, n_cells FROM studies").fetchall() == [("study", "Again", 40)]
+
+
 def test_ingest_then_ask(workdir):
     arguments = ["ingest", "new.duckdb", "study.h5ad", "--model", "mlp", "--weights", "model", "--study", "it's mine"]
     code, out, err = run(*arguments, "--map", "tissue=cluster", "--map", "sample=sample", "--steps", "10", cwd=workdir)
