@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +15,9 @@ from sigdb.errors import ObsError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-__all__ = ["RESERVED", "obs_table"]
+__all__ = ["RESERVED", "join_obs", "obs_table"]
 
 # Columns of obs that are a field of the atlas when nothing else is said: its own name, or CELLxGENE's.
 USUAL = {**{name: (name,) for name in FIELDS}, "sample": ("sample", "sample_id"), "donor": ("donor", "donor_id")}
@@ -34,7 +36,10 @@ def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> t
     notes = []
     if obs.index.has_duplicates:
         repeated = obs.index[obs.index.duplicated()].unique()
-        raise ObsError(f"{len(repeated)} cell names of {study} occur more than once: {listed(repeated, 5)}.")
+        raise ObsError(
+            f"{len(repeated)} cell names of {study} occur more than once: {listed(repeated, 5)}. A cell is found again "
+            "by its name within the study, so put its sample before it, or use adata.obs_names_make_unique()."
+        )
     columns = {"barcode": pa.array(obs.index.astype(str), pa.string())}
     for field in FIELDS:
         source = chosen.get(field)
@@ -117,3 +122,74 @@ def extra(values: pd.Series[object]) -> pa.Array:
         raise ObsError(
             f"obs column {values.name!r} cannot be stored: {error}. Make it one type, or drop it."
         ) from error
+
+
+def join_obs(obs: pd.DataFrame, file: Path, path: Path) -> pd.DataFrame:
+    """Add the columns of a table (csv, tsv, parquet) to the obs of a study; they replace those of the same names.
+
+    The table's column `barcode`, or else its first, names the cells. Raises ObsError, with counts and examples, unless
+    it has one row for each cell of `path`, and no other.
+    """
+    table = read_table(file)
+    cells = obs.index.astype(str)
+    barcodes = pd.Index(table.index.astype(str))
+    problems = []
+    for names, where in ((cells, path.name), (barcodes, file.name)):
+        if names.has_duplicates:
+            repeated = names[names.duplicated()].unique()
+            problems.append(f"{len(repeated)} barcodes are repeated in {where} ({listed(repeated, 3)})")
+    missing, unmatched = cells[~cells.isin(barcodes)], barcodes[~barcodes.isin(cells)]
+    if len(missing):
+        problems.append(f"{len(missing)} of {len(cells)} cells have no row ({listed(missing, 3)})")
+    if len(unmatched):
+        problems.append(f"{len(unmatched)} of {len(barcodes)} rows are of no cell ({listed(unmatched, 3)})")
+    if problems:
+        raise ObsError(
+            f"{file} does not fit the cells of {path.name}: {'; '.join(problems)}. It must have one row for each cell, "
+            f"and no other.{other_spelling(missing, unmatched)}"
+        )
+    return pd.concat(
+        [
+            obs.drop(columns=obs.columns.intersection(table.columns)),
+            table.set_axis(barcodes).loc[cells].set_axis(obs.index),
+        ],
+        axis=1,
+    )
+
+
+def other_spelling(missing: pd.Index[str], unmatched: pd.Index[str]) -> str:
+    """A hint, if barcodes that do not match are of the same bases."""
+    bases = {found[0]: name for name in unmatched if (found := re.search("[ACGT]{8,}", name))}
+    for name in missing:
+        if (found := re.search("[ACGT]{8,}", name)) and found[0] in bases:
+            return f" The same barcode may be {bases[found[0]]!r} there and {name!r} in the study: make them alike."
+    return ""
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """A table of metadata, indexed by barcode; whole numbers with gaps stay whole numbers."""
+    separator = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".parquet": None}
+    kind = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
+    if kind not in separator:
+        raise ObsError(f"Metadata are read from .csv, .tsv (either also .gz) or .parquet, not from {file}.")
+    try:
+        if kind == ".parquet":
+            table = pd.read_parquet(file, dtype_backend="numpy_nullable")
+            header = [str(name) for name in table.columns]
+        else:
+            first = pd.read_csv(file, sep=separator[kind], header=None, nrows=1, dtype=str)
+            header = [str(name) for name in first.iloc[0]]
+            text_columns = {name: str for name in (header[0], "barcode") if name in header}
+            table = pd.read_csv(
+                file, sep=separator[kind], dtype=text_columns, dtype_backend="numpy_nullable", low_memory=False
+            )
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ObsError(f"{file} cannot be read as a table of metadata: {str(error).splitlines()[0]}") from error
+    if repeated := sorted({name for name in header if header.count(name) > 1}):
+        raise ObsError(f"{file} has {len(repeated)} columns more than once: {listed(repeated)}.")
+    if not isinstance(table.index, pd.RangeIndex):
+        table = table.reset_index()
+    key = "barcode" if "barcode" in table.columns else table.columns[0]
+    if nulls := int(table[key].isna().sum()):
+        raise ObsError(f"{nulls} of {len(table)} rows of {file} have no barcode, in the column {key!r}.")
+    return table.set_index(key)

@@ -1,4 +1,4 @@
-"""From an .h5ad file to rows in an atlas: the steps in order, and nothing kept in memory beyond a chunk of cells."""
+"""From a file of counts to rows in an atlas: the steps in order, and nothing kept in memory beyond a chunk of cells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ingest.align import GeneMap, map_genes
 from ingest.attribution import TARGET_SUM, Method
 from ingest.compute import Compute, place
 from ingest.obs import obs_table
-from ingest.read import CountsFile, open_h5ad
+from ingest.read import CountsFile, open_counts, study_name
 from ingest.workers import Job, Workers
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study, cluster
 from sigdb.atlas import Atlas
@@ -86,7 +86,10 @@ class StudyReport:
 
 @dataclass(frozen=True)
 class Source:
-    """A file to ingest, and what to call and say of it. study: its name in the atlas (default: the file's)."""
+    """A file to ingest, and what to call and say of it.
+
+    study: its name in the atlas (default: the file's). obs: a table of metadata to join to its cells, by barcode.
+    """
 
     path: Path
     study: str = ""
@@ -94,11 +97,12 @@ class Source:
     organism: str | None = None
     source: str | None = None
     licence: str | None = None
+    obs: Path | None = None
 
     @property
     def name(self) -> str:
         """The study's name."""
-        return self.study or self.path.name.removesuffix(".h5ad")
+        return self.study or study_name(self.path)
 
 
 def ingest_files(
@@ -128,7 +132,7 @@ def ingest_files(
 
 
 def ingest_study(atlas: Atlas, source: Source, model: CellModel, options: IngestOptions | None = None) -> StudyReport:
-    """Attribute all cells of an .h5ad file and add them to the atlas as a study.
+    """Attribute all cells of a file that `open_counts` can read, and add them to the atlas as a study.
 
     One transaction: a study is in the atlas whole, or not at all. Raises CountsError, GeneSpaceError, MethodError,
     ObsError or StudyExistsError, each saying what to do.
@@ -136,7 +140,7 @@ def ingest_study(atlas: Atlas, source: Source, model: CellModel, options: Ingest
     options = options or IngestOptions()
     options.method.check(model, has_baseline=options.baseline is not None)
     study = source.name
-    with open_h5ad(source.path, layer=options.layer) as file, atlas.transaction() as con:
+    with open_counts(source.path, layer=options.layer, obs=source.obs) as file, atlas.transaction() as con:
         obs, notes = obs_table(file.obs, study=study, mapping=options.mapping)
         model_id, gene_ids = add_model(con, model_info(model))
         genes = find_genes(con, file.var_names, gene_ids, options)
@@ -155,7 +159,7 @@ def ingest_study(atlas: Atlas, source: Source, model: CellModel, options: Ingest
         )
         summary = Deltas()
         placed, batch_size = place(model, options.compute)
-        job = Job(source.path, file.layer, genes, placed, options.method, profile and profile.x, batch_size)
+        job = Job(file.source, genes, placed, options.method, profile and profile.x, batch_size)
         with closing(attributed_chunks(file, study, job, options, writer.notes)) as chunks:
             for chunk in chunks:
                 writer.write(chunk, device=settings.device, versions=settings.versions)

@@ -16,14 +16,12 @@ import numpy as np
 
 from ingest.attribution import scale
 from ingest.compute import attribute_cells, place
-from ingest.read import open_h5ad
 from ingest.write import Chunk
 from sigdb.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.sharedctypes import Synchronized
-    from pathlib import Path
     from types import TracebackType
 
     from scipy.sparse import csr_matrix
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from ingest.attribution import Method
     from ingest.compute import Compute
     from ingest.models import CellModel
+    from ingest.rows import RowSource
 
 __all__ = ["Job", "Workers"]
 
@@ -45,8 +44,7 @@ MOST_DEATHS = 3
 class Job:
     """Everything that it takes to attribute cells of one file."""
 
-    path: Path
-    layer: str
+    source: RowSource
     genes: GeneMap
     model: CellModel
     method: Method
@@ -157,7 +155,7 @@ def attribute_shard(start: int, stop: int) -> Chunk:
         job: Job = pickle.loads(_worker["job"])
         model, _ = place(job.model, _worker["compute"])
         files = ExitStack()
-        file = files.enter_context(open_h5ad(job.path, layer=job.layer))
+        file = files.enter_context(job.source.open())
         _worker.update(job=replace(job, model=model), files=files, file=file)
     chunk: Chunk = _worker["job"].chunk(_worker["file"].rows(start, stop))
     return chunk

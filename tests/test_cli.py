@@ -220,7 +220,7 @@ def test_ingest_then_ask(workdir):
     code, out, err = run(*arguments, "--map", "tissue=disease", "--title", "A study", "--steps", "10", cwd=workdir)
     assert code == 0, err
     assert "it's mine" in out
-    assert "40/40 cells" in err
+    assert "it's mine: 40 of 40 cells, " in err
     assert "obs column 'n_counts' is kept as 'obs_n_counts'" in out
     with sigdb.connect(workdir / "new.duckdb") as con:
         assert con.execute("SELECT study, title, n_cells FROM studies").fetchall() == [("it's mine", "A study", 40)]
