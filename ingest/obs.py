@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,9 @@ __all__ = ["RESERVED", "join_obs", "obs_table"]
 USUAL = {**{name: (name,) for name in FIELDS}, "sample": ("sample", "sample_id"), "donor": ("donor", "donor_id")}
 # The other columns of the view `cells` that are the atlas's own.
 RESERVED = ("barcode", "cell_id", "sample_id", "n_counts", "n_genes", "study")
+
+# pandas' types that have missing values, whatever the type.
+NULLABLE: Literal["numpy_nullable"] = "numpy_nullable"
 
 
 def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> tuple[pa.Table, list[str]]:
@@ -54,6 +57,8 @@ def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> t
         raise ObsError(f"{nulls} of {len(obs)} cells of {study} have no sample. Fill them in, or drop the cells.")
     columns["in_vivo"] = boolean(columns["in_vivo"])
     own = {*RESERVED, *FIELDS}
+    if "" in obs.columns:
+        raise ObsError(f"obs of {study} has a column without a name. Name it, or drop it.")
     for name in obs.columns:
         if name in chosen.values():
             continue
@@ -113,7 +118,8 @@ def extra(values: pd.Series[object]) -> pa.Array:
     if pd.api.types.is_bool_dtype(values):
         return pa.array(values, pa.bool_(), from_pandas=True)
     if pd.api.types.is_integer_dtype(values):
-        return pa.array(values, pa.int64(), from_pandas=True)
+        kind = pa.uint64() if (values > 2**63 - 1).any() else pa.int64()
+        return pa.array(values, kind, from_pandas=True)
     if pd.api.types.is_float_dtype(values):
         return pa.array(values, pa.float64(), from_pandas=True)
     try:
@@ -167,29 +173,35 @@ def other_spelling(missing: pd.Index[str], unmatched: pd.Index[str]) -> str:
 
 
 def read_table(file: Path) -> pd.DataFrame:
-    """A table of metadata, indexed by barcode; whole numbers with gaps stay whole numbers."""
-    separator = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".parquet": None}
+    """A table of metadata, indexed by barcode."""
+    separator = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".parquet": ""}
     kind = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
     if kind not in separator:
         raise ObsError(f"Metadata are read from .csv, .tsv (either also .gz) or .parquet, not from {file}.")
     try:
-        if kind == ".parquet":
-            table = pd.read_parquet(file, dtype_backend="numpy_nullable")
-            header = [str(name) for name in table.columns]
-        else:
-            first = pd.read_csv(file, sep=separator[kind], header=None, nrows=1, dtype=str)
-            header = [str(name) for name in first.iloc[0]]
-            text_columns = {name: str for name in (header[0], "barcode") if name in header}
-            table = pd.read_csv(
-                file, sep=separator[kind], dtype=text_columns, dtype_backend="numpy_nullable", low_memory=False
-            )
+        table = read_text(file, separator[kind]) if separator[kind] else pd.read_parquet(file, dtype_backend=NULLABLE)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise ObsError(f"{file} cannot be read as a table of metadata: {str(error).splitlines()[0]}") from error
-    if repeated := sorted({name for name in header if header.count(name) > 1}):
-        raise ObsError(f"{file} has {len(repeated)} columns more than once: {listed(repeated)}.")
     if not isinstance(table.index, pd.RangeIndex):
         table = table.reset_index()
     key = "barcode" if "barcode" in table.columns else table.columns[0]
     if nulls := int(table[key].isna().sum()):
         raise ObsError(f"{nulls} of {len(table)} rows of {file} have no barcode, in the column {key!r}.")
     return table.set_index(key)
+
+
+def read_text(file: Path, separator: str) -> pd.DataFrame:
+    """A table of text. Barcodes are text even if they look like numbers; whole numbers with gaps stay whole."""
+    header = [str(name) for name in pd.read_csv(file, sep=separator, header=None, nrows=1, dtype=str).iloc[0]]
+    if repeated := sorted({name for name in header if header.count(name) > 1}):
+        raise ValueError(f"it has {len(repeated)} columns more than once: {listed(repeated)}")
+    table = pd.read_csv(file, sep=separator, dtype_backend=NULLABLE, low_memory=False)
+    if table.empty:
+        raise ValueError("it has no rows")
+    if table.index.nlevels > 1:
+        raise ValueError("it has rows with more fields than its header")
+    if not isinstance(table.index, pd.RangeIndex):  # R names no column of row names
+        table = table.reset_index()
+    place = list(table.columns).index("barcode") if "barcode" in table.columns else 0
+    barcodes = pd.read_csv(file, sep=separator, header=None, skiprows=1, usecols=[place], dtype=str)
+    return table.assign(**{table.columns[place]: barcodes[place]})

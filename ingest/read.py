@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import anndata
 import numpy as np
+import pandas as pd
+import zarr
 
 from ingest import tenx
 from ingest.obs import join_obs
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    import pandas as pd
     from scipy.sparse import csr_matrix
 
     from ingest.rows import Array, Group, RowReader
@@ -121,6 +122,8 @@ def look_into(path: Path, layer: str | None, stack: ExitStack) -> Contents:
         raise CountsError(f"There is no file or folder {path}." + (f" Did you mean {near[0]}?" if near else ""))
     if path.is_dir() and not any((path / name).exists() for name in ZARR):
         return tenx.read_folder(path, layer, stack)
+    if ".mtx" in path.suffixes:
+        raise CountsError(f"{path} is one of the files that Cell Ranger writes. Name the folder that it is in.")
     with open_store(path) as store:
         if tenx.is_cell_ranger(store):
             return tenx.read_h5(store, path, layer)
@@ -131,11 +134,14 @@ def read_anndata(store: Group, path: Path, layer: str | None, stack: ExitStack) 
     """Read the metadata of AnnData, and find its counts."""
     if missing := [key for key in ("obs", "var") if key not in store]:
         raise CountsError(f"{path} is neither AnnData (it has no {listed(missing)}) nor a matrix of Cell Ranger.")
-    obs = anndata.io.read_elem(store["obs"])
+    obs, var = table(store, "obs"), table(store, "var")
     check_any(path, len(obs), "cells")
+    check_any(path, len(var), "genes")
     place = choose_matrix(store, path, layer)
-    var = anndata.io.read_elem(store["raw/var" if place == "raw/X" else "var"])
+    if place == "raw/X":
+        var = table(store, "raw/var")
     matrix = store[place]
+    check_whole(path, matrix)
     check_shape(path, place, shape_of(matrix), len(obs), len(var))
     source = RowSource(path, place, (len(obs), len(var)), path, place)
     if not is_by_rows(matrix):
@@ -143,6 +149,25 @@ def read_anndata(store: Group, path: Path, layer: str | None, stack: ExitStack) 
         source = stack.enter_context(spooled(source, entries(matrix), n_entries))
     found = {"raw/X": "raw"}.get(place, place.removeprefix("layers/"))
     return Contents(obs, tuple(map(str, var.index)), found, source)
+
+
+def table(store: Group, place: str) -> pd.DataFrame:
+    """A table of AnnData."""
+    found = anndata.io.read_elem(store[place])
+    if not isinstance(found, pd.DataFrame):
+        raise TypeError(f"its {place} is no table")
+    return found
+
+
+def check_whole(path: Path, matrix: Group | Array) -> None:
+    """Raise CountsError if pieces of a sparse matrix in zarr are missing, which would be read as zeros."""
+    for name in ("data", "indices") if isinstance(matrix, zarr.Group) else ():
+        n_missing = matrix[name].nchunks - matrix[name].nchunks_initialized
+        if n_missing:
+            raise CountsError(
+                f"{path}: {n_missing} of {matrix[name].nchunks} pieces of {matrix.path}/{name} are missing: was the "
+                "folder copied whole?"
+            )
 
 
 def choose_matrix(store: Group, path: Path, layer: str | None) -> str:

@@ -37,7 +37,7 @@ __all__ = [
 # Float32, in which is computed, holds all whole numbers up to here.
 MOST = 2**24
 # Entries of a sparse matrix and values of a dense one that are read at a time.
-ENTRIES = 1 << 21
+ENTRIES = 1 << 20
 VALUES = 1 << 22
 # The rows of a dense matrix that lie in one piece on disk may have this many values.
 MOST_VALUES = 1 << 24

@@ -6,6 +6,7 @@ import gzip
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["is_cell_ranger", "read_folder", "read_h5"]
 
 GENES = "Gene Expression"
-# Text of matrix.mtx that is read at a time, in bytes.
-TEXT = 1 << 24
+# Text of matrix.mtx that is parsed at a time, in bytes; Arrow has many of them in memory.
+TEXT = 1 << 20
 
 
 def is_cell_ranger(store: Group) -> bool:
-    """Whether an HDF5 file is a matrix of Cell Ranger."""
-    return bool(matrix_groups(store))
+    """Whether a file is a matrix of Cell Ranger, which writes no zarr."""
+    return isinstance(store, h5py.Group) and bool(matrix_groups(store))
 
 
 def matrix_groups(store: Group) -> list[str]:
@@ -138,7 +139,7 @@ def table(path: Path) -> list[NDArray[np.object_]]:
     types = {f"f{number}": pa.string() for number in range(10)}
     with pa.input_stream(str(path)) as stream:
         found = csv.read_csv(
-            stream, csv.ReadOptions(autogenerate_column_names=True), csv.ParseOptions("\t", quote_char=False),
+            stream, csv.ReadOptions(autogenerate_column_names=True), csv.ParseOptions(delimiter="\t", quote_char=False),
             csv.ConvertOptions(column_types=types),
         )  # fmt: skip
     return [np.array(column.to_pylist(), dtype=object) for column in found.columns]
@@ -169,7 +170,7 @@ class MatrixMarket:
                 pa.input_stream(str(self.path)) as stream,
                 csv.open_csv(
                     stream, csv.ReadOptions(skip_rows=self.n_header, column_names=list(types), block_size=TEXT),
-                    csv.ParseOptions(self.separator), csv.ConvertOptions(column_types=types),
+                    csv.ParseOptions(delimiter=self.separator), csv.ConvertOptions(column_types=types),
                 ) as batches,
             ):  # fmt: skip
                 for batch in batches:
