@@ -6,9 +6,10 @@ import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise, product
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anndata
 import h5py
@@ -104,7 +105,12 @@ class RowReader:
     """Counts that are open for reading, by one thread at a time."""
 
     source: RowSource
-    matrix: Group | Array | Spool
+    matrix: Any  # Group, Array or Spool
+
+    @cached_property
+    def indptr(self) -> NDArray[np.int64]:
+        """Where the rows of a CSR matrix begin."""
+        return pointers(self.matrix)
 
     def rows(self, start: int, stop: int) -> csr_matrix:
         """The counts of cells start to stop, (n, n_genes) float32, each once and no zeros stored.
@@ -117,33 +123,37 @@ class RowReader:
             if isinstance(self.matrix, Spool):
                 rows = self.matrix.rows(start, stop, source.shape[1])
             else:
-                read = sparse_rows if is_sparse(self.matrix) else dense_rows
-                rows = read(self.matrix, start, stop, source)
+                rows = self.sparse_rows(start, stop) if is_sparse(self.matrix) else self.dense_rows(start, stop)
             rows.check_format(full_check=True)
             rows.sum_duplicates()
             rows.eliminate_zeros()
             return rows if source.columns is None else rows[:, source.columns]
 
+    def sparse_rows(self, start: int, stop: int) -> csr_matrix:
+        """Rows of a CSR matrix."""
+        indptr = self.indptr[start : stop + 1]
+        first, last = int(indptr[0]), int(indptr[-1])
+        data = checked(self.matrix["data"][first:last], self.source, f" in cells {start} to {stop - 1}")
+        shape = (stop - start, self.source.shape[1])
+        return csr_matrix((data, self.matrix["indices"][first:last], indptr - first), shape=shape)
 
-def sparse_rows(matrix: Group, start: int, stop: int, source: RowSource) -> csr_matrix:
-    """Rows of a CSR matrix."""
-    indptr = matrix["indptr"][start : stop + 1].astype(np.int64)
-    first, last = int(indptr[0]), int(indptr[-1])
-    data = checked(matrix["data"][first:last], source, f" in cells {start} to {stop - 1}")
-    return csr_matrix((data, matrix["indices"][first:last], indptr - first), shape=(stop - start, source.shape[1]))
-
-
-def dense_rows(matrix: Array, start: int, stop: int, source: RowSource) -> csr_matrix:
-    """Rows of a dense matrix, few at a time, but never a part of those that are one piece on disk."""
-    step = max(rows_together(matrix), VALUES // source.shape[1], 1)
-    bounds = [start, *range(start - start % step + step, stop, step), stop]
-    return vstack(
-        [
-            csr_matrix(checked(matrix[low:high], source, f" in cells {low} to {high - 1}"))
+    def dense_rows(self, start: int, stop: int) -> csr_matrix:
+        """Rows of a dense matrix, few at a time, but never a part of those that are one piece on disk."""
+        step = max(rows_together(self.matrix), VALUES // self.source.shape[1], 1)
+        bounds = [start, *range(start - start % step + step, stop, step), stop]
+        parts = [
+            csr_matrix(checked(self.matrix[low:high], self.source, f" in cells {low} to {high - 1}"))
             for low, high in pairwise(bounds)
-        ],
-        format="csr",
-    )
+        ]
+        return vstack(parts, format="csr")
+
+
+def pointers(matrix: Group) -> NDArray[np.int64]:
+    """The index pointers of a sparse matrix; ValueError if they do not fit its data."""
+    indptr = np.asarray(matrix["indptr"][:], dtype=np.int64)
+    if indptr[0] != 0 or indptr[-1] != matrix["data"].shape[0] or (np.diff(indptr) < 0).any():
+        raise ValueError("its index pointers do not fit its data")
+    return indptr
 
 
 def checked(values: NDArray[np.number], source: RowSource, where: str) -> NDArray[np.float32]:
@@ -228,13 +238,11 @@ def is_by_rows(matrix: Group | Array) -> bool:
 def entries(matrix: Group | Array) -> Iterator[Piece]:
     """All entries of a matrix that is not by rows, in the order in which they are stored."""
     if is_sparse(matrix):
-        indptr = matrix["indptr"][:].astype(np.int64)
-        n_entries = matrix["data"].shape[0]
-        if indptr[0] != 0 or indptr[-1] != n_entries or (np.diff(indptr) < 0).any():
-            raise ValueError("its index pointers do not fit its data")
+        indptr = pointers(matrix)
+        n_entries = int(indptr[-1])
         for start in range(0, n_entries, ENTRIES):
             stop = min(start + ENTRIES, n_entries)
-            genes = np.repeat(np.arange(len(indptr) - 1), np.diff(np.clip(indptr, start, stop)))
+            genes = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr.clip(start, stop)))
             yield matrix["indices"][start:stop], genes, matrix["data"][start:stop]
         return
     n_rows, n_columns = getattr(matrix, "shards", None) or matrix.chunks

@@ -61,7 +61,8 @@ def read_h5(store: Group, path: Path, layer: str | None) -> Contents:
     n_features, n_cells = map(int, store[place]["shape"][:])
     check_shape(path, place, (n_cells, n_features), len(barcodes), len(names))
     # Where there are several, Cell Ranger puts the genome before the gene: GRCh38_LYZ, mm10___Lyz2.
-    plain = (name.removeprefix(genome).lstrip("_") if name.startswith(f"{genome}_") else name for name in names)
+    mark = f"{genome}_" if genome else None
+    plain = (name.removeprefix(mark).lstrip("_") if mark and name.startswith(mark) else name for name in names)
     source = RowSource(path, place, (n_cells, n_features), path, place)
     return contents(source, barcodes, np.array(list(plain), dtype=object), is_gene, genome or None)
 
