@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,12 @@ from ingest.rows import (
     broken_file,
     check_any,
     check_shape,
-    entries,
     is_by_rows,
     is_sparse,
     not_counts,
     open_store,
     shape_of,
-    spooled,
+    stored_entries,
 )
 from sigdb.errors import CountsError, listed
 
@@ -55,16 +55,34 @@ CELL_RANGER = {
 class CountsFile:
     """An open study: the metadata of its cells, and the matrix that holds its raw counts.
 
-    var_names: of that matrix's columns. counts_from: where the counts are, such as `layers/counts`, `raw/X` or `X`.
-    layer: the same, as `open_counts` takes it. source: what another process needs to read the same rows.
+    A matrix that is not stored by cells is sorted into a temporary file when its rows, or its source, are asked for
+    first: what is wrong with the metadata is known before.
     """
 
     path: Path
     obs: pd.DataFrame
-    var_names: tuple[str, ...]
-    layer: str | None
-    source: RowSource
-    reader: RowReader
+    contents: Contents
+    stack: ExitStack
+
+    @cached_property
+    def source(self) -> RowSource:
+        """Where the rows are, for other processes to read them too; it lasts as long as this file is open."""
+        return self.stack.enter_context(self.contents.by_rows())
+
+    @cached_property
+    def reader(self) -> RowReader:
+        """The rows, open."""
+        return self.stack.enter_context(self.source.open())
+
+    @property
+    def var_names(self) -> tuple[str, ...]:
+        """Names of the genes."""
+        return self.contents.var_names
+
+    @property
+    def layer(self) -> str | None:
+        """The matrix, as `open_counts` takes it."""
+        return self.contents.layer
 
     @property
     def n_cells(self) -> int:
@@ -73,8 +91,8 @@ class CountsFile:
 
     @property
     def counts_from(self) -> str:
-        """The matrix that holds the counts."""
-        return self.source.counts_from
+        """The matrix that holds the counts, such as `layers/counts`, `raw/X` or `X`."""
+        return self.contents.source.counts_from
 
     def rows(self, start: int, stop: int) -> csr_matrix:
         """The counts of cells start to stop, (n, n_var) float32; CountsError where they are not counts."""
@@ -93,17 +111,15 @@ def open_counts(
     """Open AnnData (.h5ad, zarr) or the output of Cell Ranger (.h5, a folder with matrix.mtx), and find its raw counts.
 
     layer: the matrix that holds them, a name in `layers`, or `X` or `raw`; by default the first of layers['counts'],
-    raw and X that holds counts. For Cell Ranger, the genome. obs: a table of metadata to join to the cells. A matrix
-    that is not stored by cells is sorted into a temporary file first. Raises CountsError with what was seen in each
-    matrix, if none holds counts, and ObsError if the table does not fit.
+    raw and X that holds counts. For Cell Ranger, the genome. obs: a table of metadata to join to the cells. Raises
+    CountsError with what was seen in each matrix, if none holds counts, and ObsError if the table does not fit.
     """
     path = Path(path)
+    with broken_file(path):
+        contents = look_into(path, layer)
+    metadata = contents.obs if obs is None else join_obs(contents.obs, Path(obs), path)
     with ExitStack() as stack:
-        with broken_file(path):
-            contents = look_into(path, layer, stack)
-        metadata = contents.obs if obs is None else join_obs(contents.obs, Path(obs), path)
-        reader = stack.enter_context(contents.source.open())
-        yield CountsFile(path, metadata, contents.var_names, contents.layer, contents.source, reader)
+        yield CountsFile(path, metadata, contents, stack)
 
 
 def study_name(path: Path) -> str:
@@ -114,23 +130,23 @@ def study_name(path: Path) -> str:
     return next((name for name in names if name and name not in CELL_RANGER), names[0])
 
 
-def look_into(path: Path, layer: str | None, stack: ExitStack) -> Contents:
-    """What is in a file or folder; its matrix is put in order by rows first, until the stack is closed."""
+def look_into(path: Path, layer: str | None) -> Contents:
+    """What is in a file or folder."""
     if not path.exists():
         siblings = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, siblings, n=1)
         raise CountsError(f"There is no file or folder {path}." + (f" Did you mean {near[0]}?" if near else ""))
     if path.is_dir() and not any((path / name).exists() for name in ZARR):
-        return tenx.read_folder(path, layer, stack)
+        return tenx.read_folder(path, layer)
     if ".mtx" in path.suffixes:
         raise CountsError(f"{path} is one of the files that Cell Ranger writes. Name the folder that it is in.")
     with open_store(path) as store:
         if tenx.is_cell_ranger(store):
             return tenx.read_h5(store, path, layer)
-        return read_anndata(store, path, layer, stack)
+        return read_anndata(store, path, layer)
 
 
-def read_anndata(store: Group, path: Path, layer: str | None, stack: ExitStack) -> Contents:
+def read_anndata(store: Group, path: Path, layer: str | None) -> Contents:
     """Read the metadata of AnnData, and find its counts."""
     if missing := [key for key in ("obs", "var") if key not in store]:
         raise CountsError(f"{path} is neither AnnData (it has no {listed(missing)}) nor a matrix of Cell Ranger.")
@@ -144,11 +160,12 @@ def read_anndata(store: Group, path: Path, layer: str | None, stack: ExitStack) 
     check_whole(path, matrix)
     check_shape(path, place, shape_of(matrix), len(obs), len(var))
     source = RowSource(path, place, (len(obs), len(var)), path, place)
-    if not is_by_rows(matrix):
-        n_entries = matrix["data"].shape[0] if is_sparse(matrix) else None
-        source = stack.enter_context(spooled(source, entries(matrix), n_entries))
     found = {"raw/X": "raw"}.get(place, place.removeprefix("layers/"))
-    return Contents(obs, tuple(map(str, var.index)), found, source)
+    contents = Contents(obs, tuple(map(str, var.index)), found, source)
+    if is_by_rows(matrix):
+        return contents
+    n_entries = matrix["data"].shape[0] if is_sparse(matrix) else None
+    return replace(contents, pieces=partial(stored_entries, path, place), n_entries=n_entries)
 
 
 def table(store: Group, place: str) -> pd.DataFrame:

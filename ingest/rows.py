@@ -20,7 +20,7 @@ from scipy.sparse import csr_matrix, vstack
 from sigdb.errors import CountsError, SigdbError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     Piece: TypeAlias = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.number]]
 
 __all__ = [
-    "Contents", "RowReader", "RowSource", "broken_file", "check_any", "check_shape", "entries", "is_by_rows",
-    "is_sparse", "not_counts", "open_store", "shape_of", "spooled",
+    "Contents", "RowReader", "RowSource", "broken_file", "check_any", "check_shape", "is_by_rows",
+    "is_sparse", "not_counts", "open_store", "shape_of", "stored_entries",
 ]  # fmt: skip
 
 # Float32, in which is computed, holds all whole numbers up to here.
@@ -76,12 +76,27 @@ class RowSource:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a study's file. var_names: of the genes. layer: the matrix, as --layer names it."""
+    """What is in a study's file.
+
+    var_names: of the genes. layer: the matrix, as --layer names it. source: where it lies by rows; if it does not, a
+    spool still to be written of `pieces`, which are n_entries, where that is known.
+    """
 
     obs: pd.DataFrame
     var_names: tuple[str, ...]
     layer: str | None
     source: RowSource
+    pieces: Callable[[], Iterator[Piece]] | None = None
+    n_entries: int | None = None
+
+    @contextmanager
+    def by_rows(self) -> Iterator[RowSource]:
+        """The matrix by rows: as it is, or in a temporary file that goes with the block."""
+        if self.pieces is None:
+            yield self.source
+        else:
+            with spooled(self.source, self.pieces(), self.n_entries) as source:
+                yield source
 
 
 def check_any(path: Path, n: int, what: str) -> None:
@@ -235,8 +250,14 @@ def is_by_rows(matrix: Group | Array) -> bool:
     return rows_together(matrix) * int(matrix.shape[1]) <= MOST_VALUES
 
 
+def stored_entries(path: Path, place: str) -> Iterator[Piece]:
+    """All entries of a matrix in a file, in the order in which they are stored."""
+    with open_store(path) as store:
+        yield from entries(store[place])
+
+
 def entries(matrix: Group | Array) -> Iterator[Piece]:
-    """All entries of a matrix that is not by rows, in the order in which they are stored."""
+    """All entries of a CSC matrix, or of a dense one piece after piece."""
     if is_sparse(matrix):
         indptr = pointers(matrix)
         n_entries = int(indptr[-1])

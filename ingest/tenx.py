@@ -12,12 +12,11 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from ingest.rows import Contents, RowSource, check_any, check_shape, spooled
+from ingest.rows import Contents, RowSource, check_any, check_shape
 from sigdb.errors import CountsError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import ExitStack
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -105,7 +104,7 @@ def strings(dataset: Group) -> NDArray[np.object_]:
     return np.array(list(values), dtype=object)
 
 
-def read_folder(path: Path, layer: str | None, stack: ExitStack) -> Contents:
+def read_folder(path: Path, layer: str | None) -> Contents:
     """Read a folder with matrix.mtx, barcodes.tsv and features.tsv or genes.tsv, each as it is or gzipped."""
     matrix = find(path, "matrix.mtx")
     barcodes = table(find(path, "barcodes.tsv"))[0]
@@ -118,8 +117,7 @@ def read_folder(path: Path, layer: str | None, stack: ExitStack) -> Contents:
     check_shape(path, matrix.name, (mtx.n_cells, mtx.n_features), len(barcodes), len(names))
     source = RowSource(path, matrix.name, (mtx.n_cells, mtx.n_features), path, "")
     found = contents(source, barcodes, names, is_gene, None)
-    spool = stack.enter_context(spooled(found.source, mtx.entries(), mtx.n_entries))
-    return replace(found, source=spool)
+    return replace(found, pieces=mtx.entries, n_entries=mtx.n_entries)
 
 
 def find(folder: Path, *names: str) -> Path:
