@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,13 +15,17 @@ from sigdb.errors import ObsError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-__all__ = ["RESERVED", "obs_table"]
+__all__ = ["RESERVED", "join_obs", "obs_table"]
 
 # Columns of obs that are a field of the atlas when nothing else is said: its own name, or CELLxGENE's.
 USUAL = {**{name: (name,) for name in FIELDS}, "sample": ("sample", "sample_id"), "donor": ("donor", "donor_id")}
 # The other columns of the view `cells` that are the atlas's own.
 RESERVED = ("barcode", "cell_id", "sample_id", "n_counts", "n_genes", "study")
+
+# pandas' types that have missing values, whatever the type.
+NULLABLE: Literal["numpy_nullable"] = "numpy_nullable"
 
 
 def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> tuple[pa.Table, list[str]]:
@@ -34,7 +39,10 @@ def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> t
     notes = []
     if obs.index.has_duplicates:
         repeated = obs.index[obs.index.duplicated()].unique()
-        raise ObsError(f"{len(repeated)} cell names of {study} occur more than once: {listed(repeated, 5)}.")
+        raise ObsError(
+            f"{len(repeated)} cell names of {study} occur more than once: {listed(repeated, 5)}. A cell is found again "
+            "by its name within the study, so put its sample before it, or use adata.obs_names_make_unique()."
+        )
     columns = {"barcode": pa.array(obs.index.astype(str), pa.string())}
     for field in FIELDS:
         source = chosen.get(field)
@@ -49,6 +57,8 @@ def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> t
         raise ObsError(f"{nulls} of {len(obs)} cells of {study} have no sample. Fill them in, or drop the cells.")
     columns["in_vivo"] = boolean(columns["in_vivo"])
     own = {*RESERVED, *FIELDS}
+    if "" in obs.columns:
+        raise ObsError(f"obs of {study} has a column without a name. Name it, or drop it.")
     for name in obs.columns:
         if name in chosen.values():
             continue
@@ -108,7 +118,8 @@ def extra(values: pd.Series[object]) -> pa.Array:
     if pd.api.types.is_bool_dtype(values):
         return pa.array(values, pa.bool_(), from_pandas=True)
     if pd.api.types.is_integer_dtype(values):
-        return pa.array(values, pa.int64(), from_pandas=True)
+        kind = pa.uint64() if (values > 2**63 - 1).any() else pa.int64()
+        return pa.array(values, kind, from_pandas=True)
     if pd.api.types.is_float_dtype(values):
         return pa.array(values, pa.float64(), from_pandas=True)
     try:
@@ -117,3 +128,80 @@ def extra(values: pd.Series[object]) -> pa.Array:
         raise ObsError(
             f"obs column {values.name!r} cannot be stored: {error}. Make it one type, or drop it."
         ) from error
+
+
+def join_obs(obs: pd.DataFrame, file: Path, path: Path) -> pd.DataFrame:
+    """Add the columns of a table (csv, tsv, parquet) to the obs of a study; they replace those of the same names.
+
+    The table's column `barcode`, or else its first, names the cells. Raises ObsError, with counts and examples, unless
+    it has one row for each cell of `path`, and no other.
+    """
+    table = read_table(file)
+    cells = obs.index.astype(str)
+    barcodes = pd.Index(table.index.astype(str))
+    problems = []
+    for names, where in ((cells, path.name), (barcodes, file.name)):
+        if names.has_duplicates:
+            repeated = names[names.duplicated()].unique()
+            problems.append(f"{len(repeated)} barcodes are repeated in {where} ({listed(repeated, 3)})")
+    missing, unmatched = cells[~cells.isin(barcodes)], barcodes[~barcodes.isin(cells)]
+    if len(missing):
+        problems.append(f"{len(missing)} of {len(cells)} cells have no row ({listed(missing, 3)})")
+    if len(unmatched):
+        problems.append(f"{len(unmatched)} of {len(barcodes)} rows are of no cell ({listed(unmatched, 3)})")
+    if problems:
+        raise ObsError(
+            f"{file} does not fit the cells of {path.name}: {'; '.join(problems)}. It must have one row for each cell, "
+            f"and no other.{other_spelling(missing, unmatched)}"
+        )
+    return pd.concat(
+        [
+            obs.drop(columns=obs.columns.intersection(table.columns)),
+            table.set_axis(barcodes).loc[cells].set_axis(obs.index),
+        ],
+        axis=1,
+    )
+
+
+def other_spelling(missing: pd.Index[str], unmatched: pd.Index[str]) -> str:
+    """A hint, if barcodes that do not match are of the same bases."""
+    bases = {found[0]: name for name in unmatched if (found := re.search("[ACGT]{8,}", name))}
+    for name in missing:
+        if (found := re.search("[ACGT]{8,}", name)) and found[0] in bases:
+            return f" The same barcode may be {bases[found[0]]!r} there and {name!r} in the study: make them alike."
+    return ""
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """A table of metadata, indexed by barcode."""
+    separator = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".parquet": ""}
+    kind = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
+    if kind not in separator:
+        raise ObsError(f"Metadata are read from .csv, .tsv (either also .gz) or .parquet, not from {file}.")
+    try:
+        table = read_text(file, separator[kind]) if separator[kind] else pd.read_parquet(file, dtype_backend=NULLABLE)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ObsError(f"{file} cannot be read as a table of metadata: {str(error).splitlines()[0]}") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        table = table.reset_index()
+    key = "barcode" if "barcode" in table.columns else table.columns[0]
+    if nulls := int(table[key].isna().sum()):
+        raise ObsError(f"{nulls} of {len(table)} rows of {file} have no barcode, in the column {key!r}.")
+    return table.set_index(key)
+
+
+def read_text(file: Path, separator: str) -> pd.DataFrame:
+    """A table of text. Barcodes are text even if they look like numbers; whole numbers with gaps stay whole."""
+    header = [str(name) for name in pd.read_csv(file, sep=separator, header=None, nrows=1, dtype=str).iloc[0]]
+    if repeated := sorted({name for name in header if header.count(name) > 1}):
+        raise ValueError(f"it has {len(repeated)} columns more than once: {listed(repeated)}")
+    table = pd.read_csv(file, sep=separator, dtype_backend=NULLABLE, low_memory=False)
+    if table.empty:
+        raise ValueError("it has no rows")
+    if table.index.nlevels > 1:
+        raise ValueError("it has rows with more fields than its header")
+    if not isinstance(table.index, pd.RangeIndex):  # R names no column of row names
+        table = table.reset_index()
+    place = list(table.columns).index("barcode") if "barcode" in table.columns else 0
+    barcodes = pd.read_csv(file, sep=separator, header=None, skiprows=1, usecols=[place], dtype=str)
+    return table.assign(**{table.columns[place]: barcodes[place]})
