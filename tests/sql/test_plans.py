@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import sigdb
-from ingest.write import cluster
 from sigdb import Atlas, Signature
+from sigdb.atlas import cluster
 from tests.toy import write_study
 
 N_CELLS, N_GENES = 2000, 60

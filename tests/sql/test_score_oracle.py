@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import sigdb
-from ingest.write import cluster
 from sigdb import Atlas, Signature
+from sigdb.atlas import cluster
 from tests.toy import obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ", "MS4A1", "FAM65B", "NKG7", "GNLY")
