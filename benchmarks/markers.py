@@ -28,7 +28,7 @@ from scipy.stats import mannwhitneyu, rankdata
 import sigdb
 from ingest.align import map_genes
 from ingest.models import Normalisation
-from ingest.read import open_h5ad
+from ingest.read import open_counts
 
 if TYPE_CHECKING:
     import duckdb
@@ -109,7 +109,7 @@ def within_cell_ranks(values: csr_matrix) -> csr_matrix:
 def matrices(con: duckdb.DuckDBPyConnection, study: str) -> tuple[csr_matrix, csr_matrix]:
     """|attribution| and log-expression of a study's cells, (n_cells, n_genes), genes by gene_id, where expressed."""
     n_genes = con.execute("SELECT count(*) FROM genes").fetchall()[0][0]
-    with open_h5ad(files("ingest") / "demo" / "studies" / f"{study}.h5ad") as file:
+    with open_counts(files("ingest") / "demo" / "studies" / f"{study}.h5ad") as file:
         (counts,) = file.chunks(file.n_cells)
         expression = Normalisation()(map_genes(con, file.var_names, range(n_genes), min_genes=1)(counts))
     rows, columns, scores = con.execute(

@@ -12,7 +12,7 @@ import pyarrow as pa
 from scipy.sparse import csr_matrix
 
 from ingest.obs import obs_table
-from ingest.read import open_h5ad
+from ingest.read import open_counts
 from sigdb.errors import ObsError, listed
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ class ReferenceCells:
     """The cells of a file whose mean is the baseline.
 
     condition: SQL, true for the cells that count, on the columns that the view `cells` has of them. path, layer,
-    mapping: as of a study that is ingested. An atlas holds no counts, so the reference cells are read from their file.
+    mapping, obs: as of a study that is ingested. An atlas holds no counts, so the cells are read from their file.
     """
 
     path: Path
     condition: str
     layer: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
+    obs: Path | None = None
     _profile: Profile | None = None
 
     def profile(self, model: CellModel, map_genes: Callable[[tuple[str, ...]], GeneMap]) -> Profile:
@@ -55,7 +56,7 @@ class ReferenceCells:
         Raises ObsError if the condition is no SQL on the cells' columns, or no cell with counts fulfils it.
         """
         if self._profile is None:
-            with open_h5ad(self.path, layer=self.layer) as file:
+            with open_counts(self.path, layer=self.layer, obs=self.obs) as file:
                 obs, _ = obs_table(file.obs, study=self.path.name, mapping=self.mapping)
                 chosen = self.choose(obs)
                 genes = map_genes(file.var_names)

@@ -12,8 +12,9 @@ from scipy.sparse import csr_matrix, diags
 
 from ingest.obs import obs_table
 from ingest.stage import Chunk, Stage, digest, stage_folder
-from ingest.study import IfExists, NewStudy, StudyReport, store_study
+from ingest.study import IfExists, NewStudy, StudyReport, kept_for_later, open_study
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run
+from sigdb.atlas import little_memory
 from sigdb.catalog import run_statement
 from sigdb.errors import GeneSpaceError, ObsError, ScoresError, listed
 
@@ -97,27 +98,27 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
         chosen = set(scores.genes if options.measured is None else options.measured)
         measured = [gene for gene, name in zip(gene_ids, scores.genes, strict=True) if name in chosen]
         folder = stage_folder(atlas.path, info.study, chunks_depend_on(scores, options, depth, settings))
-
-        def fill(stage: Stage) -> list[str]:
+        opened = open_study(con, folder, NewStudy(info, run_id, table, gene_ids, measured, options.if_exists))
+        if opened is None:
+            return None
+        writer, stage = opened
+        with kept_for_later(stage, len(obs)):
             write_chunks(stage, scores, depth, options, settings, info.study, np.isin(gene_ids, measured))
             record_signs(con, run_id, info.study, stage)
-            return []
-
-        stored = store_study(con, folder, NewStudy(info, run_id, table, gene_ids, measured, options.if_exists), fill)
-        if stored is None:
-            return None
+            with little_memory(con):
+                notes = [*(() if writer.has_cells else notes), *writer.store(stage)]
     report = StudyReport(
         study=info.study,
         n_cells=len(obs),
-        n_scores=stored.n_scores,
+        n_scores=stage.n_scores,
         n_genes_measured=len(measured),
-        n_empty_cells=stored.stage.cells()["attribution_scale"].null_count,
+        n_empty_cells=stage.cells()["attribution_scale"].null_count,
         median_delta=None,
         relative_delta=None,
         counts_from=info.counts_from,
-        notes=(*(() if stored.had_cells else notes), *stored.notes),
+        notes=tuple(notes),
     )
-    stored.stage.remove()
+    stage.remove()
     return report
 
 

@@ -15,11 +15,12 @@ from ingest.attribution import TARGET_SUM, Method
 from ingest.compute import Compute, place
 from ingest.obs import obs_table
 from ingest.obsm import with_embeddings
-from ingest.read import CountsFile, open_h5ad
-from ingest.stage import Stage, digest, stage_folder
-from ingest.study import IfExists, NewStudy, StudyReport, growing_atlas, store_study
+from ingest.read import CountsFile, open_counts, study_name
+from ingest.stage import digest, stage_folder
+from ingest.study import IfExists, NewStudy, StudyReport, growing_atlas, kept_for_later, open_study
 from ingest.workers import Job, Workers
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run
+from sigdb.atlas import little_memory
 from sigdb.errors import MethodError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from ingest.baseline import Profile, ReferenceCells
     from ingest.models import CellModel
+    from ingest.write import StudyWriter
     from sigdb.atlas import Atlas
 
 __all__ = ["IngestOptions", "Source", "StudyReport", "ingest_files", "ingest_study"]
@@ -73,7 +75,10 @@ class IngestOptions:
 
 @dataclass(frozen=True)
 class Source:
-    """A file to ingest, and what to call and say of it. study: its name in the atlas (default: the file's)."""
+    """A file to ingest, and what to call and say of it.
+
+    study: its name in the atlas (default: the file's). obs: a table of metadata to join to its cells, by barcode.
+    """
 
     path: Path
     study: str = ""
@@ -81,11 +86,12 @@ class Source:
     organism: str | None = None
     source: str | None = None
     licence: str | None = None
+    obs: Path | None = None
 
     @property
     def name(self) -> str:
         """The study's name."""
-        return self.study or self.path.name.removesuffix(".h5ad")
+        return self.study or study_name(self.path)
 
 
 def ingest_files(
@@ -105,7 +111,9 @@ def ingest_files(
 def ingest_study(
     atlas: Atlas, source: Source, model: CellModel, options: IngestOptions | None = None
 ) -> StudyReport | None:
-    """Attribute all cells of a file and add them to the atlas as a study; None if it was there, and is left as it is.
+    """Attribute all cells of a file that `open_counts` can read, and add them to the atlas as a study.
+
+    None if the study was there, and is left as it is.
 
     Chunks of cells are kept in a folder beside the atlas until the study is whole. Then one transaction adds it: it is
     in the atlas whole, or not at all. Where this was interrupted, the next call for the same file, model and method
@@ -114,66 +122,89 @@ def ingest_study(
     """
     options = options or IngestOptions()
     options.method.check(model, has_baseline=options.baseline is not None)
-    study = source.name
-    with open_h5ad(source.path, layer=options.layer) as file:
+    with open_counts(source.path, layer=options.layer, obs=source.obs) as file:
         with atlas.transaction() as con:
-            columns = with_embeddings(file.obs, file.obsm, options.obsm)
-            obs, notes = obs_table(columns, study=study, mapping=options.mapping)
-            model_id, gene_ids = add_model(con, model_info(model))
-            genes = find_genes(con, file.var_names, gene_ids, options)
-            profile: Profile | None = None
-            if options.baseline:
-                profile = options.baseline.profile(model, lambda names: find_genes(con, names, gene_ids, options))
-            settings = run_settings(options, profile)
-            run_id = add_run(con, model_id, settings, options.run)
-            folder = stage_folder(atlas.path, study, chunks_depend_on(file, genes, model, profile, settings))
-            info = StudyInfo(study, file.counts_from, source.title, source.organism, source.source, source.licence)
-            measured = [gene_ids[n] for n in genes.measured]
-
-            def attribute(stage: Stage) -> list[str]:
-                placed, batch_size = place(model, options.compute)
-                job = Job(
-                    source.path, file.layer, genes, placed, options.method, profile and profile.x, batch_size,
-                    CHUNK_CELLS, stage, settings.device, settings.versions,
-                )  # fmt: skip
-                lost = attribute_study(file, study, job, options)
-                Deltas(stage.cells()).check(options.max_delta, study)
-                return lost
-
-            new = NewStudy(info, run_id, obs, gene_ids, measured, options.if_exists)
-            stored = store_study(con, folder, new, attribute)
-            if stored is None:
+            begun = begin(con, atlas.path, file, source, model, options)
+            if begun is None:
                 return None
-        deltas = Deltas(stored.stage.cells())
+            job, writer, notes = begun
+            with kept_for_later(job.stage, file.n_cells):
+                notes += attribute_study(file, source.name, job, options)
+                deltas = Deltas(job.stage.cells())
+                deltas.check(options.max_delta, source.name)
+                with little_memory(con):
+                    notes += writer.store(job.stage)
         report = StudyReport(
-            study=study,
+            study=source.name,
             n_cells=file.n_cells,
-            n_scores=stored.n_scores,
-            n_genes_measured=len(genes.measured),
+            n_scores=job.stage.n_scores,
+            n_genes_measured=len(job.genes.measured),
             n_empty_cells=deltas.n_empty,
             median_delta=deltas.median,
             relative_delta=deltas.relative,
             counts_from=file.counts_from,
-            notes=(*(() if stored.had_cells else notes), *stored.notes),
+            notes=tuple(notes),
         )
-        stored.stage.remove()
+        job.stage.remove()
     return report
+
+
+def begin(
+    con: duckdb.DuckDBPyConnection,
+    atlas: Path,
+    file: CountsFile,
+    source: Source,
+    model: CellModel,
+    options: IngestOptions,
+) -> tuple[Job, StudyWriter, list[str]] | None:
+    """Record model, run and study; return what attributes its cells, what stores them, and notes on its metadata.
+
+    None if the study is to be left as it is.
+    """
+    with file.obsm() as obsm:
+        columns = with_embeddings(file.obs, obsm, options.obsm)
+    obs, notes = obs_table(columns, study=source.name, mapping=options.mapping)
+    model_id, gene_ids = add_model(con, model_info(model))
+    genes = find_genes(con, file.var_names, gene_ids, options)
+    profile: Profile | None = None
+    if options.baseline:
+        profile = options.baseline.profile(model, lambda names: find_genes(con, names, gene_ids, options))
+    settings = run_settings(options, profile)
+    run_id = add_run(con, model_id, settings, options.run)
+    folder = stage_folder(atlas, source.name, chunks_depend_on(file, genes, model, profile, settings))
+    study = StudyInfo(source.name, file.counts_from, source.title, source.organism, source.source, source.licence)
+    measured = [gene_ids[n] for n in genes.measured]
+    opened = open_study(con, folder, NewStudy(study, run_id, obs, gene_ids, measured, options.if_exists))
+    if opened is None:
+        return None
+    writer, stage = opened
+    placed, batch_size = place(model, options.compute)
+    job = Job(
+        file.source, genes, placed, options.method, profile and profile.x, batch_size, CHUNK_CELLS, stage,
+        settings.device, settings.versions,
+    )  # fmt: skip
+    return job, writer, [] if writer.has_cells else notes
 
 
 def chunks_depend_on(
     file: CountsFile, genes: GeneMap, model: CellModel, profile: Profile | None, settings: RunSettings
 ) -> dict[str, object]:
     """What makes the attributions of a file what they are: chunks made with another of these are of no use."""
-    stat = file.path.stat()
     matrices = {"genes": genes.selection, "baseline": profile.x if profile else csr_matrix((1, 1))}
     return {
-        "file": [stat.st_size, stat.st_mtime_ns, file.counts_from],
+        "files": sorted((str(part), part.stat().st_size, part.stat().st_mtime_ns) for part in parts_of(file.path)),
+        "counts": file.counts_from,
         "model": model.sha256,
         "method": [settings.method, settings.n_steps, settings.summation, settings.target_sum],
         **{name: [digest(part.tobytes()) for part in (m.data, m.indices, m.indptr)] for name, m in matrices.items()},
         "n_chunk": CHUNK_CELLS,
         "sigdb": settings.versions["sigdb-atlas"],
     }
+
+
+def parts_of(path: Path) -> list[Path]:
+    """A file, or all files of a folder."""
+    return [part for part in path.rglob("*") if part.is_file()] if path.is_dir() else [path]
 
 
 def find_genes(

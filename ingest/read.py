@@ -1,43 +1,88 @@
-"""Read AnnData files (.h5ad) chunk by chunk: only metadata are held in memory, never the matrix."""
+"""Open a study's file, of whatever format, and find its raw counts: metadata in memory, the matrix chunk by chunk."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass
+import difflib
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anndata
-import h5py
 import numpy as np
-from scipy.sparse import csr_matrix
+import pandas as pd
+import zarr
 
-from sigdb.errors import CountsError, SigdbError, listed
+from ingest import tenx
+from ingest.obs import join_obs
+from ingest.rows import (
+    Contents,
+    RowSource,
+    broken_file,
+    check_any,
+    check_shape,
+    is_by_rows,
+    is_sparse,
+    not_counts,
+    open_store,
+    shape_of,
+    stored_entries,
+)
+from sigdb.errors import CountsError, listed
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping
 
-    import pandas as pd
+    from scipy.sparse import csr_matrix
 
-__all__ = ["CountsFile", "open_h5ad"]
+    from ingest.rows import Array, Group, RowReader
+
+__all__ = ["CountsFile", "open_counts", "study_name"]
 
 # Enough values to tell raw counts from anything that was computed from them.
 PROBE = 100_000
+ZARR = ("zarr.json", ".zgroup", ".zattrs")
+# What Cell Ranger calls its results, whatever they are of.
+CELL_RANGER = {
+    "filtered_feature_bc_matrix", "raw_feature_bc_matrix", "sample_filtered_feature_bc_matrix", "outs", "count",
+    "filtered_gene_bc_matrices", "filtered_gene_bc_matrices_h5", "raw_gene_bc_matrices", "raw_gene_bc_matrices_h5",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class CountsFile:
-    """An open .h5ad: metadata, and the matrix that holds its raw counts.
+    """An open study: the metadata of its cells, and the matrix that holds its raw counts.
 
-    counts_from: where the counts are, `layers/counts`, `raw/X` or `X`. var_names: of that matrix's columns.
+    A matrix that is not stored by cells is sorted into a temporary file when its rows, or its source, are asked for
+    first: what is wrong with the metadata is known before.
     """
 
     path: Path
     obs: pd.DataFrame
-    var_names: tuple[str, ...]
-    counts_from: str
-    matrix: h5py.Dataset | h5py.Group
+    contents: Contents
+    stack: ExitStack
+
+    @cached_property
+    def source(self) -> RowSource:
+        """Where the rows are, for other processes to read them too; it lasts as long as this file is open."""
+        return self.stack.enter_context(self.contents.by_rows())
+
+    @cached_property
+    def reader(self) -> RowReader:
+        """The rows, open."""
+        return self.stack.enter_context(self.source.open())
+
+    @property
+    def var_names(self) -> tuple[str, ...]:
+        """Names of the genes."""
+        return self.contents.var_names
+
+    @property
+    def layer(self) -> str | None:
+        """The matrix, as `open_counts` takes it."""
+        return self.contents.layer
 
     @property
     def n_cells(self) -> int:
@@ -45,26 +90,22 @@ class CountsFile:
         return len(self.obs)
 
     @property
-    def layer(self) -> str:
-        """The matrix, as `open_h5ad` takes its name."""
-        return {"raw/X": "raw"}.get(self.counts_from, self.counts_from.removeprefix("layers/"))
+    def counts_from(self) -> str:
+        """The matrix that holds the counts, such as `layers/counts`, `raw/X` or `X`."""
+        return self.contents.source.counts_from
 
-    @property
-    def obsm(self) -> Mapping[str, Any]:
+    @contextmanager
+    def obsm(self) -> Iterator[Mapping[str, Any]]:
         """The embeddings of the cells, as they are in the file."""
-        found: Mapping[str, Any] = self.matrix.file.get("obsm", {})
-        return found
+        if not self.contents.source.place:  # Cell Ranger's folder
+            yield {}
+            return
+        with open_store(self.path) as store:
+            yield store.get("obsm", {})
 
     def rows(self, start: int, stop: int) -> csr_matrix:
         """The counts of cells start to stop, (n, n_var) float32; CountsError where they are not counts."""
-        with broken_file(self.path):
-            counts = read_rows(self.matrix, start, min(stop, self.n_cells))
-        if problem := not_counts(counts.data):
-            raise CountsError(
-                f"{self.path}, {self.counts_from}: {problem} in cells {start} to {start + counts.shape[0] - 1}. "
-                "If the raw counts are in another matrix, name it with --layer."
-            )
-        return counts
+        return self.reader.rows(start, stop)
 
     def chunks(self, size: int) -> Iterator[csr_matrix]:
         """Yield the counts of `size` cells at a time."""
@@ -73,66 +114,101 @@ class CountsFile:
 
 
 @contextmanager
-def open_h5ad(path: str | os.PathLike[str], *, layer: str | None = None) -> Iterator[CountsFile]:
-    """Open an .h5ad file and find its raw counts.
+def open_counts(
+    path: str | os.PathLike[str], *, layer: str | None = None, obs: str | os.PathLike[str] | None = None
+) -> Iterator[CountsFile]:
+    """Open AnnData (.h5ad, zarr) or the output of Cell Ranger (.h5, a folder with matrix.mtx), and find its raw counts.
 
-    layer: the matrix that holds them, a name in `layers`, or `X` or `raw`. By default the first of layers['counts'],
-    raw and X that holds counts. Raises CountsError with what was seen in each, if none does.
+    layer: the matrix that holds them, a name in `layers`, or `X` or `raw`; by default the first of layers['counts'],
+    raw and X that holds counts. For Cell Ranger, the genome. obs: a table of metadata to join to the cells. Raises
+    CountsError with what was seen in each matrix, if none holds counts, and ObsError if the table does not fit.
     """
     path = Path(path)
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise CountsError(f"{path} cannot be read as an .h5ad (HDF5) file: {error}") from error
-    with file:
-        with broken_file(path):
-            counts = inspect(file, path, layer)
-        yield counts
+    with broken_file(path):
+        contents = look_into(path, layer)
+    metadata = contents.obs if obs is None else join_obs(contents.obs, Path(obs), path)
+    with ExitStack() as stack:
+        yield CountsFile(path, metadata, contents, stack)
 
 
-def inspect(file: h5py.File, path: Path, layer: str | None) -> CountsFile:
-    """Read the metadata of an open file, and find its counts."""
-    if missing := [key for key in ("obs", "var") if key not in file]:
-        raise CountsError(f"{path} is an HDF5 file, but not AnnData: it has no {listed(missing)}.")
-    obs = anndata.io.read_elem(file["obs"])
-    if len(obs) == 0:
-        raise CountsError(f"{path} has no cells.")
-    place = choose_matrix(file, path, layer)
-    var = anndata.io.read_elem(file["raw/var" if place == "raw/X" else "var"])
-    matrix = file[place]
-    shape = tuple(map(int, matrix.attrs["shape"] if isinstance(matrix, h5py.Group) else matrix.shape))
-    if shape != (len(obs), len(var)):
-        raise CountsError(
-            f"{path}: {place} is {shape}, but there are {len(obs)} cells in obs and {len(var)} genes in var."
-        )
-    return CountsFile(path, obs, tuple(map(str, var.index)), place, matrix)
+def study_name(path: Path) -> str:
+    """What to call the study of a file, if nothing else is said: the file's name, or that of a telling folder."""
+    path = path.absolute()
+    names = [path.name.removesuffix(path.suffix if path.suffix in (".h5ad", ".h5", ".zarr") else "")]
+    names += [folder.name for folder in path.parents]
+    return next((name for name in names if name and name not in CELL_RANGER), names[0])
 
 
-@contextmanager
-def broken_file(path: Path) -> Iterator[None]:
-    """Turn what goes wrong inside h5py, anndata and scipy on a damaged file into a CountsError."""
-    try:
-        yield
-    except SigdbError:
-        raise
-    except (AttributeError, IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CountsError(f"{path} is damaged, or not an .h5ad file as anndata writes them: {reason}") from error
+def look_into(path: Path, layer: str | None) -> Contents:
+    """What is in a file or folder."""
+    if not path.exists():
+        siblings = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, siblings, n=1)
+        raise CountsError(f"There is no file or folder {path}." + (f" Did you mean {near[0]}?" if near else ""))
+    if path.is_dir() and not any((path / name).exists() for name in ZARR):
+        return tenx.read_folder(path, layer)
+    if ".mtx" in path.suffixes:
+        raise CountsError(f"{path} is one of the files that Cell Ranger writes. Name the folder that it is in.")
+    with open_store(path) as store:
+        if tenx.is_cell_ranger(store):
+            return tenx.read_h5(store, path, layer)
+        return read_anndata(store, path, layer)
 
 
-def choose_matrix(file: h5py.File, path: Path, layer: str | None) -> str:
-    """The place of the raw counts in the file; CountsError, with what each matrix holds, if there are none."""
-    layers = sorted(file.get("layers", {}))
+def read_anndata(store: Group, path: Path, layer: str | None) -> Contents:
+    """Read the metadata of AnnData, and find its counts."""
+    if missing := [key for key in ("obs", "var") if key not in store]:
+        raise CountsError(f"{path} is neither AnnData (it has no {listed(missing)}) nor a matrix of Cell Ranger.")
+    obs, var = table(store, "obs"), table(store, "var")
+    check_any(path, len(obs), "cells")
+    check_any(path, len(var), "genes")
+    place = choose_matrix(store, path, layer)
+    if place == "raw/X":
+        var = table(store, "raw/var")
+    matrix = store[place]
+    check_whole(path, matrix)
+    check_shape(path, place, shape_of(matrix), len(obs), len(var))
+    source = RowSource(path, place, (len(obs), len(var)), path, place)
+    found = {"raw/X": "raw"}.get(place, place.removeprefix("layers/"))
+    contents = Contents(obs, tuple(map(str, var.index)), found, source)
+    if is_by_rows(matrix):
+        return contents
+    n_entries = matrix["data"].shape[0] if is_sparse(matrix) else None
+    return replace(contents, pieces=partial(stored_entries, path, place), n_entries=n_entries)
+
+
+def table(store: Group, place: str) -> pd.DataFrame:
+    """A table of AnnData."""
+    found = anndata.io.read_elem(store[place])
+    if not isinstance(found, pd.DataFrame):
+        raise TypeError(f"its {place} is no table")
+    return found
+
+
+def check_whole(path: Path, matrix: Group | Array) -> None:
+    """Raise CountsError if pieces of a sparse matrix in zarr are missing, which would be read as zeros."""
+    for name in ("data", "indices") if isinstance(matrix, zarr.Group) else ():
+        n_missing = matrix[name].nchunks - matrix[name].nchunks_initialized
+        if n_missing:
+            raise CountsError(
+                f"{path}: {n_missing} of {matrix[name].nchunks} pieces of {matrix.path}/{name} are missing: was the "
+                "folder copied whole?"
+            )
+
+
+def choose_matrix(store: Group, path: Path, layer: str | None) -> str:
+    """The place of the raw counts in AnnData; CountsError, with what each matrix holds, if there are none."""
+    layers = sorted(store.get("layers", {}))
     if layer is not None:
         place = {"X": "X", "raw": "raw/X"}.get(layer, f"layers/{layer}")
-        if place not in file:
-            raise CountsError(f"{path} has no matrix {layer!r}. It has: {listed(matrices(file, layers))}.")
+        if place not in store:
+            raise CountsError(f"{path} has no matrix {layer!r}. It has: {listed(matrices(store, layers))}.")
         return place
     seen = {}
     for place in ("layers/counts", "raw/X", "X"):
-        if place not in file:
+        if place not in store:
             continue
-        values = probe(file[place])
+        values = probe(store[place])
         problem = not_counts(values) or (None if values.any() else "nothing but zeros")
         if problem is None:
             return place
@@ -140,41 +216,18 @@ def choose_matrix(file: h5py.File, path: Path, layer: str | None) -> str:
     found = "; ".join(f"{place} holds {problem}" for place, problem in seen.items()) or "it has no matrix"
     raise CountsError(
         f"{path} has no raw counts where they are looked for: {found}. "
-        f"Name the matrix that holds them with --layer; there are: {listed(matrices(file, layers)) or 'none'}."
+        f"Name the matrix that holds them with --layer; there are: {listed(matrices(store, layers)) or 'none'}."
     )
 
 
-def matrices(file: h5py.File, layers: list[str]) -> list[str]:
-    """The names --layer takes for this file."""
-    return layers + [name for name, place in (("raw", "raw/X"), ("X", "X")) if place in file]
+def matrices(store: Group, layers: list[str]) -> list[str]:
+    """The names --layer takes for AnnData."""
+    return layers + [name for name, place in (("raw", "raw/X"), ("X", "X")) if place in store]
 
 
-def probe(matrix: h5py.Dataset | h5py.Group) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def probe(matrix: Group | Array) -> np.ndarray[tuple[int], np.dtype[np.number]]:
     """The first values of a matrix, without reading the rest."""
-    if isinstance(matrix, h5py.Group):
-        return np.asarray(matrix["data"][:PROBE], dtype=np.float64)
+    if is_sparse(matrix):
+        return np.asarray(matrix["data"][:PROBE])
     rows = max(1, PROBE // max(1, matrix.shape[1]))
-    return np.asarray(matrix[:rows], dtype=np.float64).ravel()
-
-
-def not_counts(values: np.ndarray[tuple[int], np.dtype[np.floating]]) -> str | None:
-    """What is wrong with values that should be raw counts, or None. Counts are finite, not negative, and whole."""
-    if not np.isfinite(values).all():
-        return f"{int((~np.isfinite(values)).sum())} NaN or infinite values"
-    if values.size and values.min() < 0:
-        return f"negative values, down to {values.min():.3g} (scaled or centred data)"
-    n_fractions = int((values % 1 != 0).sum())
-    if n_fractions:
-        kind = "log-normalised" if values.max() < 20 else "normalised"
-        return f"{n_fractions} fractional values of {values.size}, up to {values.max():.3g} (they look {kind})"
-    return None
-
-
-def read_rows(matrix: h5py.Dataset | h5py.Group, start: int, stop: int) -> csr_matrix:
-    """Rows start to stop of a matrix on disk, CSR, CSC or dense, as CSR float32: each value once, no zeros stored."""
-    on_disk = anndata.io.sparse_dataset(matrix) if isinstance(matrix, h5py.Group) else matrix
-    rows = csr_matrix(on_disk[start:stop], dtype=np.float32)
-    rows.check_format(full_check=True)
-    rows.sum_duplicates()
-    rows.eliminate_zeros()
-    return rows
+    return np.asarray(matrix[:rows]).ravel()

@@ -111,6 +111,11 @@ class Stage:
         found = [json.loads((chunk / "entry.json").read_text(encoding="utf-8")) for chunk in self.chunks()]
         return sorted(found, key=lambda entry: int(entry["chunk"]))
 
+    @property
+    def n_scores(self) -> int:
+        """How many scores all chunks have."""
+        return sum(int(entry["n_scores"]) for entry in self.entries())
+
     def cells(self) -> pa.Table:
         """All cells that were attributed, by rank: n_counts, n_genes, attribution_scale, completeness_delta."""
         parts = [pq.read_table(chunk / "cells.parquet") for chunk in self.chunks()]

@@ -14,13 +14,15 @@ from sigdb.errors import CountsError, MethodError, ScoresError, StudyExistsError
 from sigdb.optimize import BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import duckdb
     import pyarrow as pa
 
-__all__ = ["IfExists", "NewStudy", "Stored", "StudyReport", "growing_atlas", "kept_for_later", "store_study"]
+    from ingest.write import StudyWriter
+
+__all__ = ["IfExists", "NewStudy", "StudyReport", "growing_atlas", "kept_for_later", "open_study"]
 
 log = logging.getLogger(__name__)
 
@@ -37,20 +39,6 @@ class NewStudy:
     gene_ids: Sequence[int]
     measured: Sequence[int]
     if_exists: IfExists
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A study that is stored: its chunks, to be removed once the transaction is; whether the atlas had its cells."""
-
-    stage: Stage
-    had_cells: bool
-    notes: list[str]
-
-    @property
-    def n_scores(self) -> int:
-        """How many scores it has."""
-        return sum(entry["n_scores"] for entry in self.stage.entries())
 
 
 @dataclass(frozen=True)
@@ -102,12 +90,10 @@ def sort_if_small(atlas: Atlas) -> None:
             cluster(con)
 
 
-def store_study(
-    con: duckdb.DuckDBPyConnection, folder: Path, study: NewStudy, fill: Callable[[Stage], list[str]]
-) -> Stored | None:
-    """Store a study in the caller's transaction; None if the atlas has it, and it is left as it is.
+def open_study(con: duckdb.DuckDBPyConnection, folder: Path, study: NewStudy) -> tuple[StudyWriter, Stage] | None:
+    """Record a study in the caller's transaction; return the writer for its cells, and the stage in `folder`.
 
-    folder: of its chunks. fill: writes the chunks that are missing there, and returns what a user should know.
+    None if the atlas has it, and it is left as it is. Raises StudyExistsError or ObsError.
     """
     if has_run(con, study.info.study, study.run_id) and (study.if_exists == "skip" or folder.exists()):
         # The folder is that of an ingest which was stopped when all was stored, and only this was not done.
@@ -122,12 +108,7 @@ def store_study(
         measured=study.measured,
         replace=study.if_exists == "replace",
     )
-    stage = Stage.open(folder, study.info.study, writer.gene_ids, writer.ranks)
-    with kept_for_later(stage, len(study.obs)):
-        notes = fill(stage)
-        with little_memory(con):
-            notes = [*notes, *writer.store(stage)]
-    return Stored(stage, writer.has_cells, notes)
+    return writer, Stage.open(folder, study.info.study, writer.gene_ids, writer.ranks)
 
 
 @contextmanager

@@ -19,14 +19,12 @@ import numpy as np
 
 from ingest.attribution import scale
 from ingest.compute import attribute_cells, place
-from ingest.read import open_h5ad
 from ingest.stage import Chunk, Stage
 from sigdb.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.sharedctypes import Synchronized
-    from pathlib import Path
     from types import TracebackType
 
     from scipy.sparse import csr_matrix
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from ingest.compute import Compute
     from ingest.models import CellModel
     from ingest.read import CountsFile
+    from ingest.rows import RowReader, RowSource
 
 __all__ = ["Job", "Workers"]
 
@@ -52,8 +51,7 @@ class Job:
     n_chunk: cells of a chunk. device, versions: what the ledger shall say.
     """
 
-    path: Path
-    layer: str
+    source: RowSource
     genes: GeneMap
     model: CellModel
     method: Method
@@ -64,7 +62,7 @@ class Job:
     device: str
     versions: Mapping[str, str]
 
-    def read(self, file: CountsFile, number: int) -> csr_matrix:
+    def read(self, file: CountsFile | RowReader, number: int) -> csr_matrix:
         """The counts of chunk `number`, over the file's columns."""
         return file.rows(number * self.n_chunk, (number + 1) * self.n_chunk)
 
@@ -199,7 +197,7 @@ def do_chunk(number: int) -> int:
         job: Job = pickle.loads(_worker["job"])
         model, _ = place(job.model, _worker["compute"])
         files = ExitStack()
-        file = files.enter_context(open_h5ad(job.path, layer=job.layer))
+        file = files.enter_context(job.source.open())
         _worker.update(job=replace(job, model=model), files=files, file=file)
     job = _worker["job"]
     if job.stage.has(number):  # done by a process that was killed before it could say so

@@ -78,6 +78,8 @@ def open_file(
 ) -> duckdb.DuckDBPyConnection:
     """Open an existing DuckDB file without looking at what is in it."""
     check_name(Path(path))
+    if Path(path).is_dir():
+        raise AtlasError(f"{path} is a folder, not an atlas: an atlas is one file.")
     if not Path(path).is_file():
         raise AtlasNotFoundError(
             f"There is no atlas at {path}. `sigdb ingest {path} ...` or `sigdb demo {path}` makes one."

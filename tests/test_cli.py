@@ -5,19 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import typer
+from rich.console import Console
 
 import sigdb
 from sigdb.cli import app
+from sigdb.cli import ingest as cli_ingest
+from sigdb.cli.ingest import progress_bars
 from tests.ingest.conftest import save_small_model, small_adata
 from tests.toy import TOY_GENES, fingerprint, obs_of, write_study
 
@@ -244,7 +249,7 @@ def test_ingest_then_ask(workdir):
     code, out, err = run(*arguments, "--map", "tissue=disease", "--title", "A study", "--steps", "10", cwd=workdir)
     assert code == 0, err
     assert "it's mine" in out
-    assert "40/40 cells" in err
+    assert "it's mine: 40 of 40 cells, " in err
     assert "obs column 'n_counts' is kept as 'obs_n_counts'" in out
     with sigdb.connect(workdir / "new.duckdb") as con:
         assert con.execute("SELECT study, title, n_cells FROM studies").fetchall() == [("it's mine", "A study", 40)]
@@ -262,6 +267,36 @@ def test_ingest_then_ask(workdir):
     code, out, _ = run("info", "new.duckdb", cwd=workdir)
     assert code == 0
     assert "model-ig" in out
+
+
+def test_quiet_is_quiet_and_lines_are_few(workdir, monkeypatch, capsys):
+    arguments = ["ingest", "new.duckdb", "study.h5ad", "--model", "mlp", "--weights", "model", "--steps", "2"]
+    code, out, err = run(*arguments, "--quiet", cwd=workdir)
+    assert (code, err) == (0, "")
+    assert "40" in out
+    seconds = iter(np.arange(0, 100, 1.5))
+    monkeypatch.setattr(time, "monotonic", lambda: next(seconds))
+    with progress_bars() as report:
+        for done in range(11):
+            report("[b]study", done * 1000, 10_000)
+    lines = capsys.readouterr().err.splitlines()
+    assert 2 <= len(lines) <= 4
+    assert all(re.match(r"\[b\]study: \d+,000 of 10,000 cells, [\d,]+ cells/s", line) for line in lines), lines
+    assert all(line.endswith(" left") for line in lines[1:-1])
+    with progress_bars(quiet=True) as report:
+        report("study", 10, 10)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bar_tells_speed_and_time_left(monkeypatch):
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(cli_ingest, "errors", terminal)
+    with progress_bars() as report:
+        for done in range(0, 20_001, 5000):
+            report("study", done, 20_000)
+            time.sleep(0.01)
+    bar = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.file.getvalue()).split("\r")[-1]
+    assert re.search(r"study .* 20000/20000 cells [\d,]+ cells/s 0:00:0\d 0:00:00", bar), bar
 
 
 def test_signatures_of_the_library_can_be_scored_by_name(workdir):

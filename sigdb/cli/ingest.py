@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from contextlib import contextmanager
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from sigdb import optimize
 from sigdb.cli.output import console, errors, print_table
@@ -18,7 +30,12 @@ from sigdb.errors import ModelError, ObsError, StudyExistsError, listed, needs_e
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from rich.progress import Task
+
     from ingest.study import StudyReport
+
+# Seconds between two lines of progress where no bar can be drawn.
+LINE_EVERY = 5.0
 
 
 class Method(StrEnum):
@@ -93,6 +110,7 @@ MappingOption = Annotated[
         help="Take a field (disease, donor, ...) from this obs column; FIELD= for none; repeatable.",
     ),
 ]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the final report only.")]
 RunNameOption = Annotated[str | None, typer.Option(help="A name for the run (default: model and method).")]
 IfExistsOption = Annotated[
     IfExists,
@@ -106,7 +124,12 @@ IfExistsOption = Annotated[
 def ingest(
     atlas: NewAtlasPath,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="AnnData files (.h5ad) with raw counts, a study each.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Raw counts, a study each: AnnData (.h5ad, a zarr folder) or the output of Cell Ranger (.h5, a folder "
+            "with matrix.mtx).",
+        ),
     ],
     model: ModelOption,
     weights: WeightsOption,
@@ -154,7 +177,18 @@ def ingest(
         typer.Option(help="Keep two dimensions of an embedding, as columns: umap_1, umap_2 of X_umap; repeatable."),
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(help="Matrix of raw counts: a layer, X or raw (default: the first that holds counts).")
+        str | None,
+        typer.Option(
+            help="Matrix of raw counts: a layer, X or raw (default: the first that holds counts); in a .h5 of Cell "
+            "Ranger, the genome."
+        ),
+    ] = None,
+    obs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Metadata of the cells (.csv, .tsv, .parquet), a row for each, which the column `barcode` names, or "
+            "else the first; they replace those of the same name in the file. For one file."
+        ),
     ] = None,
     run: RunNameOption = None,
     if_exists: IfExistsOption = IfExists.ERROR,
@@ -175,28 +209,33 @@ def ingest(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that attribute; with cuda, a GPU each in turn.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of all workers (default: all cores).")] = None,
+    quiet: QuietOption = False,
 ) -> None:
-    """Attribute the cells of AnnData files and add them to an atlas, each file whole or not at all.
+    """Attribute the cells of studies and add them to an atlas, each file whole or not at all.
 
     Cells are kept beside the atlas as they are attributed: where this was interrupted, the same command goes on.
     """
     with needs_extra("ingest"):
         from ingest import attribution, baseline, compute, pipeline
         from ingest.models import load_model
-    if len(files) > 1 and (study or title or source):
-        raise StudyExistsError(f"--study, --title and --source are for one file; there are {len(files)}.")
+    if len(files) > 1 and (study or title or source or obs):
+        raise StudyExistsError(f"--study, --title, --source and --obs are for one file; there are {len(files)}.")
     if baseline_file and not baseline_cells:
         raise ObsError("--baseline-file needs --baseline-cells, which says which of its cells count.")
     fields = parse_mapping(mapping or [])
-    reference = baseline_cells and baseline.ReferenceCells(baseline_file or files[0], baseline_cells, layer, fields)
-    with progress_bars() as report:
+    reference = baseline_cells and baseline.ReferenceCells(
+        baseline_file or files[0], baseline_cells, layer, fields, None if baseline_file else obs
+    )
+    if quiet:
+        logging.getLogger("ingest").setLevel(logging.ERROR)
+    with progress_bars(quiet=quiet) as report:
         options = pipeline.IngestOptions(
             method=attribution.Method(method.value, summation and summation.value, steps, quadrature.value),
             baseline=reference or None, compute=compute.Compute(device, precision.value, batch_size, workers, threads),
             max_delta=max_delta, layer=layer, mapping=fields, obsm=obsm or (), run=run, min_genes=min_genes,
             if_exists=if_exists.value, progress=report,
         )  # fmt: skip
-        sources = [pipeline.Source(file, study or "", title, organism, source, licence) for file in files]
+        sources = [pipeline.Source(file, study or "", title, organism, source, licence, obs) for file in files]
         loaded = load_model(model.value, weights, parse_covariates(covariate or []))
         reports = pipeline.ingest_files(atlas, sources, loaded, options)
     added = {report.study for report in reports}
@@ -235,19 +274,58 @@ def parse_covariates(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
+class Speed(ProgressColumn):
+    """Things done a second, lately."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        """The speed, once there is one."""
+        return Text(speed(task, self.unit))
+
+
+def speed(task: Task, unit: str) -> str:
+    """Things done a second: lately, or in all while there is one figure only."""
+    value = task.speed or (task.completed / task.elapsed if task.elapsed else 0)
+    return f"{value:,.0f} {unit}/s" if value else ""
+
+
 @contextmanager
-def progress_bars(unit: str = "cells") -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar per name (a study), on standard error; yields the function to tell (name, done, total)."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=errors) as progress:
-        tasks = {}
+def progress_bars(unit: str = "cells", *, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress per name (a study), on standard error; yields the function to tell (name, done, total).
+
+    Bars on a terminal, and elsewhere a line now and then; nothing if `quiet`.
+    """
+    columns = (
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
+        Speed(unit), TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    lines = not errors.is_terminal and not quiet
+    with Progress(*columns, console=errors, disable=quiet or lines) as progress:
+        tasks: dict[str, Task] = {}
+        said: dict[str, float] = {}
 
         def report(study: str, done: int, total: int) -> None:
             if study not in tasks:
-                tasks[study] = progress.add_task(study, total=total)
-            progress.update(tasks[study], completed=done)
+                progress.add_task(study, total=total)
+                tasks[study], said[study] = progress.tasks[-1], time.monotonic()
+            task = tasks[study]
+            progress.update(task.id, completed=done)
+            if lines and (done == total or time.monotonic() - said[study] >= LINE_EVERY):
+                said[study] = time.monotonic()
+                errors.print(line(task, unit), soft_wrap=True)
 
         yield report
+
+
+def line(task: Task, unit: str) -> str:
+    """Progress in words."""
+    parts = [f"{task.description}: {task.completed:,.0f} of {task.total or 0:,.0f} {unit}", speed(task, unit)]
+    if task.time_remaining:
+        parts.append(f"{timedelta(seconds=int(task.time_remaining))} left")
+    return ", ".join(part for part in parts if part)
 
 
 def print_reports(reports: Sequence[StudyReport]) -> None:

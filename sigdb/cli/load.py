@@ -14,6 +14,7 @@ from sigdb.cli.ingest import (
     MappingOption,
     NewAtlasPath,
     OrganismOption,
+    QuietOption,
     RunNameOption,
     parse_mapping,
     print_outcome,
@@ -59,6 +60,7 @@ def load(
     licence: LicenceOption = None,
     mapping: MappingOption = None,
     if_exists: IfExistsOption = IfExists.ERROR,
+    quiet: QuietOption = False,
 ) -> None:
     """Add scores that were computed elsewhere to an atlas, as a study: whole, or not at all.
 
@@ -67,7 +69,7 @@ def load(
     with needs_extra("ingest"):
         from ingest.load import LoadOptions
         from ingest.score_files import load_file, read_names
-    with progress_bars() as report:
+    with progress_bars(quiet=quiet) as report:
         options = LoadOptions(
             model=model, method=method, target_sum=target_sum, rescale=rescale,
             measured=read_names(measured) if measured else None, mapping=parse_mapping(mapping or []), run=run,
@@ -99,6 +101,7 @@ def import_signature(
     licence: LicenceOption = None,
     mapping: MappingOption = None,
     if_exists: IfExistsOption = IfExists.SKIP,
+    quiet: QuietOption = False,
 ) -> None:
     """Add the studies of an atlas of SIGnature to an atlas, each whole or not at all.
 
@@ -109,7 +112,7 @@ def import_signature(
         from ingest import signature_folders
         from ingest.load import LoadOptions
         from ingest.score_files import read_names
-    with progress_bars() as report:
+    with progress_bars(quiet=quiet) as report:
         options = LoadOptions(
             model=model, method=method, target_sum=target_sum, rescale=rescale, mapping=parse_mapping(mapping or []),
             run=run, if_exists=if_exists.value, progress=report,

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anndata
 import numpy as np
@@ -13,6 +16,15 @@ from scipy.sparse import csr_matrix
 from torch import nn
 
 import sigdb
+from ingest.attribution import Method
+from ingest.models import load_model
+from ingest.pipeline import IngestOptions, Source, ingest_files
+from sigdb import cli
+from tests.ingest.formats import h5ad
+from tests.toy import fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -95,3 +107,30 @@ def contents(path):
             name: con.execute(f"SELECT * {times.get(name, '')} FROM sigdb_data.{name} ORDER BY ALL").fetchall()
             for name in tables
         }
+
+
+@pytest.fixture(scope="session")
+def known(tmp_path_factory, small_model):
+    """An atlas that holds a study, `known`, and its fingerprint; copied by each test."""
+    folder = tmp_path_factory.mktemp("known")
+    study, options = h5ad(small_adata(12), folder / "known"), IngestOptions(Method(n_steps=2))
+    ingest_files(folder / "a.duckdb", [Source(study)], load_model("mlp", small_model), options)
+    return folder / "a.duckdb", fingerprint(folder / "a.duckdb")
+
+
+@pytest.fixture
+def sigdb_ingest(tmp_path, known, small_model, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+    """`sigdb ingest ...` in a folder with the atlas a.duckdb; returns (exit code, standard output, standard error)."""
+    shutil.copy(known[0], tmp_path / "a.duckdb")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object, atlas: str = "a.duckdb", weights: Path = small_model) -> tuple[int, str, str]:
+        model = ["--model", "mlp", "--weights", str(weights), "--steps", "2"]
+        monkeypatch.setattr(sys, "argv", ["sigdb", "ingest", atlas, *map(str, arguments), *model])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(stopped.value.code or 0), out, " ".join(err.split())
+
+    return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,9 @@ from ingest.compute import Compute
 from ingest.models import load_model
 from ingest.pipeline import IngestOptions, Source, ingest_files
 from sigdb import Atlas
-from sigdb.errors import CountsError, DeviceError, GeneSpaceError, MethodError, ObsError, SigdbError, StudyExistsError
+from sigdb.errors import CountsError, DeviceError, MethodError, ObsError, SigdbError, StudyExistsError
 from tests.ingest.conftest import GENES, contents, small_adata
+from tests.ingest.formats import matrix_folder
 from tests.ingest.oracle import captum_on_the_whole_model
 from tests.toy import fingerprint
 
@@ -196,67 +198,6 @@ def test_another_run_of_the_same_study(tmp_path, model, file):
         np.testing.assert_allclose(found[run], expected, rtol=1e-4, atol=2e-3)
 
 
-def rescaled(adata):
-    adata.X = adata.X * 0.37
-    return adata
-
-
-MOUSE = {name: name.capitalize() for name in GENES}
-BAD = {
-    "other species' case": (
-        lambda a: renamed(a, {name: name.lower() for name in GENES}),
-        {},
-        GeneSpaceError,
-        "Only 0 of.*They are in lower case",
-    ),
-    "not counts": (lambda a: rescaled(a), {}, CountsError, "fractional values"),
-    "mouse": (
-        lambda a: renamed(a, MOUSE),
-        {},
-        GeneSpaceError,
-        "Only 0 of the model's 24 genes .*symbols of another species, such as mouse",
-    ),
-    "numbers for names": (
-        lambda a: renamed(a, {g: str(i) for i, g in enumerate(GENES)}),
-        {},
-        GeneSpaceError,
-        "Only 0 of.*They are numbers",
-    ),
-    "ids of another species": (
-        lambda a: renamed(a, {g: f"ENSMUSG{i:011}" for i, g in enumerate(GENES)}),
-        {},
-        GeneSpaceError,
-        "Only 0 of.*Ensembl ids of another species",
-    ),
-    "few genes": (lambda a: a[:, :5].copy(), {}, GeneSpaceError, "Only 5 of .*at least 12"),
-    "repeated cells": (lambda a: a[[0, 1, 1]].copy(), {}, ObsError, "1 cell names"),
-    "no such column": (lambda a: a, {"mapping": {"disease": "state"}}, ObsError, "no column 'state'"),
-    "varying sample": (
-        lambda a: a,
-        {"mapping": {"sample": "donor_id", "disease": "sample"}},
-        ObsError,
-        "several values",
-    ),
-    "no such layer": (lambda a: a, {"layer": "counts"}, CountsError, "no matrix 'counts'"),
-    "no cells": (lambda a: a[:0].copy(), {}, CountsError, "has no cells"),
-}
-
-
-@pytest.mark.filterwarnings("ignore:Observation names are not unique")
-@pytest.mark.parametrize("case", BAD)
-def test_a_study_that_is_refused_leaves_the_atlas_as_it_was(tmp_path, model, file, case):
-    spoil, options, error, message = BAD[case]
-    spoil(small_adata()).write_h5ad(tmp_path / "bad.h5ad")
-    with pytest.raises(error, match=message):
-        ingest_files(tmp_path / "new.duckdb", [Source(tmp_path / "bad.h5ad")], model, IngestOptions(**options))
-    assert not (tmp_path / "new.duckdb").exists()
-    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
-    before = fingerprint(tmp_path / "a.duckdb")
-    with pytest.raises(error, match=message):
-        ingest_files(tmp_path / "a.duckdb", [Source(tmp_path / "bad.h5ad")], model, IngestOptions(**options))
-    assert fingerprint(tmp_path / "a.duckdb") == before
-
-
 def test_an_error_half_way_undoes_the_study_and_keeps_those_before(tmp_path, model, file):
     def fail(study, done, total):
         if study == "second" and done:
@@ -397,6 +338,25 @@ def test_workers_store_the_same_to_the_last_bit(tmp_path, model, file, monkeypat
     ingest_files(tmp_path / "two.duckdb", [Source(file)], model, options)
     assert contents(tmp_path / "one.duckdb") == contents(tmp_path / "two.duckdb")
     assert seen == [("study", n, 40) for n in (0, 16, 32, 40)]
+
+
+def test_workers_share_what_was_sorted(tmp_path, model, file, monkeypatch):
+    monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
+    ingest_files(tmp_path / "one.duckdb", [Source(file)], model)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    seen = set()
+    options = IngestOptions(
+        compute=Compute(workers=2),
+        progress=lambda study, done, total: seen.update(path.name for path in temporary.glob("sigdb-*")),
+    )
+    path = matrix_folder(small_adata(), tmp_path / "form")
+    ingest_files(tmp_path / "two.duckdb", [Source(path)], model, options)
+    assert scores_of(tmp_path / "two.duckdb") == scores_of(tmp_path / "one.duckdb")
+    assert len(seen) == 1
+    assert not list(temporary.glob("sigdb-*"))
 
 
 def test_a_killed_worker_is_reported_and_its_shard_done_again(tmp_path, model, file, monkeypatch, caplog):

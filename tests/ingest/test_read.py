@@ -1,16 +1,24 @@
-"""Reading .h5ad: which matrix holds the counts, what is refused, and that rows come out as they went in."""
+"""Reading studies: every format, which matrix holds the counts, what is refused, and rows as they went in."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import anndata
-import h5py
 import numpy as np
 import pytest
-from scipy.sparse import csc_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 
-from ingest.read import open_h5ad
+from ingest import rows, tenx
+from ingest.read import open_counts, study_name
 from sigdb.errors import CountsError
 from tests.ingest.conftest import GENES, small_adata, small_counts
+from tests.ingest.formats import WRITERS, cell_ranger_h5, matrix_folder
 
 
 def written(tmp_path, adata):
@@ -24,26 +32,156 @@ def log1p(counts):
     return logged
 
 
-LAYOUTS = {
-    "csr": csr_matrix,
-    "csc": csc_matrix,
-    "dense": lambda x: x.toarray(),
-    "float64": lambda x: x.astype(np.float64),
-    "int32": lambda x: x.astype(np.int32),
-}
+@pytest.fixture
+def small_pieces(monkeypatch):
+    """A study of 40 cells passes for one of many pieces."""
+    for name, value in (("ENTRIES", 50), ("VALUES", 100), ("MOST_VALUES", 600), ("BLOCK", 7)):
+        monkeypatch.setattr(rows, name, value)
+    monkeypatch.setattr(tenx, "TEXT", 200)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_rows_come_out_as_they_went_in(tmp_path, layout):
+@pytest.mark.parametrize("size", [17, 7, 1])
+@pytest.mark.parametrize("form", WRITERS)
+def test_rows_come_out_as_they_went_in(tmp_path, small_pieces, form, size):
     adata = small_adata()
-    adata.X = LAYOUTS[layout](adata.X)
-    with open_h5ad(written(tmp_path, adata)) as file:
-        chunks = list(file.chunks(17))
-        assert file.counts_from == "X"
+    path = WRITERS[form](adata, tmp_path / "a")
+    before = {file: file.read_bytes() for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()}
+    with open_counts(path) as file:
+        chunks = list(file.chunks(size))
         assert file.var_names == tuple(GENES)
-    assert [chunk.shape[0] for chunk in chunks] == [17, 17, 6]
+        assert list(file.obs.index) == list(adata.obs_names)
+        part = file.rows(11, 30)
+    assert [chunk.shape[0] for chunk in chunks] == [size] * (40 // size) + [40 % size] * (40 % size > 0)
     assert all(chunk.dtype == np.float32 for chunk in chunks)
     np.testing.assert_array_equal(np.vstack([chunk.toarray() for chunk in chunks]), small_counts().toarray())
+    np.testing.assert_array_equal(part.toarray(), small_counts()[11:30].toarray())
+    assert {file: file.read_bytes() for file in before} == before
+
+
+@pytest.mark.parametrize("form", ["h5ad csr", "zarr 3 csr", "h5ad csc", "Cell Ranger 3 mtx"])
+def test_rows_can_be_read_by_another_thread(tmp_path, small_pieces, form):
+    with open_counts(WRITERS[form](small_adata(), tmp_path / "a")) as file, ThreadPoolExecutor(1) as pool:
+        found = list(pool.map(file.rows, range(0, 40, 8), range(8, 48, 8)))
+    np.testing.assert_array_equal(np.vstack([chunk.toarray() for chunk in found]), small_counts().toarray())
+
+
+def with_antibodies():
+    """The small study with two antibodies in between."""
+    adata = small_adata()
+    adata.var["feature_type"] = "Gene Expression"
+    adata.var.iloc[[5, 17], 0] = "Antibody Capture"
+    return adata
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+@pytest.mark.parametrize(
+    ("form", "read"),
+    [("Cell Ranger 3 h5", "read_10x_h5"), ("Cell Ranger 2 h5", "read_10x_h5"), ("Cell Ranger 3 mtx", "read_10x_mtx")],
+)
+def test_cell_ranger_is_read_as_scanpy_reads_it(tmp_path, form, read):
+    scanpy = pytest.importorskip("scanpy")
+    path = WRITERS[form](with_antibodies(), tmp_path / "a")
+    expected = getattr(scanpy, read)(path)
+    with open_counts(path) as file:
+        assert file.var_names == tuple(expected.var_names)
+        assert len(file.var_names) == (30 if form == "Cell Ranger 2 h5" else 28)
+        assert list(file.obs.index) == list(expected.obs_names)
+        np.testing.assert_array_equal(file.rows(0, 40).toarray(), expected.X.toarray())
+
+
+def test_a_genome_of_several(tmp_path):
+    """As Cell Ranger writes a mixture of human and mouse: version 3 in one matrix, version 2 in two."""
+    adata = small_adata()
+    adata.var["genome"] = ["GRCh38"] * 20 + ["mm10"] * 10
+    adata.var["name"] = [f"GRCh38_{gene}" for gene in GENES[:20]] + [f"mm10___{gene}" for gene in GENES[20:]]
+    path = cell_ranger_h5(adata, tmp_path / "three")
+    with pytest.raises(CountsError, match=r"genes of 2 genomes: GRCh38, mm10\. Name one"), open_counts(path):
+        pass
+    for genome, genes in (("GRCh38", slice(0, 20)), ("mm10", slice(20, 30))):
+        with open_counts(path, layer=genome) as file:
+            assert (file.layer, file.var_names) == (genome, tuple(GENES[genes]))
+            np.testing.assert_array_equal(file.rows(0, 99).toarray(), small_counts().toarray()[:, genes])
+    with pytest.raises(CountsError, match="no genome 'hg19'; --layer takes one of: GRCh38, mm10"):
+        open_counts(path, layer="hg19").__enter__()
+    path = cell_ranger_h5(small_adata(), tmp_path / "two", 2)
+    cell_ranger_h5(small_adata(seed=3), tmp_path / "two", 2, "mm10")
+    with pytest.raises(CountsError, match="genes of 2 genomes: GRCh38, mm10"), open_counts(path):
+        pass
+    with open_counts(path, layer="mm10") as file:
+        assert (file.layer, file.counts_from) == ("mm10", "mm10")
+        np.testing.assert_array_equal(file.rows(0, 99).toarray(), small_counts(seed=3).toarray())
+
+
+def test_a_feature_without_a_symbol_goes_by_its_id(tmp_path):
+    adata = small_adata()
+    adata.var["name"] = ["", *GENES[1:]]
+    with open_counts(cell_ranger_h5(adata, tmp_path / "a")) as file:
+        assert file.var_names == ("ENSG00000000000", *GENES[1:])
+
+
+def test_files_with_a_prefix_and_a_study_named_after_its_folder(tmp_path):
+    folder = matrix_folder(small_adata(), tmp_path / "filtered_feature_bc_matrix")
+    for file in folder.iterdir():
+        file.rename(folder / f"GSM1_{file.name}")
+    with open_counts(folder) as file:
+        assert file.counts_from == "GSM1_matrix.mtx.gz"
+    assert study_name(folder) == tmp_path.name
+    assert study_name(Path("/data/patient 3/outs/filtered_feature_bc_matrix.h5")) == "patient 3"
+    assert [study_name(Path("/data") / name) for name in ("a.h5ad", "b.c.zarr", "d.h5", "e")] == ["a", "b.c", "d", "e"]
+
+
+def read_all(path):
+    with open_counts(path) as file:
+        return list(file.chunks(10))
+
+
+def test_what_is_sorted_goes_with_the_file_and_needs_room(tmp_path, monkeypatch):
+    path = WRITERS["h5ad csc"](small_adata(), tmp_path / "a")
+    spools = tmp_path / "spools"
+    spools.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(spools))
+    with open_counts(path) as file:
+        assert not list(spools.iterdir())
+        file.rows(0, 5)
+        n_bytes = (next(spools.iterdir()) / "entries").stat().st_size
+        assert n_bytes == 10 * small_counts().nnz
+        assert file.rows(0, 5).nnz == small_counts()[:5].nnz
+    assert not list(spools.iterdir())
+    usage = shutil.disk_usage(spools)._replace(free=n_bytes - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(CountsError, match=r"is not stored by cells, .* Set TMPDIR to a folder with more"):
+        read_all(path)
+    assert not list(spools.iterdir())
+
+
+MEASURE = """
+import sys
+from pathlib import Path
+from ingest import rows, tenx
+from ingest.read import open_counts
+rows.ENTRIES = tenx.TEXT = 1 << 17
+for path in sys.argv[1:]:
+    with open_counts(path) as file:
+        total = sum(int(chunk.sum()) for chunk in file.chunks(512))
+    print(total)
+print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_that_of_a_chunk_whatever_the_size_of_the_file(tmp_path):
+    """Ten times the cells, 12 MB or 120 MB in each format if it were in memory, peak at about the same."""
+    peaks = []
+    for n_cells in (4_000, 40_000):
+        counts = np.random.default_rng(0).integers(-6, 5, (n_cells, 1000), np.int8).clip(0)
+        adata = anndata.AnnData(csr_matrix(counts, dtype=np.float32))
+        forms = ["h5ad csr", "h5ad csc", "zarr 2 csr", "Cell Ranger 3 h5", "Cell Ranger 2 mtx"]
+        paths = [WRITERS[form](adata, tmp_path / f"{form} {n_cells}") for form in forms]
+        command = [sys.executable, "-W", "error", "-c", MEASURE, *map(str, paths)]
+        *totals, peak = map(int, subprocess.check_output(command, text=True).split())
+        assert totals == [int(counts.sum())] * len(forms)
+        peaks.append(peak)
+    assert peaks[1] < 1.1 * peaks[0], peaks
 
 
 def test_counts_are_found_where_they_are(tmp_path):
@@ -52,117 +190,29 @@ def test_counts_are_found_where_they_are(tmp_path):
     adata.raw = adata.copy()
     adata.X = log1p(counts)
     adata = adata[:, :5].copy()
-    with open_h5ad(written(tmp_path, adata)) as file:
+    with open_counts(written(tmp_path, adata)) as file:
         assert (file.counts_from, len(file.var_names)) == ("raw/X", len(GENES))
         np.testing.assert_array_equal(next(file.chunks(100)).toarray(), counts.toarray())
     adata.layers["counts"] = counts[:, :5]
-    with open_h5ad(written(tmp_path, adata)) as file:
+    with open_counts(written(tmp_path, adata)) as file:
         assert (file.counts_from, len(file.var_names)) == ("layers/counts", 5)
     adata.layers["umi"] = counts[:, :5] * 2
-    with open_h5ad(written(tmp_path, adata), layer="umi") as file:
+    with open_counts(written(tmp_path, adata), layer="umi") as file:
         np.testing.assert_array_equal(next(file.chunks(100)).toarray(), counts[:, :5].toarray() * 2)
-    with open_h5ad(written(tmp_path, adata), layer="raw") as file:
+    with open_counts(written(tmp_path, adata), layer="raw") as file:
         assert file.counts_from == "raw/X"
-
-
-def with_value(value):
-    counts = small_counts()
-    counts.data[7] = value
-    return counts
-
-
-@pytest.mark.parametrize(
-    ("matrix", "message"),
-    [
-        (log1p(small_counts()), r"X holds \d+ fractional values of \d+, up to .* \(they look log-normalised\)"),
-        (small_counts() * 10.5, r"they look normalised"),
-        (with_value(-1), r"X holds negative values, down to -1 \(scaled or centred data\)"),
-        (with_value(np.nan), "X holds 1 NaN or infinite values"),
-        (with_value(np.inf), "X holds 1 NaN or infinite values"),
-    ],
-    ids=["log-normalised", "normalised", "negative", "nan", "inf"],
-)
-def test_what_is_not_counts_is_refused_with_what_was_seen(tmp_path, matrix, message):
-    adata = small_adata()
-    adata.X = matrix
-    adata.layers["soupx"] = matrix
-    with (
-        pytest.raises(CountsError, match=message + r".*--layer; there are: soupx, X"),
-        open_h5ad(written(tmp_path, adata)),
-    ):
-        pass
-    with (
-        open_h5ad(written(tmp_path, adata), layer="soupx") as file,
-        pytest.raises(CountsError, match="in cells 0 to 39"),
-    ):
-        list(file.chunks(100))
-
-
-def test_a_layer_that_is_not_there(tmp_path):
-    with (
-        pytest.raises(CountsError, match=r"no matrix 'umi'\. It has: X"),
-        open_h5ad(written(tmp_path, small_adata()), layer="umi"),
-    ):
-        pass
 
 
 def test_a_layer_of_zeros_holds_no_counts(tmp_path):
     adata = small_adata()
     adata.layers["counts"] = adata.X * 0
-    with open_h5ad(written(tmp_path, adata)) as file:
+    with open_counts(written(tmp_path, adata)) as file:
         assert file.counts_from == "X"
-    adata.X = adata.X * 0
-    with pytest.raises(CountsError, match="X holds nothing but zeros"), open_h5ad(written(tmp_path, adata)):
-        pass
 
 
 def test_explicit_zeros_are_not_counts(tmp_path):
     adata = small_adata()
     adata.X.data[::3] = 0
-    with open_h5ad(written(tmp_path, adata)) as file:
+    with open_counts(written(tmp_path, adata)) as file:
         (counts,) = file.chunks(100)
     assert counts.nnz == np.count_nonzero(adata.X.toarray())
-
-
-DAMAGE = {
-    "obs shorter than X": (lambda file: file["obs/_index"].resize((30,)), "X is .40, 30., but there are"),
-    "no index pointer": (lambda file: file.__delitem__("X/indptr"), "damaged"),
-    "column out of range": (lambda file: file["X/indices"].__setitem__(5, 99), "damaged"),
-    "no var of raw": (lambda file: file.move("X", "raw/X"), "damaged"),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_files(tmp_path, damage):
-    path = written(tmp_path, anndata.AnnData(small_counts(), var=small_adata().var))
-    spoil, message = DAMAGE[damage]
-    with h5py.File(path, "a") as file:
-        if damage == "obs shorter than X":
-            names = file["obs/_index"][:30]
-            attributes = dict(file["obs/_index"].attrs)
-            del file["obs/_index"]
-            file["obs/_index"] = names
-            file["obs/_index"].attrs.update(attributes)
-        else:
-            spoil(file)
-    with pytest.raises(CountsError, match=message), open_h5ad(path) as file:
-        list(file.chunks(7))
-
-
-def test_files_that_are_not_anndata(tmp_path):
-    (tmp_path / "text.h5ad").write_text("no")
-    h5py.File(tmp_path / "bare.h5ad", "w").close()
-    whole = written(tmp_path, small_adata()).read_bytes()
-    (tmp_path / "cut.h5ad").write_bytes(whole[: len(whole) // 2])
-    for name, message in (
-        ("none.h5ad", "cannot be read"), ("text.h5ad", "cannot be read"), ("cut.h5ad", "cannot be read"),
-        ("bare.h5ad", "no obs, var"),
-    ):  # fmt: skip
-        with pytest.raises(CountsError, match=message), open_h5ad(tmp_path / name):
-            pass
-
-
-def test_no_matrix_at_all(tmp_path):
-    adata = anndata.AnnData(obs=small_adata().obs, var=small_adata().var)
-    with pytest.raises(CountsError, match="it has no matrix"), open_h5ad(written(tmp_path, adata)):
-        pass

@@ -65,10 +65,11 @@ def build(template, made):
                 cell_type=types,
             )
             write_study(atlas, dense, GENES, study=study, obs=obs, measured=measured)
-            cells += [
+            written = [
                 (study, f"{study} s{n}", DISEASES[n % 2], kind, measured, row.astype(np.float64))
                 for n, kind, row in zip(sample, types, dense, strict=True)
             ]
+            cells += sorted(written, key=lambda cell: list(types).index(cell[3]))
     return path, cells
 
 
