@@ -14,10 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import tiledb
 import typer
 from rich.console import Console
+from scipy.sparse import csr_matrix, save_npz
 
 import sigdb
 from sigdb.cli import app
@@ -45,7 +48,24 @@ def workdir(tmp_path, toy_path):
     (tmp_path / "hallmark.gmt").write_text("MYELOID\tnew\tS100A8\tS100A9\nB_CELL\tnew\tMS4A1\tCD79A\n")
     with sigdb.Atlas.create(tmp_path / "umap.duckdb") as atlas:
         write_study(atlas, np.eye(3), TOY_GENES, obs=obs_of(3, umap_1=[0.0, 1.0, 2.0], umap_2=[0.5, 0.0, 3.0]))
+    write_scores(tmp_path)
     return tmp_path
+
+
+def write_scores(folder):
+    """One score a cell, as a matrix with its tables, and as an atlas of SIGnature."""
+    save_npz(folder / "scores.npz", csr_matrix(1000 * np.eye(3)))
+    (folder / "obs.csv").write_text("barcode,cell_type\na,T\nb,B\nc,T\n")
+    for name in ("genes.txt", "gene_order.tsv"):
+        (folder / name).write_text("\n".join(TOY_GENES) + "\n")
+    place = folder / "signature_atlas" / "T cell"
+    place.mkdir(parents=True)
+    domain = tiledb.Domain(*(tiledb.Dim(name=name, domain=(0, 2), dtype=np.uint32) for name in ("x", "y")))
+    values = tiledb.Attr(name="vals", dtype=np.float32)
+    tiledb.Array.create(str(place / "attributions"), tiledb.ArraySchema(domain=domain, sparse=True, attrs=[values]))
+    with tiledb.open(str(place / "attributions"), "w") as array:
+        array[np.arange(3), np.arange(3)] = np.full(3, 1000, np.float32)
+    pd.DataFrame({"study": ["a", "a", "b"], "prediction": "T cell"}).to_csv(place / "cell_metadata.csv.gz", index=False)
 
 
 def commands(group=None, path=()):
