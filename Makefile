@@ -45,6 +45,7 @@ bench: .venv-bench/ready .clients/ready .originals/ready
 	mkdir -p build
 	.venv-bench/bin/python -m benchmarks.search build
 	.venv-bench/bin/python -m benchmarks.attribution --out build/attribution.json
+	.venv-bench/bin/python -m benchmarks.writing build
 
 # The package of the paper beside ours. It pins old versions of everything, of which a search needs only these.
 .venv-bench/ready: pyproject.toml constraints.txt
