@@ -21,14 +21,22 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java 17 or newer, and there is none"),
     pytest.mark.filterwarnings("default"),
 ]
-# Small tables: one task a query, and no compilation of each, are quickest.
+# Small tables: one task a query, no compilation of each, and no record of what was run, are quickest.
 SETTINGS = {
-    "spark.driver.memory": "1g",
+    "spark.buffer.pageSize": "1m",
+    "spark.driver.memory": "2g",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
     "spark.ui.enabled": "false",
+    "spark.ui.retainedJobs": "1",
+    "spark.ui.retainedStages": "1",
+    "spark.ui.retainedTasks": "1",
+    "spark.sql.ui.retainedExecutions": "1",
+    "spark.sql.ui.explainMode": "simple",
+    "spark.sql.maxPlanStringLength": "1000",
     "spark.sql.adaptive.enabled": "false",
+    "spark.sql.autoBroadcastJoinThreshold": "-1",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.shuffle.partitions": "1",
@@ -110,6 +118,7 @@ def helped(spark, lakes):
     import sigdb.spark
 
     session = spark.newSession()
+    session.conf.set("spark.sql.autoBroadcastJoinThreshold", "10MB")
     sigdb.spark.register(session, str(lakes["two"]))
     return session, sigdb.spark
 
