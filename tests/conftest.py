@@ -50,7 +50,7 @@ def two_runs_path(demo_path: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copy(demo_path, path)
     with sigdb.Atlas(path) as atlas:
         with atlas.transaction() as con:
-            named = sorted(set(re.findall(r"[A-Z0-9]{2,}", " ".join(QUERIES.values()))))
+            named = sorted(set(re.findall(r"[A-Z0-9]{2,}", " ".join(QUERIES.values()).upper())))
             kept = (
                 "SELECT gene_id FROM sigdb_data.genes WHERE gene_id % 20 = 0 OR list_contains($named, symbol) "
                 "UNION SELECT n.gene_id FROM sigdb_data.gene_names AS n "

@@ -16,7 +16,7 @@ from tests.lake import write_lake
 from tests.queries import QUERIES
 from tests.test_transpile import OBJECTS, multiset
 
-pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'sigdb-atlas[spark]'")
+pytest.importorskip("pyspark", reason="pyspark is not installed: make test-spark")
 pytestmark = [
     pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java 17 or newer, and there is none"),
     pytest.mark.filterwarnings("default"),
