@@ -5,6 +5,7 @@
 # make docs   write docs/sql.md and docs/cli.md anew from the headers of sql/ and from --help
 # make bench  measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
 # make bi     a dashboard in Apache Superset: installed, made, its numbers compared, docs/superset.png taken (needs Chromium)
+# make test-spark  the SQL of the atlas on Apache Spark, in an environment of its own (needs Java 17)
 # make test-scvi  compare with checkpoints that scvi-tools writes now, in an environment of its own
 # make train  train the demonstration model anew
 
@@ -17,7 +18,7 @@ SC_SIGNATURE := 1.0.0
 SCVI_TOOLS := 1.4.2
 SUPERSET := 6.1.0
 
-.PHONY: demo test test-scvi lint wheel docs train bench bi clean
+.PHONY: demo test test-spark test-scvi lint wheel docs train bench bi clean
 
 demo: .venv/ready
 	$(BIN)/sigdb demo demo.duckdb
@@ -45,6 +46,7 @@ bench: .venv-bench/ready .clients/ready .originals/ready
 	mkdir -p build
 	.venv-bench/bin/python -m benchmarks.search build
 	.venv-bench/bin/python -m benchmarks.attribution --out build/attribution.json
+	.venv-bench/bin/python -m benchmarks.writing build
 
 # The package of the paper beside ours. It pins old versions of everything, of which a search needs only these.
 .venv-bench/ready: pyproject.toml constraints.txt
@@ -111,6 +113,15 @@ wheel: .venv/ready
 	$(PYTHON) -m pip install --quiet --no-deps --target .originals scimilarity==$(SCIMILARITY) sc-signature==$(SC_SIGNATURE)
 	touch $@
 
+# Spark brings half a gigabyte along, and takes minutes: not a part of `make test`.
+test-spark: .venv-spark/ready
+	.venv-spark/bin/python -m pytest tests/test_spark.py
+
+.venv-spark/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-spark
+	.venv-spark/bin/pip install --quiet --constraint constraints.txt --editable '.[ingest,spark]' pytest hypothesis
+	touch $@
+
 # scvi-tools brings 2 GB along: not a part of `make test`.
 test-scvi: .venv-scvi/ready
 	.venv-scvi/bin/python -m pytest tests/ingest/test_scvi_tools.py
@@ -122,4 +133,4 @@ test-scvi: .venv-scvi/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-scvi .clients .originals dist demo.duckdb
+	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-scvi .venv-spark .clients .originals dist demo.duckdb

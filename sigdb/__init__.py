@@ -18,6 +18,7 @@ from sigdb.matrix import score_matrix
 from sigdb.nulls import Null, leading_genes, matched_null
 from sigdb.scores import score
 from sigdb.signatures import Signature, read_signatures
+from sigdb.transpile import transpile
 from sigdb.udf import register, register_signature
 
 __all__ = [
@@ -45,4 +46,5 @@ __all__ = [
     "score",
     "score_bins",
     "score_matrix",
+    "transpile",
 ]

@@ -40,6 +40,7 @@ MACROS = (
     "run_genes",
     "resolve_genes",
     "branch_size",
+    "branch_needed",
     "signature_terms",
     "gene_report",
     "signature_check",

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 import sigdb
+from tests.queries import QUERIES
 from tests.toy import make_toy
 
 if TYPE_CHECKING:
@@ -34,4 +37,36 @@ def demo_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("demo") / "demo.duckdb"
     build_demo(path, lambda study, done, total: None)
+    return path
+
+
+@pytest.fixture(scope="session")
+def two_runs_path(demo_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo atlas of every 20th gene and those that tests name, with MS1 materialised and a second run, `half`.
+
+    The scores of the second run are half of those of the first.
+    """
+    path = tmp_path_factory.mktemp("two") / "two.duckdb"
+    shutil.copy(demo_path, path)
+    with sigdb.Atlas(path) as atlas:
+        with atlas.transaction() as con:
+            named = sorted(set(re.findall(r"[A-Z0-9]{2,}", " ".join(QUERIES.values()).upper())))
+            kept = (
+                "SELECT gene_id FROM sigdb_data.genes WHERE gene_id % 20 = 0 OR list_contains($named, symbol) "
+                "UNION SELECT n.gene_id FROM sigdb_data.gene_names AS n "
+                "JOIN sigdb_data.signatures AS s ON n.name = s.gene "
+                "WHERE s.signature = 'MS1'"
+            )
+            for table in ("attributions", "attribution_summary", "gene_names", "model_genes", "study_genes", "genes"):
+                con.execute(f"DELETE FROM sigdb_data.{table} WHERE gene_id NOT IN ({kept})", {"named": named})
+            halved = {
+                "attribution_runs": "run_id + 1 AS run_id, 'half' AS run",
+                "attributions": "run_id + 1 AS run_id, score / 2 AS score",
+                "attributed_cells": "run_id + 1 AS run_id",
+                "attribution_summary": "run_id + 1 AS run_id, sum_abs / 2 AS sum_abs, sum_signed / 2 AS sum_signed",
+                "group_sizes": "run_id + 1 AS run_id",
+            }
+            for table, changed in halved.items():
+                con.execute(f"INSERT INTO sigdb_data.{table} SELECT * REPLACE ({changed}) FROM sigdb_data.{table}")
+        atlas.materialize(["MS1"], missing="ignore")
     return path

@@ -42,6 +42,10 @@ app.command(
     "sql",
     epilog='Example: sigdb sql demo.duckdb "SELECT study, count(*) AS cells FROM cells GROUP BY study" --format csv',
 )(query.sql)
+app.command(
+    "transpile",
+    epilog="Example: sigdb transpile --to spark \"SELECT avg(score) FROM signature_score(['LYZ', 'CD14'])\"",
+)(query.transpile)
 app.command("score", epilog="Example: sigdb score demo.duckdb S100A8 S100A12 VCAN --by study,cell_type")(query.score)
 app.command(
     "hits",

@@ -1,4 +1,4 @@
-"""`sigdb sql` and `sigdb score`."""
+"""`sigdb sql`, `sigdb score` and `sigdb transpile`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from sqlglot import exp
 from sigdb import catalog
 from sigdb.cli.output import Format, dump
 from sigdb.connection import connect
+from sigdb.expand import SCHEMA
 from sigdb.queries import asked, columns_of, shipped
+from sigdb.transpile import DIALECTS
+from sigdb.transpile import transpile as written_out
 
 if TYPE_CHECKING:
     import duckdb
@@ -55,6 +58,17 @@ def score(
         options = asked(con, genes_or_signature(con, names), agg=agg, missing=missing, run=run, signed=signed)
         query = grouped_score(con, by) if by else catalog.statement("queries/score_cells")
         dump(con, query, options, form, output)
+
+
+def transpile(
+    query: Annotated[str, typer.Argument(help="The query, as for an atlas, or - to read it from standard input.")],
+    to: Annotated[str, typer.Option(help=f"The dialect: {', '.join(DIALECTS)}.")],
+    schema: Annotated[
+        str, typer.Option(help="Where the base tables are: a schema, or one with its catalog or project before it.")
+    ] = SCHEMA,
+) -> None:
+    """Print a query on an atlas in the SQL of another engine, with macros and views written out."""
+    typer.echo(written_out(sys.stdin.read() if query == "-" else query, to, schema=schema))
 
 
 def genes_or_signature(con: duckdb.DuckDBPyConnection, names: list[str]) -> str | list[str]:

@@ -16,7 +16,9 @@ CROSS JOIN (
     SELECT coalesce(cutoff, p._mean + sd * p._sd, p._quantile)::DOUBLE AS _cutoff
     FROM (
         SELECT
-            quantile_cont(t._score, CASE WHEN percentile BETWEEN 0 AND 100 THEN percentile / 100 ELSE 0 END) AS _quantile,
+            CASE WHEN cutoff IS NULL AND sd IS NULL
+                THEN quantile_cont(t._score, CASE WHEN percentile BETWEEN 0 AND 100 THEN percentile / 100 ELSE 0 END)
+            END AS _quantile,
             avg(t._score) AS _mean,
             coalesce(stddev_samp(t._score), 0) AS _sd
         FROM sigdb_data.population_scores(genes, cells, weights, agg, missing, run, signed, measured_only) AS t

@@ -20,8 +20,8 @@ SELECT CASE
             || 'Give at least one gene.')
     WHEN g._n_null > 0
         THEN error(g._n_null || ' of ' || g._n_asked || ' genes are NULL. Leave them out.')
-    WHEN weights IS NOT NULL AND len(weights) <> g._n_asked
-        THEN error(len(weights) || ' weights for ' || g._n_asked || ' genes. Give one weight a gene, in the same order.')
+    WHEN weights IS NOT NULL AND array_length(weights) <> g._n_asked
+        THEN error(array_length(weights) || ' weights for ' || g._n_asked || ' genes. Give one weight a gene, in the same order.')
     WHEN g._bad_weights IS NOT NULL
         THEN error('Weights must be finite numbers; they are not for: ' || g._bad_weights || '.')
     WHEN c._conflicts IS NOT NULL

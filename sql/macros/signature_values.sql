@@ -14,49 +14,49 @@ FROM (
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 1, 1) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(1, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 2, 2) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 2 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(2, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 3, 3) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 3 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(3, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 4, 4) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 4 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(4, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 5, 5) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 5 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(5, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 6, 6) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 6 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(6, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 7, 7) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 7 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(7, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 8, 8) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 8 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(8, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 9, 9) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 9 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(9, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 10, 10) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 10 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(10, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 11, 11) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 11 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(11, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
     FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 12, 65535) AS b
-    WHERE signatures IS NOT NULL OR len(genes) > 12 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(12, genes, signatures)
 ) AS u;

@@ -11,49 +11,49 @@ FROM (
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 1, 1) AS b
-    WHERE len(genes) > sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(1, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 2, 2) AS b
-    WHERE len(genes) > 2 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(2, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 3, 3) AS b
-    WHERE len(genes) > 3 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(3, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 4, 4) AS b
-    WHERE len(genes) > 4 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(4, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 5, 5) AS b
-    WHERE len(genes) > 5 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(5, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 6, 6) AS b
-    WHERE len(genes) > 6 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(6, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 7, 7) AS b
-    WHERE len(genes) > 7 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(7, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 8, 8) AS b
-    WHERE len(genes) > 8 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(8, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 9, 9) AS b
-    WHERE len(genes) > 9 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(9, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 10, 10) AS b
-    WHERE len(genes) > 10 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(10, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 11, 11) AS b
-    WHERE len(genes) > 11 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(11, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
     FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 12, 65535) AS b
-    WHERE len(genes) > 12 * sigdb_data.branch_size()
+    WHERE sigdb_data.branch_needed(12, genes, NULL)
 ) AS u;

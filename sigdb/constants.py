@@ -1,0 +1,247 @@
+"""What is known before a query runs: conditions on constants decided, and branches that cannot be taken left out."""
+
+from __future__ import annotations
+
+import operator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# How many genes a branch of signature_values has here: branches are for DuckDB's planner. More than there are gene ids.
+SETTINGS = {"dynamic_or_filter_threshold": 65536}
+
+__all__ = ["fold", "is_constant", "is_empty", "is_null", "unjoined"]
+
+COMPARE: dict[type[exp.Expr], Callable[[Any, Any], Any]] = {
+    exp.EQ: operator.eq,
+    exp.NEQ: operator.ne,
+    exp.GT: operator.gt,
+    exp.GTE: operator.ge,
+    exp.LT: operator.lt,
+    exp.LTE: operator.le,
+}
+
+
+def fold(tree: exp.Expr) -> exp.Expr:
+    """Decide what constants decide, in place and from the leaves up; the tree itself may be replaced."""
+    for node in reversed(list(tree.bfs())):
+        rule = next((RULES[kind] for kind in type(node).__mro__ if kind in RULES), None)
+        result = rule(node) if rule else node
+        if result is not node:
+            if node is tree:
+                tree = result
+            if node.parent is not None:
+                node.replace(result)
+    return tree
+
+
+def is_null(node: exp.Expr | None) -> bool:
+    """NULL, of whatever type."""
+    return isinstance(node, exp.Null) or (isinstance(node, exp.Cast | exp.Paren) and is_null(node.this))
+
+
+def is_constant(node: exp.Expr | None) -> bool:
+    """A literal, or a list of them."""
+    if isinstance(node, exp.Array):
+        return all(is_constant(each) for each in node.expressions)
+    if isinstance(node, exp.Neg | exp.Cast):
+        return is_constant(node.this)
+    return isinstance(node, exp.Literal | exp.Boolean) or is_null(node)
+
+
+def value(node: exp.Expr | None) -> str | Decimal | bool | None:
+    """What a literal means; None where it is not one."""
+    if isinstance(node, exp.Literal):
+        return node.name if node.is_string else Decimal(node.name)
+    if isinstance(node, exp.Boolean):
+        return bool(node.this)
+    if isinstance(node, exp.Neg) and isinstance(number := value(node.this), Decimal):
+        return -number
+    return None
+
+
+def comparison(node: exp.Expr) -> exp.Expr:
+    left, right = value(node.this), value(node.expression)
+    if is_null(node.this) or is_null(node.expression):
+        return exp.null()
+    same = left is not None and type(left) is type(right)
+    return exp.Boolean(this=COMPARE[type(node)](left, right)) if same else node
+
+
+def null_test(node: exp.Expr) -> exp.Expr:
+    known = isinstance(node.expression, exp.Null) and is_constant(node.this)
+    return exp.Boolean(this=is_null(node.this)) if known else node
+
+
+def negation(node: exp.Expr) -> exp.Expr:
+    if is_null(node.this):
+        return exp.null()
+    return exp.Boolean(this=not node.this.this) if isinstance(node.this, exp.Boolean) else node
+
+
+def connection(node: exp.Expr) -> exp.Expr:
+    """AND and OR: one side may decide, or not matter."""
+    decisive = isinstance(node, exp.Or)
+    for side, other in ((node.this, node.expression), (node.expression, node.this)):
+        if isinstance(side, exp.Boolean):
+            return side if side.this is decisive else other
+    return node
+
+
+def membership(node: exp.Expr) -> exp.Expr:
+    wanted, among = value(node.this), [value(each) for each in node.expressions]
+    if node.args.get("query") or node.args.get("unnest"):
+        return node
+    if is_null(node.this):
+        return exp.null()
+    known = wanted is not None and all(type(each) is type(wanted) for each in among)
+    return exp.Boolean(this=wanted in among) if known else node
+
+
+def between(node: exp.Expr) -> exp.Expr:
+    number, low, high = value(node.this), value(node.args["low"]), value(node.args["high"])
+    if isinstance(number, Decimal) and isinstance(low, Decimal) and isinstance(high, Decimal):
+        return exp.Boolean(this=low <= number <= high)
+    return exp.null() if is_null(node.this) else node
+
+
+def case(node: exp.Expr) -> exp.Expr:
+    if node.this is not None:
+        return node
+    kept: list[exp.Expr] = []
+    for branch in node.args["ifs"]:
+        if isinstance(branch.this, exp.Boolean) and branch.this.this:
+            node.set("default", branch.args["true"])
+            break
+        if not (is_null(branch.this) or isinstance(branch.this, exp.Boolean)):
+            kept.append(branch)
+    node.set("ifs", kept)
+    return node if kept else node.args.get("default") or exp.null()
+
+
+def coalesce(node: exp.Expr) -> exp.Expr:
+    values: list[exp.Expr] = [each for each in (node.this, *node.expressions) if not is_null(each)]
+    if not values:
+        return exp.null()
+    if len(values) == 1 or is_constant(values[0]):
+        return values[0]
+    node.set("this", values[0])
+    node.set("expressions", values[1:])
+    return node
+
+
+def size(node: exp.Expr) -> exp.Expr:
+    if is_null(node.this):
+        return exp.null()
+    return exp.Literal.number(len(node.this.expressions)) if isinstance(node.this, exp.Array) else node
+
+
+def of_null(node: exp.Expr) -> exp.Expr:
+    """A function of a list: NULL of NULL."""
+    return exp.null() if is_null(node.this) else node
+
+
+def arithmetic(node: exp.Expr) -> exp.Expr:
+    return exp.null() if is_null(node.this) or is_null(node.expression) else node
+
+
+def product(node: exp.Expr) -> exp.Expr:
+    if arithmetic(node) is not node:
+        return exp.null()
+    first: exp.Expr = node.this
+    second: exp.Expr = node.expression
+    for side, other in ((first, second), (second, first)):
+        if isinstance(side, exp.Literal) and not side.is_string and side.name == "1":
+            return other
+    left, right = value(node.this), value(node.expression)
+    known = isinstance(left, Decimal) and isinstance(right, Decimal) and left == int(left) and right == int(right)
+    return exp.Literal.number(int(left * right)) if known else node  # type: ignore[operator]
+
+
+def greatest(node: exp.Expr) -> exp.Expr:
+    numbers = [value(each) for each in (node.this, *node.expressions)]
+    known = all(isinstance(number, Decimal) for number in numbers)
+    return exp.Literal.number(max(numbers)) if known else node  # type: ignore[type-var]
+
+
+def setting(node: exp.Expr) -> exp.Expr:
+    """A setting of DuckDB's planner, where it has no say."""
+    name = node.expressions[0].name if node.name.lower() == "current_setting" else ""
+    return exp.Literal.number(SETTINGS[name]) if name in SETTINGS else node
+
+
+def brackets(node: exp.Expr) -> exp.Expr:
+    inner: exp.Expr = node.this
+    return inner if isinstance(inner, exp.Literal | exp.Boolean | exp.Null | exp.Paren) else node
+
+
+def union(node: exp.Expr) -> exp.Expr:
+    """UNION ALL without the branches whose condition is false."""
+    left: exp.Expr = node.this
+    right: exp.Expr = node.expression
+    if node.args.get("distinct") or not all(isinstance(each, exp.Query) for each in (left, right)):
+        return node
+    if is_empty(right):
+        return left
+    return right if is_empty(left) else node
+
+
+def is_empty(query: exp.Expr) -> bool:
+    """Whether a query has no rows, whatever is in its tables: an aggregate without GROUP BY always has one."""
+    if not isinstance(query, exp.Select):
+        return False
+    grouped = query.args.get("group") or not any(each.find(exp.AggFunc) for each in query.expressions)
+    inner = [join.args.get("on") for join in query.args.get("joins") or [] if not join.side]
+    conditions = [query.args.get("where"), *inner]
+    return bool(grouped) and any(is_false(each.this if isinstance(each, exp.Where) else each) for each in conditions)
+
+
+def is_false(condition: exp.Expr | None) -> bool:
+    """A condition that holds for no row."""
+    return is_null(condition) or (isinstance(condition, exp.Boolean) and not condition.this)
+
+
+def select(node: exp.Expr) -> exp.Expr:
+    where = node.args.get("where")
+    if where is not None and isinstance(where.this, exp.Boolean) and where.this.this:
+        node.set("where", None)
+    for join in list(node.args.get("joins") or []):
+        if join.side == "LEFT" and isinstance(join.this, exp.Subquery) and is_empty(join.this.this):
+            unjoined(node, join)
+    return node
+
+
+def unjoined(query: exp.Expr, join: exp.Expr) -> None:
+    """Leave out a LEFT JOIN with what has no rows: its columns are NULL."""
+    join.pop()
+    for column in list(query.find_all(exp.Column)):
+        if column.table == join.alias_or_name and column.find_ancestor(exp.Query) is query:
+            column.replace(exp.null())
+
+
+RULES: dict[type, Callable[[exp.Expr], exp.Expr]] = {
+    **dict.fromkeys(COMPARE, comparison),
+    exp.Is: null_test,
+    exp.Not: negation,
+    exp.And: connection,
+    exp.Or: connection,
+    exp.In: membership,
+    exp.Between: between,
+    exp.Case: case,
+    exp.Coalesce: coalesce,
+    exp.Length: size,
+    exp.ArraySize: size,
+    exp.ArrayContains: of_null,
+    exp.Add: arithmetic,
+    exp.Sub: arithmetic,
+    exp.Mul: product,
+    exp.Greatest: greatest,
+    exp.Anonymous: setting,
+    exp.Paren: brackets,
+    exp.Union: union,
+    exp.Select: select,
+}

@@ -1,0 +1,117 @@
+"""Queries as people write them, on an atlas of two runs with a materialised signature (`two_runs_path`)."""
+
+QUERIES = {
+    "scalar by group": """
+        SELECT study, cell_type, count(*) AS n, avg(signature_score(cell_id, ['LYZ', 'CD14', 'FCN1'])) AS score
+        FROM cells GROUP BY ALL ORDER BY ALL""",
+    "scalar in where": """
+        SELECT cell_id, cell_type FROM cells
+        WHERE study = 'zheng2017_pbmc68k' AND signature_score(cell_id, ['MS4A1', 'CD79A']) > 20""",
+    "scalar in having": """
+        SELECT cell_type FROM cells GROUP BY cell_type HAVING max(signature_score(cell_id, ['CD3D'])) > 20""",
+    "scalar in case": """
+        SELECT CASE WHEN signature_score(c.cell_id, ['CD3D', 'CD3E']) > 10 THEN 'T' ELSE 'other' END AS kind, count(*)
+        FROM cells AS c GROUP BY 1""",
+    "two scores": """
+        SELECT cell_id, signature_score(cell_id, ['CD3D']) - signature_score(cell_id, ['MS4A1']) AS difference
+        FROM cells WHERE study = 'zheng2017_pbmc68k'""",
+    "scalar of a sub-query": """
+        SELECT max(s) FROM (SELECT cell_id, signature_score(cell_id, ['LYZ']) AS s FROM cells) AS t WHERE s < 30""",
+    "scalar of the library": """
+        SELECT disease, avg(signature_score(cell_id, signature_genes('MS1'), signature_weights('MS1'), missing :=
+            'ignore'))
+        FROM cells GROUP BY disease""",
+    "scalar, measured genes": """
+        SELECT study, avg(signature_score(cell_id, ['LYZ', 'CD14', 'FCN1', 'AIF1'], measured_only := true))
+        FROM cells GROUP BY study""",
+    "the alias of the macro's own body": """
+        SELECT v.cell_id, signature_score(v.cell_id, ['LYZ']) AS _value FROM cells AS v
+        WHERE signature_score(v.cell_id, ['LYZ']) > 30""",
+    "all cells": "FROM signature_score(['CD3D', 'CD3E'])",
+    "joined": """
+        SELECT c.cell_type, avg(s.score) AS score, count(*) FILTER (WHERE s.score > 10) AS high
+        FROM signature_score(['CD3D', 'CD3E']) AS s JOIN cells AS c USING (cell_id) GROUP BY c.cell_type""",
+    "two signatures joined": """
+        SELECT corr(a.score, b.score), count(*) FROM signature_score(['CD3D']) AS a
+        JOIN signature_score(['CD3E', 'CD2']) AS b ON a.cell_id = b.cell_id""",
+    "column aliases": "SELECT x.c, x.v FROM signature_score(['LYZ']) AS x(c, v) WHERE x.v > 20",
+    "weights": "FROM signature_score(['CD3D', 'MS4A1'], weights := [2, -0.5], signed := true)",
+    "sum": "SELECT sum(score) FROM signature_score(['LYZ', 'CD14'], agg := 'sum')",
+    "positional options": "FROM signature_score(['LYZ', 'CD14'], [1.0, 3.0], 'sum')",
+    "arrows": "FROM signature_score(genes => ['LYZ', 'CD14'], agg => 'sum')",
+    "other names of genes": "FROM signature_score(['CD20', 's100a9', 'ENSG00000143546.9'])",
+    "genes twice": "SELECT avg(score) FROM signature_score(['LYZ', 'LYZ', 'CD14'])",
+    "missing": "SELECT max(score) FROM signature_score(['LYZ', 'NO_SUCH_GENE'], missing := 'ignore')",
+    "second run": "SELECT count(*), sum(score) FROM signature_score(['LYZ'], run := 'half')",
+    "run by number": "SELECT count(*), sum(score) FROM signature_score(['LYZ'], run := 1)",
+    "two runs": """
+        SELECT avg(a.score / nullif(b.score, 0)) FROM signature_score(['LYZ']) AS a
+        JOIN signature_score(['LYZ'], run := 'half') AS b USING (cell_id)""",
+    "genes of a sub-query": """
+        SELECT avg(score) FROM signature_score((SELECT list(gene ORDER BY position) FROM sigdb_data.signatures
+            WHERE signature = 'HALLMARK_HYPOXIA'), missing := 'ignore')""",
+    "genes of a CTE": """
+        WITH wanted AS (SELECT symbol FROM genes WHERE symbol IN ('LYZ', 'CD14'))
+        SELECT avg(score) FROM signature_score((SELECT list(symbol) FROM wanted))""",
+    "several signatures": """
+        SELECT signature, avg(score) FROM signature_scores(['MS1', 'HALLMARK_HYPOXIA'], missing := 'ignore')
+        GROUP BY signature""",
+    "materialised, sum": """
+        SELECT count(*), avg(score) FROM signature_scores(['MS1'], agg := 'sum', missing := 'ignore')""",
+    "from the cube": """
+        SELECT disease, sum(score * n_cells) / sum(n_cells) FROM signature_by_sample(['LYZ', 'CD14']) GROUP BY
+            disease""",
+    "coverage": """
+        SELECT study, sample, cell_type, score, n_measured FROM signature_by_sample(['LYZ', 'CD14', 'FCN1', 'AIF1',
+            'VSIG4'],
+            measured_only := true, min_coverage := 0.7, run := 'half')""",
+    "hits": "SELECT cell_id, score FROM signature_hits(['LYZ', 'CD14'], percentile := 90) WHERE is_hit",
+    "hits of a CTE": """
+        WITH mine AS (SELECT cell_id FROM cells WHERE tissue = 'blood' AND n_counts > 800)
+        SELECT count(*), sum(CASE WHEN is_hit THEN 1 ELSE 0 END) FROM signature_hits(['LYZ'], cells := 'mine', sd
+            := 1)""",
+    "hits of a view": """
+        SELECT count(*) FROM signature_hits(['LYZ'], cells := 'cells', cutoff := 2, below := true) WHERE is_hit""",
+    "hit rates": "FROM sample_hit_rates(['LYZ', 'CD14'], percentile := 80, min_cells := 20)",
+    "importance": "SELECT gene, score, rank FROM gene_importance(cell_type := 'CD19+ B') WHERE rank <= 5",
+    "contributions": "SELECT * FROM signature_contributions(['LYZ', 'CD14', 'FCN1']) WHERE cell_type = 'Dendritic'",
+    "leading": "SELECT * FROM leading_genes(['LYZ', 'CD14', 'FCN1'], weights := [1, 2, 3]) WHERE rank = 1",
+    "null": "SELECT cell_type, score, z, p_value, n_controls FROM signature_null(['CD3D', 'CD3E'], n_controls := 20)",
+    "controls": """
+        SELECT study, control, gene, match FROM signature_controls(['CD3D', 'CD3E'], n_controls := 3, seed := 7)""",
+    "attributions of genes": """
+        SELECT gene, count(*), sum(signed_score) FROM gene_attributions(['LYZ', 'CD14']) GROUP BY gene""",
+    "names": "SELECT gene, symbol, status FROM check_genes(['CD20', 'LYZ', 's100a9', 'NO_SUCH_GENE', NULL])",
+    "a CTE called as a view": """
+        WITH cells AS (SELECT * FROM cells WHERE study = 'baron2016_pancreas')
+        SELECT count(*), avg(signature_score(cells.cell_id, ['INS'])) FROM cells""",
+    "a CTE called as one of ours": """
+        WITH _resolve_genes AS (SELECT 1 AS _asked), _cells AS (SELECT 2 AS cell_id), t AS (FROM
+            signature_score(['LYZ']))
+        SELECT count(*), max(t.score), max(r._asked), max(q.cell_id) FROM t, _resolve_genes AS r, _cells AS q""",
+    "a CTE called as a base table": """
+        WITH attributions AS (SELECT 1 AS gene_id), genes AS (SELECT 'x' AS symbol)
+        SELECT max(score), (SELECT count(*) FROM attributions), (SELECT max(symbol) FROM genes) FROM
+            signature_score(['LYZ'])""",
+    "a nested WITH": """
+        SELECT (WITH cells AS (SELECT 7 AS n) SELECT n FROM cells) AS seven, count(*) FROM cells""",
+    "windows": """
+        SELECT cell_id, rank() OVER (PARTITION BY study ORDER BY score DESC) AS place, score / sum(score) OVER ()
+            AS part
+        FROM signature_score(['LYZ', 'CD14']) JOIN cells USING (cell_id) WHERE tissue = 'blood'""",
+    "qualify": """
+        SELECT study, cell_id, score FROM signature_score(['LYZ']) JOIN cells USING (cell_id)
+        QUALIFY row_number() OVER (PARTITION BY study ORDER BY score DESC, cell_id) = 1""",
+    "union": """
+        SELECT 'T' AS what, avg(score) FROM signature_score(['CD3D'])
+        UNION ALL SELECT 'B', avg(score) FROM signature_score(['MS4A1'])""",
+    "views": """
+        SELECT s.study, s.n_cells, t.n_samples, g.n_studies FROM samples AS s JOIN studies AS t USING (study)
+        CROSS JOIN gene_coverage AS g WHERE g.gene = 'LYZ' AND s.in_vivo IS NULL""",
+    "exclude": "SELECT * EXCLUDE (barcode, n_counts) FROM cells WHERE cell_id < 5",
+    "functions": """
+        SELECT upper(cell_type), round(log(n_counts), 3), median(n_genes), quantile_cont(n_counts, 0.25),
+            string_agg(DISTINCT donor, '+' ORDER BY donor), any_value(disease), n_counts // 1000, (n_counts /
+            7)::INTEGER
+        FROM cells WHERE regexp_matches(cell_type, '^cd4', 'i') GROUP BY cell_type, n_counts""",
+}
