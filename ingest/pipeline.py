@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -18,16 +16,16 @@ from ingest.compute import Compute, place
 from ingest.obs import obs_table
 from ingest.obsm import with_embeddings
 from ingest.read import CountsFile, open_counts, study_name
-from ingest.stage import Stage, digest, remove_stage, stage_folder
+from ingest.stage import digest, stage_folder
+from ingest.study import IfExists, NewStudy, StudyReport, growing_atlas, kept_for_later, open_study
 from ingest.workers import Job, Workers
-from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study, has_run
-from sigdb.atlas import Atlas, cluster, little_memory
-from sigdb.errors import CountsError, MethodError, StudyExistsError
-from sigdb.optimize import BATCH
+from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run
+from sigdb.atlas import little_memory
+from sigdb.errors import MethodError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
     import pyarrow as pa
@@ -36,10 +34,9 @@ if TYPE_CHECKING:
     from ingest.baseline import Profile, ReferenceCells
     from ingest.models import CellModel
     from ingest.write import StudyWriter
+    from sigdb.atlas import Atlas
 
 __all__ = ["IngestOptions", "Source", "StudyReport", "ingest_files", "ingest_study"]
-
-log = logging.getLogger(__name__)
 
 CHUNK_CELLS = 2048
 # SIGnature's own threshold for SCimilarity: below it, data are of another species or use other names.
@@ -66,7 +63,7 @@ class IngestOptions:
     mapping: Mapping[str, str] = field(default_factory=dict)
     obsm: Sequence[str] = ()
     run: str | None = None
-    if_exists: Literal["error", "skip", "replace"] = "error"
+    if_exists: IfExists = "error"
     min_genes: int | None = None
     progress: Callable[[str, int, int], None] = lambda study, done, total: None
 
@@ -74,25 +71,6 @@ class IngestOptions:
         """Refuse DeepLIFT in a lower precision."""
         if self.method.name == "deeplift" and self.compute.precision != "float32":
             raise MethodError("deeplift is computed in double precision: leave --precision out.")
-
-
-@dataclass(frozen=True)
-class StudyReport:
-    """What came of one study.
-
-    median_delta: of |completeness delta|; relative_delta: the same, each as a share of the cell's summed |attribution|.
-    counts_from: the matrix of the file that was read. notes: what a user should know about how its file was read.
-    """
-
-    study: str
-    n_cells: int
-    n_scores: int
-    n_genes_measured: int
-    n_empty_cells: int
-    median_delta: float
-    relative_delta: float
-    counts_from: str
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -124,21 +102,9 @@ def ingest_files(
     Each study is in the atlas whole, or not at all: an error in the third file leaves the first two. An atlas that was
     made for nothing is removed. A small atlas is sorted at the end. Errors as for `ingest_study`.
     """
-    path = Path(path)
-    is_new = not path.exists()
-    reports: list[StudyReport] = []
-    try:
-        with Atlas.open_or_create(path) as atlas:
-            try:
-                for source in sources:
-                    reports += filter(None, [ingest_study(atlas, source, model, options)])
-            finally:
-                if reports:
-                    sort_if_small(atlas)
-    except BaseException:
-        if is_new and not reports:
-            path.unlink(missing_ok=True)
-        raise
+    with growing_atlas(Path(path)) as (atlas, reports):
+        for source in sources:
+            reports += filter(None, [ingest_study(atlas, source, model, options)])
     return reports
 
 
@@ -171,7 +137,7 @@ def ingest_study(
         report = StudyReport(
             study=source.name,
             n_cells=file.n_cells,
-            n_scores=sum(entry["n_scores"] for entry in job.stage.entries()),
+            n_scores=job.stage.n_scores,
             n_genes_measured=len(job.genes.measured),
             n_empty_cells=deltas.n_empty,
             median_delta=deltas.median,
@@ -206,17 +172,12 @@ def begin(
     settings = run_settings(options, profile)
     run_id = add_run(con, model_id, settings, options.run)
     folder = stage_folder(atlas, source.name, chunks_depend_on(file, genes, model, profile, settings))
-    if has_run(con, source.name, run_id) and (options.if_exists == "skip" or folder.exists()):
-        # The folder is that of an ingest which was stopped when all was stored, and only this was not done.
-        remove_stage(folder)
-        return None
     study = StudyInfo(source.name, file.counts_from, source.title, source.organism, source.source, source.licence)
     measured = [gene_ids[n] for n in genes.measured]
-    replace = options.if_exists == "replace"
-    writer = begin_study(
-        con, run_id=run_id, study=study, obs=obs, gene_ids=gene_ids, measured=measured, replace=replace
-    )
-    stage = Stage.open(folder, source.name, writer.gene_ids, writer.ranks)
+    opened = open_study(con, folder, NewStudy(study, run_id, obs, gene_ids, measured, options.if_exists))
+    if opened is None:
+        return None
+    writer, stage = opened
     placed, batch_size = place(model, options.compute)
     job = Job(
         file.source, genes, placed, options.method, profile and profile.x, batch_size, CHUNK_CELLS, stage,
@@ -244,31 +205,6 @@ def chunks_depend_on(
 def parts_of(path: Path) -> list[Path]:
     """A file, or all files of a folder."""
     return [part for part in path.rglob("*") if part.is_file()] if path.is_dir() else [path]
-
-
-@contextmanager
-def kept_for_later(stage: Stage, n_cells: int) -> Iterator[None]:
-    """Where a block is interrupted, say what is kept; where the file or the method is at fault, keep nothing."""
-    try:
-        yield
-    except (CountsError, MethodError, StudyExistsError):
-        stage.remove()
-        raise
-    except BaseException:
-        n_kept = sum(entry["n_cells"] for entry in stage.entries())
-        if n_kept:
-            log.warning("%d of %d cells are attributed and kept: the same command goes on from there.", n_kept, n_cells)
-        else:
-            stage.remove()
-        raise
-
-
-def sort_if_small(atlas: Atlas) -> None:
-    """Sort the attributions of an atlas if that takes only seconds; for others there is `sigdb optimize`."""
-    ((n_scores,),) = atlas.con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall()
-    if n_scores <= BATCH:
-        with little_memory(atlas.con), atlas.transaction() as con:
-            cluster(con)
 
 
 def find_genes(

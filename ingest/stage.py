@@ -34,12 +34,12 @@ PLAN = "plan.json"
 class Chunk:
     """Consecutive cells of a study's file: what was counted in them, and what was attributed.
 
-    n_counts, n_genes: (n,) over all genes of the file. scores: (n, n_model_genes), signed, scaled. scale, delta: (n,),
-    NaN for a cell without attributions.
+    n_counts, n_genes: (n,) over all genes of the file; NaN where not known. scores: (n, n_model_genes), signed, scaled.
+    scale, delta: (n,), NaN for a cell without attributions; delta also where it is not known.
     """
 
     n_counts: NDArray[np.float64]
-    n_genes: NDArray[np.integer]
+    n_genes: NDArray[np.integer] | NDArray[np.floating]
     scores: csr_matrix
     scale: NDArray[np.floating]
     delta: NDArray[np.floating]
@@ -83,8 +83,8 @@ class Stage:
         ranks = self.ranks[first : first + chunk.scores.shape[0]]
         cells = {
             "rank": ranks,
-            "n_counts": pa.array(chunk.n_counts, pa.float64()),
-            "n_genes": pa.array(chunk.n_genes, pa.uint32()),
+            "n_counts": pa.array(chunk.n_counts, pa.float64(), from_pandas=True),
+            "n_genes": pa.array(chunk.n_genes, pa.uint32(), from_pandas=True),
             "attribution_scale": pa.array(chunk.scale, pa.float32(), from_pandas=True),
             "completeness_delta": pa.array(chunk.delta, pa.float32(), from_pandas=True),
         }
@@ -110,6 +110,11 @@ class Stage:
         """What the ledger shall say of each chunk, in order."""
         found = [json.loads((chunk / "entry.json").read_text(encoding="utf-8")) for chunk in self.chunks()]
         return sorted(found, key=lambda entry: int(entry["chunk"]))
+
+    @property
+    def n_scores(self) -> int:
+        """How many scores all chunks have."""
+        return sum(int(entry["n_scores"]) for entry in self.entries())
 
     def cells(self) -> pa.Table:
         """All cells that were attributed, by rank: n_counts, n_genes, attribution_scale, completeness_delta."""

@@ -267,8 +267,9 @@ class StudyWriter:
 
     def _match_counts(self, cells: pa.Table) -> list[str]:
         query = "SELECT n_counts FROM sigdb_data.cell_data WHERE cell_id BETWEEN ? AND ? ORDER BY cell_id"
-        known = self.con.execute(query, [self.first_cell, self.first_cell + len(cells) - 1]).fetchnumpy()["n_counts"]
-        if differing := int((known != cells["n_counts"].to_numpy()).sum()):
+        known = self.con.sql(query, params=[self.first_cell, self.first_cell + len(cells) - 1]).to_arrow_table()
+        # NULL where one of the two is not known.
+        if differing := pa.compute.sum(pa.compute.not_equal(known["n_counts"], cells["n_counts"])).as_py():
             raise StudyExistsError(
                 f"The atlas has a study of this name with the same cells, but other counts in {differing} of the "
                 f"{len(cells)}. If it is another study, give it another name: --study NAME; or put it in the place of "

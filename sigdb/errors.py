@@ -22,6 +22,7 @@ __all__ = [
     "ModelError",
     "ObsError",
     "QueryError",
+    "ScoresError",
     "SigdbError",
     "SignatureError",
     "StudyExistsError",
@@ -81,6 +82,10 @@ class DeviceError(SigdbError, ValueError):
 
 class CountsError(SigdbError, ValueError):
     """A matrix that does not hold raw counts."""
+
+
+class ScoresError(SigdbError, ValueError):
+    """Scores that were computed elsewhere and cannot be stored as they are."""
 
 
 class ObsError(SigdbError, ValueError):

@@ -50,6 +50,8 @@ def against_expression(
     places = {name: place for place, name in enumerate(adata.obs_names)}
     if cells.num_rows == 0 or any(barcode not in places for barcode in cells["barcode"].to_pylist()):
         raise QueryError(f"The cells of adata are not those of {study}: obs_names must hold the barcodes of the atlas.")
+    if cells["n_counts"].null_count:
+        raise QueryError(f"Depth is not known of cells of {study}, whose scores were loaded without counts (n_counts).")
     rows = [places[barcode] for barcode in cells["barcode"].to_pylist()]
     names = names_in(con, adata.var_names.tolist(), asked(con, genes, **options))
     values = expression_scores(adata[rows], names, layer=layer)

@@ -28,7 +28,7 @@ def materialize(
     model knows. Raises QueryError as a score would, also for genes that it does not know unless missing is 'ignore'.
     """
     asked = {"genes": None, "weights": None, "agg": "mean", "missing": missing, "run": run}
-    check(con, asked | {"signatures": list(signatures)})
+    check(con, asked | {"signed": False, "signatures": list(signatures)})
     ((run_id,),) = run_statement(con, "queries/run_id", {"run": run})
     drop(con, signatures, run_id)
     for signature in signatures:

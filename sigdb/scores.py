@@ -123,7 +123,7 @@ def resolve(
         "signatures": None if signature is None else [signature],
         "run": run,
     }
-    check(cursor, {**asked, "agg": agg, "missing": missing})
+    check(cursor, {**asked, "agg": agg, "missing": missing, "signed": signed})
     terms = arrow(cursor, "score_terms", {**asked, "agg": agg}).read_all()
     measured = arrow(cursor, "score_coverage", asked).read_all() if measured_only and agg == "mean" else None
     return Terms(

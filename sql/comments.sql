@@ -9,10 +9,10 @@ COMMENT ON COLUMN sigdb_data.atlas_info.value IS 'As text.';
 COMMENT ON TABLE sigdb_data.models IS 'One row a foundation model whose attributions are stored.';
 COMMENT ON COLUMN sigdb_data.models.model_id IS 'Number of the model.';
 COMMENT ON COLUMN sigdb_data.models.model IS 'Name of the model.';
-COMMENT ON COLUMN sigdb_data.models.architecture IS 'The adapter that loaded it.';
-COMMENT ON COLUMN sigdb_data.models.checkpoint_sha256 IS 'SHA-256 of the files that define the model.';
+COMMENT ON COLUMN sigdb_data.models.architecture IS 'The adapter that loaded it; precomputed, if scores alone are known.';
+COMMENT ON COLUMN sigdb_data.models.checkpoint_sha256 IS 'SHA-256 of the files that define the model; of name and genes, if scores alone are known.';
 COMMENT ON COLUMN sigdb_data.models.n_genes IS 'Genes that the model takes.';
-COMMENT ON COLUMN sigdb_data.models.latent_dim IS 'Dimensions of the embedding.';
+COMMENT ON COLUMN sigdb_data.models.latent_dim IS 'Dimensions of the embedding; 0 if not known.';
 COMMENT ON COLUMN sigdb_data.models.description IS 'In a sentence.';
 
 COMMENT ON TABLE sigdb_data.attribution_runs IS 'One row a run: a model and the settings that its attributions were made with.';
@@ -28,6 +28,7 @@ COMMENT ON COLUMN sigdb_data.attribution_runs.device IS 'What computed it.';
 COMMENT ON COLUMN sigdb_data.attribution_runs.versions IS 'Versions of the packages that computed it.';
 COMMENT ON COLUMN sigdb_data.attribution_runs.started IS 'When the run began, UTC.';
 COMMENT ON COLUMN sigdb_data.attribution_runs.finished IS 'When its last study was complete, UTC.';
+COMMENT ON COLUMN sigdb_data.attribution_runs.is_signed IS 'Whether scores have signs; if not, they are absolute values.';
 
 COMMENT ON TABLE sigdb_data.studies IS 'One row a study.';
 COMMENT ON COLUMN sigdb_data.studies.study_id IS 'Number of the study.';
@@ -36,7 +37,7 @@ COMMENT ON COLUMN sigdb_data.studies.title IS 'Title of the study.';
 COMMENT ON COLUMN sigdb_data.studies.organism IS 'Organism.';
 COMMENT ON COLUMN sigdb_data.studies.source IS 'Where it comes from.';
 COMMENT ON COLUMN sigdb_data.studies.licence IS 'Licence of the data.';
-COMMENT ON COLUMN sigdb_data.studies.counts_from IS 'The matrix of the file that held the raw counts.';
+COMMENT ON COLUMN sigdb_data.studies.counts_from IS 'The matrix of the file that held the raw counts, or the scores.';
 
 COMMENT ON TABLE sigdb_data.samples IS 'One row a sample, with what is constant within it.';
 COMMENT ON COLUMN sigdb_data.samples.sample_id IS 'Number of the sample.';
@@ -55,14 +56,14 @@ COMMENT ON COLUMN sigdb_data.cell_data.cell_id IS 'Number of the cell, from 0.';
 COMMENT ON COLUMN sigdb_data.cell_data.sample_id IS 'Number of the sample.';
 COMMENT ON COLUMN sigdb_data.cell_data.barcode IS 'Name of the cell, within its study.';
 COMMENT ON COLUMN sigdb_data.cell_data.cell_type IS 'Cell type, as the study has it.';
-COMMENT ON COLUMN sigdb_data.cell_data.n_counts IS 'Counts of the cell in all genes of the study''s file.';
-COMMENT ON COLUMN sigdb_data.cell_data.n_genes IS 'Genes of the study''s file with a count in the cell.';
+COMMENT ON COLUMN sigdb_data.cell_data.n_counts IS 'Counts of the cell in all genes of the study''s file; NULL if not known.';
+COMMENT ON COLUMN sigdb_data.cell_data.n_genes IS 'Genes of the study''s file with a count in the cell; NULL if not known.';
 
 COMMENT ON TABLE sigdb_data.attributed_cells IS 'One row a run and cell that it has attributed.';
 COMMENT ON COLUMN sigdb_data.attributed_cells.run_id IS 'Number of the attribution run.';
 COMMENT ON COLUMN sigdb_data.attributed_cells.cell_id IS 'Number of the cell, from 0.';
 COMMENT ON COLUMN sigdb_data.attributed_cells.attribution_scale IS 'Raw attribution / score; NULL where nothing was attributed.';
-COMMENT ON COLUMN sigdb_data.attributed_cells.completeness_delta IS 'Sum of the raw attributions - (f(cell) - f(baseline)).';
+COMMENT ON COLUMN sigdb_data.attributed_cells.completeness_delta IS 'Sum of the raw attributions - (f(cell) - f(baseline)); NULL if not known.';
 
 COMMENT ON TABLE sigdb_data.genes IS 'One row a gene that a model of this atlas can attribute.';
 COMMENT ON COLUMN sigdb_data.genes.gene_id IS 'Number of the gene.';
@@ -90,7 +91,7 @@ COMMENT ON TABLE sigdb_data.attributions IS 'One row a run, gene and cell whose 
 COMMENT ON COLUMN sigdb_data.attributions.run_id IS 'Number of the attribution run.';
 COMMENT ON COLUMN sigdb_data.attributions.gene_id IS 'Number of the gene.';
 COMMENT ON COLUMN sigdb_data.attributions.cell_id IS 'Number of the cell, from 0.';
-COMMENT ON COLUMN sigdb_data.attributions.score IS 'Signed attribution; the absolute ones of a cell sum up to 1000.';
+COMMENT ON COLUMN sigdb_data.attributions.score IS 'Attribution, signed if the run is; the absolute ones of a cell sum up to 1000.';
 
 COMMENT ON TABLE sigdb_data.attribution_summary IS 'Sums of the attributions: one row a run, sample, cell type and gene.';
 COMMENT ON COLUMN sigdb_data.attribution_summary.run_id IS 'Number of the attribution run.';

@@ -34,7 +34,8 @@ CREATE TABLE sigdb_data.attribution_runs (
     device VARCHAR NOT NULL,
     versions MAP(VARCHAR, VARCHAR) NOT NULL,
     started TIMESTAMP NOT NULL,
-    finished TIMESTAMP
+    finished TIMESTAMP,
+    is_signed BOOLEAN DEFAULT true
 );
 
 CREATE TABLE sigdb_data.studies (
@@ -67,8 +68,8 @@ CREATE TABLE sigdb_data.cell_data (
     sample_id UINTEGER NOT NULL,
     barcode VARCHAR NOT NULL,
     cell_type VARCHAR,
-    n_counts DOUBLE NOT NULL,
-    n_genes UINTEGER NOT NULL
+    n_counts DOUBLE,
+    n_genes UINTEGER
 );
 
 CREATE TABLE sigdb_data.attributed_cells (

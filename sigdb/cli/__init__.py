@@ -10,7 +10,7 @@ from typing import Annotated
 import duckdb
 import typer
 
-from sigdb.cli import atlas, genes, ingest, models, query, signatures, statistics
+from sigdb.cli import atlas, genes, ingest, load, models, query, signatures, statistics
 from sigdb.cli.output import problem
 from sigdb.errors import SigdbError
 
@@ -28,6 +28,14 @@ app.command(
     "ingest",
     epilog="Example: sigdb ingest mine.duckdb study.h5ad --model mlp --weights model --map donor=donor",
 )(ingest.ingest)
+app.command(
+    "load",
+    epilog="Example: sigdb load mine.duckdb --matrix scores.npz --obs obs.csv --genes genes.txt --study mine",
+)(load.load)
+app.command(
+    "import-signature",
+    epilog="Example: sigdb import-signature atlas.duckdb signature_atlas --genes gene_order.tsv",
+)(load.import_signature)
 app.command("drop-study", epilog="Example: sigdb drop-study demo.duckdb wu2020_tcell --yes")(atlas.drop_study)
 app.command("info", epilog="Example: sigdb info demo.duckdb")(atlas.info)
 app.command(

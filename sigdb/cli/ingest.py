@@ -28,11 +28,11 @@ from sigdb.connection import connect
 from sigdb.errors import ModelError, ObsError, StudyExistsError, listed, needs_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.progress import Task
 
-    from ingest.pipeline import StudyReport
+    from ingest.study import StudyReport
 
 # Seconds between two lines of progress where no bar can be drawn.
 LINE_EVERY = 5.0
@@ -99,8 +99,30 @@ CovariateOption = Annotated[
 ]
 
 
+NewAtlasPath = Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file; made if there is none.")]
+OrganismOption = Annotated[str | None, typer.Option(help="Organism of the study.")]
+LicenceOption = Annotated[str | None, typer.Option(help="Licence of the data.")]
+MappingOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="FIELD=COLUMN",
+        help="Take a field (disease, donor, ...) from this obs column; FIELD= for none; repeatable.",
+    ),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the final report only.")]
+RunNameOption = Annotated[str | None, typer.Option(help="A name for the run (default: model and method).")]
+IfExistsOption = Annotated[
+    IfExists,
+    typer.Option(
+        help="What to do with a study that the atlas has, with this model and method: refuse it, leave it as it is, or "
+        "put the new one in its place."
+    ),
+]
+
+
 def ingest(
-    atlas: Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file; made if there is none.")],
+    atlas: NewAtlasPath,
     files: Annotated[
         list[Path],
         typer.Argument(
@@ -144,19 +166,12 @@ def ingest(
     ] = None,
     study: Annotated[str | None, typer.Option(help="Name of the study (default: the file's); for one file.")] = None,
     title: Annotated[str | None, typer.Option(help="Title of the study; for one file.")] = None,
-    organism: Annotated[str | None, typer.Option(help="Organism of the study.")] = None,
+    organism: OrganismOption = None,
     source: Annotated[
         str | None, typer.Option(help="Where the study is from: an accession, a DOI; for one file.")
     ] = None,
-    licence: Annotated[str | None, typer.Option(help="Licence of the data.")] = None,
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=COLUMN",
-            help="Take a field (disease, donor, ...) from this obs column; FIELD= for none; repeatable.",
-        ),
-    ] = None,
+    licence: LicenceOption = None,
+    mapping: MappingOption = None,
     obsm: Annotated[
         list[str] | None,
         typer.Option(help="Keep two dimensions of an embedding, as columns: umap_1, umap_2 of X_umap; repeatable."),
@@ -175,14 +190,8 @@ def ingest(
             "else the first; they replace those of the same name in the file. For one file."
         ),
     ] = None,
-    run: Annotated[str | None, typer.Option(help="A name for the run (default: model and method).")] = None,
-    if_exists: Annotated[
-        IfExists,
-        typer.Option(
-            help="What to do with a study that the atlas has, with this model and method: refuse it, leave it as it "
-            "is, or put the new one in its place."
-        ),
-    ] = IfExists.ERROR,
+    run: RunNameOption = None,
+    if_exists: IfExistsOption = IfExists.ERROR,
     min_genes: Annotated[
         int | None,
         typer.Option(
@@ -200,14 +209,14 @@ def ingest(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that attribute; with cuda, a GPU each in turn.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of all workers (default: all cores).")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the final report only.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Attribute the cells of studies and add them to an atlas, each file whole or not at all.
 
     Cells are kept beside the atlas as they are attributed: where this was interrupted, the same command goes on.
     """
     with needs_extra("ingest"):
-        from ingest import attribution, baseline, compute, pipeline, stage
+        from ingest import attribution, baseline, compute, pipeline
         from ingest.models import load_model
     if len(files) > 1 and (study or title or source or obs):
         raise StudyExistsError(f"--study, --title, --source and --obs are for one file; there are {len(files)}.")
@@ -229,14 +238,20 @@ def ingest(
         sources = [pipeline.Source(file, study or "", title, organism, source, licence, obs) for file in files]
         loaded = load_model(model.value, weights, parse_covariates(covariate or []))
         reports = pipeline.ingest_files(atlas, sources, loaded, options)
-    print_reports(reports)
     added = {report.study for report in reports}
-    for each in sources:
-        if each.name not in added:
-            console.print(f"{each.name}: in the atlas already, and left as it is", markup=False)
-    if unfinished := stage.unfinished_studies(atlas):
+    print_outcome(atlas, reports, [source.name for source in sources if source.name not in added])
+
+
+def print_outcome(atlas: Path, reports: Sequence[StudyReport], left: Sequence[str]) -> None:
+    """Say what came of all studies, those left as they are too, and what a user should do next."""
+    from ingest.stage import stages_of, unfinished_studies
+
+    print_reports(reports)
+    for study in left:
+        console.print(f"{study}: in the atlas already, and left as it is", markup=False)
+    if unfinished := unfinished_studies(atlas):
         console.print(
-            f"Cells of {listed(unfinished)} from an interrupted ingest are kept in {stage.stages_of(atlas)}. "
+            f"Cells of {listed(unfinished)} from an interrupted ingest are kept in {stages_of(atlas)}. "
             "Its command goes on from there; without it, remove the folder.",
             markup=False,
         )
@@ -313,17 +328,17 @@ def line(task: Task, unit: str) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def print_reports(reports: list[StudyReport]) -> None:
-    """Say what came of each study."""
+def print_reports(reports: Sequence[StudyReport]) -> None:
+    """Say what came of each study; without how well attributions add up, where they were computed elsewhere."""
     if not reports:
         return
-    names = (
-        "study", "counts from", "cells", "scores", "genes measured", "cells without counts",
-        "median |completeness delta|", "as a share",
-    )  # fmt: skip
+    given = all(report.median_delta is None for report in reports)
+    names = ["study", "scores from" if given else "counts from", "cells", "scores", "genes measured"]
+    names += ["cells without scores"] if given else ["cells without counts"]
+    names += [] if given else ["median |completeness delta|", "as a share"]
     rows = [
         (r.study, r.counts_from, r.n_cells, r.n_scores, r.n_genes_measured, r.n_empty_cells, r.median_delta,
-         r.relative_delta)
+         r.relative_delta)[: len(names)]
         for r in reports
     ]  # fmt: skip
     print_table(names, rows, grouped=True)

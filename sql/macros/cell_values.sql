@@ -12,4 +12,4 @@ FROM sigdb_data.signature_values(genes, weights, agg, run, signed, NULL) AS v
 UNION ALL
 SELECT z._cell, 0.0 AS _value
 FROM sigdb_data.run_cells(run) AS z
-WHERE (SELECT k._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, NULL) AS k) IS NULL;
+WHERE (SELECT k._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, signed, NULL) AS k) IS NULL;

@@ -5,7 +5,7 @@
 -- n_cells:  cells of the group; n_measured: those whose study measured the gene. fraction_nonzero is of n_cells.
 -- rank:    1 for the highest; ties share a rank.
 -- Units:   attribution, 1000 a cell in all.
--- Errors:  a group without cells; an unknown run.
+-- Errors:  a group without cells; an unknown run; signed, where the run's scores have no signs.
 -- Example: SELECT gene FROM gene_importance(cell_type := 'monocyte') WHERE rank = 1;  --> S100A8
 
 CREATE OR REPLACE MACRO gene_importance(
@@ -50,6 +50,6 @@ WHERE (
                 || coalesce(study, '(any)') || '. SELECT DISTINCT cell_type, disease, tissue, study FROM cells.')
     END
     FROM (SELECT count(*) AS _n FROM sigdb_data.chosen_groups(cell_type, disease, tissue, study, run)) AS k
-    WHERE (SELECT e._error FROM sigdb_data.run_check(run) AS e) IS NULL
+    WHERE (SELECT e._error FROM sigdb_data.run_check(run, signed) AS e) IS NULL
 ) IS NULL
 ORDER BY rank, gene;

@@ -27,4 +27,4 @@ FROM (
     FROM sigdb_data.group_contributions(genes, weights, 'mean', run, signed) AS v
     JOIN sigdb_data.signature_terms(genes, weights, 'mean', run, NULL) AS t ON v._gene = t._gene
 ) AS c
-WHERE (SELECT k._error FROM sigdb_data.signature_check(genes, weights, 'mean', missing, run, NULL) AS k) IS NULL;
+WHERE (SELECT k._error FROM sigdb_data.signature_check(genes, weights, 'mean', missing, run, signed, NULL) AS k) IS NULL;

@@ -25,4 +25,4 @@ FROM (
 ) AS s
 LEFT JOIN sigdb_data.measured_factors(NULL, NULL, agg, run, signatures, measured_only) AS f
     ON s._signature = f._signature AND s._cell = f._cell
-WHERE (SELECT k._error FROM sigdb_data.signature_check(NULL, NULL, agg, missing, run, signatures) AS k) IS NULL;
+WHERE (SELECT k._error FROM sigdb_data.signature_check(NULL, NULL, agg, missing, run, signed, signatures) AS k) IS NULL;

@@ -1,17 +1,25 @@
--- run_check(run) -> TABLE (_error)
--- Internal: one row, NULL, or an error if there is no such run (or none at all). Asked as signature_check is.
+-- run_check(run, signed) -> TABLE (_error)
+-- Internal: one row, NULL, or an error if there is no such run (or none at all), or if the signs of its scores are asked
+-- for and it has none. Asked as signature_check is.
 -- Units:   none.
--- Example: SELECT _error IS NULL FROM sigdb_data.run_check('toy-model-ig');  --> true
+-- Example: SELECT _error IS NULL FROM sigdb_data.run_check('toy-model-ig', true);  --> true
 
-CREATE OR REPLACE MACRO sigdb_data.run_check(run) AS TABLE
+CREATE OR REPLACE MACRO sigdb_data.run_check(run, signed) AS TABLE
 SELECT CASE
     WHEN n._n_runs = 0 THEN error('This atlas has no attributions yet: `sigdb ingest` adds them.')
     WHEN n._n_found = 0 THEN error('There is no run ''' || run::VARCHAR || ''' in this atlas. It has: ' || n._runs || '.')
+    WHEN signed AND n._unsigned IS NOT NULL
+        THEN error('The scores of run ''' || n._unsigned || ''' are absolute values, without signs. Leave signed := true out.')
 END AS _error
 FROM (
     SELECT
         count(*) AS _n_runs,
         string_agg(q.run, ', ' ORDER BY q.run_id) AS _runs,
-        (SELECT count(*) FROM sigdb_data.run_of(run)) AS _n_found
+        (SELECT count(*) FROM sigdb_data.run_of(run)) AS _n_found,
+        (
+            SELECT max(s.run)
+            FROM sigdb_data.attribution_runs AS s JOIN sigdb_data.run_of(run) AS o ON s.run_id = o._run
+            WHERE NOT s.is_signed
+        ) AS _unsigned
     FROM sigdb_data.attribution_runs AS q
 ) AS n;

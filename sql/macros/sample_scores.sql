@@ -21,5 +21,5 @@ LEFT JOIN (
     GROUP BY u._sample, u._cell_type
 ) AS v ON n._sample = v._sample AND n._type IS NOT DISTINCT FROM v._cell_type
 WHERE k._n_measured >= coalesce(min_coverage, 0) * k._n_genes
-    AND (SELECT c._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, NULL) AS c) IS NULL
+    AND (SELECT c._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, signed, NULL) AS c) IS NULL
     AND (SELECT e._error FROM sigdb_data.coverage_check(min_coverage) AS e) IS NULL;

@@ -1,13 +1,13 @@
--- signature_check(genes, weights, agg, missing, run, signatures) -> TABLE (_error)
+-- signature_check(genes, weights, agg, missing, run, signed, signatures) -> TABLE (_error)
 -- Internal: one row, NULL, or an error that says what is wrong with what was asked, how many, the nearest right thing
 -- and the way out. A macro asks it in a WHERE (`(SELECT _error FROM ...) IS NULL`): in a SELECT list the optimiser
 -- drops it.
--- Errors:  agg, missing or run unknown; unknown signature; empty list; NULL gene; weights of another length, or not
---          finite; one gene asked twice with two weights; a gene that means nothing here (missing := 'error'); no gene
---          left; weights that sum to 0.
--- Example: SELECT _error IS NULL FROM sigdb_data.signature_check(['CD3E'], NULL, 'mean', 'error', NULL, NULL);  --> true
+-- Errors:  agg, missing or run unknown; signed, where the run's scores have no signs; unknown signature; empty list; NULL
+--          gene; weights of another length, or not finite; one gene asked twice with two weights; a gene that means
+--          nothing here (missing := 'error'); no gene left; weights that sum to 0.
+-- Example: SELECT _error IS NULL FROM sigdb_data.signature_check(['CD3E'], NULL, 'mean', 'error', NULL, false, NULL);  --> true
 
-CREATE OR REPLACE MACRO sigdb_data.signature_check(genes, weights, agg, missing, run, signatures) AS TABLE
+CREATE OR REPLACE MACRO sigdb_data.signature_check(genes, weights, agg, missing, run, signed, signatures) AS TABLE
 SELECT CASE
     WHEN agg IS NULL OR agg NOT IN ('mean', 'sum')
         THEN error('agg must be ''mean'' or ''sum'', not ' || coalesce('''' || agg || '''', 'NULL') || '.')
@@ -85,4 +85,4 @@ CROSS JOIN (
         WHERE a._name IS NULL OR a._name NOT IN (SELECT q.signature FROM sigdb_data.signature_info AS q)
     ) AS n
 ) AS k
-WHERE (SELECT r._error FROM sigdb_data.run_check(run) AS r) IS NULL;
+WHERE (SELECT r._error FROM sigdb_data.run_check(run, signed) AS r) IS NULL;

@@ -15,4 +15,4 @@ SELECT
     v._n_cells AS n_cells, v._contribution AS contribution,
     CASE WHEN v._score <> 0 THEN v._contribution / v._score END AS share
 FROM sigdb_data.group_contributions(genes, weights, agg, run, signed) AS v
-WHERE (SELECT c._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, NULL) AS c) IS NULL;
+WHERE (SELECT c._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, signed, NULL) AS c) IS NULL;

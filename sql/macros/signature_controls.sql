@@ -16,5 +16,5 @@ FROM sigdb_data.control_genes(genes, NULL, n_controls, seed, n_bins, run) AS c
 JOIN (SELECT q.study_id AS _id, q.study AS _study FROM sigdb_data.studies AS q) AS t ON c._study = t._id
 JOIN (SELECT q.gene_id AS _gene, q.symbol AS _symbol FROM sigdb_data.genes AS q) AS g ON c._gene = g._gene
 JOIN (SELECT q.gene_id AS _gene, q.symbol AS _symbol FROM sigdb_data.genes AS q) AS m ON c._match = m._gene
-WHERE (SELECT k._error FROM sigdb_data.signature_check(genes, NULL, 'mean', missing, run, NULL) AS k) IS NULL
+WHERE (SELECT k._error FROM sigdb_data.signature_check(genes, NULL, 'mean', missing, run, false, NULL) AS k) IS NULL
     AND (SELECT e._error FROM sigdb_data.null_check(n_controls, seed, n_bins) AS e) IS NULL;

@@ -65,5 +65,5 @@ FROM (
     ) AS f
     GROUP BY f._study, f._tissue, f._disease, f._type
 ) AS g
-WHERE (SELECT q._error FROM sigdb_data.signature_check(genes, weights, 'mean', missing, run, NULL) AS q) IS NULL
+WHERE (SELECT q._error FROM sigdb_data.signature_check(genes, weights, 'mean', missing, run, signed, NULL) AS q) IS NULL
     AND (SELECT e._error FROM sigdb_data.null_check(n_controls, seed, n_bins) AS e) IS NULL;

@@ -5,7 +5,7 @@
 -- weights: one a gene, in the order of `genes`; the mean divides by the sum of their absolute values.
 -- agg:     'mean' or 'sum'.  missing: 'error', or 'ignore' to leave unknown genes out of sum and mean alike.
 -- run:     name or id of an attribution run, for another than the atlas's default.
--- signed:  keep the sign of the attributions.
+-- signed:  keep the sign of the attributions; an error in a run whose scores have none (attribution_runs.is_signed).
 -- measured_only: divide by the genes alone that the cell's study measured; NULL where it measured none.
 -- Units:   attribution, 1000 a cell in all. A (gene, cell) pair with no row counts as 0; a cell that the run has not
 --          attributed scores NULL.

@@ -30,5 +30,5 @@ LEFT JOIN (
     GROUP BY u.label_column, u.gene_id
 ) AS v ON n.label IS NOT DISTINCT FROM v.label AND t._gene = v.gene_id
 WHERE n.n_cells >= $min_cells
-    AND (SELECT k._error FROM sigdb_data.signature_check($genes, NULL, 'sum', $missing, $run, NULL) AS k) IS NULL
+    AND (SELECT k._error FROM sigdb_data.signature_check($genes, NULL, 'sum', $missing, $run, $signed, NULL) AS k) IS NULL
 ORDER BY n.label, g.symbol;

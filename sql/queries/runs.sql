@@ -3,6 +3,7 @@
 -- a cell's summed |attribution| it is delta_share.
 SELECT
     r.run, m.model, m.architecture, r.method, r.n_steps AS steps, r.baseline, r.summation, r.target_sum,
+    r.is_signed AS signed,
     count(c.cell_id) AS cells,
     count(*) FILTER (c.cell_id IS NOT NULL AND c.attribution_scale IS NULL) AS cells_without,
     median(c.attribution_scale) AS median_scale,

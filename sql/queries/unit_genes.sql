@@ -19,4 +19,5 @@ FROM (
     FROM sigdb_data.group_sizes AS n
     JOIN sigdb_data.run_of($run) AS o ON n.run_id = o._run
     JOIN samples AS s ON n.sample_id = s.sample_id
-) AS u;
+) AS u
+WHERE (SELECT e._error FROM sigdb_data.run_check($run, $signed) AS e) IS NULL;

@@ -1,7 +1,7 @@
 -- cells -> VIEW
 -- One row a cell: its own columns, those of its sample and of its study, and every further column of the study's obs.
 -- Columns:
---   n_genes: Genes of the study's file with a count in the cell.
+--   n_genes: Genes of the study's file with a count in the cell; NULL if not known.
 -- Example: SELECT cell_type FROM cells WHERE cell_id = 1;  --> T cell
 
 CREATE OR REPLACE VIEW cells AS

@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import pytest
 
+import ingest.study
 import sigdb
 from ingest import pipeline, stage, workers, write
 from ingest.attribution import Method
@@ -166,7 +167,7 @@ MOMENTS = {
     "before anything is stored": (write.StudyWriter, "store", 1),
     "when the scores are stored, but not the sums": (write.StudyWriter, "_derive", 2),
     "when all is stored, but the chunks are still there": (stage.Stage, "remove", 1),
-    "in the middle of sorting": (pipeline, "cluster", 1),
+    "in the middle of sorting": (ingest.study, "cluster", 1),
 }
 
 
@@ -233,7 +234,7 @@ def count_chunks(monkeypatch):
 
 def test_only_what_is_missing_is_attributed(folder, model, whole, monkeypatch, caplog):
     interrupted(folder, model)
-    assert "24 of 40 cells are attributed and kept" in caplog.text or "16 of 40 cells" in caplog.text
+    assert "24 of 40 cells are done and kept" in caplog.text or "16 of 40 cells" in caplog.text
     assert stage.unfinished_studies(folder / ATLAS) == ["second"]
     numbers, told = count_chunks(monkeypatch), []
     options = IngestOptions(progress=lambda *news: told.append(news))

@@ -286,6 +286,11 @@ def test_an_atlas_of_schema_1_becomes_like_a_new_one(copy):
         con.execute("DROP TABLE sigdb_data.materialized_signatures")
         con.execute("DROP TABLE sigdb_data.signature_cells")
         con.execute("ALTER TABLE sigdb_data.ingest_chunks RENAME COLUMN first_row TO first_cell")
+        con.execute("ALTER TABLE sigdb_data.attribution_runs DROP COLUMN is_signed")
+        con.execute("ALTER TABLE sigdb_data.cell_data ALTER COLUMN n_counts SET NOT NULL")
+        con.execute("ALTER TABLE sigdb_data.cell_data ALTER COLUMN n_genes SET NOT NULL")
     set_schema_version(copy, 1)
     assert upgrade(copy) == (1, SCHEMA_VERSION)
     assert fingerprint(copy) == before
+    with duckdb.connect(copy) as con:
+        con.execute("UPDATE sigdb_data.cell_data SET n_counts = NULL, n_genes = NULL")
