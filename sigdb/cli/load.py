@@ -64,7 +64,7 @@ def load(
 ) -> None:
     """Add scores that were computed elsewhere to an atlas, as a study: whole, or not at all.
 
-    They are stored as they are, which the absolute scores of a cell must add up to --target-sum for.
+    They are stored as given: the absolute scores of a cell must add up to --target-sum.
     """
     with needs_extra("ingest"):
         from ingest.load import LoadOptions
