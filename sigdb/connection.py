@@ -108,7 +108,9 @@ def open_file(
     """Open an existing DuckDB file without looking at what is in it."""
     check_name(Path(path))
     if Path(path).is_dir():
-        raise AtlasError(f"{path} is a folder, not an atlas file. A lake is only read; `sigdb import-lake` makes an atlas file of it.")
+        raise AtlasError(
+            f"{path} is a folder, not an atlas file. A lake is only read; `sigdb import-lake` makes an atlas file of it."
+        )
     if not Path(path).is_file():
         raise AtlasNotFoundError(
             f"There is no atlas at {path}. `sigdb ingest {path} ...` or `sigdb demo {path}` makes one."

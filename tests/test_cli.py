@@ -365,7 +365,10 @@ def test_a_lake_is_asked_as_an_atlas_is(workdir, toy_path):
     _, out, _ = run("export", toy_path, "toy.lake", "--check", cwd=workdir)
     assert "1 files written, 18 as they were" in out
     run("attach-lake", "toy.lake", "shown.duckdb", cwd=workdir)
-    reasons = {"toy.lake": "is a folder, not an atlas file. A lake is only read", "shown.duckdb": "shows a lake, and holds no rows"}
+    reasons = {
+        "toy.lake": "is a folder, not an atlas file. A lake is only read",
+        "shown.duckdb": "shows a lake, and holds no rows",
+    }
     for path, reason in reasons.items():
         for command in (["upgrade", path], ["optimize", path], ["signatures", "add", path, "hallmark.gmt"]):
             code, _, err = run(*command, cwd=workdir)
