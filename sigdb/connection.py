@@ -109,7 +109,7 @@ def open_file(
     check_name(Path(path))
     if Path(path).is_dir():
         raise AtlasError(
-            f"{path} is a folder, not an atlas file. A lake is only read; `sigdb import-lake` makes an atlas file of it."
+            f"{path} is a folder, not an atlas file. A lake is only read; `sigdb import-lake` makes an atlas of it."
         )
     if not Path(path).is_file():
         raise AtlasNotFoundError(

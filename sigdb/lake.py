@@ -280,8 +280,7 @@ def open_lake(lake: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
 def usable(lake: str | os.PathLike[str]) -> Manifest:
     """The manifest of a lake that is whole and has the schema of this sigdb."""
     found = manifest.read(str(lake))
-    way_out = "Upgrade the atlas it comes from (sigdb upgrade), and export it again."
-    check_schema(found.schema_version, str(lake), way_out)
+    check_schema(found.schema_version, str(lake), manifest.UPGRADE)
     check_sizes(found)
     return found
 

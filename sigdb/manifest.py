@@ -16,12 +16,26 @@ from sigdb.files import sync
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["FORMAT", "MARK", "NAME", "File", "Manifest", "check_sizes", "check_sums", "checksum", "publish", "read"]
+__all__ = [
+    "FORMAT",
+    "MARK",
+    "NAME",
+    "UPGRADE",
+    "File",
+    "Manifest",
+    "check_sizes",
+    "check_sums",
+    "checksum",
+    "parse",
+    "publish",
+    "read",
+]
 
 NAME = "manifest.json"
 # What is in the folder while it is written for the first time, and stays: the folder is ours.
 MARK = ".sigdb-export"
 FORMAT = 1
+UPGRADE = "Upgrade the atlas it comes from (sigdb upgrade), and export it again."
 
 
 @dataclass(frozen=True)
@@ -79,16 +93,21 @@ def read(lake: str) -> Manifest:
     Raises AtlasNotFoundError if there is no folder, AtlasError if it is no lake, or not a whole one, and
     AtlasVersionError if a newer sigdb wrote it.
     """
-    is_remote = "://" in lake
-    root = lake.rstrip("/") if is_remote else str(Path(lake).absolute())
-    text = fetched(root) if is_remote else local(Path(root))
+    if "://" in lake:
+        return parse(lake.rstrip("/"), fetched(lake.rstrip("/")))
+    root = Path(lake).absolute()
+    return parse(str(root), local(root))
+
+
+def parse(root: str, text: str) -> Manifest:
+    """The manifest of a lake, of its text; errors as for `read`."""
     try:
         found: dict[str, Any] = json.loads(text)
         if found["format"] != "sigdb lake":
             raise ValueError("it does not say that it is one of a lake")
         if found["format_version"] != FORMAT:
             raise AtlasVersionError(
-                f"{lake} is a lake of format {found['format_version']}; this sigdb reads format {FORMAT}. "
+                f"{root} is a lake of format {found['format_version']}; this sigdb reads format {FORMAT}. "
                 "Update sigdb (pip install --upgrade sigdb-atlas), or export the atlas anew."
             )
         names = Manifest.__dataclass_fields__.keys() - {"root", "files"}

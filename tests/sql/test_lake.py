@@ -395,7 +395,7 @@ def test_two_exports_at_once(two_runs, damaged):
 
 
 def test_a_lake_is_neither_written_to_nor_locked(whole, tmp_path):
-    with pytest.raises(AtlasError, match="only read; `sigdb import-lake`"):
+    with pytest.raises(AtlasError, match="only read; `sigdb import-lake` makes an atlas of it"):
         Atlas(whole)
     with pytest.raises(AtlasError, match=r"cannot be locked.*`sigdb import-lake`"):
         sigdb.connect(whole, locked=True)
