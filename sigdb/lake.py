@@ -334,6 +334,8 @@ def import_lake(
     progress: told (rows done, rows in all). Raises AtlasError if a file is not what was written, or if `path` exists.
     """
     path = absent(path)
+    if "://" in str(lake):
+        raise AtlasError(f"{lake} is not a folder of this machine. Copy the lake into one, and import that.")
     found = usable(lake)
     check_sums(found)
     unfinished = path.with_name(f"{path.name}.importing")

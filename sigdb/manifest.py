@@ -115,7 +115,9 @@ def parse(root: str, text: str) -> Manifest:
     except AtlasVersionError:
         raise
     except (ValueError, KeyError, TypeError) as error:
-        raise AtlasError(f"{root}/{NAME} is not the manifest of a lake: {message(error)}.") from error
+        raise AtlasError(
+            f"{root}/{NAME} is not the manifest of a lake: {message(error)}. Remove it, and export the atlas again."
+        ) from error
 
 
 def local(root: Path) -> str:

@@ -34,15 +34,22 @@ def run(*arguments, cwd=None, stdin=None):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.fixture(scope="module")
+def toy_lake(toy_path, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lakes") / "toy.lake"
+    sigdb.export_lake(toy_path, folder)
+    return folder
+
+
 @pytest.fixture
-def workdir(tmp_path, toy_path):
+def workdir(tmp_path, toy_path, toy_lake):
     """A folder as the examples of the help expect it."""
     shutil.copy(toy_path, tmp_path / "toy.duckdb")
     adata = small_adata()
     adata.obs["donor"] = adata.obs["donor_id"]
     adata.write_h5ad(tmp_path / "study.h5ad")
     save_small_model(tmp_path / "model")
-    sigdb.export_lake(toy_path, tmp_path / "toy.lake")
+    shutil.copytree(toy_lake, tmp_path / "toy.lake")
     (tmp_path / "hallmark.gmt").write_text("MYELOID\tnew\tS100A8\tS100A9\nB_CELL\tnew\tMS4A1\tCD79A\n")
     with sigdb.Atlas.create(tmp_path / "umap.duckdb") as atlas:
         write_study(atlas, np.eye(3), TOY_GENES, obs=obs_of(3, umap_1=[0.0, 1.0, 2.0], umap_2=[0.5, 0.0, 3.0]))

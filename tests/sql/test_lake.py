@@ -371,6 +371,8 @@ def test_what_is_no_lake(two_runs, whole, tmp_path):
         export_lake(whole, tmp_path / "other")
     with pytest.raises(AtlasNotFoundError, match="no lake at"):
         attach_lake(tmp_path / "none", tmp_path / "a.duckdb")
+    with pytest.raises(AtlasError, match="is not a folder of this machine"):
+        import_lake("s3://bucket/lake", tmp_path / "a.duckdb")
     with pytest.raises(AtlasError, match="at least one gene"):
         export_lake(two_runs, tmp_path / "other", genes_per_bucket=0)
     for make in (attach_lake, import_lake):
