@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from sigdb import catalog, materialized, signature_views
-from sigdb.connection import SCHEMA_VERSION, check_name, connect, open_file, schema_version
+from sigdb.connection import SCHEMA_VERSION, check_name, check_tables, connect, open_file, schema_version
 from sigdb.errors import AtlasError, AtlasVersionError, SignatureError, listed
 
 if TYPE_CHECKING:
@@ -266,6 +266,7 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
     con = open_file(path, read_only=False)
     try:
         found = schema_version(con, path)
+        check_tables(con, path)
         if found > SCHEMA_VERSION:
             raise AtlasVersionError(f"{path} has atlas schema {found}, newer than this sigdb's {SCHEMA_VERSION}.")
         if found < OLDEST_SCHEMA:

@@ -187,16 +187,20 @@ def objects() -> list[SqlObject]:
     return [read_object("views", name) for name in VIEWS] + [read_object("macros", name) for name in MACROS]
 
 
-def install(con: duckdb.DuckDBPyConnection) -> None:
-    """Comment on all tables; create or replace all views and macros in the current database, with their comments."""
-    comment_tables(con)
+def install(con: duckdb.DuckDBPyConnection, *, tables_are_views: bool = False) -> None:
+    """Comment on all tables; create or replace all views and macros in the current database, with their comments.
+
+    tables_are_views: over the files of a lake.
+    """
+    comment_tables(con, tables_are_views=tables_are_views)
     for each in objects():
         create(con, each)
 
 
-def comment_tables(con: duckdb.DuckDBPyConnection) -> None:
+def comment_tables(con: duckdb.DuckDBPyConnection, *, tables_are_views: bool = False) -> None:
     """Comment on all tables and their columns, those that came with the studies' obs included."""
-    con.execute(statement("comments"))
+    comments = statement("comments")
+    con.execute(comments.replace("COMMENT ON TABLE", "COMMENT ON VIEW") if tables_are_views else comments)
     for (column,) in run_statement(con, "queries/obs_columns"):
         place = exp.column(column, "cell_data", "sigdb_data", quoted=True)
         comment(con, "COLUMN", place, "Column of the studies' obs, as they have it.")

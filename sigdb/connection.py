@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from sigdb.catalog import statement
 from sigdb.errors import AtlasError, AtlasLockedError, AtlasNotFoundError, AtlasVersionError
 from sigdb.udf import register
 
@@ -30,7 +31,7 @@ LOCKED = {
 
 
 def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: bool = False) -> duckdb.DuckDBPyConnection:
-    """Open an atlas.
+    """Open an atlas file, or a lake, which is the folder of an export.
 
     Returns a plain DuckDB connection: the views and macros are in the file, so everything DuckDB can do works on it. It
     is set up so that scores of all cells are fast (see `speed_up`), and a read-only one has the function
@@ -44,8 +45,14 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
     """
     if locked and not read_only:
         raise AtlasError("A locked connection is read-only.")
-    con = open_file(path, read_only=read_only, config=LOCKED if locked else {})
+    is_lake = Path(path).is_dir() or "://" in str(path)
+    if is_lake and read_only:
+        con = open_folder(path, locked=locked)
+    else:
+        con = open_file(path, read_only=read_only, config=LOCKED if locked else {})
     try:
+        if locked or not read_only:
+            check_tables(con, path)
         check_version(con, path)
         speed_up(con)
         if read_only:
@@ -56,6 +63,28 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
         con.close()
         raise
     return con
+
+
+def check_tables(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> None:
+    """Raise AtlasError for a file that only shows a lake (see `sigdb.lake`): neither written to nor locked."""
+    if con.execute(statement("queries/shows_lake")).fetchall():
+        raise AtlasError(
+            f"{path} shows a lake, and holds no rows of its own, so it can be neither written to nor locked. "
+            "Write to the atlas that the lake comes from, and export it again; or make an atlas of the lake: "
+            "sigdb import-lake"
+        )
+
+
+def open_folder(path: str | os.PathLike[str], *, locked: bool) -> duckdb.DuckDBPyConnection:
+    """Open a lake (see `sigdb.lake`) for reading; AtlasError if it is to be locked, which it cannot be."""
+    from sigdb.lake import open_lake  # which needs this module
+
+    if locked:
+        raise AtlasError(
+            f"{path} is a lake, which cannot be locked: DuckDB lets whoever may read its files also overwrite them. "
+            " `sigdb import-lake` makes an atlas file of it, which can be."
+        )
+    return open_lake(path)
 
 
 def speed_up(con: duckdb.DuckDBPyConnection) -> None:
@@ -79,7 +108,9 @@ def open_file(
     """Open an existing DuckDB file without looking at what is in it."""
     check_name(Path(path))
     if Path(path).is_dir():
-        raise AtlasError(f"{path} is a folder, not an atlas: an atlas is one file.")
+        raise AtlasError(
+            f"{path} is a folder, not an atlas file. A lake is only read; `sigdb import-lake` makes an atlas of it."
+        )
     if not Path(path).is_file():
         raise AtlasNotFoundError(
             f"There is no atlas at {path}. `sigdb ingest {path} ...` or `sigdb demo {path}` makes one."
@@ -123,16 +154,18 @@ def schema_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str])
 
 def check_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> None:
     """Raise AtlasVersionError unless the file has the schema of this sigdb."""
-    found = schema_version(con, path)
+    check_schema(schema_version(con, path), path, f"Run: sigdb upgrade {path}")
+
+
+def check_schema(found: int, path: str | os.PathLike[str], way_out: str) -> None:
+    """Raise AtlasVersionError unless a schema is that of this sigdb. way_out: what to do if it is an older one."""
     if found > SCHEMA_VERSION:
         raise AtlasVersionError(
             f"{path} has atlas schema {found}; this sigdb knows schemas up to {SCHEMA_VERSION}. "
             "Update it: pip install --upgrade sigdb-atlas"
         )
     if found < SCHEMA_VERSION:
-        raise AtlasVersionError(
-            f"{path} has atlas schema {found}; this sigdb reads schema {SCHEMA_VERSION}. Run: sigdb upgrade {path}"
-        )
+        raise AtlasVersionError(f"{path} has atlas schema {found}; this sigdb reads schema {SCHEMA_VERSION}. {way_out}")
 
 
 def _first_line(error: Exception) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["SCHEMAS", "create", "drop", "refresh", "viewed"]
+__all__ = ["SCHEMAS", "create", "drop", "install", "refresh", "viewed"]
 
 # The schemas that the views are in, and what they show.
 SCHEMAS = {
@@ -54,10 +54,7 @@ def create(con: duckdb.DuckDBPyConnection, signatures: Sequence[str], *, missing
     names = sorted({*viewed(con), *signatures})
     if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
         raise SignatureError(f"Names of views differ in more than case, unlike {listed(alike)}.")
-    for schema in SCHEMAS:
-        con.execute("CREATE SCHEMA IF NOT EXISTS " + schema)
-        for signature in signatures:
-            create_one(con, schema, signature)
+    install(con, signatures)
 
 
 def create_one(con: duckdb.DuckDBPyConnection, schema: str, signature: str) -> None:
@@ -109,6 +106,12 @@ def drop(con: duckdb.DuckDBPyConnection, signatures: Sequence[str]) -> None:
 
 def refresh(con: duckdb.DuckDBPyConnection) -> None:
     """Make all views anew: for columns that `cells` has got since, and for views of an older sigdb."""
-    for schema in SCHEMAS:
-        for signature in viewed(con):
+    install(con, viewed(con))
+
+
+def install(con: duckdb.DuckDBPyConnection, signatures: Sequence[str]) -> None:
+    """Make the views of signatures that have been checked, with their schemas, as far as there are any."""
+    for schema in SCHEMAS if signatures else ():
+        con.execute("CREATE SCHEMA IF NOT EXISTS " + schema)
+        for signature in signatures:
             create_one(con, schema, signature)

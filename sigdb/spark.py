@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 import sqlglot
 from sqlglot import exp
 
+from sigdb import manifest
 from sigdb.catalog import VIEWS, statement
+from sigdb.connection import check_schema
 from sigdb.errors import QueryError, needs_extra
 from sigdb.expand import SCHEMA, base_tables, expand
 from sigdb.queries import Options, written
@@ -24,10 +26,12 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
+    from sigdb.manifest import Manifest
+
 __all__ = ["GENES_PER_BUCKET", "register", "signature_score", "sql"]
 
-# The attributions of a run lie in one folder for so many gene ids: gene_bucket = gene_id // GENES_PER_BUCKET.
-GENES_PER_BUCKET = 256
+# The setting of a session in which `register` notes how many gene ids share a file: gene_bucket is gene_id // that.
+GENES_PER_BUCKET = "sigdb.genes_per_bucket"
 # Steps whose few rows are asked for before the query, so that Spark plans with the genes themselves.
 RESOLVED = (
     "run_of", "run_check", "resolve_genes", "signature_terms", "signature_check", "coverage_check", "null_check"
@@ -37,24 +41,43 @@ OF_TERMS = ("signature_branch", "gene_attributions")
 
 
 def register(spark: SparkSession, lake: str) -> None:
-    """Make temporary views of a folder that holds a table of the atlas in each folder, as Parquet.
+    """Make temporary views of a lake, as `sigdb export` writes it, by its folder or an address that Spark can read.
 
     A base table `t` is called `sigdb_data_t`; the views of an atlas (`cells`, `samples`, `genes`, ...) have their own
-    names. All have comments. Raises QueryError if a table is missing.
+    names. All have comments. They show the lake as it is now. Raises QueryError if files are missing, and as
+    `sigdb.connect` does for what is no lake, or has another schema.
     """
     with needs_extra("spark"):
         from pyspark.errors import AnalysisException
 
+    found = described(spark, lake)
+    spark.conf.set(GENES_PER_BUCKET, found.genes_per_bucket)
     for table in base_tables():
+        files = [found.place(file) for file in found.of(table)]
         try:
-            frame = spark.read.parquet(f"{lake}/{table}")
+            frame = spark.read.option("basePath", f"{lake}/{table}").parquet(*files)
         except AnalysisException as error:
-            raise QueryError(f"{lake} has no Parquet files of the table {table}: {raised(error)}") from error
+            raise QueryError(f"{lake} lacks files of the table {table}: {raised(error)}") from error
         for column, text in comments().get(table, {}).items():
             frame = frame.withMetadata(column, {"comment": text})
         frame.createOrReplaceTempView(f"{SCHEMA}_{table}")
     for view in VIEWS:
         sql(spark, written(exp.select("*").from_(view))).createOrReplaceTempView(view)
+
+
+def described(spark: SparkSession, lake: str) -> Manifest:
+    """The manifest of a lake, read by Spark."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        ((text,),) = spark.read.text(f"{lake}/{manifest.NAME}", wholetext=True).collect()
+    except AnalysisException as error:
+        raise QueryError(
+            f"{lake} has no {manifest.NAME}: it is no lake, or one that is not finished. Make one: sigdb export"
+        ) from error
+    found = manifest.parse(lake, text)
+    check_schema(found.schema_version, lake, manifest.UPGRADE)
+    return found
 
 
 def sql(spark: SparkSession, query: str) -> DataFrame:
@@ -69,7 +92,7 @@ def sql(spark: SparkSession, query: str) -> DataFrame:
         if step.meta.get("macro") in RESOLVED:
             terms[step.alias] = rows_of(spark, tree.ctes[: number + 1], terms)
             step.set("this", terms[step.alias].as_query())
-    return spark.sql(written_for(tree, "spark", lambda table: place(table, terms)))
+    return spark.sql(written_for(tree, "spark", lambda table: place(spark, table, terms)))
 
 
 def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: Unpack[Options]) -> DataFrame:
@@ -93,7 +116,7 @@ def rows_of(spark: SparkSession, steps: Sequence[exp.CTE], known: Mapping[str, R
 
     query = exp.select("*").from_(steps[-1].alias)
     query.set("with_", exp.With(expressions=[step.copy() for step in steps]))
-    frame = spark.sql(written_for(query, "spark", lambda table: place(table, known)))
+    frame = spark.sql(written_for(query, "spark", lambda table: place(spark, table, known)))
     try:
         rows = frame.collect()
     except PySparkException as error:
@@ -102,7 +125,7 @@ def rows_of(spark: SparkSession, steps: Sequence[exp.CTE], known: Mapping[str, R
     return Rows(types, [tuple(row) for row in rows])
 
 
-def place(table: exp.Table, terms: Mapping[str, Rows]) -> exp.Expr:
+def place(spark: SparkSession, table: exp.Table, terms: Mapping[str, Rows]) -> exp.Expr:
     """The view of a base table; of the attributions, in a step that reads those of known genes, only these."""
     view = exp.to_table(f"{SCHEMA}_{table.name}")
     step = table.find_ancestor(exp.CTE)
@@ -114,7 +137,8 @@ def place(table: exp.Table, terms: Mapping[str, Rows]) -> exp.Expr:
         "run_id": {run for each in wanted for run in each.column("_run")},
         "gene_id": {gene for each in wanted for gene in each.column("_gene")},
     }
-    among["gene_bucket"] = {gene // GENES_PER_BUCKET for gene in among["gene_id"]}
+    size = int(spark.conf.get(GENES_PER_BUCKET))
+    among["gene_bucket"] = {gene // size for gene in among["gene_id"]}
     conditions = [exp.column(name).isin(*sorted(values)) if values else exp.false() for name, values in among.items()]
     return exp.select("*").from_(view).where(*conditions).subquery()
 

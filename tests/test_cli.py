@@ -37,14 +37,22 @@ def run(*arguments, cwd=None, stdin=None):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.fixture(scope="module")
+def toy_lake(toy_path, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lakes") / "toy.lake"
+    sigdb.export_lake(toy_path, folder)
+    return folder
+
+
 @pytest.fixture
-def workdir(tmp_path, toy_path):
+def workdir(tmp_path, toy_path, toy_lake):
     """A folder as the examples of the help expect it."""
     shutil.copy(toy_path, tmp_path / "toy.duckdb")
     adata = small_adata()
     adata.obs["donor"] = adata.obs["donor_id"]
     adata.write_h5ad(tmp_path / "study.h5ad")
     save_small_model(tmp_path / "model")
+    shutil.copytree(toy_lake, tmp_path / "toy.lake")
     (tmp_path / "hallmark.gmt").write_text("MYELOID\tnew\tS100A8\tS100A9\nB_CELL\tnew\tMS4A1\tCD79A\n")
     with sigdb.Atlas.create(tmp_path / "umap.duckdb") as atlas:
         write_study(atlas, np.eye(3), TOY_GENES, obs=obs_of(3, umap_1=[0.0, 1.0, 2.0], umap_2=[0.5, 0.0, 3.0]))
@@ -365,3 +373,30 @@ def test_a_pipe_that_closes_early_gets_no_message(demo_path):
     command = f"{shlex.quote(sys.executable)} -m sigdb.cli sql {demo_path} 'FROM attributions' -f csv | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("run_id,gene_id,cell_id,score\n", "")
+
+
+def test_a_lake_is_asked_as_an_atlas_is(workdir, toy_path):
+    """info, sql, verify; a damaged file is found by verify, and written again by export --check."""
+    _, out, _ = run("export", toy_path, "toy.lake", cwd=workdir)
+    assert "0 files written, 19 as they were" in out
+    query = "SELECT score FROM signature_score(['CD3E']) ORDER BY 1"
+    assert run("sql", "toy.lake", query, "-f", "csv", cwd=workdir) == run("sql", toy_path, query, "-f", "csv")
+    assert "3" in run("info", "toy.lake", cwd=workdir)[1]
+    assert "toy.lake is not sound: sums" in " ".join(run("verify", "toy.lake", cwd=workdir)[2].split())
+    (file,) = (workdir / "toy.lake" / "genes").iterdir()
+    held = bytearray(file.read_bytes())
+    held[10] ^= 1
+    file.write_bytes(held)
+    code, _, err = run("verify", "toy.lake", cwd=workdir)
+    assert (code, "1 of 19 files are damaged" in " ".join(err.split())) == (1, True)
+    _, out, _ = run("export", toy_path, "toy.lake", "--check", cwd=workdir)
+    assert "1 files written, 18 as they were" in out
+    run("attach-lake", "toy.lake", "shown.duckdb", cwd=workdir)
+    reasons = {
+        "toy.lake": "is a folder, not an atlas file. A lake is only read",
+        "shown.duckdb": "shows a lake, and holds no rows",
+    }
+    for path, reason in reasons.items():
+        for command in (["upgrade", path], ["optimize", path], ["signatures", "add", path, "hallmark.gmt"]):
+            code, _, err = run(*command, cwd=workdir)
+            assert (code, reason in " ".join(err.split())) == (1, True), err

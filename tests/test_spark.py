@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -12,7 +13,6 @@ import pytest
 
 import sigdb
 from sigdb.errors import QueryError
-from tests.lake import write_lake
 from tests.queries import QUERIES
 from tests.test_transpile import OBJECTS, multiset
 
@@ -61,8 +61,8 @@ def lakes(toy_path, two_runs_path, tmp_path_factory):
     """Folders of Parquet: `toy` and `two`."""
     folders = {}
     for name, path in (("toy", toy_path), ("two", two_runs_path)):
-        with sigdb.connect(path) as con:
-            folders[name] = write_lake(con, tmp_path_factory.mktemp(name))
+        folders[name] = tmp_path_factory.mktemp(name) / "lake"
+        sigdb.export_lake(path, folders[name], genes_per_bucket=256)
     return folders
 
 
@@ -71,7 +71,7 @@ def databases(spark, lakes):
     """The same tables in databases of Spark's catalog, as a warehouse has them."""
     for name, folder in lakes.items():
         spark.sql(f"CREATE DATABASE {name}")
-        for table in folder.iterdir():
+        for table in filter(Path.is_dir, folder.iterdir()):
             spark.sql(f"CREATE VIEW {name}.{table.name} AS SELECT /*+ COALESCE(1) */ * FROM parquet.`file://{table}`")
     return lakes
 
@@ -159,7 +159,7 @@ def test_only_the_buckets_of_the_genes_are_read(helped, two_runs_path):
     plan = spark.signature_score(session, ["CD3D", "LYZ"])._jdf.queryExecution().toString()
     physical = plan.partition("== Physical Plan ==")[2]
     (scan,) = [line for line in physical.splitlines() if "FileScan parquet" in line and "score#" in line]
-    buckets = ",".join(str(i // spark.GENES_PER_BUCKET) for i in ids)
+    buckets = ",".join(str(i // 256) for i in ids)
     partitions = re.search(r"PartitionFilters: \[(.*?)\], PushedFilters", scan)[1]
     assert re.search(r"run_id#\d+ = 0|run_id#\d+ IN \(0\)", partitions)
     assert re.search(rf"gene_bucket#\d+ IN \({buckets}\)", partitions)
@@ -203,6 +203,9 @@ def test_a_check_raises_in_plain_spark_too(spark, databases):
 def test_a_lake_without_a_table_is_refused(spark, lakes, tmp_path):
     import sigdb.spark
 
-    shutil.copytree(lakes["toy"] / "atlas_info", tmp_path / "atlas_info")
-    with pytest.raises(QueryError, match="has no Parquet files of the table models"):
+    with pytest.raises(QueryError, match=r"has no manifest\.json: it is no lake"):
         sigdb.spark.register(spark.newSession(), str(tmp_path))
+    shutil.copytree(lakes["toy"], tmp_path / "lake")
+    shutil.rmtree(tmp_path / "lake" / "models")
+    with pytest.raises(QueryError, match="lacks files of the table models"):
+        sigdb.spark.register(spark.newSession(), str(tmp_path / "lake"))

@@ -10,7 +10,7 @@ from typing import Annotated
 import duckdb
 import typer
 
-from sigdb.cli import atlas, genes, ingest, load, models, query, signatures, statistics
+from sigdb.cli import atlas, genes, ingest, lake, load, models, query, signatures, statistics
 from sigdb.cli.output import problem
 from sigdb.errors import SigdbError
 
@@ -66,6 +66,9 @@ app.command("report", epilog="Example: sigdb report demo.duckdb MS1 --missing ig
 app.command("upgrade", epilog="Example: sigdb upgrade demo.duckdb")(atlas.upgrade)
 app.command("optimize", epilog="Example: sigdb optimize demo.duckdb")(atlas.optimize)
 app.command("verify", epilog="Example: sigdb verify demo.duckdb")(atlas.verify)
+app.command("export", epilog="Example: sigdb export demo.duckdb demo.lake")(lake.export)
+app.command("attach-lake", epilog="Example: sigdb attach-lake toy.lake attached.duckdb")(lake.attach_lake)
+app.command("import-lake", epilog="Example: sigdb import-lake toy.lake imported.duckdb")(lake.import_lake)
 app.add_typer(signatures.app, name="signatures")
 genes.app.command(
     "compare",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import track
 
+from sigdb import manifest
 from sigdb import verify as verification
 from sigdb.atlas import Atlas
 from sigdb.atlas import upgrade as upgrade_atlas
@@ -44,7 +45,8 @@ def demo(
 def info(atlas: AtlasPath) -> None:
     """Say what an atlas holds, and how its scores were made."""
     with connect(atlas) as con:
-        console.print(f"{atlas}, {atlas.stat().st_size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
+        size = manifest.read(str(atlas)).bytes if atlas.is_dir() else atlas.stat().st_size
+        console.print(f"{atlas}, {size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
         show(con, "It holds", "overview")
         show(con, "Studies", "studies")
         show(con, "Attribution runs", "runs", across=True)
@@ -76,8 +78,8 @@ def optimize(
     ] = None,
 ) -> None:
     """Sort the scores of an atlas, so that queries read little, into a new file that then replaces the old one."""
-    with connect(atlas) as con:
-        before, size = fragmentation(con), atlas.stat().st_size
+    with Atlas(atlas) as opened:
+        before, size = fragmentation(opened.con), atlas.stat().st_size
     with progress_bars("scores") as report:
         optimize_atlas(atlas, decimals=precision, progress=lambda done, total: report(atlas.name, done, total))
     with connect(atlas) as con:
@@ -98,7 +100,12 @@ def verify(
         bool, typer.Option("--fix", help="Make anew what is derived: cube, group sizes, kept scores, order, macros.")
     ] = False,
 ) -> None:
-    """Check that an atlas is sound: its scores against the ledger, its sums against its scores, and more."""
+    """Check that an atlas is sound: its scores against the ledger, its sums against its scores, and more.
+
+    Of a lake, the checksums of its files as well.
+    """
+    if atlas.is_dir():
+        manifest.check_sums(manifest.read(str(atlas)))
     with connect(atlas) as con:
         findings = checked(con)
     wrong = [finding for finding in findings if finding.n and (fix or not finding.is_advice)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas, Signature
+from sigdb import Atlas, Signature, lake
 from sigdb.atlas import cluster
 from tests.toy import write_study
 
@@ -122,3 +122,19 @@ def test_a_materialised_signature_is_read_without_the_attributions(tmp_path):
         assert con.execute(query).fetchall() == [(30_000,)]
         # Each of 13 branches starts its scan and finds that there is no gene to look for.
         assert rows_read(con, query) <= 13 * 2 * 2048
+
+
+def test_of_a_lake_too(dense, tmp_path_factory):
+    """In files of 16 genes and row groups of 4; sums by cell are made in an array."""
+    folder = tmp_path_factory.mktemp("lake") / "lake"
+    ((path, _),) = dense.execute("SELECT path, readonly FROM duckdb_databases() WHERE NOT internal").fetchall()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lake, "ROW_GROUP", 120_000)
+        sigdb.export_lake(path, folder, genes_per_bucket=16)
+    with sigdb.connect(folder) as con:
+        query = "SELECT sum(score) FROM signature_score(['GENE03', 'GENE17'])"
+        assert con.execute(query).fetchall() == [(pytest.approx(dense.execute(query).fetchall()[0][0]),)]
+        ((_, plan),) = con.execute(f"EXPLAIN {query}").fetchall()
+        assert "PERFECT" in plan.upper()
+        ((_, plan),) = con.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}").fetchall()
+        assert max(rows_of_operators(json.loads(plan))) <= 2 * 120_000
