@@ -111,7 +111,7 @@ QUERIES = {
     "exclude": "SELECT * EXCLUDE (barcode, n_counts) FROM cells WHERE cell_id < 5",
     "functions": """
         SELECT upper(cell_type), round(log(n_counts), 3), median(n_genes), quantile_cont(n_counts, 0.25),
-            string_agg(DISTINCT donor, '+' ORDER BY donor), any_value(disease), n_counts // 1000, (n_counts /
+            string_agg(DISTINCT donor, '+' ORDER BY donor), any_value(disease), n_genes // 1000, (n_counts /
             7)::INTEGER
-        FROM cells WHERE regexp_matches(cell_type, '^cd4', 'i') GROUP BY cell_type, n_counts""",
+        FROM cells WHERE regexp_matches(cell_type, '^cd4', 'i') GROUP BY cell_type, n_counts, n_genes""",
 }
