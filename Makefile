@@ -4,7 +4,7 @@
 # make wheel  build the wheel, and check it in a clean environment
 # make docs   write docs/sql.md and docs/cli.md anew from the headers of sql/ and from --help
 # make bench  measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
-# make bi     a dashboard in Apache Superset: installed, made, its numbers compared, docs/superset.png taken (needs Chromium)
+# make bi     a dashboard in Apache Superset: installed, made, its numbers compared, docs/superset/superset.png taken (needs Chromium)
 # make test-spark  the SQL of the atlas on Apache Spark, in an environment of its own (needs Java 17)
 # make test-scvi  compare with checkpoints that scvi-tools writes now, in an environment of its own
 # make train  train the demonstration model anew
@@ -58,7 +58,7 @@ bench: .venv-bench/ready .clients/ready .originals/ready
 # SERVE=--serve leaves the dashboard up, to look around.
 bi: .venv/ready .venv-bi/ready
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
-	.venv-bi/bin/python bi/dashboard.py demo.duckdb --sigdb $(BIN)/sigdb --picture docs/superset.png $(SERVE)
+	.venv-bi/bin/python docs/superset/dashboard.py demo.duckdb --sigdb $(BIN)/sigdb --picture docs/superset/superset.png $(SERVE)
 
 # Superset leaves out rich and cachetools, which it needs, and does not start with newer Flask-Caching.
 .venv-bi/ready: Makefile

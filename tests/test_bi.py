@@ -12,7 +12,7 @@ import pytest
 
 import sigdb
 
-BI = Path(__file__).parents[1] / "bi"
+BI = Path(__file__).parents[1] / "docs" / "superset"
 
 
 def where_in(values):

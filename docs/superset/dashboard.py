@@ -1,6 +1,6 @@
 """A dashboard of an atlas in Apache Superset: made through its REST API, its numbers compared, its picture taken.
 
-    python bi/dashboard.py demo.duckdb --sigdb .venv/bin/sigdb --picture superset.png
+    python docs/superset/dashboard.py demo.duckdb --sigdb .venv/bin/sigdb --picture superset.png
 
 `make bi` runs it in .venv-bi, where Superset is. It starts a server of its own, in a temporary folder and for this
 machine only, and fails if a number is not that of `sigdb sql`. --serve leaves the server up, to look around.
