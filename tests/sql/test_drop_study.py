@@ -37,7 +37,8 @@ def test_the_atlas_is_as_if_it_had_never_been(copy):
         add_more(atlas)
         assert atlas.drop_study("more") == 3
     after = fingerprint(copy)
-    assert before.pop("attribution_runs")[0][:-1] == after.pop("attribution_runs")[0][:-1]
+    for found in (before, after):
+        found["attribution_runs"] = [(*row[:11], *row[12:]) for row in found["attribution_runs"]]  # without `finished`
     assert after == before
 
 
