@@ -6,7 +6,6 @@ import logging
 import multiprocessing
 import os
 import pickle
-import shutil
 import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -200,8 +199,6 @@ def do_chunk(number: int) -> int:
         file = files.enter_context(job.source.open())
         _worker.update(job=replace(job, model=model), files=files, file=file)
     job = _worker["job"]
-    if job.stage.has(number):  # done by a process that was killed before it could say so
-        shutil.rmtree(job.stage.folder / f"chunk-{number}")
-    chunk = job.attribute(job.read(_worker["file"], number))
-    job.keep(number, chunk)
-    return len(chunk.scale)
+    if not job.stage.has(number):  # a process that was killed may have done it before it could say so
+        job.keep(number, job.attribute(job.read(_worker["file"], number)))
+    return int(min(job.n_chunk, job.source.shape[0] - number * job.n_chunk))
