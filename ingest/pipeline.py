@@ -219,7 +219,7 @@ def attribute_study(file: CountsFile, study: str, job: Job, options: IngestOptio
     """Attribute the cells of a study that are not staged yet; return a note on workers that were lost."""
     numbers = range(-(-file.n_cells // job.n_chunk))
     missing = [number for number in numbers if not job.stage.has(number)]
-    n_done = sum(entry["n_cells"] for entry in job.stage.entries())
+    n_done = job.stage.n_cells
 
     def done(n_cells: int) -> None:
         nonlocal n_done

@@ -112,6 +112,11 @@ class Stage:
         return sorted(found, key=lambda entry: int(entry["chunk"]))
 
     @property
+    def n_cells(self) -> int:
+        """How many cells all chunks have."""
+        return sum(int(entry["n_cells"]) for entry in self.entries())
+
+    @property
     def n_scores(self) -> int:
         """How many scores all chunks have."""
         return sum(int(entry["n_scores"]) for entry in self.entries())

@@ -120,8 +120,7 @@ def kept_for_later(stage: Stage, n_cells: int) -> Iterator[None]:
         stage.remove()
         raise
     except BaseException:
-        n_kept = sum(entry["n_cells"] for entry in stage.entries())
-        if n_kept:
+        if n_kept := stage.n_cells:
             log.warning("%d of %d cells are done and kept: the same command goes on from there.", n_kept, n_cells)
         else:
             stage.remove()
