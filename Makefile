@@ -5,20 +5,27 @@
 # make docs   write docs/sql.md and docs/cli.md anew from the headers of sql/ and from --help
 # make bench  measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
 # make bi     a dashboard in Apache Superset: installed, made, its numbers compared, docs/superset/superset.png taken (needs Chromium)
-# make test-spark  the SQL of the atlas on Apache Spark, in an environment of its own (needs Java 17)
+# make test-lake  the tests of the SQL once more, each atlas exported and opened as a lake, tables in several files
+# make test-remote  a lake behind HTTP and an S3 API of this machine, in an environment of its own
+# make test-dialects  the SQL of the atlas on Apache Spark (needs Java 17) and by GoogleSQL's evaluator, in an environment of its own
+# make test-cluster  studies into a lake by Apache Spark (needs Java 17), in the same environment
 # make test-scvi  compare with checkpoints that scvi-tools writes now, in an environment of its own
 # make train  train the demonstration model anew
 
 PYTHON ?= python3
 BIN := .venv/bin
 DUCKDB_OLDEST := 1.4.0
+# The newest version of DuckDB whose httpfs is a package, and an S3 API to try it with.
+DUCKDB_HTTPFS := 1.5.5
+MOTO := 5.2.5
+BOTO := 1.44.8
 NODE_API := 1.5.6-r.1
 SCIMILARITY := 0.4.1
 SC_SIGNATURE := 1.0.0
 SCVI_TOOLS := 1.4.2
 SUPERSET := 6.1.0
 
-.PHONY: demo test test-spark test-scvi lint wheel docs train bench bi clean
+.PHONY: demo test test-lake test-remote test-dialects test-cluster test-scvi lint wheel docs train bench bi clean
 
 demo: .venv/ready
 	$(BIN)/sigdb demo demo.duckdb
@@ -113,13 +120,34 @@ wheel: .venv/ready
 	$(PYTHON) -m pip install --quiet --no-deps --target .originals scimilarity==$(SCIMILARITY) sc-signature==$(SC_SIGNATURE)
 	touch $@
 
+# Each atlas is exported, and shown by a file of views: minutes more, so not a part of `make test`.
+test-lake: .venv/ready
+	$(BIN)/python -m pytest -n auto tests/sql --atlas-as=lake
+
+# moto is an S3 API. Its boto3 needs an older python-dateutil than ours, and is named, lest pip tries all there are.
+test-remote: .venv-remote/ready
+	.venv-remote/bin/python -m pytest -n auto tests/test_remote.py
+
+.venv-remote/ready: pyproject.toml constraints.txt Makefile
+	$(PYTHON) -m venv .venv-remote
+	grep -vE '^(duckdb|python-dateutil)==' constraints.txt > .venv-remote/constraints.txt
+	.venv-remote/bin/pip install --quiet --constraint .venv-remote/constraints.txt \
+		duckdb==$(DUCKDB_HTTPFS) duckdb-extension-httpfs==$(DUCKDB_HTTPFS) 'moto[s3]==$(MOTO)' flask flask-cors \
+		boto3==$(BOTO) botocore==$(BOTO) pytest pytest-xdist hypothesis scipy --editable .
+	touch $@
+
 # Spark brings half a gigabyte along, and takes minutes: not a part of `make test`.
-test-spark: .venv-spark/ready
-	.venv-spark/bin/python -m pytest tests/test_spark.py
+test-dialects: .venv-spark/ready
+	.venv-spark/bin/python -m pytest tests/test_spark.py tests/test_dialects.py
+
+test-cluster: .venv-spark/ready
+	.venv-spark/bin/python -m pytest tests/ingest/test_ingest_spark.py
+	.venv-spark/bin/python -m pytest tests/test_cli.py -k ingest-spark
 
 .venv-spark/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-spark
-	.venv-spark/bin/pip install --quiet --constraint constraints.txt --editable '.[ingest,spark]' pytest hypothesis
+	.venv-spark/bin/pip install --quiet --constraint constraints.txt --editable '.[ingest,signature,spark]' pytest hypothesis \
+		trino-query-parser zetasql
 	touch $@
 
 # scvi-tools brings 2 GB along: not a part of `make test`.
@@ -133,4 +161,4 @@ test-scvi: .venv-scvi/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-scvi .venv-spark .clients .originals dist demo.duckdb
+	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-remote .venv-scvi .venv-spark .clients .originals dist demo.duckdb

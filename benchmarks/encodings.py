@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import sigdb
 from sigdb.catalog import literal
 from sigdb.cli.output import print_table
-from sigdb.lake import ROW_GROUP
+from sigdb.lake_files import ROW_GROUP
 
 ROWS = "SELECT gene_id, cell_id, score FROM sigdb_data.attributions WHERE run_id = 0 ORDER BY ALL"
 READ = "SELECT sum(gene_id), sum(cell_id), sum(score) FROM read_parquet(?)"

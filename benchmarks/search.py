@@ -197,10 +197,10 @@ def measure(case: Case, folder: Path, repeats: int) -> dict[str, Any]:
     return asdict(case) | found | {"result": result, "read": None if con is None else read(con, case)}
 
 
-def peak() -> float | None:
-    """The most memory that this process has had, in GB, where Linux says so; ru_maxrss begins at the parent's."""
+def peak(process: str = "self") -> float | None:
+    """The most memory that a process has had, in GB, where Linux says so; ru_maxrss begins at the parent's."""
     try:
-        status = Path("/proc/self/status").read_text()
+        status = Path(f"/proc/{process}/status").read_text()
     except OSError:
         return None
     return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
@@ -209,9 +209,13 @@ def peak() -> float | None:
 def read(con: duckdb.DuckDBPyConnection, case: Case) -> dict[str, int] | None:
     """Rows and row groups of the attributions that a query reads, as DuckDB 2 says."""
     query = SQL.get(case.what)
-    if query is None:
-        return None
-    parameters = parameters_of(query, genes_of(con))
+    return query and read_by(con, query, parameters_of(query, genes_of(con)))
+
+
+def read_by(
+    con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None
+) -> dict[str, int] | None:
+    """Rows and row groups of the attributions that a query reads; None where DuckDB does not say."""
     ((_, plan),) = con.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}", parameters).fetchall()
     scans = [scan for scan in nodes(json.loads(plan)) if "row_groups_scanned" in scan]
     mine = [scan for scan in scans if str(scan["extra_info"].get("Table", "")).endswith("sigdb_data.attributions")]

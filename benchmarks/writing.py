@@ -30,9 +30,9 @@ from benchmarks.search import peak
 from ingest.fields import FIELDS
 from ingest.pipeline import CHUNK_CELLS
 from ingest.stage import Chunk, Stage
+from ingest.study import storing
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study
 from sigdb import Atlas
-from sigdb.atlas import little_memory
 
 N_GENES = 20_000
 N_SCORES = 1_500
@@ -83,7 +83,7 @@ def ours(folder: Path, n_cells: int) -> dict[str, float]:
                 stage.write(number, first, chunk, device="none", versions=VERSIONS)
                 chunks_took += time.perf_counter() - start
             start = time.perf_counter()
-            with little_memory(con):
+            with storing(con):
                 writer.store(stage)
         stage.remove()
     stored = time.perf_counter() - start

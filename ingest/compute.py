@@ -14,7 +14,7 @@ from ingest.attribution import POINTS, Attributions, attribute, concatenate
 from sigdb.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ingest.attribution import Method
     from ingest.models import CellModel
@@ -35,7 +35,7 @@ class Compute:
     device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for a CUDA GPU where there is one and the CPU elsewhere.
     precision: of the matrix products behind the first layer; `tf32` is for CUDA only. batch_size: cells attributed at a
     time (default: what fits). workers: processes; each takes its turn at the machine's GPUs, or its part of the
-    `threads` (default: all cores).
+    `threads` (default: all cores). is_remote: on other machines, each of which finds out what it has (`of_task`).
     """
 
     device: str = "auto"
@@ -43,20 +43,21 @@ class Compute:
     batch_size: int | None = None
     workers: int = 1
     threads: int | None = None
+    is_remote: bool = False
 
     def __post_init__(self) -> None:
         """Check that there is such a device and precision; find out what `auto` is."""
-        if self.device == "auto":
+        if self.device == "auto" and not self.is_remote:
             object.__setattr__(self, "device", "cuda" if torch.cuda.is_available() else "cpu")
         kind = self.device.split(":")[0]
         there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        if kind not in there:
+        if kind not in (*there, "auto"):
             raise DeviceError(f"There is no device {self.device!r}; there are auto, cpu, cuda, cuda:N and mps.")
-        if not there[kind]:
+        if not self.is_remote and not there[kind]:
             raise DeviceError(f"torch {torch.__version__} finds no {kind} device on this machine. Use --device cpu.")
         if self.precision not in PRECISIONS:
             raise DeviceError(f"There is no precision {self.precision!r}; there are {', '.join(PRECISIONS)}.")
-        if self.precision == "tf32" and kind != "cuda":
+        if self.precision == "tf32" and kind not in ("cuda", "auto"):
             raise DeviceError(f"tf32 is a format of CUDA GPUs; on {kind} there are float32 and bf16.")
         for name in ("batch_size", "workers", "threads"):
             if (value := getattr(self, name)) is not None and value < 1:
@@ -72,12 +73,20 @@ class Compute:
         device = f"cuda:{number % torch.cuda.device_count()}" if self.device == "cuda" else self.device
         return Compute(device, self.precision, self.batch_size, 1, self.threads_each)
 
+    def of_task(self, gpus: Sequence[str], n_cpus: int) -> Compute:
+        """The part of a remote machine that a task has, which was given these GPUs, by number, and so many CPUs."""
+        own = self.device in ("auto", "cuda") and gpus
+        return Compute(f"cuda:{gpus[0]}" if own else self.device, self.precision, self.batch_size, 1, n_cpus)
+
 
 def place(model: CellModel, compute: Compute) -> tuple[CellModel, int]:
     """Put a model where it shall compute, set up torch for it; return it with the number of cells to take at a time.
 
-    Where there are several workers the model stays as it is: each of them places its own.
+    Where there are several workers the model stays as it is: each of them places its own; remote ones also decide on
+    the number of cells, which is 0 then.
     """
+    if compute.is_remote:
+        return model, compute.batch_size or 0
     torch.set_num_threads(compute.threads_each)
     torch.set_float32_matmul_precision("high" if compute.precision == "tf32" else "highest")
     if compute.workers > 1:

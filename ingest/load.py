@@ -12,9 +12,8 @@ from scipy.sparse import csr_matrix, diags
 
 from ingest.obs import obs_table
 from ingest.stage import Chunk, Stage, digest, stage_folder
-from ingest.study import IfExists, NewStudy, StudyReport, kept_for_later, open_study
+from ingest.study import IfExists, NewStudy, StudyReport, kept_for_later, open_study, storing
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run
-from sigdb.atlas import little_memory
 from sigdb.catalog import run_statement
 from sigdb.errors import GeneSpaceError, ObsError, ScoresError, listed
 
@@ -105,7 +104,7 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
         with kept_for_later(stage, len(obs)):
             write_chunks(stage, scores, depth, options, settings, info.study, np.isin(gene_ids, measured))
             record_signs(con, run_id, info.study, stage)
-            with little_memory(con):
+            with storing(con):
                 notes = [*(() if writer.has_cells else notes), *writer.store(stage)]
     report = StudyReport(
         study=info.study,
@@ -253,7 +252,7 @@ def scaled(scores: csr_matrix, start: int, options: LoadOptions) -> tuple[csr_ma
 
 def record_signs(con: duckdb.DuckDBPyConnection, run_id: int, study: str, stage: Stage) -> None:
     """Record whether a run has signs; ScoresError if that of the scores of a study is not that of its other studies."""
-    ((is_signed,),) = run_statement(con, "queries/staged_signs", {"files": stage.score_files()})
+    is_signed = stage.is_signed()
     ((run, run_is_signed, n_others),) = run_statement(con, "queries/run_signs", {"run_id": run_id, "study": study})
     if is_signed is None:
         return

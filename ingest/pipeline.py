@@ -13,14 +13,22 @@ from scipy.sparse import csr_matrix
 from ingest.align import GeneMap, map_genes
 from ingest.attribution import TARGET_SUM, Method
 from ingest.compute import Compute, place
+from ingest.engine import ThisMachine
 from ingest.obs import obs_table
 from ingest.obsm import with_embeddings
 from ingest.read import CountsFile, open_counts, study_name
 from ingest.stage import digest, stage_folder
-from ingest.study import IfExists, NewStudy, StudyReport, growing_atlas, kept_for_later, open_study
-from ingest.workers import Job, Workers
+from ingest.study import (
+    IfExists,
+    NewStudy,
+    StudyReport,
+    growing_atlas,
+    kept_for_later,
+    open_study,
+    storing,
+)
+from ingest.workers import Job
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run
-from sigdb.atlas import little_memory
 from sigdb.errors import MethodError
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ingest.baseline import Profile, ReferenceCells
+    from ingest.engine import Engine
     from ingest.models import CellModel
     from ingest.write import StudyWriter
     from sigdb.atlas import Atlas
@@ -109,11 +118,11 @@ def ingest_files(
 
 
 def ingest_study(
-    atlas: Atlas, source: Source, model: CellModel, options: IngestOptions | None = None
+    atlas: Atlas, source: Source, model: CellModel, options: IngestOptions | None = None, engine: Engine | None = None
 ) -> StudyReport | None:
     """Attribute all cells of a file that `open_counts` can read, and add them to the atlas as a study.
 
-    None if the study was there, and is left as it is.
+    None if the study was there, and is left as it is. engine: what does the work (default: this machine).
 
     Chunks of cells are kept in a folder beside the atlas until the study is whole. Then one transaction adds it: it is
     in the atlas whole, or not at all. Where this was interrupted, the next call for the same file, model and method
@@ -121,19 +130,21 @@ def ingest_study(
     saying what to do.
     """
     options = options or IngestOptions()
+    engine = ThisMachine(atlas.path) if engine is None else engine
     options.method.check(model, has_baseline=options.baseline is not None)
-    with open_counts(source.path, layer=options.layer, obs=source.obs) as file:
+    with open_counts(source.path, layer=options.layer, obs=source.obs, spool=engine.spool) as file:
         with atlas.transaction() as con:
-            begun = begin(con, atlas.path, file, source, model, options)
+            begun = begin(con, engine.home, file, source, model, options)
             if begun is None:
                 return None
             job, writer, notes = begun
             with kept_for_later(job.stage, file.n_cells):
-                notes += attribute_study(file, source.name, job, options)
+                notes += attribute_study(source.name, job, options, engine)
                 deltas = Deltas(job.stage.cells())
                 deltas.check(options.max_delta, source.name)
-                with little_memory(con):
-                    notes += writer.store(job.stage)
+                with storing(con):
+                    notes += writer.store(job.stage, engine.store_scores)
+                    engine.publish()
         report = StudyReport(
             study=source.name,
             n_cells=file.n_cells,
@@ -151,7 +162,7 @@ def ingest_study(
 
 def begin(
     con: duckdb.DuckDBPyConnection,
-    atlas: Path,
+    home: Path,
     file: CountsFile,
     source: Source,
     model: CellModel,
@@ -171,7 +182,7 @@ def begin(
         profile = options.baseline.profile(model, lambda names: find_genes(con, names, gene_ids, options))
     settings = run_settings(options, profile)
     run_id = add_run(con, model_id, settings, options.run)
-    folder = stage_folder(atlas, source.name, chunks_depend_on(file, genes, model, profile, settings))
+    folder = stage_folder(home, source.name, chunks_depend_on(file, genes, model, profile, settings))
     study = StudyInfo(source.name, file.counts_from, source.title, source.organism, source.source, source.licence)
     measured = [gene_ids[n] for n in genes.measured]
     opened = open_study(con, folder, NewStudy(study, run_id, obs, gene_ids, measured, options.if_exists))
@@ -215,25 +226,19 @@ def find_genes(
     return map_genes(con, var_names, gene_ids, min_genes=least)
 
 
-def attribute_study(file: CountsFile, study: str, job: Job, options: IngestOptions) -> list[str]:
-    """Attribute the cells of a study that are not staged yet; return a note on workers that were lost."""
-    numbers = range(-(-file.n_cells // job.n_chunk))
-    missing = [number for number in numbers if not job.stage.has(number)]
+def attribute_study(study: str, job: Job, options: IngestOptions, engine: Engine) -> list[str]:
+    """Attribute the cells of a study that are not staged yet; return what a user should know."""
+    n_cells = job.source.shape[0]
+    missing = [number for number in range(-(-n_cells // job.n_chunk)) if not job.stage.has(number)]
     n_done = job.stage.n_cells
 
-    def done(n_cells: int) -> None:
+    def done(n_more: int) -> None:
         nonlocal n_done
-        n_done += n_cells
-        options.progress(study, n_done, file.n_cells)
+        n_done += n_more
+        options.progress(study, n_done, n_cells)
 
     done(0)
-    if options.compute.workers == 1:
-        job.run(file, missing, done)
-        return []
-    with Workers(job, options.compute) as workers:
-        workers.run(missing, done)
-    times = f"{workers.n_deaths} times"
-    return [f"worker processes were killed {times}; their cells were attributed again"] if workers.n_deaths else []
+    return engine.attribute(job, missing, options.compute, done)
 
 
 class Deltas:

@@ -63,11 +63,12 @@ class CountsFile:
     obs: pd.DataFrame
     contents: Contents
     stack: ExitStack
+    spool: Path | None = None
 
     @cached_property
     def source(self) -> RowSource:
         """Where the rows are, for other processes to read them too; it lasts as long as this file is open."""
-        return self.stack.enter_context(self.contents.by_rows())
+        return self.stack.enter_context(self.contents.by_rows(self.spool))
 
     @cached_property
     def reader(self) -> RowReader:
@@ -115,20 +116,25 @@ class CountsFile:
 
 @contextmanager
 def open_counts(
-    path: str | os.PathLike[str], *, layer: str | None = None, obs: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    layer: str | None = None,
+    obs: str | os.PathLike[str] | None = None,
+    spool: Path | None = None,
 ) -> Iterator[CountsFile]:
     """Open AnnData (.h5ad, zarr) or the output of Cell Ranger (.h5, a folder with matrix.mtx), and find its raw counts.
 
     layer: the matrix that holds them, a name in `layers`, or `X` or `raw`; by default the first of layers['counts'],
-    raw and X that holds counts. For Cell Ranger, the genome. obs: a table of metadata to join to the cells. Raises
-    CountsError with what was seen in each matrix, if none holds counts, and ObsError if the table does not fit.
+    raw and X that holds counts. For Cell Ranger, the genome. obs: a table of metadata to join to the cells. spool: an
+    existing folder for what has to be sorted (default: that of temporary files). Raises CountsError with what was seen
+    in each matrix, if none holds counts, and ObsError if the table does not fit.
     """
     path = Path(path)
     with broken_file(path):
         contents = look_into(path, layer)
     metadata = contents.obs if obs is None else join_obs(contents.obs, Path(obs), path)
     with ExitStack() as stack:
-        yield CountsFile(path, metadata, contents, stack)
+        yield CountsFile(path, metadata, contents, stack, spool)
 
 
 def study_name(path: Path) -> str:

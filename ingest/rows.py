@@ -90,12 +90,12 @@ class Contents:
     n_entries: int | None = None
 
     @contextmanager
-    def by_rows(self) -> Iterator[RowSource]:
-        """The matrix by rows: as it is, or in a temporary file that goes with the block."""
+    def by_rows(self, spool: Path | None = None) -> Iterator[RowSource]:
+        """The matrix by rows: as it is, or in a temporary file, in the folder `spool`, that goes with the block."""
         if self.pieces is None:
             yield self.source
         else:
-            with spooled(self.source, self.pieces(), self.n_entries) as source:
+            with spooled(self.source, self.pieces(), self.n_entries, spool) as source:
                 yield source
 
 
@@ -275,13 +275,16 @@ def entries(matrix: Group | Array) -> Iterator[Piece]:
 
 
 @contextmanager
-def spooled(source: RowSource, pieces: Iterable[Piece], n_entries: int | None = None) -> Iterator[RowSource]:
+def spooled(
+    source: RowSource, pieces: Iterable[Piece], n_entries: int | None = None, within: Path | None = None
+) -> Iterator[RowSource]:
     """The counts of a matrix that is not by rows, by rows: in a temporary folder, which goes with the block.
 
-    pieces: all of it. n_entries: how many entries that are, where known. Raises CountsError if they are not counts, or
+    pieces: all of it. n_entries: how many entries that are, where known. within: where that folder is to be (default:
+    where temporary files are). Raises CountsError if they are not counts, or
     there is no room for them.
     """
-    with tempfile.TemporaryDirectory(prefix="sigdb-") as name:
+    with tempfile.TemporaryDirectory(prefix="sigdb-", dir=within) as name:
         folder = Path(name)
         room, needed = shutil.disk_usage(folder).free, (n_entries or 0) * ENTRY.itemsize
         if needed > room:

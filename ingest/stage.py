@@ -6,28 +6,35 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sigdb import errors
 from sigdb.files import now, sync
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
+    from sigdb.errors import SigdbError
+
 __all__ = ["Chunk", "Stage", "digest", "remove_stage", "stage_folder", "stages_of", "unfinished_studies"]
 
-# Row groups are small enough that a range of genes reads little else. Only genes repeat; looking for repetition in the
-# rest takes longer than writing it.
-SCORES_FORMAT: dict[str, Any] = {"row_group_size": 1 << 17, "use_dictionary": ["gene_id"], "compression": "lz4"}
+Number = TypeVar("Number", bound=np.number[Any])
+
 # Says what a stage is of; written before any chunk.
 PLAN = "plan.json"
+UNFINISHED = "unfinished-"
+FAULT = "fault.json"
+# Changes when chunks are written otherwise than those of an interrupted ingest may be.
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -61,14 +68,19 @@ class Stage:
     def open(cls, folder: Path, study: str, gene_ids: NDArray[np.uint16], ranks: NDArray[np.uint32]) -> Self:
         """The stage in a folder, with the chunks that an interrupted ingest has left there.
 
-        Chunks whose genes or cells have other places in the atlas now are removed.
+        Chunks whose genes or cells have other places in the atlas now, or of another FORMAT, are removed, and what was
+        never finished.
         """
-        plan = {"study": study, "gene_ids": digest(gene_ids.tobytes()), "ranks": digest(ranks.tobytes())}
+        order = {"gene_ids": digest(gene_ids.tobytes()), "ranks": digest(ranks.tobytes())}
+        plan = {"format": FORMAT, "study": study, **order}
         note = folder / PLAN
         if not note.exists() or json.loads(note.read_text(encoding="utf-8")) != plan:
             remove_stage(folder)
             folder.mkdir(parents=True)
             note.write_text(json.dumps(plan), encoding="utf-8")
+        for unfinished in folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        (folder / FAULT).unlink(missing_ok=True)
         return cls(folder, gene_ids, ranks)
 
     def has(self, number: int) -> bool:
@@ -76,9 +88,11 @@ class Stage:
         return (self.folder / f"chunk-{number}").exists()
 
     def write(self, number: int, first: int, chunk: Chunk, *, device: str, versions: Mapping[str, str]) -> None:
-        """Keep chunk `number`, whose first cell is the file's cell `first`; on disk, for good, when this returns."""
-        unfinished = self.folder / f"unfinished-{number}"
-        shutil.rmtree(unfinished, ignore_errors=True)
+        """Keep chunk `number`, whose first cell is the file's cell `first`; on disk, for good, when this returns.
+
+        Where several processes write the same chunk, the first to finish it has written it.
+        """
+        unfinished = self.folder / f"{UNFINISHED}{number}-{uuid4().hex}"
         unfinished.mkdir()
         ranks = self.ranks[first : first + chunk.scores.shape[0]]
         cells = {
@@ -88,22 +102,29 @@ class Stage:
             "attribution_scale": pa.array(chunk.scale, pa.float32(), from_pandas=True),
             "completeness_delta": pa.array(chunk.delta, pa.float32(), from_pandas=True),
         }
-        by_gene = chunk.scores[:, np.argsort(self.gene_ids)].tocsc()
+        # Not in a format that compresses: scores do not, and a range of genes is to be found without reading the rest.
+        by_gene = chunk.scores.tocsc()[:, np.argsort(self.gene_ids)]
         scores = {
-            "gene_id": np.repeat(np.sort(self.gene_ids), np.diff(by_gene.indptr)),
-            "rank": ranks[by_gene.indices],
-            "score": by_gene.data.astype(np.float32),
+            "starts": by_gene.indptr.astype(np.int64),
+            "ranks": ranks[by_gene.indices],
+            "scores": by_gene.data.astype(np.float32),
         }
         entry = {
             "chunk": number, "first_row": first, "n_cells": len(ranks), "n_scores": int(chunk.scores.nnz),
             "device": device, "versions": dict(versions), "written": now().isoformat(),
         }  # fmt: skip
         pq.write_table(pa.table(cells), unfinished / "cells.parquet")
-        pq.write_table(pa.table(scores), unfinished / "scores.parquet", **SCORES_FORMAT)
+        for name, values in scores.items():
+            values.tofile(unfinished / name)
         (unfinished / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
-        for file in ("cells.parquet", "scores.parquet", "entry.json"):
+        for file in ("cells.parquet", *scores, "entry.json"):
             sync(unfinished / file)
-        unfinished.rename(self.folder / f"chunk-{number}")
+        try:
+            unfinished.rename(self.folder / f"chunk-{number}")
+        except OSError:
+            if not self.has(number):
+                raise
+            shutil.rmtree(unfinished)
         sync(self.folder)
 
     def entries(self) -> list[dict[str, Any]]:
@@ -126,17 +147,68 @@ class Stage:
         parts = [pq.read_table(chunk / "cells.parquet") for chunk in self.chunks()]
         return pa.concat_tables(parts).sort_by("rank")
 
-    def score_files(self) -> list[str]:
-        """The Parquet files of the scores: gene_id, rank, score; sorted by gene."""
-        return [str(chunk / "scores.parquet") for chunk in self.chunks()]
+    def gene_counts(self) -> NDArray[np.int64]:
+        """How many scores each gene has, by gene_id."""
+        counts = np.zeros(len(self.gene_ids), np.int64)
+        for chunk in self.chunks():
+            starts = np.fromfile(chunk / "starts", np.int64)
+            counts += starts[1:] - starts[:-1]
+        return counts
+
+    def scores_of(
+        self, start: int, stop: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]]:
+        """For each chunk, the scores of the genes start to stop, by gene: how many each has, their ranks, they."""
+        for chunk in self.chunks():
+            starts = part(chunk / "starts", np.int64, start, stop + 1)
+            first, last = int(starts[0]), int(starts[-1])
+            ranks = part(chunk / "ranks", np.uint32, first, last)
+            yield np.diff(starts), ranks, part(chunk / "scores", np.float32, first, last)
+
+    def scores(self, number: int) -> pa.Table:
+        """The scores of chunk `number`, by gene: gene_id, rank, score."""
+        chunk = self.folder / f"chunk-{number}"
+        starts = part(chunk / "starts", np.int64, 0, len(self.gene_ids) + 1)
+        genes = np.repeat(np.sort(self.gene_ids), starts[1:] - starts[:-1])
+        ranks, scores = np.fromfile(chunk / "ranks", np.uint32), np.fromfile(chunk / "scores", np.float32)
+        return pa.table({"gene_id": genes, "rank": ranks, "score": scores})
+
+    def is_signed(self) -> bool | None:
+        """Whether any score is negative; None if there is no score."""
+        least = [np.fromfile(chunk / "scores", np.float32).min(initial=np.inf) for chunk in self.chunks()]
+        return bool(min(least) < 0) if self.n_scores else None
 
     def chunks(self) -> list[Path]:
         """The folders of all chunks."""
         return sorted(self.folder.glob("chunk-*"))
 
+    def numbers(self) -> set[int]:
+        """The numbers of all chunks."""
+        return {int(chunk.name.removeprefix("chunk-")) for chunk in self.chunks()}
+
+    def note_fault(self, error: SigdbError) -> None:
+        """Note what is wrong with the study, for the other processes that do its chunks, on whatever machine."""
+        note = self.folder / f"{UNFINISHED}{uuid4().hex}"
+        note.write_text(json.dumps([type(error).__name__, str(error)]), encoding="utf-8")
+        note.replace(self.folder / FAULT)
+
+    def fault(self) -> SigdbError | None:
+        """What a process has noted that is wrong, as the error that it met."""
+        try:
+            kind, text = json.loads((self.folder / FAULT).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        found: SigdbError = getattr(errors, kind)(text)
+        return found
+
     def remove(self) -> None:
         """Remove all chunks."""
         remove_stage(self.folder)
+
+
+def part(path: Path, kind: type[Number], start: int, stop: int) -> NDArray[Number]:
+    """The numbers start to stop of a file of them."""
+    return np.fromfile(path, kind, stop - start, offset=start * np.dtype(kind).itemsize)
 
 
 def stage_folder(atlas: Path, study: str, depends_on: Mapping[str, object]) -> Path:

@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 
     from ingest.write import StudyWriter
 
-__all__ = ["IfExists", "NewStudy", "StudyReport", "growing_atlas", "kept_for_later", "open_study"]
+__all__ = ["IfExists", "NewStudy", "StudyReport", "growing_atlas", "kept_for_later", "open_study", "storing"]
 
 log = logging.getLogger(__name__)
+
+# What DuckDB may take to store a study. It keeps what it has written for as long as there is room, of a small study as
+# of a large one, so this is a part of the peak of every ingest. Scores come to it sorted, and need little; every thread
+# needs some, and more threads than this wait for the one that merges the chunks.
+STORE_MEMORY = "128MB"
+STORE_THREADS = 4
 
 IfExists = Literal["error", "skip", "replace"]
 
@@ -80,6 +86,18 @@ def growing_atlas(path: Path) -> Iterator[tuple[Atlas, list[StudyReport]]]:
         if is_new and not reports:
             path.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def storing(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Have DuckDB take STORE_MEMORY and no more than STORE_THREADS for what a block stores."""
+    ((n_threads,),) = con.execute("SELECT current_setting('threads')").fetchall()
+    with little_memory(con, STORE_MEMORY):
+        con.execute("SET threads = " + str(min(n_threads, STORE_THREADS)))
+        try:
+            yield
+        finally:
+            con.cursor().execute("SET threads = " + str(n_threads))
 
 
 def sort_if_small(atlas: Atlas) -> None:

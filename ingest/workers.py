@@ -12,7 +12,8 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -32,10 +33,9 @@ if TYPE_CHECKING:
     from ingest.attribution import Method
     from ingest.compute import Compute
     from ingest.models import CellModel
-    from ingest.read import CountsFile
     from ingest.rows import RowReader, RowSource
 
-__all__ = ["Job", "Workers"]
+__all__ = ["Job", "Worker", "Workers"]
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ MOST_DEATHS = 3
 class Job:
     """Everything that it takes to attribute the cells of one file, and where to keep what is found.
 
-    n_chunk: cells of a chunk. device, versions: what the ledger shall say.
+    n_chunk: cells of a chunk. batch_size: cells attributed at a time; 0 for what fits where it is done. device,
+    versions: what the ledger shall say.
     """
 
     source: RowSource
@@ -61,7 +62,11 @@ class Job:
     device: str
     versions: Mapping[str, str]
 
-    def read(self, file: CountsFile | RowReader, number: int) -> csr_matrix:
+    def cells_of(self, number: int) -> int:
+        """How many cells chunk `number` has."""
+        return int(min(self.n_chunk, self.source.shape[0] - number * self.n_chunk))
+
+    def read(self, file: RowReader, number: int) -> csr_matrix:
         """The counts of chunk `number`, over the file's columns."""
         return file.rows(number * self.n_chunk, (number + 1) * self.n_chunk)
 
@@ -84,7 +89,7 @@ class Job:
         """Keep chunk `number`."""
         self.stage.write(number, number * self.n_chunk, chunk, device=self.device, versions=self.versions)
 
-    def run(self, file: CountsFile, numbers: Sequence[int], done: Callable[[int], None]) -> None:
+    def run(self, file: RowReader, numbers: Sequence[int], done: Callable[[int], None]) -> None:
         """Do these chunks in this process. One thread reads ahead and one writes, while this one computes."""
         written: Future[None] | None = None
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
@@ -171,15 +176,51 @@ def is_whole(future: Future[int]) -> bool:
     return future.done() and not future.cancelled() and future.exception() is None
 
 
-# What a worker process knows: what `begin` was given, and from its first chunk on the job and the open file.
-_worker: dict[str, Any] = {}
+class Worker:
+    """What a process does its chunks with: the model in its place, and the file open, from its first chunk on.
+
+    job: a Job, pickled. What can fail is left to the first chunk, which can say so.
+    """
+
+    def __init__(self, job: bytes, compute: Compute) -> None:
+        self.pickled = job
+        self.compute = compute
+        self.files = ExitStack()
+
+    @cached_property
+    def job(self) -> Job:
+        """The job, with the model where it shall compute."""
+        job: Job = pickle.loads(self.pickled)
+        model, fitting = place(job.model, self.compute)
+        self.pickled = b""  # the model twice would be once too many
+        return replace(job, model=model, batch_size=job.batch_size or fitting, device=self.compute.device)
+
+    @cached_property
+    def file(self) -> RowReader:
+        """The file of the job."""
+        return self.files.enter_context(self.job.source.open())
+
+    def do(self, number: int) -> int:
+        """Do chunk `number`, unless it is there; return how many cells it has."""
+        job = self.job
+        if not job.stage.has(number):  # a process that was killed may have done it before it could say so
+            job.keep(number, job.attribute(job.read(self.file, number)))
+        return job.cells_of(number)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.files.close()
+
+
+# That of a worker process, from `begin` on.
+_worker: list[Worker] = []
 
 
 def begin(job: bytes, compute: Compute, started: Synchronized[int]) -> None:
-    """Tell a new worker process its number and its job. What can fail is left to the first chunk, which can say so."""
+    """Tell a new worker process its number and its job."""
     threading.Thread(target=end_with_parent, daemon=True).start()
     with started.get_lock():
-        _worker.update(job=job, compute=compute.of_worker(started.value))
+        _worker[:] = [Worker(job, compute.of_worker(started.value))]
         started.value += 1
 
 
@@ -192,13 +233,4 @@ def end_with_parent() -> None:
 
 def do_chunk(number: int) -> int:
     """In a worker process: do chunk `number`; return how many cells it has."""
-    if "file" not in _worker:
-        job: Job = pickle.loads(_worker["job"])
-        model, _ = place(job.model, _worker["compute"])
-        files = ExitStack()
-        file = files.enter_context(job.source.open())
-        _worker.update(job=replace(job, model=model), files=files, file=file)
-    job = _worker["job"]
-    if not job.stage.has(number):  # a process that was killed may have done it before it could say so
-        job.keep(number, job.attribute(job.read(_worker["file"], number)))
-    return int(min(job.n_chunk, job.source.shape[0] - number * job.n_chunk))
+    return _worker[0].do(number)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from ingest.fields import SAMPLE_FIELDS
+from ingest.merge import Appender, Groups, merged
 from sigdb import catalog, materialized, signature_views
 from sigdb.atlas import clear_study
 from sigdb.catalog import run_statement
@@ -18,7 +19,7 @@ from sigdb.files import now
 from sigdb.genes import add_genes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
     from numpy.typing import NDArray
@@ -35,10 +36,6 @@ __all__ = [
     "begin_study",
     "has_run",
 ]
-
-
-# Scores that are sorted at a time.
-BATCH = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -246,8 +243,11 @@ class StudyWriter:
     ranks: NDArray[np.uint32]
     has_cells: bool
 
-    def store(self, stage: Stage) -> list[str]:
-        """Write all cells of a stage with their scores, and what is derived; return what a user should know."""
+    def store(self, stage: Stage, store_scores: Callable[[StudyWriter, Stage], None] | None = None) -> list[str]:
+        """Write all cells of a stage with their scores, and what is derived; return what a user should know.
+
+        store_scores: what stores the scores and their sums, once the cells are there (default: `write_scores`).
+        """
         cells, entries = stage.cells(), stage.entries()
         if len(cells) != len(self.obs):
             raise AtlasError(f"{len(cells)} of {len(self.obs)} cells of the study were attributed.")
@@ -255,7 +255,7 @@ class StudyWriter:
         run = {"run_id": self.run_id}
         place = run | {"first_cell": self.first_cell}
         run_statement(self.con, "write/add_attributed_cells", place, sigdb_incoming=cells)
-        self._write_scores(stage)
+        (store_scores or StudyWriter.write_scores)(self, stage)
         for entry in entries:
             versions = split_versions(entry.pop("versions"))
             run_statement(self.con, "write/add_chunk", run | {"study_id": self.study_id} | entry | versions)
@@ -286,16 +286,33 @@ class StudyWriter:
         run_statement(self.con, "write/add_cells", {"study_id": self.study_id}, sigdb_obs=rows)
         return notes
 
-    def _write_scores(self, stage: Stage) -> None:
-        files = {"files": stage.score_files()}
-        for first, last in run_statement(self.con, "queries/staged_batches", files | {"batch": BATCH}):
-            genes = {"run_id": self.run_id, "first_cell": self.first_cell, "first": first, "last": last}
-            run_statement(self.con, "write/add_staged_scores", files | genes)
+    def write_scores(self, stage: Stage) -> None:
+        """Write scores and cube, a range of genes after the other, each of which is in memory once for both."""
+        run = {"run_id": self.run_id}
+        groups = self._groups()
+        place = run | {"first_cell": self.first_cell}
+        with (
+            Appender(self.con, "write/add_sorted_scores", place, "sigdb_scores") as scores,
+            Appender(self.con, "write/add_sums", run, "sigdb_sums") as sums,
+        ):
+            for found in merged(stage):
+                scores.add(found.table())
+                sums.add(groups.sums(found))
+
+    @property
+    def cells(self) -> dict[str, int]:
+        """The range of the study's cell ids, as statements take it: first, last."""
+        return {"first": self.first_cell, "last": self.first_cell + len(self.obs) - 1}
+
+    def _groups(self) -> Groups:
+        """The sample and cell type of each of the study's cells, which are in the atlas."""
+        found = self.con.sql(catalog.statement("queries/cell_groups"), params=self.cells).to_arrow_table()
+        _, firsts = np.unique(found["number"].to_numpy(), return_index=True)
+        return Groups(found["number"].to_numpy(), found.select(["sample_id", "cell_type"]).take(firsts))
 
     def _derive(self) -> None:
-        """Fill cube, group sizes, materialised scores for the cells just written; show new obs columns in `cells`."""
-        cells = {"run_id": self.run_id, "first": self.first_cell, "last": self.first_cell + len(self.obs) - 1}
-        run_statement(self.con, "write/add_summary", cells)
+        """Fill group sizes and materialised scores for the cells just written; show new obs columns in `cells`."""
+        cells = {"run_id": self.run_id, **self.cells}
         run_statement(self.con, "write/add_group_sizes", cells)
         materialized.extend(self.con, **cells)
         materialized.refresh(self.con)

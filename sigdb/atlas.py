@@ -28,7 +28,7 @@ __all__ = ["Atlas", "clear_study", "cluster", "little_memory", "rebuild_summary"
 
 # The oldest format that holds what we need. Files written so open in DuckDB 1.2 to 2.0, its shell, Node, WebAssembly.
 STORAGE_VERSION = "v1.2.0"
-# What DuckDB may take to write a study or to sort an atlas; what does not fit waits on disk.
+# What DuckDB may take to sort an atlas; what does not fit waits on disk.
 MEMORY = "512MB"
 # sql/upgrades holds the way from here to SCHEMA_VERSION.
 OLDEST_SCHEMA = 1
@@ -221,13 +221,14 @@ def rebuild_summary(con: duckdb.DuckDBPyConnection) -> None:
 
 
 @contextmanager
-def little_memory(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Have DuckDB keep no more than MEMORY of what a block writes and sorts in memory, however much that is."""
-    con.execute("SET memory_limit = '" + MEMORY + "'")
+def little_memory(con: duckdb.DuckDBPyConnection, limit: str = MEMORY) -> Iterator[None]:
+    """Have DuckDB keep no more than `limit` of what a block writes and sorts in memory, however much that is."""
+    con.execute("SET memory_limit = '" + limit + "'")
     try:
         yield
     finally:
-        con.execute("RESET memory_limit")
+        # By another connection: where the block has failed, so would this in its transaction, and hide the reason.
+        con.cursor().execute("RESET memory_limit")
 
 
 def remove(path: Path) -> None:

@@ -187,32 +187,35 @@ def objects() -> list[SqlObject]:
     return [read_object("views", name) for name in VIEWS] + [read_object("macros", name) for name in MACROS]
 
 
-def install(con: duckdb.DuckDBPyConnection, *, tables_are_views: bool = False) -> None:
-    """Comment on all tables; create or replace all views and macros in the current database, with their comments.
+def install(con: duckdb.DuckDBPyConnection) -> None:
+    """Comment on all tables; create or replace all views and macros in the current database, with their comments."""
+    comment_tables(con)
+    create(con, *objects())
 
-    tables_are_views: over the files of a lake.
+
+def comment_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Comment on all tables and their columns, those included that came with the studies' obs.
+
+    Tables that are views over the files of a lake are commented on as such.
     """
-    comment_tables(con, tables_are_views=tables_are_views)
-    for each in objects():
-        create(con, each)
-
-
-def comment_tables(con: duckdb.DuckDBPyConnection, *, tables_are_views: bool = False) -> None:
-    """Comment on all tables and their columns, those that came with the studies' obs included."""
     comments = statement("comments")
-    con.execute(comments.replace("COMMENT ON TABLE", "COMMENT ON VIEW") if tables_are_views else comments)
+    for (table,) in run_statement(con, "queries/shows_lake"):
+        comments = comments.replace(f"COMMENT ON TABLE sigdb_data.{table} IS", f"COMMENT ON VIEW sigdb_data.{table} IS")
+    con.execute(comments)
     for (column,) in run_statement(con, "queries/obs_columns"):
         place = exp.column(column, "cell_data", "sigdb_data", quoted=True)
         comment(con, "COLUMN", place, "Column of the studies' obs, as they have it.")
 
 
-def create(con: duckdb.DuckDBPyConnection, each: SqlObject) -> None:
-    """Create or replace one view or macro in the current database; comment on it and on the columns of a view."""
-    con.execute(each.sql)
-    comment(con, each.kind, exp.table_(each.name, db=each.schema), f"{each.signature}\n{each.contract}")
-    if each.kind == "VIEW":
-        for column, shown in run_statement(con, "queries/view_columns", {"view": each.name}):
-            comment(con, "COLUMN", exp.column(column, each.name, quoted=True), each.columns.get(column, shown))
+def create(con: duckdb.DuckDBPyConnection, *made: SqlObject) -> None:
+    """Create or replace views and macros in the current database; comment on them and on the columns of the views."""
+    for each in made:
+        con.execute(each.sql)
+        comment(con, each.kind, exp.table_(each.name, db=each.schema), f"{each.signature}\n{each.contract}")
+    views = {each.name: each for each in made if each.kind == "VIEW"}
+    # All at once: to list columns, DuckDB looks at every view there is.
+    for view, column, shown in run_statement(con, "queries/view_columns", {"views": list(views)}):
+        comment(con, "COLUMN", exp.column(column, view, quoted=True), views[view].columns.get(column, shown))
 
 
 def comment(con: duckdb.DuckDBPyConnection, kind: str, target: exp.Expr, text: str) -> None:

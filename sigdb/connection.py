@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from sigdb.catalog import statement
-from sigdb.errors import AtlasError, AtlasLockedError, AtlasNotFoundError, AtlasVersionError
+from sigdb.errors import AtlasError, AtlasLockedError, AtlasNotFoundError, AtlasVersionError, message
+from sigdb.manifest import is_address, is_lake
 from sigdb.udf import register
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ LOCKED = {
 
 
 def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: bool = False) -> duckdb.DuckDBPyConnection:
-    """Open an atlas file, or a lake, which is the folder of an export.
+    """Open an atlas file, or a lake, which is the folder of an export, or its address (s3://..., http://...).
 
     Returns a plain DuckDB connection: the views and macros are in the file, so everything DuckDB can do works on it. It
     is set up so that scores of all cells are fast (see `speed_up`), and a read-only one has the function
@@ -45,8 +46,7 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
     """
     if locked and not read_only:
         raise AtlasError("A locked connection is read-only.")
-    is_lake = Path(path).is_dir() or "://" in str(path)
-    if is_lake and read_only:
+    if read_only and is_lake(path):
         con = open_folder(path, locked=locked)
     else:
         con = open_file(path, read_only=read_only, config=LOCKED if locked else {})
@@ -62,6 +62,12 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
     except AtlasError:
         con.close()
         raise
+    except duckdb.Error as error:
+        con.close()
+        raise AtlasError(
+            f"{path} cannot be read: {message(error)}. If it shows a lake that has changed since, make it anew: "
+            "sigdb attach-lake"
+        ) from error
     return con
 
 
@@ -107,9 +113,10 @@ def open_file(
 ) -> duckdb.DuckDBPyConnection:
     """Open an existing DuckDB file without looking at what is in it."""
     check_name(Path(path))
-    if Path(path).is_dir():
+    if is_lake(path):
+        kind = "an address" if is_address(str(path)) else "a folder"
         raise AtlasError(
-            f"{path} is a folder, not an atlas file. A lake is only read; `sigdb import-lake` makes an atlas of it."
+            f"{path} is {kind}, not an atlas file. A lake is only read; `sigdb import-lake` makes an atlas of it."
         )
     if not Path(path).is_file():
         raise AtlasNotFoundError(

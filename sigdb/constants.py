@@ -54,9 +54,11 @@ def is_constant(node: exp.Expr | None) -> bool:
 
 
 def value(node: exp.Expr | None) -> str | Decimal | bool | None:
-    """What a literal means; None where it is not one."""
+    """What a literal means; None where it is not one, or is a DOUBLE (1e6)."""
     if isinstance(node, exp.Literal):
-        return node.name if node.is_string else Decimal(node.name)
+        if node.is_string:
+            return node.name
+        return Decimal(node.name) if "e" not in node.name.lower() else None
     if isinstance(node, exp.Boolean):
         return bool(node.this)
     if isinstance(node, exp.Neg) and isinstance(number := value(node.this), Decimal):
@@ -180,10 +182,11 @@ def brackets(node: exp.Expr) -> exp.Expr:
 
 
 def union(node: exp.Expr) -> exp.Expr:
-    """UNION ALL without the branches whose condition is false."""
+    """UNION ALL without the branches whose condition is false, where nothing is said of the whole."""
     left: exp.Expr = node.this
     right: exp.Expr = node.expression
-    if node.args.get("distinct") or not all(isinstance(each, exp.Query) for each in (left, right)):
+    whole = any(node.args.get(key) for key in ("distinct", "by_name", "order", "limit", "offset", "with_"))
+    if whole or not all(isinstance(each, exp.Query) for each in (left, right)):
         return node
     if is_empty(right):
         return left
@@ -195,7 +198,7 @@ def is_empty(query: exp.Expr) -> bool:
     if not isinstance(query, exp.Select):
         return False
     grouped = query.args.get("group") or not any(each.find(exp.AggFunc) for each in query.expressions)
-    inner = [join.args.get("on") for join in query.args.get("joins") or [] if not join.side]
+    inner = [join.args.get("on") for join in query.args.get("joins") or [] if not join.side and join.kind != "ANTI"]
     conditions = [query.args.get("where"), *inner]
     return bool(grouped) and any(is_false(each.this if isinstance(each, exp.Where) else each) for each in conditions)
 

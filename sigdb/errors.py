@@ -25,6 +25,7 @@ __all__ = [
     "ScoresError",
     "SigdbError",
     "SignatureError",
+    "SparkError",
     "StudyExistsError",
     "listed",
     "message",
@@ -92,6 +93,10 @@ class ObsError(SigdbError, ValueError):
     """Cell metadata that cannot be stored as they are."""
 
 
+class SparkError(SigdbError, RuntimeError):
+    """Apache Spark could not be started, or gave up."""
+
+
 class MissingDependencyError(SigdbError, ImportError):
     """A command needs an extra that is not installed."""
 
@@ -106,7 +111,7 @@ def listed(names: Iterable[object], limit: int = 10) -> str:
 def message(error: Exception | str) -> str:
     """What an error says, on one line, without the kind that DuckDB puts before it."""
     first = str(error).strip().split("\n\n")[0]
-    return " ".join(re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|Conversion) Error: ", "", first).split())
+    return " ".join(re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|HTTP|Conversion) Error: ", "", first).split())
 
 
 @contextmanager

@@ -80,9 +80,13 @@ def parsed(sql: str) -> exp.Query:
         trees = [tree for tree in sqlglot.parse(sql, dialect="duckdb") if tree is not None]
     except sqlglot.errors.SqlglotError as error:
         raise QueryError(f"This is not SQL as DuckDB has it: {str(error).splitlines()[0]}") from error
-    tree = trees[0].unnest() if len(trees) == 1 else None
+    if len(trees) != 1:
+        raise QueryError(f"Give one query, not {len(trees)} statements.")
+    tree = trees[0].unnest()
+    if isinstance(tree, exp.Values):
+        tree = exp.select("*").from_(tree)
     if not isinstance(tree, exp.Query):
-        raise QueryError(f"Give one query, not {len(trees)} statements, nor one that changes something.")
+        raise QueryError(f"Give one query (SELECT, FROM, WITH): {sql.split()[0].upper()} is none.")
     if parameter := tree.find(exp.Placeholder, exp.Parameter):
         raise QueryError(f"The query has a parameter, {parameter.sql('duckdb')}: write its value out.")
     return tree
@@ -181,6 +185,8 @@ class Expansion:
     def table(self, table: exp.Table, outer: frozenset[str]) -> None:
         """Replace a reference to a view, or a call of a table macro."""
         schema, call = table.db.lower(), table.this
+        if table.catalog:  # a table of the caller's, whatever it is called
+            return
         visible = frozenset(visible_ctes(table)) | outer
         if isinstance(call, exp.Anonymous):
             if call.name.lower() == "query_table":

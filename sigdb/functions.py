@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from sigdb.aggregates import SPARK
 from sigdb.errors import QueryError
 
 __all__ = ["SAME", "check"]
@@ -30,9 +31,12 @@ SAME: tuple[type[exp.Func], ...] = (
     exp.And, exp.Case, exp.Cast, exp.Coalesce, exp.Exists, exp.If, exp.Nullif, exp.Or, exp.TryCast,
 )  # fmt: skip
 CONSTRUCTS: dict[type[exp.Expr], str] = {
+    exp.All: "ALL (...): compare with max or min",
+    exp.Any: "ANY (...): use IN",
     exp.Columns: "COLUMNS(...): name the columns",
     exp.Comprehension: "a list comprehension: use list_transform, or unnest the list",
     exp.Pivot: "PIVOT: write it as CASE in sums",
+    exp.SimilarTo: "SIMILAR TO: use regexp_matches",
     exp.Slice: "a slice of a list",
     exp.TableSample: "a sample, which is another one on every engine",
     exp.ToMap: "a MAP",
@@ -42,6 +46,7 @@ LACKING: dict[type[exp.Expr], tuple[tuple[str, ...], str]] = {
     exp.Greatest: (("bigquery", "trino"), "greatest, which skips NULL, as DuckDB's does: use CASE"),
     exp.Least: (("bigquery", "trino"), "least, which skips NULL, as DuckDB's does: use CASE"),
     exp.Median: (("bigquery", "trino"), "median of a group"),
+    exp.Transform: (("bigquery",), "list_transform: unnest the list"),
 }
 
 
@@ -50,7 +55,7 @@ def check(tree: exp.Query, dialect: str) -> None:
     for node in tree.walk():
         if text := refused(node, dialect):
             raise QueryError(f"{dialect} has no equivalent of {text}.")
-        if dialect in ("spark", "databricks") and node.meta.get("of_a_row") and (clause := clause_of(node)):
+        if dialect in SPARK and node.meta.get("of_a_row") and (clause := clause_of(node)):
             raise QueryError(
                 f"{dialect} has no equivalent of a score of a cell, a correlated sub-query, in {clause}. "
                 "Name the score first, as a column of a sub-query."
@@ -73,6 +78,12 @@ def refused(node: exp.Expr, dialect: str) -> str | None:
         return "an element counted from the end of a list"
     if isinstance(node, exp.Join) and (node.method or node.kind).upper() in ("ASOF", "POSITIONAL"):
         return f"a {(node.method or node.kind).upper()} join"
+    if isinstance(node, exp.Join) and node.kind in ("SEMI", "ANTI") and node.args.get("using") and dialect not in SPARK:
+        return f"{node.kind} JOIN ... USING: give it a condition, ON"
+    if isinstance(node, exp.Limit) and (options := node.args.get("limit_options")) and options.args.get("percent"):
+        return "LIMIT of a percentage"
+    if isinstance(node, exp.SetOperation) and node.args.get("by_name") and dialect in (*SPARK, "trino"):
+        return "UNION BY NAME: name the columns"
     if isinstance(node, exp.Star) and (node.args.get("replace") or node.args.get("rename")):
         return "* REPLACE or RENAME: name the columns"
     if isinstance(node, exp.Star) and node.args.get("except_") and dialect == "trino":

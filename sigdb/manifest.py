@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from sigdb.catalog import statement
 from sigdb.errors import AtlasError, AtlasNotFoundError, AtlasVersionError, listed, message
 from sigdb.files import sync
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator
 
 __all__ = [
@@ -26,6 +30,8 @@ __all__ = [
     "check_sizes",
     "check_sums",
     "checksum",
+    "is_address",
+    "is_lake",
     "parse",
     "publish",
     "read",
@@ -36,6 +42,8 @@ NAME = "manifest.json"
 MARK = ".sigdb-export"
 FORMAT = 1
 UPGRADE = "Upgrade the atlas it comes from (sigdb upgrade), and export it again."
+# Folders of these names DuckDB takes for columns of the attributions, wherever they stand in a path.
+COLUMN = re.compile(r"(?i)(run_id|gene_bucket|gene_id|cell_id|score)=")
 
 
 @dataclass(frozen=True)
@@ -60,14 +68,15 @@ class Manifest:
     """What a lake consists of. root: its folder, or address. columns: of each table, with their types in DuckDB.
 
     genes_per_bucket: the attributions of this many gene ids are in a file, gene_bucket = gene_id // genes_per_bucket.
-    signature_views: the signatures that have views. atlas_created: when the atlas was made that it is an export of.
+    signature_views: the signatures that have views. atlas_created: when the atlas was made that it is an export of;
+    None if it has been added to since then, or is no export.
     """
 
     root: str
     schema_version: int
     sigdb_version: str
     exported: str
-    atlas_created: str
+    atlas_created: str | None
     genes_per_bucket: int
     signature_views: list[str]
     columns: dict[str, dict[str, str]]
@@ -81,25 +90,50 @@ class Manifest:
         """Where a file is."""
         return f"{self.root}/{file.path}"
 
+    def pattern(self, file: File) -> str:
+        """What DuckDB finds a file by, and no other: it takes a path for a pattern, of which `*` is any name."""
+        return self.place(file) if is_address(self.root) else glob.escape(self.place(file))
+
     @property
     def bytes(self) -> int:
         """The size of all files."""
         return sum(file.bytes for file in self.files)
 
 
+def is_address(lake: str) -> bool:
+    """Whether a lake is where only DuckDB gets at it (s3://bucket/lake), and not in a folder."""
+    return "://" in lake
+
+
+def is_lake(path: str | os.PathLike[str]) -> bool:
+    """Whether a path can only be that of a lake, and not of an atlas file."""
+    return is_address(str(path)) or Path(path).is_dir()
+
+
 def read(lake: str) -> Manifest:
     """Read the manifest of a lake, in a folder or at an address that DuckDB can read (s3://...).
 
-    Raises AtlasNotFoundError if there is no folder, AtlasError if it is no lake, or not a whole one, and
-    AtlasVersionError if a newer sigdb wrote it.
+    Raises AtlasNotFoundError if there is no folder, or nothing that can be read at the address, AtlasError if it is no
+    lake, or not a whole one, or in a place of which DuckDB would misread the name, and AtlasVersionError if a newer
+    sigdb wrote it.
     """
-    if "://" in lake:
-        return parse(lake.rstrip("/"), fetched(lake.rstrip("/")))
-    root = Path(lake).absolute()
-    return parse(str(root), local(root))
+    root = lake.rstrip("/") if is_address(lake) else str(Path(lake).absolute())
+    check_place(root)
+    return parse(root, fetched(root) if is_address(root) else local(Path(root)))
 
 
-def parse(root: str, text: str) -> Manifest:
+def check_place(root: str) -> None:
+    """Raise AtlasError where DuckDB would take a part of the path of a lake for a column, or for a pattern."""
+    if found := [part for part in root.split("/") if COLUMN.match(part)]:
+        raise AtlasError(
+            f"{root} is below a folder called {found[0]}, which DuckDB takes for the column of that name. "
+            "Choose another folder for the lake, or rename that one."
+        )
+    if is_address(root) and glob.has_magic(root):
+        raise AtlasError(f"{root} has one of *?[ in it, which DuckDB takes for a pattern at an address. Copy the lake.")
+
+
+def parse(root: str, text: str | bytes) -> Manifest:
     """The manifest of a lake, of its text; errors as for `read`."""
     try:
         found: dict[str, Any] = json.loads(text)
@@ -111,21 +145,34 @@ def parse(root: str, text: str) -> Manifest:
                 "Update sigdb (pip install --upgrade sigdb-atlas), or export the atlas anew."
             )
         names = Manifest.__dataclass_fields__.keys() - {"root", "files"}
-        return Manifest(root=root, files=[File(**file) for file in found["files"]], **{n: found[n] for n in names})
+        made = Manifest(root=root, files=[File(**file) for file in found["files"]], **{n: found[n] for n in names})
+        check_whole(made)
     except AtlasVersionError:
         raise
     except (ValueError, KeyError, TypeError) as error:
         raise AtlasError(
-            f"{root}/{NAME} is not the manifest of a lake: {message(error)}. Remove it, and export the atlas again."
+            f"{root}/{NAME} is not the manifest of a lake: {message(error)}. "
+            "Remove the folder, and export the atlas again."
         ) from error
+    return made
 
 
-def local(root: Path) -> str:
-    """The text of the manifest in a folder."""
+def check_whole(made: Manifest) -> None:
+    """Raise ValueError unless each table has columns and files, and no file comes twice."""
+    if not isinstance(made.schema_version, int):
+        raise ValueError(f"{made.schema_version!r} is not the number of a schema")
+    if odd := made.columns.keys() ^ {file.table for file in made.files}:
+        raise ValueError(f"it has not both columns and files of {listed(sorted(odd))}")
+    if len({file.path for file in made.files}) < len(made.files):
+        raise ValueError("it names a file twice")
+
+
+def local(root: Path) -> bytes:
+    """The text of the manifest in a folder, in UTF-8."""
     if not root.is_dir():
         raise AtlasNotFoundError(f"There is no lake at {root}. `sigdb export ATLAS {root}` makes one.")
     try:
-        return (root / NAME).read_text(encoding="utf-8")
+        return (root / NAME).read_bytes()
     except FileNotFoundError as error:
         if (root / MARK).exists():
             raise AtlasError(
@@ -137,38 +184,56 @@ def local(root: Path) -> str:
 
 def fetched(root: str) -> str:
     """The text of the manifest at an address."""
-    try:
-        with duckdb.connect() as con:
-            ((text,),) = con.execute("SELECT content FROM read_text(?)", [f"{root}/{NAME}"]).fetchall()
-    except (duckdb.Error, ValueError) as error:
-        raise AtlasNotFoundError(f"There is no lake that can be read at {root}: {message(error)}") from error
+    ((text,),) = ask_address(root, "fetch", {"place": f"{root}/{NAME}"})
     return str(text)
 
 
+def ask_address(root: str, query: str, parameters: dict[str, Any]) -> list[Any]:
+    """Run a query of sql/lake on files at an address; AtlasNotFoundError if DuckDB cannot read them."""
+    try:
+        with duckdb.connect() as con:
+            return con.execute(statement(f"lake/{query}"), parameters).fetchall()
+    except (duckdb.Error, ValueError) as error:
+        raise AtlasNotFoundError(
+            f"There is no whole lake that can be read at {root}: {message(error)} "
+            "(DuckDB reads it by its extension httpfs, with the secrets that are stored for this address.)"
+        ) from error
+
+
 def check_sizes(manifest: Manifest) -> None:
-    """Raise AtlasError unless all files are there, and of the sizes that they had. Not where they are at an address."""
-    if "://" in manifest.root:
-        return
+    """Raise AtlasError unless all files are there, and of the sizes that they had; a request for each at an address."""
+    found = sizes(manifest)
+    complain(manifest, "files are missing or cut off", lambda file: found.get(manifest.place(file)) != file.bytes)
 
-    def size(file: File) -> object:
-        path = Path(manifest.place(file))
-        return path.stat().st_size if path.is_file() else "missing"
 
-    complain(manifest, "files are missing or cut off", lambda file: size(file) != file.bytes)
+def sizes(manifest: Manifest) -> dict[str, int]:
+    """The sizes of the files that are there, by their places."""
+    places = [manifest.place(file) for file in manifest.files]
+    if is_address(manifest.root):
+        return dict(ask_address(manifest.root, "sizes", {"places": places}))
+    return {place: Path(place).stat().st_size for place in places if Path(place).is_file()}
 
 
 def check_sums(manifest: Manifest) -> None:
     """Raise AtlasError unless all files are there, and byte for byte what was written. Reads all of them."""
     check_sizes(manifest)
-    complain(manifest, "files are damaged", lambda file: checksum(Path(manifest.place(file))) != file.sha256)
+
+    def sum_of(file: File) -> str:
+        if not is_address(manifest.root):
+            return checksum(Path(manifest.place(file)))
+        ((found,),) = ask_address(manifest.root, "checksum", {"place": manifest.place(file)})
+        return str(found)
+
+    complain(manifest, "files are damaged", lambda file: sum_of(file) != file.sha256)
 
 
 def complain(manifest: Manifest, what: str, is_wrong: Callable[[File], bool]) -> None:
     """Raise AtlasError if there are files with which something is wrong."""
     if wrong := [file.path for file in manifest.files if is_wrong(file)]:
+        again = f"`sigdb export ATLAS {manifest.root} --check` writes them again."
         raise AtlasError(
             f"{len(wrong)} of {len(manifest.files)} {what} in the lake {manifest.root}: {listed(wrong, 3)}. "
-            f"`sigdb export ATLAS {manifest.root} --check` writes them again."
+            + ("Copy them there again." if is_address(manifest.root) else again)
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from sigdb.aggregates import AGGREGATES, SPARK, call, known
 from sigdb.constants import fold, is_null
 from sigdb.errors import QueryError
 from sigdb.functions import check
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ported"]
 
-SPARK = ("spark", "databricks")
 INTEGERS = (exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT)
+LARGE = (exp.DType.BIGINT, exp.DType.UINT, exp.DType.UBIGINT, exp.DType.INT128)
 # DuckDB's types without a namesake elsewhere, and the smallest signed one that holds them.
 TYPES = {
     exp.DType.UTINYINT: "SMALLINT",
@@ -37,13 +39,6 @@ def ported(tree: exp.Query, dialect: str) -> exp.Query:
     fold(tree)
     check(tree, dialect)
     return tree
-
-
-def call(name: str, *arguments: exp.Expr) -> exp.Anonymous:
-    """A function of the engine's."""
-    made = exp.Anonymous(this=name, expressions=[*arguments])
-    made.meta["ported"] = True
-    return made
 
 
 def function(node: exp.Expr, dialect: str) -> exp.Expr:
@@ -70,7 +65,31 @@ def element(node: exp.Expr, dialect: str) -> exp.Expr:
         return call("ELEMENT_AT", elements, number)
     if dialect == "bigquery":
         return exp.Bracket(this=elements, expressions=[call("SAFE_ORDINAL", number)])
-    return call("GET", elements, exp.Sub(this=number, expression=exp.Literal.number(1)))
+    one = exp.Literal.number(1)
+    return call(
+        "GET", elements, exp.convert(int(number.name) - 1) if number.is_int else exp.Sub(this=number, expression=one)
+    )
+
+
+def bracket(node: exp.Expr, dialect: str) -> exp.Expr:
+    """list[number], where sqlglot has counted from 0 if the number is a literal."""
+    (number, *more) = node.expressions
+    if more or number.is_string or isinstance(number, exp.Slice | exp.Neg):
+        return node
+    if number.is_int:
+        number = exp.Literal.number(int(number.name) + 1)
+    return element(call("LIST_EXTRACT", node.this, number), dialect)
+
+
+def part(node: exp.Expr, dialect: str) -> exp.Expr:
+    """A part of a text by number: past the last one, an empty text. BigQuery splits into a list, Trino gives NULL."""
+    text, number = node.this, node.args["part_index"]
+    if dialect == "bigquery":
+        words = call("SPLIT", text, node.args["delimiter"])
+        node = exp.Bracket(this=words, expressions=[call("SAFE_ORDINAL", number)])
+    if dialect in ("bigquery", "trino") and number != exp.Literal.number(1):
+        node = exp.Coalesce(this=node.copy(), expressions=[known(text, exp.Literal.string(""))])
+    return node
 
 
 def md5_number(node: exp.Expr, dialect: str) -> exp.Expr:
@@ -93,89 +112,45 @@ def similarity(node: exp.Expr, dialect: str) -> exp.Expr:
     return exp.cast(exp.null(), "DOUBLE")
 
 
-def any_value(node: exp.Expr, dialect: str) -> exp.Expr:
-    """The value of a row in which it is not NULL."""
-    if not isinstance(node.this, exp.AnyValue) or dialect in SPARK:
-        return node
-    return exp.Min(this=node.this.this) if dialect == "snowflake" else node.this
-
-
 def pattern(node: exp.Expr, dialect: str) -> exp.Expr:
-    """A flag of a regular expression, where it is part of the expression."""
-    flag = node.args.get("flag")
-    if flag is not None and dialect != "snowflake":
-        node.set("flag", None)
-        node.set("expression", exp.Literal.string(f"(?{flag.name}){node.expression.name}"))
-    elif dialect == "snowflake":  # there, the whole of a text must match
-        node.set("expression", exp.Literal.string(f".*({node.expression.name}).*"))
+    """A flag of a regular expression is part of it. Snowflake's REGEXP_LIKE is of a whole text, REGEXP_INSTR is not."""
+    flag, wanted = node.args.get("flag"), node.expression
+    flags = flag.name.replace("c", "") if flag is not None else ""
+    if set(flags) - {"i", "s"}:
+        raise QueryError(f"{dialect} has no equivalent of the flag {flags} of a regular expression.")
+    if dialect == "snowflake":
+        options = [*map(exp.convert, (1, 1, 0, flags))] if flags else []
+        return exp.GT(this=call("REGEXP_INSTR", node.this, wanted, *options), expression=exp.convert(0))
+    node.set("flag", None)
+    if flags:
+        text = f"(?{flags})"
+        both = exp.DPipe(this=exp.convert(text), expression=wanted)
+        node.set("expression", exp.convert(text + wanted.name) if wanted.is_string else both)
     return node
 
 
-def percentile(node: exp.Expr, dialect: str) -> exp.Expr:
-    """An exact percentile of a group."""
-    if dialect in ("trino", "bigquery"):
-        raise QueryError(
-            f"{dialect} has no exact percentile of a group (quantile_cont). signature_hits and sample_hit_rates can be "
-            "asked with cutoff := ... or sd := ... instead."
-        )
-    if dialect in SPARK:
-        return call("PERCENTILE", node.this, node.expression)
-    order = exp.Order(expressions=[exp.Ordered(this=node.this, nulls_first=True)])
-    return exp.WithinGroup(this=exp.PercentileCont(this=node.expression), expression=order)
+def like(node: exp.Expr, dialect: str) -> exp.Expr:
+    """DuckDB's LIKE has no escape of its own; elsewhere, a backslash is one."""
+    if dialect in (*SPARK, "bigquery") and node.expression.is_string:
+        node.set("expression", exp.convert(node.expression.name.replace("\\", "\\\\")))
+    return node
 
 
-def collected(node: exp.Expr, dialect: str) -> exp.Expr:
-    """A list of a group's values. Spark's has no order and leaves out NULL, so it is made of structs, and sorted."""
-    if dialect not in SPARK:
-        return null_last(node, dialect)
-    order = node.this if isinstance(node.this, exp.Order) else None
-    if order and any(each.args.get("desc") for each in order.expressions):
-        raise QueryError(f"{dialect} has no list(... ORDER BY ... DESC). Order by a negative number instead.")
-    if isinstance(node.this, exp.Distinct):
-        return node
-    keys = [key for each in order.expressions for key in (null_flag(each.this), each.this)] if order else []
-    fields = [*keys, order.this if order else node.this]
-    names = [f"_{number}" for number in range(len(fields))]
-    struct = exp.Struct(
-        expressions=[
-            exp.PropertyEQ(this=exp.to_identifier(name), expression=field.copy())
-            for name, field in zip(names, fields, strict=True)
-        ]
-    )
-    elements: exp.Expr = call("COLLECT_LIST", struct)
-    if order:
-        elements = call("ARRAY_SORT", elements)
-    one = exp.to_identifier("_x")
-    value = exp.Lambda(this=exp.Dot(this=one, expression=exp.to_identifier(names[-1])), expressions=[one.copy()])
-    return call("NULLIF", call("TRANSFORM", elements, value), exp.Array())
-
-
-def null_flag(key: exp.Expr) -> exp.Expr:
-    return exp.Is(this=key, expression=exp.null())
-
-
-def null_last(node: exp.Expr, dialect: str) -> exp.Expr:
-    """BigQuery has no NULLS LAST inside an aggregate or a window: whether it is NULL is ordered by first."""
-    order = node.args.get("order") if isinstance(node, exp.Window) else node.this
-    if dialect == "bigquery" and isinstance(order, exp.Order):
-        keys = []
-        for each in order.expressions:
-            if (
-                not each.args.get("nulls_first")
-                and not each.args.get("desc")
-                and not isinstance(order.this, exp.Distinct)
-            ):
-                keys.append(exp.Ordered(this=null_flag(each.this.copy()), nulls_first=True))
-            each.set("nulls_first", not each.args.get("desc"))
-            keys.append(each)
-        order.set("expressions", keys)
+def contains(node: exp.Expr, dialect: str) -> exp.Expr:
+    """BigQuery's CONTAINS_SUBSTR makes no difference between upper and lower case."""
+    if dialect == "bigquery":
+        return exp.GT(this=call("STRPOS", node.this, node.expression), expression=exp.convert(0))
     return node
 
 
 def identifier(node: exp.Expr, dialect: str) -> exp.Expr:
-    """SAMPLE is a keyword of Snowflake's."""
-    if dialect == "snowflake" and node.name.upper() == "SAMPLE":
-        return exp.to_identifier("SAMPLE", quoted=True)
+    """Snowflake's names are in upper case unless they are quoted, and SAMPLE is a keyword."""
+    if (
+        dialect == "snowflake"
+        and re.fullmatch(r"\w+", node.name)
+        and (node.args.get("quoted") or node.name.upper() == "SAMPLE")
+    ):
+        return exp.to_identifier(node.name.upper(), quoted=True)
     return node
 
 
@@ -190,8 +165,20 @@ def conversion(node: exp.Expr, dialect: str) -> exp.Expr:
     if kind in TYPES:
         node.set("to", exp.DataType.build(TYPES[kind]))
     if dialect in SPARK and kind in (*INTEGERS, *TYPES) and not is_null(node.this):
-        node.set("this", call("ROUND", node.this))
+        # A BOOLEAN cannot be rounded, a large number not made a DOUBLE.
+        number = node.this if kind in LARGE or node.this.is_number else exp.cast(node.this, "DOUBLE")
+        node.set("this", call("ROUND", number))
     return node
+
+
+def attempt(node: exp.Expr, dialect: str) -> exp.Expr:
+    """TRY_CAST to an integer, by way of a DOUBLE: only DuckDB and Snowflake round a text with a fraction."""
+    to = node.args["to"]
+    if to.this not in (*INTEGERS, *TYPES) or dialect == "snowflake":
+        return node
+    number = exp.TryCast(this=node.this, to=exp.DataType.build("DOUBLE"), safe=True)
+    made = conversion(exp.Cast(this=number, to=to), dialect)
+    return exp.TryCast(this=made.this, to=made.args["to"], safe=True)
 
 
 def joined(node: exp.Expr, dialect: str) -> exp.Expr:
@@ -206,9 +193,15 @@ def joined(node: exp.Expr, dialect: str) -> exp.Expr:
 
 
 def quotient(node: exp.Expr, dialect: str) -> exp.Expr:
-    """Snowflake keeps six decimals of a quotient of integers."""
-    if dialect == "snowflake":
+    """Spark keeps six decimals of a quotient of decimals, Snowflake of any but DOUBLE."""
+    if dialect == "snowflake" or (dialect in SPARK and isinstance(node, exp.Div)):
         node.set("this", exp.cast(node.this, "DOUBLE"))
+    return node
+
+
+def step(node: exp.Expr, dialect: str) -> exp.Expr:
+    """Whether a common table expression is kept is for DuckDB alone to be told."""
+    node.set("materialized", None)
     return node
 
 
@@ -290,18 +283,22 @@ FUNCTIONS: dict[str, Callable[[exp.Expr, str], exp.Expr]] = {
     "md5_number_lower": md5_number,
 }
 RULES: dict[type[exp.Expr], Callable[[Any, str], exp.Expr]] = {
+    **AGGREGATES,
     exp.Anonymous: function,
     exp.JarowinklerSimilarity: similarity,
-    exp.IgnoreNulls: any_value,
     exp.RegexpLike: pattern,
-    exp.PercentileCont: percentile,
-    exp.ArrayAgg: collected,
-    exp.GroupConcat: null_last,
-    exp.Window: null_last,
     exp.Identifier: identifier,
+    exp.Bracket: bracket,
+    exp.Contains: contains,
+    exp.CTE: step,
+    exp.ILike: like,
+    exp.IntDiv: quotient,
+    exp.Like: like,
     exp.Log: logarithm,
     exp.Cast: conversion,
+    exp.TryCast: attempt,
     exp.DPipe: joined,
     exp.Div: quotient,
     exp.Select: select,
+    exp.SplitPart: part,
 }

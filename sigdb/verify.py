@@ -58,10 +58,14 @@ class Finding:
 def verify(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     """Check an atlas, one finding after the other; n = 0 in all of them if it is sound.
 
-    Reads everything several times: minutes for a billion scores.
+    Reads everything several times: minutes for a billion scores. Of a lake, of which each file is sorted by itself, the
+    order of rows is not checked.
     """
     yield schema(con)
+    shows_lake = bool(con.execute(catalog.statement("queries/shows_lake")).fetchall())
     for name in CHECKS:
+        if shows_lake and name == "sorted":
+            continue
         sql = catalog.statement(f"checks/{name}")
         claim = sql.splitlines()[0].partition(": ")[2]
         ((n, example),) = con.execute(sql).fetchall()

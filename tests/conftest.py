@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import sigdb
+from tests.lakes import StandIns, stand_ins
 from tests.queries import QUERIES
 from tests.toy import make_toy
 
@@ -15,6 +16,30 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--atlas-as",
+        choices=["file", "lake"],
+        default="file",
+        help="What tests open with sigdb.connect for reading: the atlas file, or a lake of it.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "file_only(reason): what an atlas file does, and a lake does not.")
+    if config.getoption("atlas_as") == "lake":
+        stand_ins.append(StandIns())
+        sigdb.connect = stand_ins[0].connect
+        config.add_cleanup(lambda: shutil.rmtree(stand_ins[0].root))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("atlas_as") == "lake":
+        for item in items:
+            if marker := item.get_closest_marker("file_only"):
+                item.add_marker(pytest.mark.skip(reason=marker.args[0]))
 
 
 @pytest.fixture(scope="session")

@@ -115,3 +115,46 @@ QUERIES = {
             7)::INTEGER
         FROM cells WHERE regexp_matches(cell_type, '^cd4', 'i') GROUP BY cell_type, n_counts, n_genes""",
 }
+
+# Three rows on which engines differ, or might.
+ROWS = "(VALUES (1, 2.5, 'b', true, 7), (2, NULL, 'a.b', false, -7), (3, 0.5, NULL, NULL, NULL)) AS t(i, x, s, b, n)"
+# Small queries, each on a construct that other engines lack, or have with another meaning.
+MEANINGS = {
+    "integer division": f"SELECT n // 2, n % 2, i / 2, 1.0 / 3, 1 / 3, 7 / 2 * 2 FROM {ROWS}",
+    "order of NULL": f"SELECT i, row_number() OVER (ORDER BY s), row_number() OVER (ORDER BY s DESC) FROM {ROWS}",
+    "first in order": f"SELECT i FROM {ROWS} ORDER BY s LIMIT 2",
+    "arg_max passes over NULL": f"SELECT arg_max(s, i), arg_min(s, i), arg_max(x, i), arg_max(i, n) FROM {ROWS}",
+    "any_value passes over NULL": f"SELECT any_value(s), any_value(n) FROM {ROWS} WHERE i > 1",
+    "aggregates of nothing": f"""
+        SELECT sum(n), avg(n), count(n), bool_or(b), list(n), string_agg(s, ',' ORDER BY i), max(s), stddev(n)
+        FROM {ROWS} WHERE i > 9""",
+    "texts of some rows": f"""
+        SELECT string_agg(s, ',' ORDER BY s), string_agg(s, ',' ORDER BY i DESC), string_agg(s, ',') FILTER (i = 1)
+        FROM {ROWS}""",
+    "texts once": f"SELECT string_agg(DISTINCT s, '+' ORDER BY s) FILTER (WHERE b IS NOT NULL) FROM {ROWS}",
+    "lists": f"SELECT list(i ORDER BY i), array_length(list(n)), len([1, NULL]), list_contains([1], 3) FROM {ROWS}",
+    "elements": f"SELECT [1, 2, 3][1], [1, 2, 3][4], [4, 5, 6][i], list_extract([4, 5], i) FROM {ROWS}",
+    "parts": "SELECT split_part('a.b.c', '.', 2), split_part('a', '.', 1), split_part('a.b', '.', 5) = ''",
+    "parts of NULL": "SELECT split_part(NULL::VARCHAR, '.', 1), split_part(NULL::VARCHAR, '.', 2)",
+    "contains": f"SELECT contains(s, 'B'), contains(s, 'b'), starts_with(s, 'a'), ends_with(s, 'B') FROM {ROWS}",
+    "backslashes": r"SELECT 'a_b' LIKE 'a\_b', 'a\b' LIKE 'a\b', 'axb' LIKE 'a_b', 'a\nb', length('a\nb')",
+    "quotes": """SELECT 'it''s', '"q"', 'ü—😀', length('ü—😀'), list_contains(['a''b', 'ü'], 'a''b')""",
+    "regular expressions": f"""
+        SELECT regexp_matches(s, '^B', 'i'), regexp_matches(s, '.[.]'), regexp_matches('x' || s, s),
+            regexp_matches('X' || s, 'x' || s, 'i') FROM {ROWS}""",
+    "casts": f"SELECT b::INTEGER, sum(b::INTEGER) OVER (), '7'::INTEGER, 2.7::INTEGER, (x * 3)::BIGINT FROM {ROWS}",
+    "attempts": "SELECT TRY_CAST('x' AS INTEGER), TRY_CAST('3' AS INTEGER), TRY_CAST('2.7' AS INTEGER)",
+    "three truths": f"SELECT i IN (1, NULL), b AND NULL, b OR NULL, NOT b, s IS NOT DISTINCT FROM NULL FROM {ROWS}",
+    "not in NULL": f"SELECT i FROM {ROWS} WHERE i NOT IN (SELECT n FROM {ROWS})",
+    "GROUP BY ALL": f"SELECT i % 2, b, count(*) + 1, max(n) FROM {ROWS} GROUP BY ALL",
+    "names of columns": f'SELECT "I", T."N" AS "order", s AS "of two words" FROM {ROWS} WHERE I = 1',
+    "DISTINCT ON": f"SELECT DISTINCT ON (i % 2) i % 2 AS odd, i FROM {ROWS} ORDER BY i % 2, i",
+    "named window": f"SELECT i, lag(i) OVER w, sum(n) OVER w FROM {ROWS} WINDOW w AS (PARTITION BY b ORDER BY i)",
+    "FROM first": f"FROM (FROM {ROWS} SELECT i, n WHERE b) -- a comment\nWHERE n > 0 /* another */",
+    "VALUES": "VALUES (1, 'a'), (2, 'b')",
+    "materialised CTE": "WITH a AS MATERIALIZED (SELECT 1 AS k) SELECT k FROM a",
+    "an empty branch": f"SELECT i FROM {ROWS} UNION ALL SELECT 9 FROM {ROWS} WHERE 1 = 2 ORDER BY i DESC LIMIT 2",
+    "SEMI and ANTI": f"""
+        SELECT a.i FROM (SELECT * FROM {ROWS}) AS a SEMI JOIN (SELECT 2 AS k) AS c ON a.i = c.k
+        UNION ALL SELECT a.i FROM (SELECT * FROM {ROWS}) AS a ANTI JOIN (SELECT 2 AS k) AS c ON a.i = c.k""",
+}

@@ -13,10 +13,10 @@ import pytest
 
 import sigdb
 from sigdb.errors import QueryError
-from tests.queries import QUERIES
+from tests.queries import MEANINGS, QUERIES
 from tests.test_transpile import OBJECTS, multiset
 
-pytest.importorskip("pyspark", reason="pyspark is not installed: make test-spark")
+pytest.importorskip("pyspark", reason="pyspark is not installed: make test-dialects")
 pytestmark = [
     pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java 17 or newer, and there is none"),
     pytest.mark.filterwarnings("default"),
@@ -110,6 +110,14 @@ def test_query_on_spark_gives_what_duckdb_gives(answers, two_runs_path, name):
     with sigdb.connect(two_runs_path) as con:
         expected = con.execute(QUERIES[name]).fetchall()
     assert multiset(of(answers, "two", name, "")) == multiset(expected)
+
+
+@pytest.mark.parametrize("dialect", ["spark", "databricks"])
+@pytest.mark.parametrize("name", MEANINGS)
+def test_it_means_the_same_on_spark(spark, name, dialect):
+    expected = duckdb.sql(MEANINGS[name]).fetchall()
+    rows = spark.sql(sigdb.transpile(MEANINGS[name], dialect)).collect()
+    assert multiset(tuple(row) for row in rows) == multiset(expected)
 
 
 @pytest.fixture(scope="module")

@@ -160,8 +160,9 @@ def test_what_a_macro_refuses_is_refused_written_out(bare_toy, toy, query, text)
         ("FROM signature_score($genes)", "has a parameter, $genes"),
         ("FROM signature_score(?)", "has a parameter, ?"),
         ("SELECT 1; SELECT 2", "not 2 statements"),
-        ("DROP TABLE cells", "Give one query"),
-        ("", "Give one query"),
+        ("DROP TABLE cells", "DROP is none"),
+        ("", "not 0 statements"),
+        ("DESCRIBE cells", "DESCRIBE is none"),
         ("SELECT FROM WHERE", "not SQL as DuckDB has it"),
     ],
 )
@@ -187,6 +188,13 @@ def test_a_query_that_cannot_be_is_refused(query, text):
         ("SELECT * REPLACE (1 AS n_counts) FROM cells", "REPLACE"),
         ("FROM cells USING SAMPLE 10", "a sample"),
         ("FROM cells PIVOT (count(*) FOR study IN ('a'))", "PIVOT"),
+        ("SELECT 1 = ANY (SELECT 2)", "ANY (...)"),
+        ("SELECT 1 > ALL (SELECT 2)", "ALL (...)"),
+        ("SELECT 'a' SIMILAR TO 'b'", "SIMILAR TO"),
+        ("FROM cells LIMIT 10 %", "LIMIT of a percentage"),
+        ("FROM a UNION ALL BY NAME FROM b", "UNION BY NAME"),
+        ("SELECT any_value(a ORDER BY b) FROM t", "any_value(... ORDER BY ...)"),
+        ("SELECT regexp_matches(a, b, 'm') FROM t", "the flag m"),
         ("FROM cells ASOF JOIN t ON cells.cell_id >= t.cell_id", "ASOF join"),
         ("SELECT cell_id FROM cells ORDER BY signature_score(cell_id, ['A'])", "in ORDER BY. Name the score first"),
         ("SELECT count(*) FROM cells GROUP BY signature_score(cell_id, ['A'])", "in GROUP BY"),
@@ -198,6 +206,47 @@ def test_a_construct_without_an_equivalent_is_refused_by_name(query, text):
         sigdb.transpile(query, "spark")
     assert "spark has no" in str(error.value)
     assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "dialect", "text"),
+    [
+        ("SELECT list_transform([1], lambda x: x) FROM t", "bigquery", "list_transform"),
+        ("FROM a SEMI JOIN b USING (i)", "bigquery", "SEMI JOIN ... USING"),
+        ("FROM a ANTI JOIN b USING (i)", "trino", "ANTI JOIN ... USING"),
+    ],
+)
+def test_what_one_dialect_lacks_is_refused_there(query, dialect, text):
+    sigdb.transpile(query, "spark")
+    with pytest.raises(QueryError) as error:
+        sigdb.transpile(query, dialect)
+    assert f"{dialect} has no equivalent of" in str(error.value)
+    assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "dialect", "text"),
+    [
+        # Of no texts, LISTAGG is empty, where DuckDB's string_agg is NULL.
+        ("SELECT string_agg(s, ',') FROM t", "snowflake", "NULLIF(LISTAGG(s, ','), '')"),
+        # A mean of integers would keep six decimals.
+        ("SELECT list(n) FROM t", "snowflake", "NULLIF(ARRAY_AGG(n), [])"),
+        ("SELECT avg(n) FROM t", "snowflake", "AVG(CAST(n AS DOUBLE))"),
+        ("SELECT n // 7 FROM t", "snowflake", "TRUNC(CAST(n AS DOUBLE) / 7)"),
+        # What is quoted in DuckDB is the same name as what is not.
+        ('SELECT t."Score" AS "of two words" FROM t', "snowflake", 't."SCORE" AS "of two words"'),
+        ("SELECT regexp_matches(s, p, 'i') FROM t", "snowflake", "REGEXP_INSTR(s, p, 1, 1, 0, 'i') > 0"),
+        # LISTAGG has to have an order.
+        ("SELECT string_agg(s, ',') FROM t", "trino", "LISTAGG(s, ',') WITHIN GROUP"),
+    ],
+)
+def test_it_is_written_with_the_meaning_it_has_in_duckdb(query, dialect, text):
+    assert text in " ".join(sigdb.transpile(query, dialect).split())
+
+
+def test_a_view_of_another_database_is_the_callers():
+    assert "FROM other.main.cells" in sigdb.transpile("SELECT n_genes FROM other.main.cells", "spark")
+    assert "sigdb_data.cell_data" in sigdb.transpile("SELECT n_genes FROM main.cells", "spark")
 
 
 def test_an_unknown_dialect_is_said():

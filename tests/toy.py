@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_matrix
 
-import sigdb
 from ingest.fields import FIELDS
 from ingest.stage import Chunk, Stage
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study
 from sigdb import Atlas, Signature
+from sigdb.connection import connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,8 +105,8 @@ def make_toy(path: Path) -> Path:
 
 
 def fingerprint(path: Path | str) -> dict[str, object]:
-    """All that an atlas holds: rows of every table, in order; columns; text of every view and macro."""
-    with sigdb.connect(path) as con:
+    """All that an atlas file holds: rows of every table, in order; columns; text of every view and macro."""
+    with connect(path) as con:
         tables = con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'sigdb_data'").fetchall()
         found: dict[str, object] = {name: con.execute(f"FROM sigdb_data.{name}").fetchall() for (name,) in tables}
         columns = "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() ORDER BY ALL"

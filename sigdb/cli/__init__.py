@@ -29,6 +29,10 @@ app.command(
     epilog="Example: sigdb ingest mine.duckdb study.h5ad --model mlp --weights model --map donor=donor",
 )(ingest.ingest)
 app.command(
+    "ingest-spark",
+    epilog="Example: sigdb ingest-spark mine.lake study.h5ad --model mlp --weights model --master 'local[2,4]'",
+)(ingest.ingest_spark)
+app.command(
     "load",
     epilog="Example: sigdb load mine.duckdb --matrix scores.npz --obs obs.csv --genes genes.txt --study mine",
 )(load.load)

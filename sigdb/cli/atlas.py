@@ -13,8 +13,9 @@ from sigdb import verify as verification
 from sigdb.atlas import Atlas
 from sigdb.atlas import upgrade as upgrade_atlas
 from sigdb.cli.findings import print_findings, show
-from sigdb.cli.ingest import print_reports, progress_bars
+from sigdb.cli.ingest import print_reports
 from sigdb.cli.output import console, errors
+from sigdb.cli.progress import progress_bars
 from sigdb.cli.query import AtlasPath
 from sigdb.connection import connect, schema_version
 from sigdb.errors import AtlasError, listed, needs_extra
@@ -45,7 +46,7 @@ def demo(
 def info(atlas: AtlasPath) -> None:
     """Say what an atlas holds, and how its scores were made."""
     with connect(atlas) as con:
-        size = manifest.read(str(atlas)).bytes if atlas.is_dir() else atlas.stat().st_size
+        size = manifest.read(atlas).bytes if manifest.is_lake(atlas) else Path(atlas).stat().st_size
         console.print(f"{atlas}, {size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
         show(con, "It holds", "overview")
         show(con, "Studies", "studies")
@@ -79,13 +80,13 @@ def optimize(
 ) -> None:
     """Sort the scores of an atlas, so that queries read little, into a new file that then replaces the old one."""
     with Atlas(atlas) as opened:
-        before, size = fragmentation(opened.con), atlas.stat().st_size
+        before, size = fragmentation(opened.con), Path(atlas).stat().st_size
     with progress_bars("scores") as report:
-        optimize_atlas(atlas, decimals=precision, progress=lambda done, total: report(atlas.name, done, total))
+        optimize_atlas(atlas, decimals=precision, progress=lambda done, total: report(Path(atlas).name, done, total))
     with connect(atlas) as con:
         after = fragmentation(con)
     console.print(
-        f"{atlas}: {size / 1e6:,.1f} MB became {atlas.stat().st_size / 1e6:,.1f} MB. "
+        f"{atlas}: {size / 1e6:,.1f} MB became {Path(atlas).stat().st_size / 1e6:,.1f} MB. "
         f"Queries read {before:.1f} times the row groups of a sorted atlas before, {after:.1f} times now."
     )
     if precision is not None:
@@ -104,8 +105,8 @@ def verify(
 
     Of a lake, the checksums of its files as well.
     """
-    if atlas.is_dir():
-        manifest.check_sums(manifest.read(str(atlas)))
+    if manifest.is_lake(atlas):
+        manifest.check_sums(manifest.read(atlas))
     with connect(atlas) as con:
         findings = checked(con)
     wrong = [finding for finding in findings if finding.n and (fix or not finding.is_advice)]

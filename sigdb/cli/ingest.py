@@ -1,245 +1,219 @@
-"""`sigdb ingest`, and what it shares with `sigdb demo`: progress bars, reports, the extra that must be installed."""
+"""`sigdb ingest` and `sigdb ingest-spark`, and the reports that they share with `sigdb demo` and `sigdb load`."""
 
 from __future__ import annotations
 
-import logging
-import time
-from contextlib import contextmanager
-from datetime import timedelta
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from sigdb import optimize
-from sigdb.cli.output import console, errors, print_table
+from sigdb.cli import options
+from sigdb.cli.options import IfExists, Method, Precision, Quadrature, Summation
+from sigdb.cli.output import console, print_table
+from sigdb.cli.progress import progress_bars
 from sigdb.connection import connect
-from sigdb.errors import ModelError, ObsError, StudyExistsError, listed, needs_extra
+from sigdb.errors import ObsError, StudyExistsError, listed, needs_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from rich.progress import Task
-
+    from ingest.compute import Compute
+    from ingest.models import CellModel
+    from ingest.pipeline import IngestOptions, Source
     from ingest.study import StudyReport
-
-# Seconds between two lines of progress where no bar can be drawn.
-LINE_EVERY = 5.0
-
-
-class Method(StrEnum):
-    """Attribution methods."""
-
-    ig = "ig"
-    ixg = "ixg"
-    deeplift = "deeplift"
-
-
-class Summation(StrEnum):
-    """Scalars that are explained."""
-
-    published = "published"
-    dot = "dot"
-
-
-class Quadrature(StrEnum):
-    """Rules for the integral of Integrated Gradients."""
-
-    gausslegendre = "gausslegendre"
-    riemann_left = "riemann_left"
-    riemann_right = "riemann_right"
-    riemann_middle = "riemann_middle"
-
-
-class Precision(StrEnum):
-    """Precisions of matrix products."""
-
-    float32 = "float32"
-    tf32 = "tf32"
-    bf16 = "bf16"
-
-
-class IfExists(StrEnum):
-    """What to do with a study that the atlas has."""
-
-    ERROR = "error"
-    SKIP = "skip"
-    REPLACE = "replace"
-
-
-class Architecture(StrEnum):
-    """Model adapters."""
-
-    mlp = "mlp"
-    scimilarity = "scimilarity"
-    scvi = "scvi"
-    ssl = "ssl"
-
-
-ModelOption = Annotated[Architecture, typer.Option(help="The kind of model that the weights are.")]
-WeightsOption = Annotated[Path, typer.Option(help="The model's folder; for ssl, its checkpoint file.")]
-CovariateOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--covariate",
-        metavar="NAME=VALUE",
-        help="Fix a covariate that the encoder of an scVI model sees, such as batch=B1; repeatable.",
-    ),
-]
-
-
-NewAtlasPath = Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file; made if there is none.")]
-OrganismOption = Annotated[str | None, typer.Option(help="Organism of the study.")]
-LicenceOption = Annotated[str | None, typer.Option(help="Licence of the data.")]
-MappingOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--map",
-        metavar="FIELD=COLUMN",
-        help="Take a field (disease, donor, ...) from this obs column; FIELD= for none; repeatable.",
-    ),
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the final report only.")]
-RunNameOption = Annotated[str | None, typer.Option(help="A name for the run (default: model and method).")]
-IfExistsOption = Annotated[
-    IfExists,
-    typer.Option(
-        help="What to do with a study that the atlas has, with this model and method: refuse it, leave it as it is, or "
-        "put the new one in its place."
-    ),
-]
 
 
 def ingest(
-    atlas: NewAtlasPath,
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILE...",
-            help="Raw counts, a study each: AnnData (.h5ad, a zarr folder) or the output of Cell Ranger (.h5, a folder "
-            "with matrix.mtx).",
-        ),
-    ],
-    model: ModelOption,
-    weights: WeightsOption,
-    covariate: CovariateOption = None,
-    method: Annotated[
-        Method, typer.Option(help="Integrated Gradients, Input x Gradient, or DeepLIFT by the Rescale rule.")
-    ] = Method.ig,
-    steps: Annotated[int, typer.Option(min=1, help="Integration steps of ig.")] = 50,
-    quadrature: Annotated[Quadrature, typer.Option(help="Integration rule of ig.")] = Quadrature.gausslegendre,
-    summation: Annotated[
-        Summation | None,
-        typer.Option(
-            help="What is explained: sum of |e(x) e(x')| of the model's embedding, as published, or the dot product of "
-            "the embedding before it is normalised (default: published for ig, dot for ixg and deeplift)."
-        ),
-    ] = None,
-    baseline_cells: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CONDITION",
-            help="Explain cells against the mean of reference cells, not against a cell without expression: SQL on the "
-            "columns that the view `cells` has of them, such as \"cell_type = 'T cell'\".",
-        ),
-    ] = None,
-    baseline_file: Annotated[
-        Path | None, typer.Option(help="AnnData file of the reference cells (default: the first FILE).")
-    ] = None,
-    max_delta: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="Refuse a study whose median |completeness delta| is above this share of a cell's attribution.",
-        ),
-    ] = None,
-    study: Annotated[str | None, typer.Option(help="Name of the study (default: the file's); for one file.")] = None,
-    title: Annotated[str | None, typer.Option(help="Title of the study; for one file.")] = None,
-    organism: OrganismOption = None,
-    source: Annotated[
-        str | None, typer.Option(help="Where the study is from: an accession, a DOI; for one file.")
-    ] = None,
-    licence: LicenceOption = None,
-    mapping: MappingOption = None,
-    obsm: Annotated[
-        list[str] | None,
-        typer.Option(help="Keep two dimensions of an embedding, as columns: umap_1, umap_2 of X_umap; repeatable."),
-    ] = None,
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            help="Matrix of raw counts: a layer, X or raw (default: the first that holds counts); in a .h5 of Cell "
-            "Ranger, the genome."
-        ),
-    ] = None,
-    obs: Annotated[
-        Path | None,
-        typer.Option(
-            help="Metadata of the cells (.csv, .tsv, .parquet), a row for each, which the column `barcode` names, or "
-            "else the first; they replace those of the same name in the file. For one file."
-        ),
-    ] = None,
-    run: RunNameOption = None,
-    if_exists: IfExistsOption = IfExists.ERROR,
-    min_genes: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Fewest genes that study and model must share (default: 500, or half of a smaller model's)."
-        ),
-    ] = None,
+    atlas: options.NewAtlasPath,
+    files: options.FilesArgument,
+    model: options.ModelOption,
+    weights: options.WeightsOption,
+    covariate: options.CovariateOption = None,
+    method: options.MethodOption = Method.ig,
+    steps: options.StepsOption = 50,
+    quadrature: options.QuadratureOption = Quadrature.gausslegendre,
+    summation: options.SummationOption = None,
+    baseline_cells: options.BaselineCellsOption = None,
+    baseline_file: options.BaselineFileOption = None,
+    max_delta: options.MaxDeltaOption = None,
+    study: options.StudyOption = None,
+    title: options.TitleOption = None,
+    organism: options.OrganismOption = None,
+    source: options.SourceOption = None,
+    licence: options.LicenceOption = None,
+    mapping: options.MappingOption = None,
+    obsm: options.ObsmOption = None,
+    layer: options.LayerOption = None,
+    obs: options.ObsOption = None,
+    run: options.RunNameOption = None,
+    if_exists: options.IfExistsOption = IfExists.ERROR,
+    min_genes: options.MinGenesOption = None,
     device: Annotated[
         str, typer.Option(help="cpu, cuda, cuda:N, mps; auto: cuda where there is one, or cpu.")
     ] = "auto",
-    precision: Annotated[
-        Precision, typer.Option(help="Of the matrix products behind the first layer.")
-    ] = Precision.float32,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Cells attributed at a time (default: what fits).")
-    ] = None,
+    precision: options.PrecisionOption = Precision.float32,
+    batch_size: options.BatchSizeOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that attribute; with cuda, a GPU each in turn.")] = 1,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of all workers (default: all cores).")] = None,
-    quiet: QuietOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Attribute the cells of studies and add them to an atlas, each file whole or not at all.
 
     Cells are kept beside the atlas as they are attributed: where this was interrupted, the same command goes on.
     """
     with needs_extra("ingest"):
-        from ingest import attribution, baseline, compute, pipeline
-        from ingest.models import load_model
+        from ingest.compute import Compute
+        from ingest.pipeline import ingest_files
+    with progress_bars(quiet=quiet) as report:
+        plan = planned(
+            files, Compute(device, precision.value, batch_size, workers, threads), report,
+            model=model, weights=weights, covariate=covariate, method=method, steps=steps, quadrature=quadrature,
+            summation=summation, baseline_cells=baseline_cells, baseline_file=baseline_file, max_delta=max_delta,
+            study=study, title=title, organism=organism, source=source, licence=licence, mapping=mapping, obsm=obsm,
+            layer=layer, obs=obs, run=run, if_exists=if_exists, min_genes=min_genes,
+        )  # fmt: skip
+        reports = ingest_files(atlas, plan.sources, plan.model, plan.how)
+    print_outcome(atlas, reports, plan.left(reports))
+    print_advice(atlas)
+
+
+def ingest_spark(
+    lake: Annotated[Path, typer.Argument(metavar="LAKE", help="The folder of a lake; made if there is none.")],
+    files: options.FilesArgument,
+    model: options.ModelOption,
+    weights: options.WeightsOption,
+    covariate: options.CovariateOption = None,
+    method: options.MethodOption = Method.ig,
+    steps: options.StepsOption = 50,
+    quadrature: options.QuadratureOption = Quadrature.gausslegendre,
+    summation: options.SummationOption = None,
+    baseline_cells: options.BaselineCellsOption = None,
+    baseline_file: options.BaselineFileOption = None,
+    max_delta: options.MaxDeltaOption = None,
+    study: options.StudyOption = None,
+    title: options.TitleOption = None,
+    organism: options.OrganismOption = None,
+    source: options.SourceOption = None,
+    licence: options.LicenceOption = None,
+    mapping: options.MappingOption = None,
+    obsm: options.ObsmOption = None,
+    layer: options.LayerOption = None,
+    obs: options.ObsOption = None,
+    run: options.RunNameOption = None,
+    if_exists: options.IfExistsOption = IfExists.ERROR,
+    min_genes: options.MinGenesOption = None,
+    device: Annotated[
+        str,
+        typer.Option(help="Of the machines of the cluster: cpu, or cuda, which takes the GPU that Spark gives a task."),
+    ] = "cpu",
+    precision: options.PrecisionOption = Precision.float32,
+    batch_size: options.BatchSizeOption = None,
+    master: Annotated[
+        str | None,
+        typer.Option(
+            help="Where Spark runs: local[4,4] (4 cores, 4 tries), spark://HOST:PORT, yarn (default: what spark-submit "
+            "or the configuration of Spark says)."
+        ),
+    ] = None,
+    conf: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A setting of Spark, such as spark.task.cpus=2; repeatable."),
+    ] = None,
+    genes_per_bucket: Annotated[
+        int | None, typer.Option(min=1, help="Of a new lake: how many gene ids share a file (default: 256).")
+    ] = None,
+    quiet: options.QuietOption = False,
+) -> None:
+    """Attribute the cells of studies by Apache Spark, and add them to a lake, each file whole or not at all.
+
+    All machines must see FILE and LAKE under these names. Cells are kept beside the lake as they are attributed: where
+    this was interrupted, the same command goes on.
+    """
+    with needs_extra("ingest"):
+        from ingest.compute import Compute
+        from ingest.spark import ingest_into_lake, spark_session
+    settings = options.parse_settings(conf or [])
+    with progress_bars(quiet=quiet) as report:
+        plan = planned(
+            files, Compute(device, precision.value, batch_size, is_remote=True), report,
+            model=model, weights=weights, covariate=covariate, method=method, steps=steps, quadrature=quadrature,
+            summation=summation, baseline_cells=baseline_cells, baseline_file=baseline_file, max_delta=max_delta,
+            study=study, title=title, organism=organism, source=source, licence=licence, mapping=mapping, obsm=obsm,
+            layer=layer, obs=obs, run=run, if_exists=if_exists, min_genes=min_genes,
+        )  # fmt: skip
+        spark = spark_session(master, settings)
+        try:
+            reports = ingest_into_lake(
+                spark, lake, plan.sources, plan.model, plan.how, genes_per_bucket=genes_per_bucket
+            )
+        finally:
+            spark.stop()
+    print_outcome(lake, reports, plan.left(reports))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to ingest, and how: the options of a command, checked and loaded."""
+
+    sources: Sequence[Source]
+    model: CellModel
+    how: IngestOptions
+
+    def left(self, reports: Sequence[StudyReport]) -> list[str]:
+        """The studies that were there already."""
+        added = {report.study for report in reports}
+        return [source.name for source in self.sources if source.name not in added]
+
+
+def planned(
+    files: Sequence[Path],
+    compute: Compute,
+    progress: Callable[[str, int, int], None],
+    *,
+    model: options.Architecture,
+    weights: Path,
+    covariate: list[str] | None,
+    method: Method,
+    steps: int,
+    quadrature: Quadrature,
+    summation: Summation | None,
+    baseline_cells: str | None,
+    baseline_file: Path | None,
+    max_delta: float | None,
+    study: str | None,
+    title: str | None,
+    organism: str | None,
+    source: str | None,
+    licence: str | None,
+    mapping: list[str] | None,
+    obsm: list[str] | None,
+    layer: str | None,
+    obs: Path | None,
+    run: str | None,
+    if_exists: IfExists,
+    min_genes: int | None,
+) -> Plan:
+    """What the options of a command ask for; an error where they do not go together, or the model cannot be read."""
+    from ingest import attribution, baseline, pipeline
+    from ingest.models import load_model
+
     if len(files) > 1 and (study or title or source or obs):
         raise StudyExistsError(f"--study, --title, --source and --obs are for one file; there are {len(files)}.")
     if baseline_file and not baseline_cells:
         raise ObsError("--baseline-file needs --baseline-cells, which says which of its cells count.")
-    fields = parse_mapping(mapping or [])
+    fields = options.parse_mapping(mapping or [])
     reference = baseline_cells and baseline.ReferenceCells(
         baseline_file or files[0], baseline_cells, layer, fields, None if baseline_file else obs
     )
-    if quiet:
-        logging.getLogger("ingest").setLevel(logging.ERROR)
-    with progress_bars(quiet=quiet) as report:
-        options = pipeline.IngestOptions(
-            method=attribution.Method(method.value, summation and summation.value, steps, quadrature.value),
-            baseline=reference or None, compute=compute.Compute(device, precision.value, batch_size, workers, threads),
-            max_delta=max_delta, layer=layer, mapping=fields, obsm=obsm or (), run=run, min_genes=min_genes,
-            if_exists=if_exists.value, progress=report,
-        )  # fmt: skip
-        sources = [pipeline.Source(file, study or "", title, organism, source, licence, obs) for file in files]
-        loaded = load_model(model.value, weights, parse_covariates(covariate or []))
-        reports = pipeline.ingest_files(atlas, sources, loaded, options)
-    added = {report.study for report in reports}
-    print_outcome(atlas, reports, [source.name for source in sources if source.name not in added])
+    how = pipeline.IngestOptions(
+        method=attribution.Method(method.value, summation and summation.value, steps, quadrature.value),
+        baseline=reference or None, compute=compute, max_delta=max_delta, layer=layer, mapping=fields, obsm=obsm or (),
+        run=run, min_genes=min_genes, if_exists=if_exists.value, progress=progress,
+    )  # fmt: skip
+    sources = [pipeline.Source(file, study or "", title, organism, source, licence, obs) for file in files]
+    return Plan(sources, load_model(model.value, weights, options.parse_covariates(covariate or [])), how)
 
 
 def print_outcome(atlas: Path, reports: Sequence[StudyReport], left: Sequence[str]) -> None:
@@ -255,77 +229,13 @@ def print_outcome(atlas: Path, reports: Sequence[StudyReport], left: Sequence[st
             "Its command goes on from there; without it, remove the folder.",
             markup=False,
         )
+
+
+def print_advice(atlas: Path) -> None:
+    """Say whether it is worth sorting an atlas."""
     with connect(atlas) as con:
         if advice := optimize.advice(con, atlas):
             console.print(advice, markup=False)
-
-
-def parse_mapping(pairs: list[str]) -> dict[str, str]:
-    """FIELD=COLUMN pairs as a dict; ObsError for anything else."""
-    if odd := [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]:
-        raise ObsError(f"--map takes FIELD=COLUMN, or FIELD= for none, not {odd[0]!r}.")
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
-def parse_covariates(pairs: list[str]) -> dict[str, str]:
-    """NAME=VALUE pairs as a dict; ModelError for anything else."""
-    if odd := [pair for pair in pairs if not all(pair.partition("="))]:
-        raise ModelError(f"--covariate takes NAME=VALUE, not {odd[0]!r}.")
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
-class Speed(ProgressColumn):
-    """Things done a second, lately."""
-
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self.unit = unit
-
-    def render(self, task: Task) -> Text:
-        """The speed, once there is one."""
-        return Text(speed(task, self.unit))
-
-
-def speed(task: Task, unit: str) -> str:
-    """Things done a second: lately, or in all while there is one figure only."""
-    value = task.speed or (task.completed / task.elapsed if task.elapsed else 0)
-    return f"{value:,.0f} {unit}/s" if value else ""
-
-
-@contextmanager
-def progress_bars(unit: str = "cells", *, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress per name (a study), on standard error; yields the function to tell (name, done, total).
-
-    Bars on a terminal, and elsewhere a line now and then; nothing if `quiet`.
-    """
-    columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
-        Speed(unit), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    lines = not errors.is_terminal and not quiet
-    with Progress(*columns, console=errors, disable=quiet or lines) as progress:
-        tasks: dict[str, Task] = {}
-        said: dict[str, float] = {}
-
-        def report(study: str, done: int, total: int) -> None:
-            if study not in tasks:
-                progress.add_task(study, total=total)
-                tasks[study], said[study] = progress.tasks[-1], time.monotonic()
-            task = tasks[study]
-            progress.update(task.id, completed=done)
-            if lines and (done == total or time.monotonic() - said[study] >= LINE_EVERY):
-                said[study] = time.monotonic()
-                errors.print(line(task, unit), soft_wrap=True)
-
-        yield report
-
-
-def line(task: Task, unit: str) -> str:
-    """Progress in words."""
-    parts = [f"{task.description}: {task.completed:,.0f} of {task.total or 0:,.0f} {unit}", speed(task, unit)]
-    if task.time_remaining:
-        parts.append(f"{timedelta(seconds=int(task.time_remaining))} left")
-    return ", ".join(part for part in parts if part)
 
 
 def print_reports(reports: Sequence[StudyReport]) -> None:

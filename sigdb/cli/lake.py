@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from sigdb import lake as lakes
-from sigdb.cli.ingest import progress_bars
 from sigdb.cli.output import console
+from sigdb.cli.progress import progress_bars
 from sigdb.cli.query import AtlasPath
 
-LakePath = Annotated[str, typer.Argument(metavar="LAKE", help="The folder of a lake.")]
+LakePath = Annotated[str, typer.Argument(metavar="LAKE", help="The folder of a lake, or its address.")]
 
 
 def export(
@@ -33,7 +33,7 @@ def export(
             lake,
             genes_per_bucket=genes_per_bucket,
             check=check,
-            progress=lambda n, total: report(atlas.name, n, total),
+            progress=lambda n, total: report(Path(atlas).name, n, total),
         )
     console.print(
         f"{lake}: {done.written} files written, {done.kept} as they were; {done.manifest.bytes / 1e6:,.1f} MB in all."
@@ -49,7 +49,8 @@ def attach_lake(
 
 
 def import_lake(
-    lake: LakePath, atlas: Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file to make.")]
+    lake: Annotated[str, typer.Argument(metavar="LAKE", help="The folder of a lake.")],
+    atlas: Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file to make.")],
 ) -> None:
     """Make an atlas file of a lake, after comparing the checksums of its files."""
     with progress_bars("rows") as report:

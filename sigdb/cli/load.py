@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from sigdb.cli.ingest import (
+from sigdb.cli.ingest import print_advice, print_outcome
+from sigdb.cli.options import (
     IfExists,
     IfExistsOption,
     LicenceOption,
@@ -17,9 +18,8 @@ from sigdb.cli.ingest import (
     QuietOption,
     RunNameOption,
     parse_mapping,
-    print_outcome,
-    progress_bars,
 )
+from sigdb.cli.progress import progress_bars
 from sigdb.errors import needs_extra
 
 ModelOption = Annotated[str, typer.Option(help="The model that the scores are of, in words.")]
@@ -78,6 +78,7 @@ def load(
         about = {"title": title, "organism": organism, "source": source, "licence": licence}
         done = load_file(atlas, matrix, options, study=study or "", obs=obs, genes=genes, layer=layer, about=about)
     print_outcome(atlas, [done] if done else [], [] if done else [study or matrix.stem])
+    print_advice(atlas)
 
 
 def import_signature(
@@ -122,3 +123,4 @@ def import_signature(
             atlas, folder, read_names(genes), options, study_column=study_column, about=about
         )
     print_outcome(atlas, reports, left)
+    print_advice(atlas)

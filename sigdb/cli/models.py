@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sigdb.cli.ingest import CovariateOption, ModelOption, WeightsOption, parse_covariates
+from sigdb.cli.options import CovariateOption, ModelOption, WeightsOption, parse_covariates
 from sigdb.cli.output import console
 from sigdb.errors import needs_extra
 

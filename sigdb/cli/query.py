@@ -20,7 +20,7 @@ from sigdb.transpile import transpile as written_out
 if TYPE_CHECKING:
     import duckdb
 
-AtlasPath = Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file, or the folder of a lake.")]
+AtlasPath = Annotated[str, typer.Argument(metavar="ATLAS", help="The atlas file, or the folder or address of a lake.")]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, not to the terminal.")]
 MissingOption = Annotated[str, typer.Option(help="error, or ignore to leave out genes that the atlas does not know.")]

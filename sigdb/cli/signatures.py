@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from sigdb.atlas import Atlas
 from sigdb.catalog import statement
 from sigdb.cli.output import Format, console, dump
 from sigdb.cli.query import AtlasPath, FormatOption, MissingOption, OutputOption, RunOption
 from sigdb.connection import connect
 from sigdb.errors import SignatureError, listed
+from sigdb.growing_lake import writable
 from sigdb.signatures import Signature, read_signatures
 
 app = typer.Typer(
@@ -37,7 +37,7 @@ def add(
     if name is not None and len(files) > 1:
         raise SignatureError(f"--name is for one file; there are {len(files)}.")
     new: list[Signature] = [each for file in files for each in read_signatures(file, name=name)]
-    with Atlas(atlas) as opened:
+    with writable(atlas) as opened:
         opened.add_signatures(new, replace=replace)
     genes = sum(len(each.genes) for each in new)
     console.print(
@@ -78,7 +78,7 @@ def materialize(
 
     They follow the atlas: studies and signatures that are added later are taken in.
     """
-    with Atlas(atlas) as opened:
+    with writable(atlas) as opened:
         if remove:
             opened.unmaterialize(names)
         else:
@@ -99,7 +99,7 @@ def view(
 
     cell_scores."NAME" has a row a cell, sample_scores."NAME" one a sample and cell type. They follow the atlas.
     """
-    with Atlas(atlas) as opened:
+    with writable(atlas) as opened:
         if remove:
             opened.drop_views(names)
         else:

@@ -246,8 +246,8 @@ def report(
 
     with connect(atlas) as con:
         page = write_report(
-            con, genes_or_signature(con, names), output, atlas=atlas.name, title=name_of(names), cells=cells, by=by,
-            reference=reference, paired_by=paired_by, percentile=percentile, min_cells=min_cells,
+            con, genes_or_signature(con, names), output, atlas=Path(atlas).name, title=name_of(names), cells=cells,
+            by=by, reference=reference, paired_by=paired_by, percentile=percentile, min_cells=min_cells,
             min_samples=min_samples, missing=missing, run=run,
         )  # fmt: skip
     console.print(

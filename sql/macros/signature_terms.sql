@@ -10,7 +10,15 @@ SELECT
     t._signature,
     t._run,
     t._gene,
-    t._weight / CASE WHEN agg = 'mean' THEN sum(abs(t._weight)) OVER (PARTITION BY t._signature) ELSE 1 END AS _weight,
+    -- No nullif, which DuckDB 1.4 does not find around a window in a file that 2.0 has written.
+    t._weight / CASE
+        WHEN agg = 'mean' THEN
+            CASE
+                WHEN sum(abs(t._weight)) OVER (PARTITION BY t._signature) > 0
+                    THEN sum(abs(t._weight)) OVER (PARTITION BY t._signature)
+            END
+        ELSE 1
+    END AS _weight,
     (dense_rank() OVER (ORDER BY t._gene) - 1) // sigdb_data.branch_size() AS _branch
 FROM (
     SELECT r._signature, m._run, r._gene, any_value(r._weight) AS _weight

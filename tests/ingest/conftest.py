@@ -20,6 +20,7 @@ from ingest.attribution import Method
 from ingest.models import load_model
 from ingest.pipeline import IngestOptions, Source, ingest_files
 from sigdb import cli
+from sigdb.catalog import statement
 from tests.ingest.formats import h5ad
 from tests.toy import fingerprint
 
@@ -98,14 +99,13 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(path):
-    """All that an atlas holds, but for when it was written."""
-    query = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'sigdb_data' AND table_name <> 'atlas_info'"
+    """All that an atlas or a lake holds, but for when it was written."""
     times = {"attribution_runs": "EXCLUDE (started, finished)", "ingest_chunks": "EXCLUDE (written)"}
     with sigdb.connect(path) as con:
-        tables = [name for (name,) in con.execute(query).fetchall()]
         return {
             name: con.execute(f"SELECT * {times.get(name, '')} FROM sigdb_data.{name} ORDER BY ALL").fetchall()
-            for name in tables
+            for (name,) in con.execute(statement("queries/tables")).fetchall()
+            if name != "atlas_info"
         }
 
 

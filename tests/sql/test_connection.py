@@ -39,7 +39,7 @@ def set_schema_version(path, value):
 
 def test_a_connection_is_a_plain_read_only_duckdb_connection(toy):
     assert isinstance(toy, duckdb.DuckDBPyConnection)
-    with pytest.raises(duckdb.Error, match="read-only"):
+    with pytest.raises(duckdb.Error, match=r"read-only|Can only delete from base table"):
         toy.execute("DELETE FROM sigdb_data.genes")
 
 
@@ -243,6 +243,7 @@ def test_signatures_are_added_all_or_none(copy):
         ]  # fmt: skip
 
 
+@pytest.mark.file_only("a lake says that it is of the schema of the sigdb that runs, and here another one is feigned")
 def test_upgrade_runs_the_scripts_in_between_and_installs_the_macros(copy, monkeypatch):
     """An atlas of today under a sigdb two schemas ahead, whose upgrade scripts are these."""
     scripts = {

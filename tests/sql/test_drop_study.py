@@ -13,6 +13,7 @@ from sigdb import Atlas
 from sigdb.errors import AtlasError
 from tests.toy import TOY_GENES, fingerprint, obs_of, settings, write_study
 
+pytestmark = pytest.mark.file_only("it writes to the atlas")
 works = pytest.mark.skipif(duckdb.__version__ == "1.4.0", reason="refused on DuckDB 1.4.0")
 
 MORE = np.array([[3.0, 0, 1.0], [np.nan] * 3, [0, 2.0, 0]])

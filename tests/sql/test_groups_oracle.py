@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 import sigdb
 from sigdb import Atlas, Signature
+from tests.lakes import examples
 from tests.toy import obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ", "MS4A1", "NKG7")
@@ -91,7 +92,7 @@ def close(found, expected):
 OPTIONS = "weights := $weights, signed := $signed, measured_only := $measured_only"
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     made=studies(), genes=asked, weights=weighting, signed=st.booleans(), measured_only=st.booleans(),
     percentile=st.sampled_from([0, 12.5, 50, 90, 95, 100]), min_coverage=st.sampled_from([0, 0.5, 1]),
@@ -176,7 +177,7 @@ def test_groups_hits_and_rates(template, made, genes, weights, signed, measured_
     assert all(rate == pytest.approx(k / n) for *_, n, k, rate in rates)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=studies(), genes=asked, kind=st.sampled_from(TYPES), disease=st.sampled_from([None, *DISEASES]))
 def test_importance_and_contributions(template, made, genes, kind, disease):
     path, cells = build(template, made)

@@ -16,32 +16,19 @@ import pyarrow.parquet as pq
 import pytest
 
 import sigdb
-from sigdb import Atlas, Signature, attach_lake, export_lake, import_lake, lake, manifest
+from sigdb import Atlas, Signature, attach_lake, export_lake, import_lake, lake, lake_files, manifest
 from sigdb.errors import AtlasError, AtlasNotFoundError, AtlasVersionError
-from sigdb.optimize import optimize
 from sigdb.verify import verify
+from tests.lakes import QUERIES, assert_same, make_two_runs
 from tests.sql.test_headers import OBJECTS, shown
-from tests.toy import TOY_GENES, fingerprint, make_toy, obs_of, settings, write_study
+from tests.toy import TOY_GENES, fingerprint, make_toy, write_study
 
-GENES = [f"GENE{i:02}" for i in range(40)]
+pytestmark = pytest.mark.file_only("it makes lakes of its own, and compares them with the atlas file")
 
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
-    """Two runs of two studies, 40 genes, 600 cells, an obs column, a kept signature with views; sorted."""
-    path = tmp_path_factory.mktemp("lake") / "it's two runs.duckdb"
-    rng = np.random.default_rng(0)
-    with Atlas.create(path) as atlas:
-        for study, steps in (("one", 5), ("two", 5), ("one", 7)):
-            scores = np.where(rng.random((300, 40)) < 0.7, rng.normal(size=(300, 40)), 0)
-            obs = obs_of(300, age=list(range(300)), sample=[f"s{i % 3}" for i in range(300)])
-            run = {"run_settings": settings(n_steps=steps), "run": f"r{steps}"}
-            write_study(atlas, scores, GENES, study=study, obs=obs, **run)
-        atlas.add_signatures([Signature("S", ("GENE00", "GENE31"), (1.0, 0.5))])
-        atlas.materialize(["S"])
-        atlas.add_views(["S"])
-    optimize(path)
-    return path
+    return make_two_runs(tmp_path_factory.mktemp("lake") / "it's two runs.duckdb")
 
 
 @pytest.fixture
@@ -90,32 +77,10 @@ def test_every_example_of_a_header_gives_the_same(toy_lake, each):
     assert [shown(value) for (value,) in toy_lake.execute(each.example).fetchall()] == [each.expected]
 
 
-QUERIES = {
-    "scores": "FROM signature_score(['GENE00', 'gene17', 'GENE39'], weights := [1, 2, -1]) ORDER BY ALL",
-    "another run": "FROM signature_score(['GENE00', 'GENE17'], run := 'r7', signed := true) ORDER BY ALL",
-    "all genes": "FROM signature_score((SELECT list(symbol) FROM genes), agg := 'sum') ORDER BY ALL",
-    "scalar": "SELECT cell_id, signature_score(cell_id, ['GENE08']) FROM cells WHERE age > 250 ORDER BY ALL",
-    "kept": "FROM signature_scores(['S']) ORDER BY ALL",
-    "cube": "FROM signature_by_sample(['GENE01', 'GENE02']) ORDER BY ALL",
-    "hits": "FROM sample_hit_rates(['GENE01', 'GENE02'], percentile := 90, min_cells := 1) ORDER BY ALL",
-    "null": "FROM signature_null(['GENE01', 'GENE02'], n_controls := 5) ORDER BY ALL",
-    "attributions": "FROM gene_attributions(['GENE01', 'GENE30']) ORDER BY ALL",
-    "views": 'FROM cell_scores."S" ORDER BY ALL',
-    "whole": "FROM attributions ORDER BY ALL",
-    "cells": "FROM cells ORDER BY ALL",
-}
-
-
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
 def test_a_lake_answers_as_the_atlas_does(two_runs, attached, query):
     with sigdb.connect(two_runs) as con:
-        expected = con.execute(query).fetchall()
-    found = attached.execute(query).fetchall()
-    assert len(found) == len(expected) > 0
-    for got, want in zip(found, expected, strict=True):
-        for value, other in zip(got, want, strict=True):
-            # Sums of parallel scans differ in the last digits.
-            assert value == (pytest.approx(other, rel=1e-12) if isinstance(other, float) else other)
+        assert_same(attached.execute(query).fetchall(), con.execute(query).fetchall())
 
 
 def test_in_python_too(two_runs, whole):
@@ -165,7 +130,7 @@ def test_how_the_files_are_written(whole):
 
 
 def test_many_row_groups(two_runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(lake, "ROW_GROUP", 1000)
+    monkeypatch.setattr(lake_files, "ROW_GROUP", 1000)
     export_lake(two_runs, tmp_path / "lake")
     (file, _) = manifest.read(str(tmp_path / "lake")).of("attributions")
     read = pq.read_metadata(tmp_path / "lake" / file.path)
@@ -242,16 +207,17 @@ def test_killed_at_any_moment(copy, tmp_path):
     with Atlas(copy) as atlas:
         atlas.con.execute("UPDATE sigdb_data.attributions SET score = 2 * score")
     old = manifest.read(str(folder))
-    for milliseconds in range(60, 3000, 200):
+    lifetime = 0.06
+    while manifest.read(str(folder)) == old:
+        manifest.check_sums(old)
         with subprocess.Popen([sys.executable, "-c", CODE, copy, folder], stdout=subprocess.PIPE) as process:
             process.stdout.readline()
             try:
-                process.wait(milliseconds / 1000)
+                process.wait(lifetime)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
-        if manifest.read(str(folder)) != old:
-            break
-        manifest.check_sums(old)
+        lifetime *= 1.4
+        assert lifetime < 300
     # The last may have been killed after the manifest was replaced, and before old files were removed.
     last = export_lake(copy, folder)
     assert last.written == 0

@@ -16,6 +16,8 @@ from sigdb.errors import AtlasError, AtlasLockedError
 from sigdb.verify import verify
 from tests.toy import fingerprint, obs_of, settings, write_study
 
+pytestmark = pytest.mark.file_only("it rewrites the atlas file")
+
 GENES = [f"GENE{i:03}" for i in range(300)]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas, Signature, lake
+from sigdb import Atlas, Signature, lake_files
 from sigdb.atlas import cluster
 from tests.toy import write_study
 
@@ -58,6 +58,7 @@ def test_a_gene_list_is_resolved_once_not_once_for_every_cell(con, query):
     assert N_CELLS <= max(rows) <= 2 * N_CELLS
 
 
+names_its_scans = pytest.mark.file_only("a plan names the table of a scan only where it is one of the file")
 N_ROWS, ROW_GROUP = 30_000 * 40, 122_880
 
 
@@ -92,6 +93,7 @@ def rows_read(con, query):
     return sum(scans(json.loads(plan)))
 
 
+@names_its_scans
 @pytest.mark.parametrize(
     "query",
     [
@@ -105,6 +107,7 @@ def test_only_the_row_groups_of_the_genes_are_read(dense, query):
     assert 0 < rows_read(dense, query) <= (4 if "hits" in query else 2) * ROW_GROUP
 
 
+@names_its_scans
 @pytest.mark.skipif(duckdb.__version__ < "2", reason="DuckDB 1.x does not say how many rows a scan reads")
 def test_many_signatures_take_one_scan(dense):
     """20 signatures of 20 genes; each gene is read once, whatever the number of signatures it is in."""
@@ -112,6 +115,7 @@ def test_many_signatures_take_one_scan(dense):
     assert N_ROWS * 0.9 < read < N_ROWS * 1.1
 
 
+@names_its_scans
 def test_a_materialised_signature_is_read_without_the_attributions(tmp_path):
     with Atlas.create(tmp_path / "a.duckdb") as atlas:
         write_study(atlas, np.random.default_rng(0).uniform(1, 2, (30_000, 4)).astype(np.float32), GENES[:4])
@@ -124,12 +128,13 @@ def test_a_materialised_signature_is_read_without_the_attributions(tmp_path):
         assert rows_read(con, query) <= 13 * 2 * 2048
 
 
+@pytest.mark.file_only("it makes a lake of its own")
 def test_of_a_lake_too(dense, tmp_path_factory):
     """In files of 16 genes and row groups of 4; sums by cell are made in an array."""
     folder = tmp_path_factory.mktemp("lake") / "lake"
     ((path, _),) = dense.execute("SELECT path, readonly FROM duckdb_databases() WHERE NOT internal").fetchall()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lake, "ROW_GROUP", 120_000)
+        patch.setattr(lake_files, "ROW_GROUP", 120_000)
         sigdb.export_lake(path, folder, genes_per_bucket=16)
     with sigdb.connect(folder) as con:
         query = "SELECT sum(score) FROM signature_score(['GENE03', 'GENE17'])"

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 import sigdb
 from sigdb import Atlas, Signature
 from sigdb.atlas import cluster
+from tests.lakes import examples
 from tests.toy import obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ", "MS4A1", "FAM65B", "NKG7", "GNLY")
@@ -54,7 +55,7 @@ def template(tmp_path_factory):
     return path
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     studies=st.lists(matrices, min_size=1, max_size=3),
     ask=asked(),

@@ -14,6 +14,7 @@ from sigdb.atlas import upgrade
 from sigdb.errors import AtlasError, QueryError, SignatureError
 from sigdb.optimize import optimize
 from sigdb.verify import verify
+from tests.lakes import asked
 from tests.toy import TOY_GENES, fingerprint, obs_of, write_study
 
 NAMES = ["MYELOID", "T_CELL"]
@@ -32,7 +33,7 @@ def attached(path, query, before=""):
     """The rows of a query from another database; the atlas is `elsewhere`, and not USEd."""
     with duckdb.connect() as con:
         con.execute(before)
-        con.execute(f"ATTACH '{path}' AS elsewhere (READ_ONLY)")
+        con.execute(f"ATTACH '{asked(path)}' AS elsewhere (READ_ONLY)")
         return con.execute(query).fetchall()
 
 

@@ -12,6 +12,7 @@ import pytest
 import sigdb
 from sigdb import Atlas, Signature, udf
 from sigdb.errors import AtlasError, QueryError, SignatureError
+from tests.lakes import asked
 from tests.toy import TOY_GENES, write_study
 
 EACH = "SELECT cell_id, signature_score_py(cell_id, ?) FROM cells ORDER BY cell_id"
@@ -106,12 +107,12 @@ def test_a_plain_connection_with_the_atlas_attached(copy, toy_path, tmp_path):
     """Whether the atlas is the current database or not; with two, one must be."""
     other = shutil.copy(toy_path, tmp_path / "other.duckdb")
     with duckdb.connect() as con:
-        con.execute(f"ATTACH '{copy}' AS atlas (READ_ONLY)")
+        con.execute(f"ATTACH '{asked(copy)}' AS atlas (READ_ONLY)")
         assert sigdb.score(con, ["CD3E"])["score"].to_pylist() == [0.0, 9.0, 0.0]
         sigdb.register(con)
         query = "SELECT signature_score_py(cell_id, 'T_CELL') FROM atlas.cells ORDER BY cell_id"
         assert con.execute(query).fetchall() == [(0.0,), (9.0,), (0.0,)]
-        con.execute(f"ATTACH '{other}' AS other (READ_ONLY)")
+        con.execute(f"ATTACH '{asked(other)}' AS other (READ_ONLY)")
         with pytest.raises(QueryError, match="2 of the attached databases are atlases \\(atlas, other\\)"):
             sigdb.score(con, ["CD3E"])
 
@@ -139,6 +140,7 @@ def test_a_locked_connection_has_it_too(copy):
         assert sigdb.score(con, ["CD3E"])["score"].to_pylist() == [0.0, 9.0, 0.0]
 
 
+@pytest.mark.file_only("it looks for what is kept by the path of the atlas")
 def test_memory_is_bounded_and_vectors_are_shared(copy, con, monkeypatch):
     monkeypatch.setattr(udf, "CACHE_BYTES", 2 * 4 * 3)
     for name in ("A", "B", "C"):

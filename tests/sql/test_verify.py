@@ -50,6 +50,10 @@ def found(path):
 
 def test_a_sound_atlas(sound):
     assert found(sound) == {}
+
+
+@pytest.mark.file_only("of a lake, the order of rows is not checked")
+def test_all_checks_run(sound):
     with sigdb.connect(sound) as con:
         assert [finding.check for finding in verify(con)] == ["schema", *CHECKS]
 
@@ -120,7 +124,16 @@ PLANTED = [
 ]
 
 
-@pytest.mark.parametrize(("statement", "check", "example"), PLANTED, ids=[statement[:60] for statement, *_ in PLANTED])
+of_a_file = pytest.mark.file_only("a lake has the views and macros of the sigdb that shows it, and no order of rows")
+
+
+@pytest.mark.parametrize(
+    ("statement", "check", "example"),
+    [
+        pytest.param(*each, id=each[0][:60], marks=[of_a_file] if each[1] in ("schema", "sorted") else [])
+        for each in PLANTED
+    ],
+)
 def test_what_is_planted_is_found(copy, statement, check, example):
     with Atlas(copy) as atlas:
         atlas.con.execute(statement)
@@ -139,6 +152,7 @@ DERIVED = [
 ]  # fmt: skip
 
 
+@pytest.mark.file_only("it writes to the atlas")
 @pytest.mark.parametrize(("statement", "check"), DERIVED, ids=[statement[:60] for statement, _ in DERIVED])
 def test_what_is_derived_is_made_anew(copy, statement, check):
     before = fingerprint(copy)

@@ -1,0 +1,130 @@
+"""How much memory `sigdb ingest` takes, model and torch loaded, at two sizes of a study.
+
+    python -m benchmarks.ingesting build/ingesting --cells 20000 200000
+
+Writes studies of so many cells to the folder (h5ad, 1,500 counts a cell over the genes of the demonstration model;
+200,000 cells are 2.4 GB), ingests each by that model and Input x Gradient, prints one table and writes ingesting.json.
+Each ingest is a process of its own, `sigdb ingest` as a user runs it; its peak is what the kernel says of it when it
+has ended, and the peak before anything is stored is VmHWM when the last chunk is there. With --repeat each is done
+several times, in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+MODEL = Path("ingest/demo/model")
+CHUNK_CELLS = 2048
+N_COUNTS = 1_500
+# Seconds between two looks at the process.
+EVERY = 0.05
+
+
+def make_study(path: Path, n_cells: int) -> None:
+    """Write a study, chunk by chunk: twenty samples, fifteen cell types, N_COUNTS genes a cell."""
+    import anndata
+    import h5py
+    import numpy as np
+    import pandas as pd
+    from scipy.sparse import csr_matrix
+
+    genes = json.loads((MODEL / "model.json").read_text())["genes"]
+    number = np.arange(n_cells)
+    obs = pd.DataFrame({"sample": number * 20 // n_cells, "cell_type": number % 15}).astype(str)
+    obs = obs.astype("category").set_index("cell-" + pd.Index(number).astype(str))  # as anndata writes text
+    unfinished = path.with_suffix(".new")
+    with h5py.File(unfinished, "w") as file:
+        anndata.io.write_elem(file, "/", anndata.AnnData(obs=obs, var=pd.DataFrame(index=genes)))
+        for first in range(0, n_cells, CHUNK_CELLS):
+            n = min(CHUNK_CELLS, n_cells - first)
+            rng = np.random.default_rng((5, first))
+            columns = np.argpartition(rng.random((n, len(genes)), np.float32), N_COUNTS, axis=1)[:, :N_COUNTS]
+            counts = rng.geometric(0.5, n * N_COUNTS).astype(np.float32)
+            indptr = np.arange(0, n * N_COUNTS + 1, N_COUNTS)
+            rows = csr_matrix((counts, np.sort(columns).ravel().astype(np.int32), indptr), shape=(n, len(genes)))
+            if first:
+                anndata.io.sparse_dataset(file["X"]).append(rows)
+            else:
+                anndata.io.write_elem(file, "X", rows)
+    unfinished.replace(path)
+
+
+def ingested(study: Path, n_cells: int, threads: int | None) -> dict[str, Any]:
+    """Ingest a study; seconds and peak memory in GB, of the whole and before anything was stored."""
+    atlas = study.with_suffix(".duckdb")
+    atlas.unlink(missing_ok=True)
+    stages = atlas.with_name(f"{atlas.name}.ingest")
+    shutil.rmtree(stages, ignore_errors=True)
+    command = [sys.executable, "-m", "sigdb.cli", "ingest", str(atlas), str(study), "--model", "mlp"]
+    command += ["--weights", str(MODEL), "--method", "ixg", "--device", "cpu"]
+    command += ["--threads", str(threads)] if threads else []
+    n_chunks = -(-n_cells // CHUNK_CELLS)
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    attributed: tuple[float, float] | None = None
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        if attributed is None and len(list(stages.glob("*/chunk-*"))) == n_chunks:
+            attributed = (time.perf_counter() - start, high_water(process.pid))
+        time.sleep(EVERY)
+    if status or attributed is None:
+        raise SystemExit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    return {
+        "n_cells": n_cells,
+        "s": time.perf_counter() - start,
+        "attributed_s": attributed[0],
+        "attributed_gb": attributed[1],
+        "peak_gb": usage.ru_maxrss * 1024 / 1e9,
+    }
+
+
+def high_water(pid: int) -> float:
+    """The most memory that a process has had so far, GB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("VmHWM"))
+
+
+def main() -> None:
+    """Prepare, measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--cells", type=int, nargs="+", default=[20_000, 200_000])
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    studies = {n_cells: asked.folder / f"study-{n_cells}.h5ad" for n_cells in asked.cells}
+    if asked.make:
+        make_study(studies[asked.cells[0]], asked.cells[0])
+        return
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    for n_cells, study in studies.items():
+        if not study.exists():
+            # By another process: the peak of a child is at least what its parent takes when it starts.
+            command = [sys.executable, "-m", "benchmarks.ingesting", str(asked.folder), "--make", "--cells"]
+            subprocess.run([*command, str(n_cells)], check=True)
+    results = []
+    sys.stdout.write("| cells | s | of it attributing | peak GB before storing | peak GB |\n" + "|---" * 5 + "|\n")
+    for n_cells, study in [*studies.items()] * asked.repeat:
+        found = ingested(study, n_cells, asked.threads)
+        results.append(found)
+        sys.stdout.write(
+            f"| {n_cells:,} | {found['s']:.1f} | {found['attributed_s']:.1f} | {found['attributed_gb']:.3f} | "
+            f"{found['peak_gb']:.3f} |\n"
+        )
+        sys.stdout.flush()
+        (asked.folder / "ingesting.json").write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
