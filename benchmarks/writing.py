@@ -30,7 +30,6 @@ from benchmarks.search import peak
 from ingest.fields import FIELDS
 from ingest.pipeline import CHUNK_CELLS
 from ingest.stage import Chunk, Stage
-from ingest.study import storing
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study
 from sigdb import Atlas
 
@@ -83,8 +82,7 @@ def ours(folder: Path, n_cells: int) -> dict[str, float]:
                 stage.write(number, first, chunk, device="none", versions=VERSIONS)
                 chunks_took += time.perf_counter() - start
             start = time.perf_counter()
-            with storing(con):
-                writer.store(stage)
+            writer.store(stage)
         stage.remove()
     stored = time.perf_counter() - start
     return {

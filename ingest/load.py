@@ -11,8 +11,8 @@ import pandas as pd
 from scipy.sparse import csr_matrix, diags
 
 from ingest.obs import obs_table
-from ingest.stage import Chunk, Stage, digest, stage_folder
-from ingest.study import IfExists, NewStudy, StudyReport, kept_for_later, open_study, storing
+from ingest.stage import Chunk, Stage, digest, settle, stage_folder
+from ingest.study import IfExists, NewStudy, StudyReport, kept_for_later, open_study
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run
 from sigdb.catalog import run_statement
 from sigdb.errors import GeneSpaceError, ObsError, ScoresError, listed
@@ -104,8 +104,7 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
         with kept_for_later(stage, len(obs)):
             write_chunks(stage, scores, depth, options, settings, info.study, np.isin(gene_ids, measured))
             record_signs(con, run_id, info.study, stage)
-            with storing(con):
-                notes = [*(() if writer.has_cells else notes), *writer.store(stage)]
+            notes = [*(() if writer.has_cells else notes), *writer.store(stage)]
     report = StudyReport(
         study=info.study,
         n_cells=len(obs),
@@ -117,7 +116,7 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
         counts_from=info.counts_from,
         notes=tuple(notes),
     )
-    stage.remove()
+    settle(stage.folder)
     return report
 
 

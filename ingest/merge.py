@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -14,21 +14,27 @@ import pyarrow as pa
 from sigdb.catalog import run_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from types import TracebackType
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from ingest.stage import Stage
 
-__all__ = ["Appender", "Groups", "SortedScores", "merged"]
+__all__ = ["SCORES", "Groups", "SortedScores", "insert", "merged"]
+
+SCORES = pa.schema({"gene_id": pa.uint16(), "rank": pa.uint32(), "score": pa.float32()})
+# What a group has of a gene.
+SUMS = pa.schema(
+    {
+        "gene_id": pa.uint16(), "n_nonzero": pa.int64(), "sum_abs": pa.float64(), "sum_signed": pa.float64(),
+        "sum_sq": pa.float64(),
+    }
+)  # fmt: skip
 
 # Scores that are merged at a time; a gene is never divided.
 BATCH = 2_000_000
 # Sums, of genes x groups, that are added up at a time: they stay in a core's cache.
 MOST_SUMS = 1 << 17
-# Whether DuckDB asks what is registered for its rows each time that it needs them.
-STREAMS_ANEW = int(duckdb.__version__.split(".")[0]) >= 2
 # Rows of a row group of DuckDB.
 ROW_GROUP = 122_880
 # A score is sorted as a number of 64 bits: those of its gene within the range and of its rank, and its own.
@@ -51,7 +57,7 @@ class SortedScores:
     def table(self) -> pa.Table:
         """gene_id, rank and score."""
         genes = np.repeat(self.gene_ids, self.lengths)
-        return pa.table({"gene_id": genes, "rank": self.ranks, "score": self.scores})
+        return pa.table([genes, self.ranks, self.scores], schema=SCORES)
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,11 @@ class Groups:
     of_cells: NDArray[np.int32]
     names: pa.Table
 
+    @property
+    def schema(self) -> pa.Schema:
+        """Of the sums."""
+        return pa.schema([*self.names.schema, *SUMS])
+
     def sums(self, found: SortedScores) -> pa.Table:
         """The cube of a range of genes, by gene and group: n_nonzero, and sums in double precision.
 
@@ -71,7 +82,7 @@ class Groups:
         """
         step = max(1, MOST_SUMS // len(self.names))
         ends = np.concatenate([[0], np.cumsum(found.lengths)])
-        genes, groups, columns = [], [], []
+        groups, columns = [], []
         for first in range(0, len(found.gene_ids), step):
             lengths = found.lengths[first : first + step]
             these = slice(ends[first], ends[first + len(lengths)])
@@ -81,76 +92,70 @@ class Groups:
             there = np.flatnonzero(n)
             signed = found.scores[these].astype(np.float64)
             sums = [np.bincount(row, weights)[there] for weights in (np.abs(signed), signed, np.square(signed))]
-            columns.append([n[there], *sums])
-            genes.append(found.gene_ids[first + there // len(self.names)])
             groups.append(there % len(self.names))
-        names = ("n_nonzero", "sum_abs", "sum_signed", "sum_sq")
-        table: pa.Table = self.names.take(np.concatenate(groups)).append_column("gene_id", [np.concatenate(genes)])
-        for name, *parts in zip(names, *columns, strict=True):
-            table = table.append_column(name, [np.concatenate(parts)])
-        return table
+            columns.append([found.gene_ids[first + there // len(self.names)], n[there], *sums])
+        names = self.names.take(np.concatenate(groups)).columns
+        return pa.table([*names, *map(np.concatenate, zip(*columns, strict=True))], schema=self.schema)
 
 
-class Appender:
-    """Adds tables to one of the atlas by a statement of `sql/` that reads `relation`; a context manager.
+def insert(
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    parameters: Mapping[str, object],
+    relation: str,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+) -> None:
+    """Add tables to one of the atlas by one statement of `sql/` that reads `relation`, each made when it is asked for.
 
-    Whole row groups are added, what is left waits for the next table or for the end: each insert closes a row group.
-    DuckDB keeps every table that is registered within a transaction until its end, even when the name is gone. So what
-    is registered is this object, once, which is another table each time. DuckDB 1 asks such an object once only; it is
-    given, and keeps, the tables.
+    One statement, since each closes a row group and waits for all threads at its end; and DuckDB keeps every table that
+    is registered within a transaction until the end of that, so that none is. Raises what a table raises.
     """
+    raised: list[BaseException] = []
 
-    def __init__(
-        self, con: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, object], relation: str
-    ) -> None:
-        self.con, self.name, self.parameters, self.relation = con, name, parameters, relation
-        self.now: pa.Table | None = None
-        self.waiting: pa.Table | None = None
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from row_groups(tables)
+        except BaseException as error:  # DuckDB would tell of its text only
+            raised.append(error)
+            raise
 
-    def __enter__(self) -> Self:
-        """Return the appender itself."""
-        return self
+    try:
+        run_statement(con, name, parameters, **{relation: pa.RecordBatchReader.from_batches(schema, batches())})
+    except duckdb.Error as error:
+        if raised:
+            raise raised[0] from error
+        raise
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Add what still waits, unless there was an error."""
-        if kind is None and self.waiting is not None:
-            self.insert(self.waiting)
-            if STREAMS_ANEW:
-                self.con.unregister(self.relation)
 
-    def add(self, table: pa.Table) -> None:
-        """Add a table; its columns are those of the first one."""
-        every = table if self.waiting is None else pa.concat_tables([self.waiting, table])
+def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
+    """The rows of tables, as many at a time as a row group has, so that DuckDB's threads write whole ones."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        every = pa.concat_tables([*waiting, table]).combine_chunks()
         n = len(every) // ROW_GROUP * ROW_GROUP
-        self.insert(every.slice(0, n))
-        self.waiting = every.slice(n)
-
-    def insert(self, table: pa.Table) -> None:
-        """Run the statement for a table."""
-        if not STREAMS_ANEW:
-            run_statement(self.con, self.name, self.parameters, **{self.relation: table})
-            return
-        is_new, self.now = self.now is None, table
-        if is_new:
-            self.con.register(self.relation, self)
-        run_statement(self.con, self.name, self.parameters)
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The table that is to be added now, as a stream of Arrow's C interface, in pieces for several threads."""
-        assert self.now is not None
-        batches = self.now.to_batches(max_chunksize=ROW_GROUP)
-        return pa.RecordBatchReader.from_batches(self.now.schema, batches).__arrow_c_stream__(requested_schema)
+        yield from every.slice(0, n).to_batches(max_chunksize=ROW_GROUP)
+        waiting = [every.slice(n)]
+    for table in waiting:
+        yield from table.to_batches()
 
 
-def merged(stage: Stage) -> Iterator[SortedScores]:
-    """All scores of a stage, a range of genes after the other; the next is merged while the caller has the last."""
+def merged(stage: Stage, look: Callable[[SortedScores], None] = lambda found: None) -> Iterator[SortedScores]:
+    """All scores of a stage, a range of genes after the other; the next is merged while the caller has the last.
+
+    look: shown each range, in order, by the thread that merges.
+    """
     gene_ids, counts = np.sort(stage.gene_ids), stage.gene_counts()
+
+    def work(start: int, stop: int) -> SortedScores:
+        found = merge(stage, start, gene_ids[start:stop], counts[start:stop])
+        look(found)
+        return found
+
     with ThreadPoolExecutor(1) as thread:
         ahead = None
         for start, stop in gene_ranges(counts, len(stage.ranks)):
-            following = thread.submit(merge, stage, start, gene_ids[start:stop], counts[start:stop])
+            following = thread.submit(work, start, stop)
             if ahead:
                 yield ahead.result()
             ahead = following

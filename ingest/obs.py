@@ -112,7 +112,7 @@ def boolean(values: pa.Array) -> pa.Array:
 
 
 def extra(values: pd.Series[object]) -> pa.Array:
-    """A column that the atlas keeps as it is: text, integer, double or boolean; ObsError if its types are mixed."""
+    """A column that the atlas keeps as it is: text, integer, double or boolean; ObsError if it cannot."""
     if isinstance(values.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(values):
         return text(values)
     if pd.api.types.is_bool_dtype(values):
@@ -122,6 +122,11 @@ def extra(values: pd.Series[object]) -> pa.Array:
         return pa.array(values, kind, from_pandas=True)
     if pd.api.types.is_float_dtype(values):
         return pa.array(values, pa.float64(), from_pandas=True)
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        raise ObsError(
+            f"obs column {values.name!r} has times with a zone, which few clients of DuckDB can read. Make them times "
+            "of UTC (tz_convert('UTC').dt.tz_localize(None)) or text, or drop it."
+        )
     try:
         return pa.array(values, from_pandas=True)
     except pa.ArrowException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from ingest.engine import ThisMachine
 from ingest.obs import obs_table
 from ingest.obsm import with_embeddings
 from ingest.read import CountsFile, open_counts, study_name
-from ingest.stage import digest, stage_folder
+from ingest.stage import digest, settle, stage_folder
 from ingest.study import (
     IfExists,
     NewStudy,
@@ -25,11 +26,10 @@ from ingest.study import (
     growing_atlas,
     kept_for_later,
     open_study,
-    storing,
 )
 from ingest.workers import Job
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run
-from sigdb.errors import MethodError
+from sigdb.errors import MethodError, StudyExistsError, listed
 
 if TYPE_CHECKING:
     import os
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ingest.write import StudyWriter
     from sigdb.atlas import Atlas
 
-__all__ = ["IngestOptions", "Source", "StudyReport", "ingest_files", "ingest_study"]
+__all__ = ["IngestOptions", "Source", "StudyReport", "check_names", "ingest_files", "ingest_study"]
 
 CHUNK_CELLS = 2048
 # SIGnature's own threshold for SCimilarity: below it, data are of another species or use other names.
@@ -111,10 +111,21 @@ def ingest_files(
     Each study is in the atlas whole, or not at all: an error in the third file leaves the first two. An atlas that was
     made for nothing is removed. A small atlas is sorted at the end. Errors as for `ingest_study`.
     """
+    check_names(sources)
     with growing_atlas(Path(path)) as (atlas, reports):
         for source in sources:
             reports += filter(None, [ingest_study(atlas, source, model, options)])
     return reports
+
+
+def check_names(sources: Sequence[Source]) -> None:
+    """Raise StudyExistsError if two files are to be studies of one name."""
+    repeated = [name for name, count in Counter(source.name for source in sources).items() if count > 1]
+    if repeated:
+        raise StudyExistsError(
+            f"{len(repeated)} names are those of more than one of the {len(sources)} files: {listed(repeated)}. A "
+            "study is called as its file; ingest one after the other, and give each another name: --study NAME."
+        )
 
 
 def ingest_study(
@@ -122,7 +133,8 @@ def ingest_study(
 ) -> StudyReport | None:
     """Attribute all cells of a file that `open_counts` can read, and add them to the atlas as a study.
 
-    None if the study was there, and is left as it is. engine: what does the work (default: this machine).
+    None if the study was there, and is left as it is. engine: what does the work (default: this machine). A note of
+    what was stored stays beside the atlas until `forget_stored`.
 
     Chunks of cells are kept in a folder beside the atlas until the study is whole. Then one transaction adds it: it is
     in the atlas whole, or not at all. Where this was interrupted, the next call for the same file, model and method
@@ -142,9 +154,8 @@ def ingest_study(
                 notes += attribute_study(source.name, job, options, engine)
                 deltas = Deltas(job.stage.cells())
                 deltas.check(options.max_delta, source.name)
-                with storing(con):
-                    notes += writer.store(job.stage, engine.store_scores)
-                    engine.publish()
+                notes += writer.store(job.stage, engine.store_scores)
+                engine.publish()
         report = StudyReport(
             study=source.name,
             n_cells=file.n_cells,
@@ -156,7 +167,7 @@ def ingest_study(
             counts_from=file.counts_from,
             notes=tuple(notes),
         )
-        job.stage.remove()
+        settle(job.stage.folder)
     return report
 
 
@@ -185,13 +196,14 @@ def begin(
     folder = stage_folder(home, source.name, chunks_depend_on(file, genes, model, profile, settings))
     study = StudyInfo(source.name, file.counts_from, source.title, source.organism, source.source, source.licence)
     measured = [gene_ids[n] for n in genes.measured]
+    # What may fail comes first, lest a folder without chunks is left.
+    counts, (placed, batch_size) = file.source, place(model, options.compute)
     opened = open_study(con, folder, NewStudy(study, run_id, obs, gene_ids, measured, options.if_exists))
     if opened is None:
         return None
     writer, stage = opened
-    placed, batch_size = place(model, options.compute)
     job = Job(
-        file.source, genes, placed, options.method, profile and profile.x, batch_size, CHUNK_CELLS, stage,
+        counts, genes, placed, options.method, profile and profile.x, batch_size, CHUNK_CELLS, stage,
         settings.device, settings.versions,
     )  # fmt: skip
     return job, writer, [] if writer.has_cells else notes

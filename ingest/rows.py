@@ -313,7 +313,7 @@ def write_spool(folder: Path, source: RowSource, pieces: Iterable[Piece]) -> Non
             sorted_entries["gene"] = genes[order]
             sorted_entries["count"] = values[order]
             try:
-                sorted_entries.tofile(file)
+                file.write(sorted_entries.tobytes())
             except OSError as error:
                 raise CountsError(
                     f"{source.path} is not stored by cells, and cannot be sorted in {folder.parent}: {error}. "
@@ -359,7 +359,7 @@ class Spool:
         parts = [np.empty(0, ENTRY)]
         for _, start, length in self.runs[low:high]:
             self.file.seek(start * ENTRY.itemsize)
-            parts.append(np.fromfile(self.file, ENTRY, length))
+            parts.append(np.frombuffer(self.file.read(length * ENTRY.itemsize), ENTRY, length))
         found = np.concatenate(parts)
         shape = (BLOCK, n_columns)
         return csr_matrix((found["count"], (found["cell"], found["gene"].astype(np.int32))), shape=shape)

@@ -181,8 +181,9 @@ def open_folder(stack: ExitStack, path: Path, table: Path, n_genes: int) -> Cell
     if not (path / METADATA).is_file():
         raise ScoresError(f"{path} has no {METADATA}.")
     try:
-        array = stack.enter_context(tiledb.open(str(path / ARRAY)))
-        fragments = tiledb.FragmentInfoList(str(path / ARRAY))
+        place = str((path / ARRAY).absolute())  # TileDB takes paths from where the process was when it first opened one
+        array = stack.enter_context(tiledb.open(place))
+        fragments = tiledb.FragmentInfoList(place)
     except tiledb.TileDBError as error:
         raise ScoresError(f"{path / ARRAY} is no array that TileDB can open: {error}") from error
     dimensions = [array.schema.domain.dim(n).name for n in range(array.schema.domain.ndim)]

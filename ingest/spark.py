@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 import sqlglot
 from sqlglot import exp
 
-from ingest.pipeline import IngestOptions, ingest_study
+from ingest.pipeline import IngestOptions, check_names, ingest_study
 from ingest.spark_tasks import (
     BATCH_ROWS,
     CELLS_DONE,
@@ -35,7 +36,7 @@ from ingest.spark_tasks import (
     read_scores,
     write_files,
 )
-from ingest.stage import remove_stage, stages_of
+from ingest.stage import forget_stored, remove_stage, stages_of
 from sigdb.catalog import statement
 from sigdb.errors import AtlasError, SparkError, needs_extra
 from sigdb.growing_lake import growing_lake
@@ -45,7 +46,6 @@ from sigdb.transpile import written_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -90,12 +90,14 @@ def ingest_into_lake(
             "A study of a lake cannot be replaced. Leave it as it is (--if-exists skip), or give the new one another "
             "name (--study)."
         )
+    check_names(sources)
     reports: list[StudyReport] = []
     with growing_lake(lake, genes_per_bucket=genes_per_bucket) as grown, spool_of(grown.root) as spool:
         engine = OnSpark(spark, grown, spool)
         for source in sources:
             absolute = replace(source, path=source.path.absolute())
             reports += filter(None, [ingest_study(grown.atlas, absolute, model, options, engine)])
+    forget_stored(Path(lake))
     return reports
 
 

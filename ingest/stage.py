@@ -6,12 +6,14 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.sparse import csr_matrix
 
 from sigdb import errors
 from sigdb.files import now, sync
@@ -21,11 +23,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
 
     from sigdb.errors import SigdbError
 
-__all__ = ["Chunk", "Stage", "digest", "remove_stage", "stage_folder", "stages_of", "unfinished_studies"]
+__all__ = [
+    "Chunk",
+    "Stage",
+    "digest",
+    "forget_stored",
+    "is_of",
+    "remove_stage",
+    "settle",
+    "stage_folder",
+    "stages_of",
+    "unfinished_studies",
+]
 
 Number = TypeVar("Number", bound=np.number[Any])
 
@@ -33,6 +45,8 @@ Number = TypeVar("Number", bound=np.number[Any])
 PLAN = "plan.json"
 UNFINISHED = "unfinished-"
 FAULT = "fault.json"
+# What was stored from the chunks that were there.
+STORED = "stored.json"
 # Changes when chunks are written otherwise than those of an interrupted ingest may be.
 FORMAT = 2
 
@@ -73,11 +87,10 @@ class Stage:
         """
         order = {"gene_ids": digest(gene_ids.tobytes()), "ranks": digest(ranks.tobytes())}
         plan = {"format": FORMAT, "study": study, **order}
-        note = folder / PLAN
-        if not note.exists() or json.loads(note.read_text(encoding="utf-8")) != plan:
+        if plan_of(folder) != plan:
             remove_stage(folder)
             folder.mkdir(parents=True)
-            note.write_text(json.dumps(plan), encoding="utf-8")
+            write_note(folder, PLAN, plan)
         for unfinished in folder.glob(f"{UNFINISHED}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         (folder / FAULT).unlink(missing_ok=True)
@@ -103,7 +116,9 @@ class Stage:
             "completeness_delta": pa.array(chunk.delta, pa.float32(), from_pandas=True),
         }
         # Not in a format that compresses: scores do not, and a range of genes is to be found without reading the rest.
-        by_gene = chunk.scores.tocsc()[:, np.argsort(self.gene_ids)]
+        place = np.argsort(np.argsort(self.gene_ids)).astype(np.int32)
+        given = chunk.scores
+        by_gene = csr_matrix((given.data, place[given.indices], given.indptr), given.shape).tocsc()
         scores = {
             "starts": by_gene.indptr.astype(np.int64),
             "ranks": ranks[by_gene.indices],
@@ -115,7 +130,7 @@ class Stage:
         }  # fmt: skip
         pq.write_table(pa.table(cells), unfinished / "cells.parquet")
         for name, values in scores.items():
-            values.tofile(unfinished / name)
+            (unfinished / name).write_bytes(memoryview(values))  # numpy's tofile does not notice that a disk is full
         (unfinished / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
         for file in ("cells.parquet", *scores, "entry.json"):
             sync(unfinished / file)
@@ -129,8 +144,7 @@ class Stage:
 
     def entries(self) -> list[dict[str, Any]]:
         """What the ledger shall say of each chunk, in order."""
-        found = [json.loads((chunk / "entry.json").read_text(encoding="utf-8")) for chunk in self.chunks()]
-        return sorted(found, key=lambda entry: int(entry["chunk"]))
+        return entries_of(self.folder)
 
     @property
     def n_cells(self) -> int:
@@ -188,9 +202,7 @@ class Stage:
 
     def note_fault(self, error: SigdbError) -> None:
         """Note what is wrong with the study, for the other processes that do its chunks, on whatever machine."""
-        note = self.folder / f"{UNFINISHED}{uuid4().hex}"
-        note.write_text(json.dumps([type(error).__name__, str(error)]), encoding="utf-8")
-        note.replace(self.folder / FAULT)
+        write_note(self.folder, FAULT, [type(error).__name__, str(error)])
 
     def fault(self) -> SigdbError | None:
         """What a process has noted that is wrong, as the error that it met."""
@@ -207,8 +219,66 @@ class Stage:
 
 
 def part(path: Path, kind: type[Number], start: int, stop: int) -> NDArray[Number]:
-    """The numbers start to stop of a file of them."""
-    return np.fromfile(path, kind, stop - start, offset=start * np.dtype(kind).itemsize)
+    """The numbers start to stop of a file of them; OSError if it has fewer."""
+    found = np.fromfile(path, kind, stop - start, offset=start * np.dtype(kind).itemsize)
+    if len(found) < stop - start:
+        raise OSError(f"{path} is damaged: it ends early. Remove {path.parent}, and run the same command again.")
+    return found
+
+
+def write_note(folder: Path, name: str, content: object) -> None:
+    """Write a file of JSON, on disk for good; it is there whole, or not."""
+    unfinished = folder / f"{UNFINISHED}{uuid4().hex}"
+    unfinished.write_text(json.dumps(content), encoding="utf-8")
+    sync(unfinished)
+    unfinished.replace(folder / name)
+
+
+def plan_of(folder: Path) -> dict[str, object] | None:
+    """What a stage is of; None if there is none, or a damaged one."""
+    try:
+        plan: dict[str, object] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return plan
+
+
+def entries_of(folder: Path) -> list[dict[str, Any]]:
+    """What the ledger shall say of each chunk in a folder, in order."""
+    found = [json.loads((chunk / "entry.json").read_text(encoding="utf-8")) for chunk in folder.glob("chunk-*")]
+    return sorted(found, key=lambda entry: int(entry["chunk"]))
+
+
+def settle(folder: Path) -> None:
+    """Remove the chunks of a study that is stored; a note of them stays until its command has ended.
+
+    By it the same command, if it is interrupted at another study, knows this one again.
+    """
+    write_note(folder, STORED, rows_of(folder))
+    (folder / PLAN).unlink(missing_ok=True)
+    for chunk in folder.glob("chunk-*"):
+        shutil.rmtree(chunk)
+
+
+def rows_of(folder: Path) -> list[list[Any]]:
+    """What the ledger shall say of the chunks that a folder has, or had: number, scores, and when each was written."""
+    try:
+        rows: list[list[Any]] = json.loads((folder / STORED).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        rows = [[entry["chunk"], entry["n_scores"], entry["written"]] for entry in entries_of(folder)]
+    return rows
+
+
+def is_of(folder: Path, ledger: set[tuple[object, ...]]) -> bool:
+    """Whether a folder has, or had, the chunks that a ledger names."""
+    found = {(chunk, n_scores, datetime.fromisoformat(written)) for chunk, n_scores, written in rows_of(folder)}
+    return bool(found) and found == ledger
+
+
+def forget_stored(atlas: Path) -> None:
+    """Remove the notes of studies that are stored: the command that they were for has ended."""
+    for note in list(stages_of(atlas).glob(f"*/{STORED}")):
+        remove_stage(note.parent)
 
 
 def stage_folder(atlas: Path, study: str, depends_on: Mapping[str, object]) -> Path:
@@ -224,8 +294,8 @@ def stages_of(atlas: Path) -> Path:
 
 def unfinished_studies(atlas: Path) -> list[str]:
     """The studies of which an interrupted ingest has kept chunks."""
-    notes = stages_of(atlas).glob(f"*/{PLAN}")
-    return sorted({str(json.loads(note.read_text(encoding="utf-8"))["study"]) for note in notes})
+    plans = map(plan_of, stages_of(atlas).glob("*"))
+    return sorted({str(plan["study"]) for plan in plans if plan})
 
 
 def remove_stage(folder: Path) -> None:

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ingest.stage import Stage, remove_stage
-from ingest.write import StudyInfo, begin_study, has_run
+import duckdb
+
+from ingest.stage import Stage, forget_stored, is_of, remove_stage, settle
+from ingest.write import STORE_MEMORY, StudyInfo, begin_study, has_run, ledger
 from sigdb.atlas import Atlas, cluster, little_memory
 from sigdb.errors import CountsError, MethodError, ScoresError, StudyExistsError
 from sigdb.optimize import BATCH
@@ -17,20 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import duckdb
     import pyarrow as pa
 
     from ingest.write import StudyWriter
 
-__all__ = ["IfExists", "NewStudy", "StudyReport", "growing_atlas", "kept_for_later", "open_study", "storing"]
+__all__ = ["IfExists", "NewStudy", "StudyReport", "growing_atlas", "kept_for_later", "open_study"]
 
 log = logging.getLogger(__name__)
-
-# What DuckDB may take to store a study. It keeps what it has written for as long as there is room, of a small study as
-# of a large one, so this is a part of the peak of every ingest. Scores come to it sorted, and need little; every thread
-# needs some, and more threads than this wait for the one that merges the chunks.
-STORE_MEMORY = "128MB"
-STORE_THREADS = 4
 
 IfExists = Literal["error", "skip", "replace"]
 
@@ -82,30 +77,25 @@ def growing_atlas(path: Path) -> Iterator[tuple[Atlas, list[StudyReport]]]:
             finally:
                 if reports:
                     sort_if_small(atlas)
+                # Closing the file writes, too.
+                atlas.con.execute("SET memory_limit = '" + STORE_MEMORY + "'")
     except BaseException:
         if is_new and not reports:
             path.unlink(missing_ok=True)
         raise
-
-
-@contextmanager
-def storing(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Have DuckDB take STORE_MEMORY and no more than STORE_THREADS for what a block stores."""
-    ((n_threads,),) = con.execute("SELECT current_setting('threads')").fetchall()
-    with little_memory(con, STORE_MEMORY):
-        con.execute("SET threads = " + str(min(n_threads, STORE_THREADS)))
-        try:
-            yield
-        finally:
-            con.cursor().execute("SET threads = " + str(n_threads))
+    forget_stored(path)
 
 
 def sort_if_small(atlas: Atlas) -> None:
     """Sort the attributions of an atlas if that takes only seconds; for others there is `sigdb optimize`."""
     ((n_scores,),) = atlas.con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall()
     if n_scores <= BATCH:
-        with little_memory(atlas.con), atlas.transaction() as con:
-            cluster(con)
+        try:
+            with little_memory(atlas.con), atlas.transaction() as con:
+                cluster(con)
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            log.warning("The studies are in the atlas, but its scores could not be sorted (sigdb optimize): %s", reason)
 
 
 def open_study(con: duckdb.DuckDBPyConnection, folder: Path, study: NewStudy) -> tuple[StudyWriter, Stage] | None:
@@ -113,10 +103,14 @@ def open_study(con: duckdb.DuckDBPyConnection, folder: Path, study: NewStudy) ->
 
     None if the atlas has it, and it is left as it is. Raises StudyExistsError or ObsError.
     """
-    if has_run(con, study.info.study, study.run_id) and (study.if_exists == "skip" or folder.exists()):
-        # The folder is that of an ingest which was stopped when all was stored, and only this was not done.
-        remove_stage(folder)
-        return None
+    if has_run(con, study.info.study, study.run_id):
+        # The folder may be that of a command which was stopped when this study was stored, and others were not.
+        if is_of(folder, ledger(con, study.info.study, study.run_id)):
+            settle(folder)
+            return None
+        if study.if_exists == "skip":
+            remove_stage(folder)
+            return None
     writer = begin_study(
         con,
         run_id=study.run_id,

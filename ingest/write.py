@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,16 +11,16 @@ import pyarrow as pa
 from sqlglot import exp
 
 from ingest.fields import SAMPLE_FIELDS
-from ingest.merge import Appender, Groups, merged
+from ingest.merge import SCORES, Groups, insert, merged
 from sigdb import catalog, materialized, signature_views
-from sigdb.atlas import clear_study
+from sigdb.atlas import clear_study, little_memory
 from sigdb.catalog import run_statement
 from sigdb.errors import AtlasError, ObsError, StudyExistsError, listed
 from sigdb.files import now
 from sigdb.genes import add_genes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import duckdb
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ingest.stage import Stage
 
 __all__ = [
+    "STORE_MEMORY",
     "ModelInfo",
     "RunSettings",
     "StudyInfo",
@@ -35,7 +37,14 @@ __all__ = [
     "add_run",
     "begin_study",
     "has_run",
+    "ledger",
 ]
+
+# What DuckDB may take to store scores. It keeps what it has written for as long as there is room, of a small study as
+# of a large one, so this is a part of the peak of every ingest; with less, its threads wait for each other. More
+# threads than this, each of which needs some, would wait for the one that merges the chunks.
+STORE_MEMORY = "256MB"
+STORE_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ def add_run(con: duckdb.DuckDBPyConnection, model_id: int, settings: RunSettings
         if name in (None, run):
             return int(run_id)
     ((model,),) = con.execute("SELECT model FROM sigdb_data.models WHERE model_id = ?", [model_id]).fetchall()
-    name = name or f"{model}-{settings.method.split()[0]}"
+    name = name or f"{model}-{(settings.method.split() or ['unknown'])[0]}"
     if name.isdigit():
         raise AtlasError(f"A run cannot be called {name}: numbers are run ids.")
     if con.execute("SELECT 1 FROM sigdb_data.attribution_runs WHERE run = ?", [name]).fetchall():
@@ -172,6 +181,23 @@ def begin_study(
 def has_run(con: duckdb.DuckDBPyConnection, study: str, run_id: int) -> bool:
     """Whether the atlas has this run of a study."""
     return bool(run_statement(con, "queries/study_run", {"study": study, "run_id": run_id}))
+
+
+def ledger(con: duckdb.DuckDBPyConnection, study: str, run_id: int) -> set[tuple[object, ...]]:
+    """The chunks that a run of a study was stored from: number, scores, and when each was written."""
+    return set(run_statement(con, "queries/study_chunks", {"study": study, "run_id": run_id}))
+
+
+@contextmanager
+def storing(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Have DuckDB take STORE_MEMORY and no more than STORE_THREADS for what a block stores."""
+    ((n_threads,),) = con.execute("SELECT current_setting('threads')").fetchall()
+    with little_memory(con, STORE_MEMORY):
+        con.execute("SET threads = " + str(min(n_threads, STORE_THREADS)))
+        try:
+            yield
+        finally:
+            con.cursor().execute("SET threads = " + str(n_threads))
 
 
 def by_cell_type(obs: pa.Table) -> NDArray[np.uint32]:
@@ -287,17 +313,18 @@ class StudyWriter:
         return notes
 
     def write_scores(self, stage: Stage) -> None:
-        """Write scores and cube, a range of genes after the other, each of which is in memory once for both."""
+        """Write all scores, by gene, and then the sums of them, which wait in a file beside the chunks meanwhile."""
         run = {"run_id": self.run_id}
-        groups = self._groups()
         place = run | {"first_cell": self.first_cell}
-        with (
-            Appender(self.con, "write/add_sorted_scores", place, "sigdb_scores") as scores,
-            Appender(self.con, "write/add_sums", run, "sigdb_sums") as sums,
-        ):
-            for found in merged(stage):
-                scores.add(found.table())
-                sums.add(groups.sums(found))
+        groups, waiting = self._groups(), str(stage.folder / "sums")
+        with storing(self.con):
+            with pa.OSFile(waiting, "wb") as file, pa.ipc.new_stream(file, groups.schema) as sums:
+                ranges = merged(stage, lambda found: sums.write_table(groups.sums(found)))
+                scores = (found.table() for found in ranges)
+                insert(self.con, "write/add_sorted_scores", place, "sigdb_scores", SCORES, scores)
+            with pa.OSFile(waiting) as file, pa.ipc.open_stream(file) as sums:
+                tables = (pa.table(batch) for batch in sums)
+                insert(self.con, "write/add_sums", run, "sigdb_sums", sums.schema, tables)
 
     @property
     def cells(self) -> dict[str, int]:

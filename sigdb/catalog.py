@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 from sqlglot import exp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
-    import duckdb
     import pyarrow as pa
 
 __all__ = [
@@ -179,7 +180,9 @@ def run_statement(
         return con.execute(statement(name), dict(parameters or {})).fetchall()
     finally:
         for relation in relations:
-            con.unregister(relation)
+            # In a transaction that the statement has failed in, this fails too, and would hide why.
+            with suppress(duckdb.Error):
+                con.unregister(relation)
 
 
 def objects() -> list[SqlObject]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sigdb import optimize
+from sigdb.atlas import little_memory
 from sigdb.cli import options
 from sigdb.cli.options import IfExists, Method, Precision, Quadrature, Summation
 from sigdb.cli.output import console, print_table
@@ -233,7 +234,7 @@ def print_outcome(atlas: Path, reports: Sequence[StudyReport], left: Sequence[st
 
 def print_advice(atlas: Path) -> None:
     """Say whether it is worth sorting an atlas."""
-    with connect(atlas) as con:
+    with connect(atlas) as con, little_memory(con):
         if advice := optimize.advice(con, atlas):
             console.print(advice, markup=False)
 

@@ -1,7 +1,7 @@
 -- incoming_genes: what each name of a gene list ($names) is, and which gene of the atlas it is already.
 -- A name is the atlas gene of that symbol, or else the atlas gene with the same approved symbol, unless another name of
--- the list is that gene more exactly. An Ensembl id that HGNC knows takes the approved symbol for its own; its version
--- is dropped.
+-- the list is that gene more exactly. An Ensembl id that HGNC knows takes the approved symbol for its own, unless the
+-- list has that too; its version is dropped.
 CREATE OR REPLACE TEMP TABLE sigdb_incoming_genes AS
 SELECT
     k.position, k.name, k.symbol, k.approved,
@@ -19,7 +19,11 @@ FROM (
             SELECT
                 n.position, n.name, h.symbol AS approved,
                 CASE
-                    WHEN row_number() OVER (PARTITION BY coalesce(e.symbol, n.plain) ORDER BY n.position) = 1
+                    WHEN
+                        row_number() OVER (
+                            PARTITION BY coalesce(e.symbol, n.plain)
+                            ORDER BY n.name <> coalesce(e.symbol, n.plain), n.position
+                        ) = 1
                         THEN coalesce(e.symbol, n.plain)
                     ELSE n.name
                 END AS symbol

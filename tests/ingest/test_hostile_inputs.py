@@ -267,6 +267,9 @@ HOSTILE_OBS = {
     "not Parquet": (written("obs.parquet", b"no"), "cannot be read as a table of metadata"),
     "an archive that is none": (written("obs.csv.gz", b"no"), "cannot be read as a table of metadata"),
     "a column without a name": (parquet(OBS.assign(**{"": 1})), "obs of bad has a column without a name"),
+    "times with a zone": (
+        parquet(OBS.assign(taken=pd.date_range("2026-01-01", periods=40, tz="UTC"))), "'taken' has times with a zone"
+    ),
     "columns alike": (csv(OBS.assign(Age=1)), "two columns called 'Age', case aside"),
 }  # fmt: skip
 

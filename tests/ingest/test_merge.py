@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -9,9 +11,9 @@ import pytest
 from scipy.sparse import csr_matrix, random_array, vstack
 
 from ingest import merge
-from ingest.merge import Appender, Groups, merged
+from ingest.merge import SCORES, Groups, insert, merged, row_groups
 from ingest.stage import Chunk, Stage
-from ingest.study import storing
+from ingest.write import storing
 from sigdb import catalog
 
 N_CELLS, N_GENES, CHUNK = 37, 11, 8
@@ -104,27 +106,52 @@ def test_chunks_of_another_format_are_not_taken_up(stage, monkeypatch):
     assert Stage.open(stage.folder, "study", stage.gene_ids, stage.ranks).n_cells == 0
 
 
-def test_tables_are_added_in_order_and_whole_row_groups_at_a_time(monkeypatch):
+def scores_between(*bounds):
+    """A table from each bound to the next, whose scores are their own numbers."""
+    for first, last in pairwise(bounds):
+        yield pa.table([pa.array(range(first, last), kind) for kind in SCORES.types], schema=SCORES)
+
+
+def test_rows_are_added_in_order_and_whole_row_groups_at_a_time(monkeypatch):
     monkeypatch.setattr(merge, "ROW_GROUP", 10)
-    sizes = []
-    insert = Appender.insert
-    monkeypatch.setattr(Appender, "insert", lambda self, table: sizes.append(len(table)) or insert(self, table))
-    kinds = {"gene_id": pa.uint16(), "rank": pa.uint32(), "score": pa.float32()}
-    parts = [
-        pa.table({name: pa.array(range(first, last), kind) for name, kind in kinds.items()})
-        for first, last in ((0, 7), (7, 28), (28, 33))
-    ]
+    assert [len(batch) for batch in row_groups(scores_between(0, 7, 28, 33))] == [10, 10, 10, 3]
     with duckdb.connect() as con:
         con.execute(catalog.statement("schema"))
         con.execute("BEGIN")
         place = {"run_id": 1, "first_cell": 1000}
-        with Appender(con, "write/add_sorted_scores", place, "sigdb_scores") as appender:
-            for part in parts:
-                appender.add(part)
+        for bounds in ((0, 7, 28, 33), (33, 33), (33, 40)):
+            insert(con, "write/add_sorted_scores", place, "sigdb_scores", SCORES, scores_between(*bounds))
         con.execute("COMMIT")
         rows = con.execute("FROM sigdb_data.attributions").fetchall()
-    assert rows == [(1, n, 1000 + n, float(n)) for n in range(33)]
-    assert [size for size in sizes if size] == [20, 10, 3]
+    assert rows == [(1, n, 1000 + n, float(n)) for n in range(40)]
+
+
+def test_what_goes_wrong_while_rows_are_made_is_what_is_raised(monkeypatch):
+    monkeypatch.setattr(merge, "ROW_GROUP", 10_000)
+
+    def tables():
+        yield from scores_between(0, 30_000, 60_000)
+        raise OSError(28, "No space left on device")
+
+    with duckdb.connect() as con:
+        con.execute(catalog.statement("schema"))
+        with pytest.raises(OSError, match="No space left"):
+            insert(con, "write/add_sorted_scores", {"run_id": 1, "first_cell": 0}, "sigdb_scores", SCORES, tables())
+        assert con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall() == [(0,)]
+
+
+def test_a_chunk_that_ends_early_is_not_read_as_less(stage):
+    file = stage.folder / "chunk-2" / "scores"
+    file.write_bytes(file.read_bytes()[:-4])
+    with pytest.raises(OSError, match="is damaged: it ends early"):
+        list(merged(stage))
+
+
+def test_ranges_are_shown_in_order(stage, monkeypatch):
+    monkeypatch.setattr(merge, "BATCH", 20)
+    seen = []
+    assert list(merged(stage, seen.append)) == seen
+    assert len(seen) == 6
 
 
 def test_storing_takes_little_and_hides_no_error():
@@ -133,9 +160,19 @@ def test_storing_takes_little_and_hides_no_error():
         before = con.execute(limits).fetchall()
         con.execute("BEGIN")
         with storing(con):
-            assert con.execute(limits).fetchall() == [("122.0 MiB", 4)]
+            assert con.execute(limits).fetchall() == [("244.1 MiB", 4)]
         assert con.execute(limits).fetchall() == before
         with pytest.raises(duckdb.CatalogException, match="no_such_table"), storing(con):
             con.execute("FROM no_such_table")
         con.execute("ROLLBACK")
         assert con.execute(limits).fetchall() == before
+
+
+def test_a_statement_that_fails_in_a_transaction_says_why():
+    place = {"run_id": 1, "first_cell": 2**32 - 1}
+    (table,) = scores_between(0, 7)
+    with duckdb.connect() as con:
+        con.execute(catalog.statement("schema"))
+        con.execute("BEGIN")
+        with pytest.raises((duckdb.ConversionException, duckdb.OutOfRangeException), match="out of range|4294967296"):
+            catalog.run_statement(con, "write/add_sorted_scores", place, sigdb_scores=table)

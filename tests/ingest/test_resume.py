@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
+from scipy.sparse import csc_matrix
 
 import ingest.study
 import sigdb
@@ -166,7 +167,10 @@ MOMENTS = {
     "when the last chunk is attributed": (workers.Job, "keep", N_CHUNKS),
     "before anything is stored": (write.StudyWriter, "store", 1),
     "when the scores are stored, but not the sums": (write.StudyWriter, "_derive", 2),
-    "when all is stored, but the chunks are still there": (stage.Stage, "remove", 1),
+    "when all is stored, but the chunks are still there": (pipeline, "settle", 1),
+    "when the note of what is stored is written": (stage, "write_note", 2),
+    "when its chunks are removed": (stage.shutil, "rmtree", 1),
+    "before the notes are removed": (ingest.study, "forget_stored", 1),
     "in the middle of sorting": (ingest.study, "cluster", 1),
 }
 
@@ -244,6 +248,72 @@ def test_only_what_is_missing_is_attributed(folder, model, whole, monkeypatch, c
     assert contents(folder / ATLAS) == whole
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_same_command_goes_on_behind_the_studies_that_it_has_added(folder, model, whole, monkeypatch, times):
+    """Without saying anything of the first study, which is in the atlas since the command was interrupted."""
+    for _ in range(times):
+        interrupted(folder, model)
+    numbers = count_chunks(monkeypatch)
+    (report,) = ingest_files(folder / ATLAS, sources(folder), model)
+    assert (report.study, len(numbers) < N_CHUNKS) == ("second", True)
+    assert contents(folder / ATLAS) == whole
+    assert not (folder / f"{ATLAS}.ingest").exists()
+    with pytest.raises(StudyExistsError, match="'first' is in the atlas already"):
+        ingest_files(folder / ATLAS, sources(folder), model)
+
+
+@pytest.mark.skipif(duckdb.__version__ == "1.4.0", reason="refused on DuckDB 1.4.0")
+def test_a_replacement_that_is_interrupted_goes_on(folder, model):
+    ingest_files(folder / ATLAS, sources(folder), model)
+    small_adata(n_cells=33, seed=9).write_h5ad(folder / "second.h5ad")
+    interrupted_options = IngestOptions(if_exists="replace", progress=interrupt_at(17))
+    with pytest.raises(KeyboardInterrupt):
+        ingest_files(folder / ATLAS, sources(folder)[1:], model, interrupted_options)
+    assert studies(folder / ATLAS) == [("first", 40), ("second", 40)]
+    (report,) = ingest_files(folder / ATLAS, sources(folder)[1:], model, IngestOptions(if_exists="replace"))
+    assert report.n_cells == 33
+    assert studies(folder / ATLAS) == [("first", 40), ("second", 33)]
+
+
+def test_files_of_one_name_are_refused_before_any_is_read(folder, model):
+    (folder / "other").mkdir()
+    twice = [*sources(folder), Source(folder / "other" / "first.h5ad")]
+    with pytest.raises(StudyExistsError, match="1 names are those of more than one of the 3 files: first"):
+        ingest_files(folder / ATLAS, twice, model, IngestOptions(if_exists="skip"))
+    assert not (folder / ATLAS).exists()
+
+
+@pytest.mark.parametrize("damage", ["", "{"])
+def test_a_stage_without_a_readable_plan_is_begun_anew(folder, model, whole, damage):
+    interrupted(folder, model)
+    (note,) = (folder / f"{ATLAS}.ingest").glob(f"*/{stage.PLAN}")
+    note.write_text(damage)
+    assert stage.unfinished_studies(folder / ATLAS) == []
+    ingest_files(folder / ATLAS, sources(folder), model)
+    assert contents(folder / ATLAS) == whole
+
+
+def test_a_matrix_that_cannot_be_sorted_leaves_no_stage(folder, model):
+    adata = small_adata(seed=1)
+    adata.X = csc_matrix(adata.X)
+    adata.X.data[-1] = 0.5
+    adata.write_h5ad(folder / "second.h5ad")
+    with pytest.raises(CountsError, match="fractional"):
+        ingest_files(folder / ATLAS, sources(folder), model, IngestOptions(layer="X"))
+    assert stage.unfinished_studies(folder / ATLAS) == []
+
+
+def test_an_atlas_that_cannot_be_sorted_is_whole_all_the_same(folder, model, whole, monkeypatch, caplog):
+    def fail(con):
+        raise duckdb.IOException("No space left on device")
+
+    monkeypatch.setattr(ingest.study, "cluster", fail)
+    reports = ingest_files(folder / ATLAS, sources(folder), model)
+    assert [report.study for report in reports] == ["first", "second"]
+    assert "could not be sorted (sigdb optimize): No space left" in caplog.text
+    assert contents(folder / ATLAS) == whole
+
+
 CHANGES = {
     "other method": ({"method": Method(n_steps=7)}, None),
     "other file": ({}, lambda folder: small_adata(seed=5).write_h5ad(folder / "second.h5ad")),
@@ -288,7 +358,8 @@ def test_a_file_that_is_at_fault_leaves_no_chunks(folder, model):
     with pytest.raises(CountsError, match="1 fractional"):
         ingest_files(folder / ATLAS, sources(folder), model, IngestOptions(layer="X"))
     assert studies(folder / ATLAS) == [("first", 40)]
-    assert not (folder / f"{ATLAS}.ingest").exists()
+    assert not list(folder.glob(f"{ATLAS}.ingest/*/chunk-*"))
+    assert stage.unfinished_studies(folder / ATLAS) == []
 
 
 def test_a_study_that_is_there_can_be_skipped(folder, model, whole):

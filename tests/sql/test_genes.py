@@ -7,6 +7,7 @@ import pytest
 
 import sigdb
 from sigdb import Atlas
+from sigdb.errors import GeneSpaceError
 from sigdb.genes import add_genes
 from tests.toy import write_study
 
@@ -64,6 +65,13 @@ def test_a_synonym_that_is_the_symbol_of_another_gene_means_that_other_one(con):
     assert con.execute("SELECT status, symbol FROM check_genes(['MIF'])").fetchall() == [("missing", None)]
 
 
+def test_more_genes_than_an_atlas_can_hold_are_refused(tmp_path):
+    with Atlas.create(tmp_path / "two.duckdb") as atlas:
+        add_genes(atlas.con, ["LYZ", "CD14"])
+        with pytest.raises(GeneSpaceError, match=r"65,536 genes at the most\. This has 2; of 65,536 more, 65,535 are"):
+            add_genes(atlas.con, ["LYZ", *(f"X{n}" for n in range(65_535))])
+
+
 def test_genes_of_a_second_model_are_the_same_genes_under_other_names(tmp_path):
     with Atlas.create(tmp_path / "two.duckdb") as atlas:
         first = add_genes(atlas.con, ["FAM65B", "LYZ", "XYZ1"])
@@ -74,9 +82,12 @@ def test_genes_of_a_second_model_are_the_same_genes_under_other_names(tmp_path):
         assert atlas.con.execute("SELECT symbol FROM genes ORDER BY gene_id").fetchall() == [
             ("FAM65B",), ("LYZ",), ("XYZ1",), ("MS4A1",), ("ENSG99999999999",)
         ]  # fmt: skip
+        # An Ensembl id before the symbol that it means is another gene, under its own name.
+        ids = add_genes(atlas.con, ["ENSG00000143546", "S100A8"])
+        assert atlas.con.execute("SELECT gene_id FROM genes WHERE symbol = 'S100A8'").fetchall() == [(ids[1],)]
         # A list that holds both the old and the new name of a gene keeps them apart, each under its own name.
         old_and_new = add_genes(atlas.con, ["FAM65B", "RIPOR2"])
-        assert old_and_new == [0, 5]
+        assert old_and_new == [0, 7]
         query = "SELECT _asked, _gene FROM sigdb_data.resolve_genes($names, NULL, NULL) ORDER BY _gene, _asked"
         found = atlas.con.execute(query, {"names": ["FAM65B", "RIPOR2", "C6orf32"]})
-        assert found.fetchall() == [("C6orf32", 0), ("FAM65B", 0), ("RIPOR2", 5)]
+        assert found.fetchall() == [("C6orf32", 0), ("FAM65B", 0), ("RIPOR2", 7)]
