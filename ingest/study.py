@@ -11,7 +11,7 @@ import duckdb
 
 from ingest.stage import Stage, forget_stored, is_of, remove_stage, settle
 from ingest.write import STORE_MEMORY, StudyInfo, begin_study, has_run, ledger
-from sigdb.atlas import Atlas, cluster, little_memory
+from sigdb.atlas import Atlas, cluster, little_memory, remove
 from sigdb.errors import CountsError, MethodError, ScoresError, StudyExistsError
 from sigdb.optimize import BATCH
 
@@ -68,21 +68,20 @@ def growing_atlas(path: Path) -> Iterator[tuple[Atlas, list[StudyReport]]]:
 
     A small atlas is sorted at the end. One that was made for nothing is removed.
     """
-    is_new = not path.exists()
     reports: list[StudyReport] = []
-    try:
-        with Atlas.open_or_create(path) as atlas:
-            try:
-                yield atlas, reports
-            finally:
-                if reports:
-                    sort_if_small(atlas)
-                # Closing the file writes, too.
-                atlas.con.execute("SET memory_limit = '" + STORE_MEMORY + "'")
-    except BaseException:
-        if is_new and not reports:
-            path.unlink(missing_ok=True)
-        raise
+    with Atlas.open_or_create(path) as atlas:
+        try:
+            yield atlas, reports
+        except BaseException:
+            if atlas.is_new and not reports:
+                # While it is held: once it is closed, another process may have begun to write to it.
+                remove(path)
+            raise
+        finally:
+            if reports:
+                sort_if_small(atlas)
+            # Closing the file writes, too.
+            atlas.con.execute("SET memory_limit = '" + STORE_MEMORY + "'")
     forget_stored(path)
 
 

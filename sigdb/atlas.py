@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -18,7 +20,6 @@ from sigdb.connection import SCHEMA_VERSION, check_name, check_tables, connect, 
 from sigdb.errors import AtlasError, AtlasVersionError, SignatureError, listed
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
@@ -37,9 +38,12 @@ OLDEST_SCHEMA = 1
 class Atlas:
     """An atlas, open for writing; a context manager that closes it.
 
-    `Atlas(path)` opens an atlas, `Atlas.create(path)` makes an empty one. `con` is the DuckDB connection. Writers go
-    through `transaction()`: either all that a block wrote is in the file, or nothing.
+    `Atlas(path)` opens an atlas, `Atlas.create(path)` makes an empty one. `con` is the DuckDB connection. `is_new`:
+    whether this object has made the file. Writers go through `transaction()`: either all that a block wrote is in the
+    file, or nothing.
     """
+
+    is_new = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open an existing atlas; errors as for `sigdb.connect`."""
@@ -48,28 +52,32 @@ class Atlas:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str]) -> Self:
-        """Make an empty atlas. Raises AtlasError if there is a file already, or the folder cannot be written to."""
+        """Make an empty atlas.
+
+        Raises AtlasError if there is a file already, or the log of one, or the folder cannot be written to;
+        AtlasLockedError if another process opens the new atlas first.
+        """
         path = Path(path)
         check_name(path)
         if path.exists():
             raise AtlasError(f"{path} exists already. Open it with Atlas({str(path)!r}), or choose another name.")
-        # Made aside: a process that is killed leaves nothing behind that is called an atlas and is none.
-        unfinished = path.with_name(f"{path.name}.new")
+        if (log := log_of(path)).exists():
+            # DuckDB would add its rows to the new file.
+            raise AtlasError(f"{log} is the log of an atlas that is not there. Put the atlas back, or remove the log.")
+        # Made aside: a process that is killed leaves nothing behind that is called an atlas and is none. By a name of
+        # its own: another process may be making the same atlas.
+        unfinished = path.with_name(f"{path.name}.{uuid4().hex}.new")
         try:
-            remove(unfinished)
-            with duckdb.connect() as con:
-                attach_new(con, unfinished)
-                con.execute("USE sigdb_new")
-                con.execute("BEGIN")
-                con.execute(catalog.statement("schema"))
-                catalog.install(con)
-                record_versions(con)
-                con.execute("COMMIT")
-            unfinished.replace(path)
+            try:
+                make_empty(unfinished)
+                publish(unfinished, path)
+            finally:
+                remove(unfinished)
         except (duckdb.Error, OSError) as error:
-            remove(unfinished)
             raise AtlasError(f"{path} cannot be created: {str(error).splitlines()[0]}") from error
-        return cls(path)
+        atlas = cls(path)
+        atlas.is_new = True
+        return atlas
 
     @classmethod
     def open_or_create(cls, path: str | os.PathLike[str]) -> Self:
@@ -231,10 +239,40 @@ def little_memory(con: duckdb.DuckDBPyConnection, limit: str = MEMORY) -> Iterat
         con.cursor().execute("RESET memory_limit")
 
 
+def make_empty(path: Path) -> None:
+    """Make a file with the tables, views and macros of an atlas."""
+    with duckdb.connect() as con:
+        attach_new(con, path)
+        con.execute("USE sigdb_new")
+        con.execute("BEGIN")
+        con.execute(catalog.statement("schema"))
+        catalog.install(con)
+        record_versions(con)
+        con.execute("COMMIT")
+
+
+def publish(made: Path, path: Path) -> None:
+    """Give a file its name in one step. Raises AtlasError if another process was faster."""
+    try:
+        os.link(made, path)
+    except OSError:
+        # There is one of that name, or the file system has no hard links.
+        if path.exists():
+            raise AtlasError(
+                f"{path} has been made by another process meanwhile. Try again when that is done, to add to it."
+            ) from None
+        made.rename(path)
+
+
+def log_of(path: Path) -> Path:
+    """Where DuckDB keeps what is committed and not yet in the file."""
+    return path.with_name(f"{path.name}.wal")
+
+
 def remove(path: Path) -> None:
     """Remove a DuckDB file and its log, if there are any."""
     path.unlink(missing_ok=True)
-    path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+    log_of(path).unlink(missing_ok=True)
 
 
 def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:

@@ -19,8 +19,9 @@ __all__ = ["SCHEMA_VERSION", "connect", "schema_version"]
 
 SCHEMA_VERSION = 3
 
-# The schemas of an atlas beside main; the last two hold the views of signatures.
-SCHEMAS = ("sigdb_data", "cell_scores", "sample_scores")
+# What no atlas can be called, since DuckDB names the database after the file. The schemas of an atlas, beside main, the
+# second and third for views of signatures; those of every database; the file that `sigdb optimize` writes.
+RESERVED = ("sigdb_data", "cell_scores", "sample_scores", "information_schema", "pg_catalog", "sigdb_new")
 
 # What a locked connection may not do: reach files and networks, load extensions.
 LOCKED = {
@@ -125,7 +126,8 @@ def open_file(
     try:
         return duckdb.connect(str(Path(path).absolute()), read_only=read_only, config=config or {})
     except duckdb.IOException as error:
-        if "lock" in str(error).lower():
+        # At its start: the path follows, and can say anything.
+        if str(error).startswith("IO Error: Could not set lock"):
             raise AtlasLockedError(
                 f"{path} is open in another process: an atlas can have one writer, or any number of readers. "
                 f"Close the other one and try again. ({_first_line(error)})"
@@ -141,9 +143,12 @@ def open_file(
 
 
 def check_name(path: Path) -> None:
-    """Raise AtlasError for the file names that cannot be: DuckDB names the database after the file."""
-    if (name := path.name.split(".")[0].lower()) in SCHEMAS:
-        raise AtlasError(f"An atlas cannot be called {path.name}: {name} is the name of a schema in it.")
+    """Raise AtlasError for the file names that cannot be."""
+    if (name := path.name.split(".")[0].lower()) in RESERVED:
+        raise AtlasError(
+            f"An atlas cannot be called {path.name}: {name} is the name of a schema in it, or of a file that sigdb "
+            "attaches to it. Give it another name."
+        )
 
 
 def schema_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> int:

@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from sigdb import catalog, materialized
 from sigdb.atlas import Atlas, attach_new, little_memory, rebuild_summary, remove
-from sigdb.errors import AtlasError
+from sigdb.errors import AtlasError, listed, message
 from sigdb.files import sync
 
 if TYPE_CHECKING:
@@ -51,20 +51,26 @@ def optimize(
 
     The new file, `<path>.optimizing`, takes the place of the old one at the very end, in one step; until then nothing
     changes. If it is interrupted, the next call goes on where it was, unless the atlas has changed. Needs room for a
-    second file. decimals: round the scores to so many, from 2 to 6, and make all that is derived of them anew; a score
-    that would become 0 stays as it is. progress: told (rows sorted, rows in all).
+    second file. Tables, views and macros that are not sigdb's are copied as they are. decimals: round the scores to so
+    many, from 2 to 6, and make all that is derived of them anew; a score that would become 0 stays as it is. progress:
+    told (rows sorted, rows in all).
 
-    Raises AtlasLockedError if the atlas is open elsewhere, AtlasError if there is no room, or a file of that name.
+    Raises AtlasLockedError if the atlas is open elsewhere, AtlasError if there is no room, or a file of that name, or
+    scores that are to be rounded do not add up to 1000 a cell.
     """
     if decimals is not None and not 2 <= decimals <= 6:
         raise AtlasError(f"Scores can be rounded to 2 to 6 decimals, not to {decimals}; they are 1000 a cell in all.")
-    path = Path(path)
+    # Of a link, the file: it is what takes the room, and what is replaced.
+    path = Path(path).resolve()
     target = path.with_name(f"{path.name}.optimizing")
     with Atlas(path) as atlas, little_memory(atlas.con):
         con = atlas.con
+        if decimals is not None:
+            check_sums(con, decimals)
         con.execute("CHECKPOINT")
         check_room(path, target)
         begin(con, target, decimals)
+        shutil.copymode(path, target)
         sort_attributions(atlas, batch, decimals, progress)
         with atlas.transaction():
             copy_tables(con)
@@ -77,6 +83,17 @@ def optimize(
         # While the old file is still held, so that nobody can write to it after it was read.
         target.replace(path)
         sync(path.parent)
+
+
+def check_sums(con: duckdb.DuckDBPyConnection, decimals: int) -> None:
+    """Raise AtlasError for scores too small to be rounded: precision is that of scores that are 1000 a cell in all."""
+    query = "SELECT run, target_sum FROM sigdb_data.attribution_runs WHERE target_sum < 1000 ORDER BY run_id"
+    if small := con.execute(query).fetchall():
+        raise AtlasError(
+            f"Scores that add up to less than 1000 a cell would be ruined by rounding them to {decimals} decimals: "
+            f"{listed([f'{target:g} in run {run}' for run, target in small])}. Optimize without --precision, or load "
+            "them again so that they add up to 1000 (--rescale)."
+        )
 
 
 def check_room(path: Path, target: Path) -> None:
@@ -99,7 +116,9 @@ def begin(con: duckdb.DuckDBPyConnection, target: Path, decimals: int | None) ->
             found = noted_state(con)
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
-            raise AtlasError(f"{target} is in the way, and is not what `sigdb optimize` left: {reason}") from error
+            raise AtlasError(
+                f"{target} is in the way, and is not what `sigdb optimize` left, or is damaged: {reason}. Remove it."
+            ) from error
         if found == state:
             return
         con.execute("DETACH sigdb_new")
@@ -145,13 +164,13 @@ def sort_attributions(atlas: Atlas, batch: int, decimals: int | None, progress: 
 
 
 def copy_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Copy all other tables."""
-    for (table,) in con.execute(catalog.statement("queries/tables")).fetchall():
-        if table == "attributions":
-            continue
-        source = exp.select("*").from_(exp.table_(table, db="sigdb_data"))
-        target = exp.table_(table, db="sigdb_data", catalog="sigdb_new")
-        con.execute(exp.insert(source, target).sql("duckdb"))
+    """Copy all other tables, those included that are not sigdb's."""
+    for database, schema, table in con.execute(catalog.statement("queries/other_tables")).fetchall():
+        source, target = (exp.table_(table, db=schema, catalog=place, quoted=True) for place in (database, "sigdb_new"))
+        try:
+            con.execute(exp.insert(exp.select("*").from_(source), target).sql("duckdb"))
+        except duckdb.Error as error:
+            raise AtlasError(f"The table {schema}.{table} cannot be copied: {message(error)}") from error
 
 
 def derive(con: duckdb.DuckDBPyConnection, decimals: int) -> None:

@@ -73,8 +73,9 @@ def verify(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
 
 
 def schema(con: duckdb.DuckDBPyConnection) -> Finding:
-    """Whether tables, views and macros are those of this sigdb; columns of the studies' obs are not looked at.
+    """Whether tables, views and macros are those of this sigdb.
 
+    Tables, views and macros that are not sigdb's are not looked at, nor are columns of the studies' obs.
     DuckDB shows the text of a macro as the version that stored it understood it, so where that is another one only
     names, parameters and comments are compared.
     """
@@ -82,7 +83,8 @@ def schema(con: duckdb.DuckDBPyConnection) -> Finding:
     same_duckdb = con.execute(query).fetchall() == [(duckdb.__version__,)]
     wanted = shipped(with_definition=same_duckdb)
     found = parts(con, with_definition=same_duckdb)
-    unknown = [name for name in found.keys() - wanted.keys() if not name.startswith("column cell_data.")]
+    tables = {name.partition(".")[0] for name in wanted if name.startswith("column ")} - {"column cell_data"}
+    unknown = [name for name in found.keys() - wanted.keys() if name.partition(".")[0] in tables]
     missing = wanted.keys() - found.keys()
     other = [name for name in found.keys() & wanted.keys() if found[name] != wanted[name]]
     examples = [

@@ -119,8 +119,10 @@ def verify(
             )
         with Atlas(atlas) as opened:
             fixed = verification.fix(opened, fixable)
-            console.print(f"Made anew: {listed(fixed)}.")
-            wrong = [finding for finding in checked(opened.con) if finding.n]
+        console.print(f"Made anew: {listed(fixed)}.")
+        # Opened again: only then DuckDB shows the text of a macro as it is stored.
+        with connect(atlas) as con:
+            wrong = [finding for finding in checked(con) if finding.n]
     if wrong:
         way_out = f" `sigdb verify --fix {atlas}` makes it anew." if len(fixable) == len(wrong) and not fix else ""
         raise AtlasError(f"{atlas} is not sound: {listed([each.check for each in wrong])}.{way_out}")

@@ -24,6 +24,7 @@ from sigdb.errors import (
     SignatureError,
     StudyExistsError,
 )
+from sigdb.optimize import optimize
 from tests.toy import TOY_GENES, fingerprint, obs_of, settings, write_study
 
 
@@ -79,10 +80,13 @@ def test_no_file(tmp_path):
     assert not (tmp_path / "none.duckdb").exists()
 
 
-def test_not_a_database(tmp_path):
-    path = tmp_path / "text.duckdb"
+@pytest.mark.parametrize("folder", ["plain", "block", "IO Error: Could not set lock"])
+def test_not_a_database(tmp_path, folder):
+    """Whatever it is called, it is not open in another process."""
+    path = tmp_path / folder / "text.duckdb"
+    path.parent.mkdir()
     path.write_text("not a database, but long enough to be read as one" * 200)
-    with pytest.raises(AtlasError, match="cannot be opened"):
+    with pytest.raises(AtlasError, match="cannot be opened as a DuckDB file"):
         sigdb.connect(path)
 
 
@@ -202,11 +206,24 @@ def test_two_signatures_of_one_name_are_refused(copy):
         atlas.add_signatures([Signature("A", ("CD3E",)), Signature("A", ("LYZ",))])
 
 
-def test_a_file_name_that_cannot_be(tmp_path):
-    for name in ("sigdb_data.duckdb", "SIGDB_DATA"):
-        with pytest.raises(AtlasError, match="cannot be called"):
-            Atlas.create(tmp_path / name)
-    Atlas.create(tmp_path / "sqlite:y.duckdb").close()
+@pytest.mark.parametrize(
+    "name", ["sigdb_data.duckdb", "SIGDB_DATA", "sigdb_new.duckdb", "information_schema.v2.duckdb", "pg_catalog.duckdb"]
+)
+def test_a_file_name_that_cannot_be(tmp_path, name):
+    with pytest.raises(AtlasError, match=f"cannot be called {name}: .* Give it another name"):
+        Atlas.create(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["sqlite:y.duckdb", "main.duckdb", "temp.duckdb", "system.duckdb"])
+def test_a_file_name_that_can_be(toy_path, tmp_path, name):
+    Atlas.create(tmp_path / name).close()
+    shutil.copy(toy_path, tmp_path / name)
+    before = fingerprint(tmp_path / name)
+    optimize(tmp_path / name, decimals=2)
+    after = fingerprint(tmp_path / name)
+    assert after.pop("atlas_info") != before.pop("atlas_info")
+    assert after == before
 
 
 def test_an_atlas_older_than_any_upgrade(copy):

@@ -98,6 +98,76 @@ def test_rounded_to_nothing_or_not_at_all(copy, decimals):
     assert fingerprint(copy) == before
 
 
+def test_scores_that_add_up_to_little_are_not_rounded(tmp_path):
+    path = tmp_path / "ones.duckdb"
+    with Atlas.create(path) as atlas:
+        write_study(atlas, np.array([[0.5, 0.5]]), GENES[:2], run_settings=settings(target_sum=1.0), run="ones")
+    before = path.read_bytes()
+    with pytest.raises(AtlasError, match=r"ruined by rounding them to 2 decimals: 1 in run ones\. .*--rescale"):
+        optimize.optimize(path, decimals=2)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    optimize.optimize(path)
+    assert is_sorted(path)
+
+
+# Tables of the user's own, in any schema, that refer to each other against the order of their names.
+MINE = """
+    CREATE SCHEMA lab;
+    CREATE SCHEMA "it's";
+    CREATE TABLE my_notes (note VARCHAR PRIMARY KEY);
+    CREATE TABLE a_reply (reply VARCHAR PRIMARY KEY, note VARCHAR REFERENCES my_notes(note));
+    CREATE TABLE "A reply, to it" (reply VARCHAR REFERENCES a_reply(reply));
+    CREATE TABLE lab.annot (cell_id INTEGER, annot VARCHAR DEFAULT 'none');
+    CREATE TABLE "it's"."of, '24" AS SELECT 1 AS "a b";
+    CREATE TABLE sigdb_data.mine AS SELECT 2 AS b;
+    CREATE VIEW lab.shown AS FROM lab.annot;
+    CREATE MACRO lab.twice(x) AS 2 * x;
+    COMMENT ON TABLE lab.annot IS 'by hand';
+    INSERT INTO my_notes VALUES ('x'), ('y');
+    INSERT INTO a_reply VALUES ('yes', 'y');
+    INSERT INTO "A reply, to it" VALUES ('yes');
+    INSERT INTO lab.annot VALUES (3, 'odd');
+"""
+ASKED = """
+    SELECT (SELECT count(*) FROM my_notes), (FROM a_reply SELECT reply || note), (FROM "A reply, to it"),
+        (FROM lab.shown SELECT annot), (FROM "it's"."of, '24"), (FROM sigdb_data.mine), lab.twice(3),
+        (SELECT comment FROM duckdb_tables() WHERE table_name = 'annot')
+"""
+
+
+def test_tables_of_the_user_are_kept(copy):
+    with Atlas(copy) as atlas:
+        atlas.con.execute(MINE)
+    before = content(copy)
+    optimize.optimize(copy)
+    assert content(copy) == before
+    with sigdb.connect(copy) as con:
+        assert con.execute(ASKED).fetchall() == [(2, "yesy", "yes", "odd", 1, 2, 6, "by hand")]
+
+
+def test_a_table_that_cannot_be_copied_is_named(copy):
+    with Atlas(copy) as atlas:
+        atlas.con.execute("CREATE TABLE t (a INTEGER, twice INTEGER GENERATED ALWAYS AS (2 * a))")
+    before = content(copy)
+    with pytest.raises(AtlasError, match=r"The table main\.t cannot be copied: .*1 columns but 2 values"):
+        optimize.optimize(copy)
+    assert content(copy) == before
+
+
+def test_the_file_behind_a_link_is_replaced_and_keeps_its_mode(copy):
+    before = content(copy)
+    copy.chmod(0o664)
+    (copy.parent / "links").mkdir()
+    link = copy.parent / "links" / "link.duckdb"
+    link.symlink_to(copy)
+    optimize.optimize(link)
+    assert link.is_symlink()
+    assert copy.stat().st_mode & 0o777 == 0o664
+    assert is_sorted(copy)
+    assert content(copy) == before
+
+
 def test_with_other_decimals_it_starts_anew(copy, monkeypatch):
     interrupted(copy, monkeypatch)
     optimize.optimize(copy, decimals=3)
@@ -169,6 +239,29 @@ def test_an_atlas_that_has_changed_is_copied_from_the_start(copy, monkeypatch):
     assert is_sorted(copy)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE OR REPLACE MACRO signature_genes(name) AS ['mine']",
+        "CREATE OR REPLACE VIEW genes AS SELECT 'mine' AS symbol",
+        "COMMENT ON VIEW genes IS 'mine'",
+        "ALTER TABLE sigdb_data.cell_data ADD COLUMN mine VARCHAR",
+        "CREATE TABLE mine AS SELECT 1 AS a",
+        "CREATE INDEX mine ON sigdb_data.cell_data (barcode)",
+    ],
+)
+def test_what_the_file_is_made_of_has_changed(copy, monkeypatch, statement):
+    """Views, macros and tables of when it was begun are not brought back."""
+    interrupted(copy, monkeypatch)
+    with Atlas(copy) as atlas:
+        atlas.con.execute(statement)
+    before = content(copy)
+    optimize.optimize(copy)
+    assert content(copy) == before
+    with sigdb.connect(copy) as con:
+        assert len(con.execute("FROM duckdb_indexes() WHERE index_name = 'mine'").fetchall()) == ("INDEX" in statement)
+
+
 @pytest.mark.parametrize("kind", ["database", "text"])
 def test_another_file_in_the_way_is_left_alone(copy, kind):
     before = content(copy)
@@ -179,7 +272,7 @@ def test_another_file_in_the_way_is_left_alone(copy, kind):
         with sigdb.connection.duckdb.connect(other, config={"storage_compatibility_version": "v1.2.0"}) as con:
             con.execute("CREATE TABLE t AS SELECT 1")
     held = other.read_bytes()
-    with pytest.raises(AtlasError, match="is in the way, and is not what `sigdb optimize` left"):
+    with pytest.raises(AtlasError, match=r"is in the way, and is not what `sigdb optimize` left, .* Remove it\."):
         optimize.optimize(copy)
     assert content(copy) == before
     assert other.read_bytes() == held

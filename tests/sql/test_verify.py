@@ -118,7 +118,7 @@ PLANTED = [
     ),
     ("DROP VIEW gene_coverage", "schema", "missing view gene_coverage"),
     ("CREATE OR REPLACE MACRO signature_genes(name) AS ['LYZ']", "schema", "another macro main.signature_genes(name)"),
-    ("CREATE MACRO mine(x) AS x + 1", "schema", "unknown macro main.mine(x)"),
+    ("ALTER TABLE sigdb_data.studies ADD COLUMN mine VARCHAR", "schema", "unknown column studies.mine"),
     ("ALTER TABLE sigdb_data.model_genes ALTER position TYPE BIGINT", "schema", "another column model_genes.position"),
     ("ALTER TABLE sigdb_data.group_sizes DROP n_cells", "schema", "missing column group_sizes.n_cells"),
 ]
@@ -144,6 +144,31 @@ def test_what_is_planted_is_found(copy, statement, check, example):
     wrong = found(copy)
     assert check in wrong
     assert example in wrong[check][1]
+
+
+@pytest.mark.file_only("it writes to the atlas")
+def test_what_is_not_sigdbs_does_not_count(copy):
+    with Atlas(copy) as atlas:
+        atlas.con.execute("""
+            CREATE TABLE mine AS SELECT 1 AS a;
+            CREATE TABLE sigdb_data.mine AS SELECT 1 AS a;
+            CREATE VIEW my_genes AS FROM genes;
+            CREATE MACRO plus_one(x) AS x + 1;
+            CREATE SCHEMA lab;
+            CREATE VIEW lab.genes AS FROM main.genes;
+            CREATE MACRO lab.signature_genes(name) AS [name];
+        """)
+    assert found(copy) == {}
+
+
+@pytest.mark.file_only("it writes to the atlas")
+def test_the_command_sees_that_macros_and_views_were_made_anew(copy):
+    with Atlas(copy) as atlas:
+        atlas.con.execute("CREATE OR REPLACE MACRO signature_genes(name) AS ['LYZ']; DROP VIEW gene_coverage")
+    result = CliRunner().invoke(app, ["verify", str(copy), "--fix"])
+    assert result.exit_code == 0, result.exception
+    assert "Made anew: schema" in result.stdout
+    assert "is sound" in result.stdout
 
 
 DERIVED = [
