@@ -7,12 +7,14 @@ the Parquet, with all views and macros, and `import_lake` an atlas. `sigdb.conne
 from __future__ import annotations
 
 import fcntl
+import shutil
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import duckdb
 import sqlglot
@@ -184,10 +186,12 @@ def attach_lake(lake: str | os.PathLike[str], path: str | os.PathLike[str]) -> N
 def open_lake(lake: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
     """A read-only connection to a lake. Errors as for `attach_lake`."""
     found = usable(lake)
-    with TemporaryDirectory() as folder:
+    # What does not fit into memory waits there; DuckDB makes the folder, and removes it with the connection.
+    spill = Path(tempfile.gettempdir(), f"sigdb-{uuid4().hex}")
+    with tempfile.TemporaryDirectory() as folder:
         build(found, Path(folder) / "lake.duckdb")
         # It stays open when the folder goes.
-        con = open_file(Path(folder) / "lake.duckdb", read_only=True)
+        con = open_file(Path(folder) / "lake.duckdb", read_only=True, config={"temp_directory": str(spill)})
     keep_metadata(con, found)
     return con
 
