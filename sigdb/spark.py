@@ -76,7 +76,7 @@ def described(spark: SparkSession, lake: str) -> Manifest:
             f"{lake} has no {manifest.NAME}: it is no lake, or one that is not finished. Make one: sigdb export"
         ) from error
     found = manifest.parse(lake, text)
-    check_schema(found.schema_version, lake, manifest.UPGRADE)
+    check_schema(found.schema_version, lake, found.way_to_upgrade)
     return found
 
 

@@ -233,7 +233,7 @@ def test_interrupted_before_the_first_manifest(copy, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         export_lake(copy, tmp_path / "lake", genes_per_bucket=8, progress=stop)
-    with pytest.raises(AtlasError, match=r"a lake that is not finished.*sigdb export ATLAS .* again"):
+    with pytest.raises(AtlasError, match=r"a lake that is not finished.* Run again .*`sigdb export ATLAS \S+`"):
         sigdb.connect(tmp_path / "lake")
     done = export_lake(copy, tmp_path / "lake", genes_per_bucket=8)
     assert done.kept == 20
