@@ -42,6 +42,7 @@ from sigdb.growing_lake import growing_lake
 from sigdb.lake_files import FILE_ROWS
 from sigdb.manifest import File
 from sigdb.transpile import written_for
+from sigdb.spark import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -269,7 +270,7 @@ def selected(name: str, parameters: Mapping[str, int]) -> str:
 
 def located(path: Path) -> str:
     """A file or folder for Spark: of the file system, whatever its default is, and no pattern."""
-    return "file://" + re.sub(r"([\\{}\[\]*?])", r"\\\1", str(path))
+    return "file://" + escaped(str(path))
 
 
 @contextmanager
