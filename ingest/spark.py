@@ -60,8 +60,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OnSpark", "ingest_into_lake", "spark_session"]
 
-# So many files with fewer than FILE_ROWS rows may lie beside each other in a bucket; one more, and they become one.
-MOST_SMALL_FILES = 8
+# So many files of like size may lie beside each other in a bucket; one more, and they become one.
+MOST_LIKE_FILES = 8
 # A task a chunk, but not more tasks than Spark handles well.
 MOST_TASKS = 10_000
 # Seconds between two looks at which chunks are there.
@@ -213,12 +213,14 @@ class OnSpark:
         """Add the sums of scores, as the statement that makes them in an atlas says."""
         groups = stage.folder / "groups.parquet"
         query = "SELECT * FROM sigdb_data.cell_data WHERE cell_id BETWEEN $first AND $last"
-        cells = writer.con.sql(query, params=writer.cells)
-        pq.write_table(cells.select("cell_id, sample_id, cell_type").to_arrow_table(), groups)
+        cells = writer.con.sql(query, params=writer.cells).select("cell_id, sample_id, cell_type").to_arrow_table()
+        pq.write_table(cells, groups)
         self.spark.read.parquet(located(groups)).createOrReplaceTempView("new_cell_data")
         scores.selectExpr(f"{writer.run_id} AS run_id", "*").createOrReplaceTempView("new_attributions")
         old = to_merge(self.lake.files["attribution_summary"])
-        n_files = 1 + (stage.n_scores + sum(file.rows for file in old)) // FILE_ROWS
+        n_groups = cells.group_by(["sample_id", "cell_type"]).aggregate([]).num_rows
+        n_sums = min(stage.n_scores, n_groups * len(stage.gene_ids))
+        n_files = 1 + (n_sums + sum(file.rows for file in old)) // FILE_ROWS
         sums = self.spark.sql(selected("write/add_summary", {"run_id": writer.run_id, **writer.cells}))
         rows = (
             self.with_rows_of(old, sums)
@@ -251,9 +253,16 @@ class OnSpark:
 
 
 def to_merge(files: Iterable[File]) -> list[File]:
-    """Those of the files of a bucket that are to be one with what comes: the small ones, where they are many."""
-    small = [file for file in files if file.rows < FILE_ROWS]
-    return small if len(small) >= MOST_SMALL_FILES else []
+    """Those of the files of a bucket that are to be one with what comes: small ones, where many are of like size.
+
+    Like are those that have as many digits to the base of 8, so what they become is larger than any of them by one
+    digit at least: a row is written again once a digit, however many files come.
+    """
+    alike: dict[int, list[File]] = defaultdict(list)
+    for file in files:
+        if file.rows < FILE_ROWS:
+            alike[len(f"{file.rows:o}")].append(file)
+    return [file for like in alike.values() if len(like) >= MOST_LIKE_FILES for file in like]
 
 
 def selected(name: str, parameters: Mapping[str, int]) -> str:

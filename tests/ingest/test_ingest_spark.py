@@ -142,7 +142,7 @@ def files_of(lake, table):
 
 
 def test_many_small_files_become_one(session, tmp_path, model, monkeypatch):
-    monkeypatch.setattr(on_spark, "MOST_SMALL_FILES", 2)
+    monkeypatch.setattr(on_spark, "MOST_LIKE_FILES", 2)
     sources = [small_study(tmp_path, f"study{n}", seed=n, n_cells=10) for n in range(4)]
     counts = []
     for source in sources:
@@ -166,6 +166,14 @@ def test_a_study_that_is_there(session, tmp_path, model):
     with pytest.raises(StudyExistsError, match="Study 'first' is in the atlas already"):
         in_lake(session, tmp_path / "lake", [study], model)
     assert in_lake(session, tmp_path / "lake", [study], model, if_exists="skip") == []
+def test_as_many_files_of_sums_as_there_are_sums_for(session, tmp_path, model, monkeypatch):
+    """Which are a few a gene, however many scores are added up."""
+    monkeypatch.setattr(on_spark, "FILE_ROWS", 500)
+    (report,) = in_lake(session, tmp_path / "lake", [small_study(tmp_path, "first", n_cells=60)], model)
+    (file,) = files_of(tmp_path / "lake", "attribution_summary")
+    assert file["rows"] < 500 < report.n_scores
+
+
     with pytest.raises(AtlasError, match="A study of a lake cannot be replaced"):
         in_lake(session, tmp_path / "lake", [study], model, if_exists="replace")
     assert (tmp_path / "lake" / "manifest.json").read_text() == before
