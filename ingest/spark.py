@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import sys
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -41,8 +42,8 @@ from sigdb.errors import AtlasError, SparkError, needs_extra
 from sigdb.growing_lake import growing_lake
 from sigdb.lake_files import FILE_ROWS
 from sigdb.manifest import File
-from sigdb.transpile import written_for
 from sigdb.spark import escaped
+from sigdb.transpile import written_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -107,6 +108,7 @@ def spark_session(master: str | None = None, settings: Mapping[str, str] | None 
     otherwise. Raises SparkError if Spark does not start.
     """
     with needs_extra("spark"):
+        from py4j.protocol import Py4JJavaError
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
 
@@ -119,8 +121,10 @@ def spark_session(master: str | None = None, settings: Mapping[str, str] | None 
         builder = builder.config(name, value)
     try:
         return builder.getOrCreate()
-    except (PySparkException, OSError) as error:
-        raise SparkError(f"Spark does not start: {reason(error)}. It needs Java 17 or newer.") from error
+    except (PySparkException, Py4JJavaError, OSError) as error:
+        has_java = "JAVA_HOME" in os.environ or shutil.which("java")
+        why = f"The master was {master or 'that of the settings'}." if has_java else "It needs Java 17 or newer."
+        raise SparkError(f"Spark does not start: {reason(error)}. {why}") from error
 
 
 @contextmanager
@@ -170,14 +174,20 @@ class OnSpark:
         return self.spark.range(0, len(numbers), 1, min(len(numbers), MOST_TASKS))
 
     def watch(self, action: Callable[[], object], look: Callable[[], None]) -> None:
-        """Run an action of Spark, and look at what it does; end it if that is interrupted."""
+        """Run an action of Spark, and look at what it does; end it, and nothing else, if that is interrupted."""
+        context, group = self.spark.sparkContext, uuid4().hex
+
+        def run() -> None:
+            context.setJobGroup(group, "sigdb ingest")  # which is that of this thread
+            action()
+
         with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(action)
+            running = pool.submit(run)
             try:
                 while not wait([running], LOOK_EVERY).done:
                     look()
             except BaseException:
-                self.spark.sparkContext.cancelAllJobs()
+                context.cancelJobGroup(group)
                 raise
             running.result()
         look()
@@ -299,6 +309,6 @@ def explained() -> Iterator[None]:
 
 def reason(error: Exception) -> str:
     """The line of an error of Spark's that says what happened: the last of Python's, if there is one."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip().removeprefix(": ") for line in str(error).splitlines() if line.strip()]
     raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt)\b: ", line)]
     return (raised or lines)[-1 if raised else 0].rstrip(".")
