@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
@@ -17,7 +19,7 @@ import numpy as np
 import zarr
 from scipy.sparse import csr_matrix, vstack
 
-from sigdb.errors import CountsError, SigdbError
+from sigdb.errors import CountsError, DamagedError, SigdbError, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -130,7 +132,7 @@ class RowReader:
     def rows(self, start: int, stop: int) -> csr_matrix:
         """The counts of cells start to stop, (n, n_genes) float32, each once and no zeros stored.
 
-        Raises CountsError where they are not counts, or the file is damaged.
+        Raises CountsError where they are not counts, or the file is damaged, and UnreadableError.
         """
         source = self.source
         stop = min(stop, source.shape[0])
@@ -200,30 +202,47 @@ def not_counts(values: NDArray[np.number]) -> str | None:
 
 @contextmanager
 def open_store(path: Path) -> Iterator[Group]:
-    """Open a zarr folder or an HDF5 file; CountsError if it is neither."""
+    """Open a zarr folder or an HDF5 file; DamagedError if it is neither, UnreadableError."""
     if path.is_dir():
         with broken_file(path):
             group = zarr.open_group(path, mode="r")
         yield group
         return
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise CountsError(f"{path} cannot be read as HDF5, which .h5ad and Cell Ranger's .h5 are: {error}") from error
+    with broken_file(path):
+        try:
+            file = h5py.File(path, "r")
+        except OSError as error:
+            if errno_of(error):
+                raise
+            text = f"{path} cannot be read as HDF5, which .h5ad and Cell Ranger's .h5 are: {error}"
+            raise DamagedError(text) from error
     with file:
         yield file
 
 
 @contextmanager
 def broken_file(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong inside h5py, zarr, anndata and scipy on a damaged file into a CountsError."""
+    """Turn whatever goes wrong inside h5py, zarr, anndata and scipy on a damaged file into a DamagedError.
+
+    UnreadableError where it is the system that could not read the file: another machine may, or a later attempt.
+    """
     try:
         yield
     except (SigdbError, MemoryError):
         raise
     except Exception as error:
+        if number := errno_of(error):
+            raise UnreadableError(f"{path} could not be read: {os.strerror(number)}") from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CountsError(f"{path} is damaged, or not as AnnData or Cell Ranger write it: {reason}") from error
+        raise DamagedError(f"{path} is damaged, or not as AnnData or Cell Ranger write it: {reason}") from error
+
+
+def errno_of(error: Exception) -> int:
+    """The number of the system's error behind an error, 0 if there is none; h5py may have it in its text alone."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    found = re.search(r"\berrno = (\d+)", str(error))
+    return int(found[1]) if found else 0
 
 
 def is_sparse(matrix: Group | Array) -> bool:

@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import sys
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -42,6 +43,7 @@ from sigdb.errors import AtlasError, SparkError, needs_extra
 from sigdb.growing_lake import growing_lake
 from sigdb.lake_files import FILE_ROWS
 from sigdb.manifest import File
+from sigdb.spark import escaped
 from sigdb.transpile import written_for
 
 if TYPE_CHECKING:
@@ -59,8 +61,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OnSpark", "ingest_into_lake", "spark_session"]
 
-# So many files with fewer than FILE_ROWS rows may lie beside each other in a bucket; one more, and they become one.
-MOST_SMALL_FILES = 8
+# So many files of like size may lie beside each other in a bucket; one more, and they become one.
+MOST_LIKE_FILES = 8
 # A task a chunk, but not more tasks than Spark handles well.
 MOST_TASKS = 10_000
 # Seconds between two looks at which chunks are there.
@@ -108,6 +110,7 @@ def spark_session(master: str | None = None, settings: Mapping[str, str] | None 
     otherwise. Raises SparkError if Spark does not start.
     """
     with needs_extra("spark"):
+        from py4j.protocol import Py4JJavaError
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
 
@@ -120,8 +123,10 @@ def spark_session(master: str | None = None, settings: Mapping[str, str] | None 
         builder = builder.config(name, value)
     try:
         return builder.getOrCreate()
-    except (PySparkException, OSError) as error:
-        raise SparkError(f"Spark does not start: {reason(error)}. It needs Java 17 or newer.") from error
+    except (PySparkException, Py4JJavaError, OSError) as error:
+        has_java = "JAVA_HOME" in os.environ or shutil.which("java")
+        why = f"The master was {master or 'that of the settings'}." if has_java else "It needs Java 17 or newer."
+        raise SparkError(f"Spark does not start: {reason(error)}. {why}") from error
 
 
 @contextmanager
@@ -171,14 +176,20 @@ class OnSpark:
         return self.spark.range(0, len(numbers), 1, min(len(numbers), MOST_TASKS))
 
     def watch(self, action: Callable[[], object], look: Callable[[], None]) -> None:
-        """Run an action of Spark, and look at what it does; end it if that is interrupted."""
+        """Run an action of Spark, and look at what it does; end it, and nothing else, if that is interrupted."""
+        context, group = self.spark.sparkContext, uuid4().hex
+
+        def run() -> None:
+            context.setJobGroup(group, "sigdb ingest")  # which is that of this thread
+            action()
+
         with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(action)
+            running = pool.submit(run)
             try:
                 while not wait([running], LOOK_EVERY).done:
                     look()
             except BaseException:
-                self.spark.sparkContext.cancelAllJobs()
+                context.cancelJobGroup(group)
                 raise
             running.result()
         look()
@@ -214,12 +225,14 @@ class OnSpark:
         """Add the sums of scores, as the statement that makes them in an atlas says."""
         groups = stage.folder / "groups.parquet"
         query = "SELECT * FROM sigdb_data.cell_data WHERE cell_id BETWEEN $first AND $last"
-        cells = writer.con.sql(query, params=writer.cells)
-        pq.write_table(cells.select("cell_id, sample_id, cell_type").to_arrow_table(), groups)
+        cells = writer.con.sql(query, params=writer.cells).select("cell_id, sample_id, cell_type").to_arrow_table()
+        pq.write_table(cells, groups)
         self.spark.read.parquet(located(groups)).createOrReplaceTempView("new_cell_data")
         scores.selectExpr(f"{writer.run_id} AS run_id", "*").createOrReplaceTempView("new_attributions")
         old = to_merge(self.lake.files["attribution_summary"])
-        n_files = 1 + (stage.n_scores + sum(file.rows for file in old)) // FILE_ROWS
+        n_groups = cells.group_by(["sample_id", "cell_type"]).aggregate([]).num_rows
+        n_sums = min(stage.n_scores, n_groups * len(stage.gene_ids))
+        n_files = 1 + (n_sums + sum(file.rows for file in old)) // FILE_ROWS
         sums = self.spark.sql(selected("write/add_summary", {"run_id": writer.run_id, **writer.cells}))
         rows = (
             self.with_rows_of(old, sums)
@@ -252,9 +265,16 @@ class OnSpark:
 
 
 def to_merge(files: Iterable[File]) -> list[File]:
-    """Those of the files of a bucket that are to be one with what comes: the small ones, where they are many."""
-    small = [file for file in files if file.rows < FILE_ROWS]
-    return small if len(small) >= MOST_SMALL_FILES else []
+    """Those of the files of a bucket that are to be one with what comes: small ones, where many are of like size.
+
+    Like are those that have as many digits to the base of 8, so what they become is larger than any of them by one
+    digit at least: a row is written again once a digit, however many files come.
+    """
+    alike: dict[int, list[File]] = defaultdict(list)
+    for file in files:
+        if file.rows < FILE_ROWS:
+            alike[len(f"{file.rows:o}")].append(file)
+    return [file for like in alike.values() if len(like) >= MOST_LIKE_FILES for file in like]
 
 
 def selected(name: str, parameters: Mapping[str, int]) -> str:
@@ -271,7 +291,7 @@ def selected(name: str, parameters: Mapping[str, int]) -> str:
 
 def located(path: Path) -> str:
     """A file or folder for Spark: of the file system, whatever its default is, and no pattern."""
-    return "file://" + re.sub(r"([\\{}\[\]*?])", r"\\\1", str(path))
+    return "file://" + escaped(str(path))
 
 
 @contextmanager
@@ -291,6 +311,6 @@ def explained() -> Iterator[None]:
 
 def reason(error: Exception) -> str:
     """The line of an error of Spark's that says what happened: the last of Python's, if there is one."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip().removeprefix(": ") for line in str(error).splitlines() if line.strip()]
     raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt)\b: ", line)]
     return (raised or lines)[-1 if raised else 0].rstrip(".")

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from sigdb.errors import SigdbError
+from sigdb.errors import SigdbError, UnreadableError
 from sigdb.lake_files import finish, write_rows
 from sigdb.manifest import File, checksum
 
@@ -68,7 +68,8 @@ _workers: dict[tuple[str, Compute], Worker] = {}
 def attribute_chunks(batches: Iterator[pa.RecordBatch], chunks: Chunks) -> Iterator[pa.RecordBatch]:
     """Attribute the chunks at the given places among the numbers; yield how many cells each has.
 
-    What is wrong with the file or the method is noted in the stage, and ends the work of all tasks.
+    What is wrong with the file or the method is noted in the stage, and ends the work of all tasks. A machine that
+    cannot read the file fails this task alone, which Spark tries again.
     """
     for batch in batches:
         for place in batch.column(0).to_pylist():
@@ -76,6 +77,8 @@ def attribute_chunks(batches: Iterator[pa.RecordBatch], chunks: Chunks) -> Itera
             if not chunks.stage.fault():
                 try:
                     n_cells = worker_for(chunks).do(chunks.numbers[place])
+                except UnreadableError:
+                    raise
                 except SigdbError as error:
                     chunks.stage.note_fault(error)
             yield pa.RecordBatch.from_pydict({"n_cells": [n_cells]})

@@ -12,7 +12,7 @@ import duckdb
 from ingest.stage import Stage, forget_stored, is_of, remove_stage, settle
 from ingest.write import STORE_MEMORY, StudyInfo, begin_study, has_run, ledger
 from sigdb.atlas import Atlas, cluster, little_memory, remove
-from sigdb.errors import CountsError, MethodError, ScoresError, StudyExistsError
+from sigdb.errors import CountsError, DamagedError, MethodError, ScoresError, StudyExistsError
 from sigdb.optimize import BATCH
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["IfExists", "NewStudy", "StudyReport", "growing_atlas", "kept_for_later", "open_study"]
 
 log = logging.getLogger(__name__)
+
+# Errors after which chunks are of no use.
+AT_FAULT = (CountsError, MethodError, ScoresError, StudyExistsError)
 
 IfExists = Literal["error", "skip", "replace"]
 
@@ -124,14 +127,15 @@ def open_study(con: duckdb.DuckDBPyConnection, folder: Path, study: NewStudy) ->
 
 @contextmanager
 def kept_for_later(stage: Stage, n_cells: int) -> Iterator[None]:
-    """Where a block is interrupted, say what is kept; where the file or the method is at fault, keep nothing."""
+    """Where a block is interrupted, say what is kept; where the file or the method is at fault, keep nothing.
+
+    A file that cannot be read is not at fault for that: it may be the machine, and what was read is as good as before.
+    """
     try:
         yield
-    except (CountsError, MethodError, ScoresError, StudyExistsError):
-        stage.remove()
-        raise
-    except BaseException:
-        if n_kept := stage.n_cells:
+    except BaseException as error:
+        is_at_fault = isinstance(error, AT_FAULT) and not isinstance(error, DamagedError)
+        if n_kept := 0 if is_at_fault else stage.n_cells:
             log.warning("%d of %d cells are done and kept: the same command goes on from there.", n_kept, n_cells)
         else:
             stage.remove()

@@ -15,6 +15,7 @@ __all__ = [
     "AtlasNotFoundError",
     "AtlasVersionError",
     "CountsError",
+    "DamagedError",
     "DeviceError",
     "GeneSpaceError",
     "MethodError",
@@ -27,6 +28,7 @@ __all__ = [
     "SignatureError",
     "SparkError",
     "StudyExistsError",
+    "UnreadableError",
     "listed",
     "message",
     "needs_extra",
@@ -83,6 +85,14 @@ class DeviceError(SigdbError, ValueError):
 
 class CountsError(SigdbError, ValueError):
     """A matrix that does not hold raw counts."""
+
+
+class DamagedError(CountsError):
+    """A file that cannot be read to its end, or is not as it should be written."""
+
+
+class UnreadableError(SigdbError, OSError):
+    """A file that the system could not read here and now, which says nothing of what is in it."""
 
 
 class ScoresError(SigdbError, ValueError):

@@ -6,7 +6,6 @@ The attributions and the sums of them, which are large, stay in the lake, and th
 
 from __future__ import annotations
 
-import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -104,8 +103,7 @@ def growing_lake(lake: str | os.PathLike[str], *, genes_per_bucket: int | None =
     if manifest.is_address(str(lake)):
         raise AtlasError(f"{lake} is not a folder. Studies are added to a lake in a folder that all machines share.")
     root = Path(lake).absolute()
-    manifest.check_place(str(root))
-    with mine(root), TemporaryDirectory(prefix="sigdb-") as folder:
+    with mine(root, keep=False), TemporaryDirectory(prefix="sigdb-") as folder:
         before = usable(root) if (root / manifest.NAME).exists() else None
         size = before.genes_per_bucket if before else genes_per_bucket or GENES_PER_BUCKET
         if genes_per_bucket not in (None, size):
@@ -117,12 +115,7 @@ def growing_lake(lake: str | os.PathLike[str], *, genes_per_bucket: int | None =
             if before:
                 with little_memory(atlas.con):
                     fill(atlas, before, before.columns.keys() - set(SHOWN))
-            grown = GrowingLake(root, atlas, before, size)
-            try:
-                yield grown
-            finally:
-                if grown.before is None:  # made for nothing
-                    shutil.rmtree(root, ignore_errors=True)
+            yield GrowingLake(root, atlas, before, size)
 
 
 @contextmanager

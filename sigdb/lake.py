@@ -7,12 +7,14 @@ the Parquet, with all views and macros, and `import_lake` an atlas. `sigdb.conne
 from __future__ import annotations
 
 import fcntl
+import shutil
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import duckdb
 import sqlglot
@@ -138,11 +140,17 @@ def describe(
 
 
 @contextmanager
-def mine(root: Path) -> Iterator[None]:
-    """Hold a folder for an export, and make it if need be. Raises AtlasError if it has other contents, or is held."""
+def mine(root: Path, *, keep: bool = True) -> Iterator[None]:
+    """Hold a folder for an export, and make it if need be.
+
+    keep: what a block has written that failed, to go on from there; otherwise a folder that was new or empty is so
+    again, unless a lake was published in it. Raises AtlasError if the folder has other contents, is held, or has lost
+    its manifest.
+    """
     manifest.check_place(str(root.absolute()))
     mark = root / MARK
-    if root.exists() and not mark.exists():
+    was_there, was_empty = root.exists(), not mark.exists()
+    if was_there and was_empty:
         if not root.is_dir():
             raise AtlasError(f"{root} is a file. A lake is a folder: choose another name.")
         if any(root.iterdir()):
@@ -153,7 +161,23 @@ def mine(root: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise AtlasError(f"Another export to {root} is at work. Wait for it, or end it.") from error
-        yield
+        manifest.check_not_lost(root)
+        if (root / manifest.NAME).exists():
+            manifest.note_published(root)
+        try:
+            yield
+        finally:
+            if was_empty and not keep and not (root / manifest.NAME).exists():
+                discard(list(root.iterdir()) if was_there else [root])
+
+
+def discard(paths: Sequence[Path]) -> None:
+    """Remove files, and folders with all that is in them."""
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def chosen_size(con: duckdb.DuckDBPyConnection, before: Manifest | None) -> int:
@@ -184,10 +208,12 @@ def attach_lake(lake: str | os.PathLike[str], path: str | os.PathLike[str]) -> N
 def open_lake(lake: str | os.PathLike[str]) -> duckdb.DuckDBPyConnection:
     """A read-only connection to a lake. Errors as for `attach_lake`."""
     found = usable(lake)
-    with TemporaryDirectory() as folder:
+    # What does not fit into memory waits there; DuckDB makes the folder, and removes it with the connection.
+    spill = Path(tempfile.gettempdir(), f"sigdb-{uuid4().hex}")
+    with tempfile.TemporaryDirectory() as folder:
         build(found, Path(folder) / "lake.duckdb")
         # It stays open when the folder goes.
-        con = open_file(Path(folder) / "lake.duckdb", read_only=True)
+        con = open_file(Path(folder) / "lake.duckdb", read_only=True, config={"temp_directory": str(spill)})
     keep_metadata(con, found)
     return con
 
@@ -202,7 +228,7 @@ def keep_metadata(con: duckdb.DuckDBPyConnection, found: Manifest) -> None:
 def usable(lake: str | os.PathLike[str]) -> Manifest:
     """The manifest of a lake that is whole and has the schema of this sigdb."""
     found = manifest.read(str(lake))
-    check_schema(found.schema_version, str(lake), manifest.UPGRADE)
+    check_schema(found.schema_version, str(lake), found.way_to_upgrade)
     check_sizes(found)
     return found
 

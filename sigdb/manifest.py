@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,24 +25,30 @@ __all__ = [
     "FORMAT",
     "MARK",
     "NAME",
-    "UPGRADE",
     "File",
     "Manifest",
+    "check_not_lost",
     "check_sizes",
     "check_sums",
     "checksum",
     "is_address",
     "is_lake",
+    "note_published",
     "parse",
     "publish",
     "read",
 ]
 
 NAME = "manifest.json"
-# What is in the folder while it is written for the first time, and stays: the folder is ours.
+# What is in the folder while it is written for the first time, and stays: the folder is ours. It is empty until there
+# has been a manifest.
 MARK = ".sigdb-export"
 FORMAT = 1
-UPGRADE = "Upgrade the atlas it comes from (sigdb upgrade), and export it again."
+# What to do without a manifest, which alone says whether the lake can be made again.
+RESTORE = (
+    f"Put {NAME} back from a copy of the lake, and remove nothing: a lake that studies were added to is the only copy "
+    "of them. If this was an export of an atlas file, that can be exported again, to another folder."
+)
 # Folders of these names DuckDB takes for columns of the attributions, wherever they stand in a path.
 COLUMN = re.compile(r"(?i)(run_id|gene_bucket|gene_id|cell_id|score)=")
 
@@ -85,6 +92,26 @@ class Manifest:
     def of(self, table: str) -> list[File]:
         """The files of a table, those of the attributions by run and gene."""
         return [file for file in self.files if file.table == table]
+
+    @property
+    def way_to_upgrade(self) -> str:
+        """What to do where the schema is older than that of this sigdb."""
+        if self.atlas_created is not None:
+            return "Upgrade the atlas it comes from (sigdb upgrade), and export it again."
+        return (
+            "Studies were added to it, so make an atlas of it with the sigdb that wrote it "
+            f"(pip install sigdb-atlas=={self.sigdb_version}; sigdb import-lake), and upgrade that with this one "
+            "(sigdb upgrade)."
+        )
+
+    @property
+    def way_to_mend(self) -> str:
+        """What to do where files are missing or damaged."""
+        if is_address(self.root):
+            return "Copy them there again."
+        if self.atlas_created is not None:
+            return f"`sigdb export ATLAS {self.root} --check` writes them again."
+        return "Put them back from a copy of the lake: studies were added to it, and no atlas file has them."
 
     def place(self, file: File) -> str:
         """Where a file is."""
@@ -142,7 +169,7 @@ def parse(root: str, text: str | bytes) -> Manifest:
         if found["format_version"] != FORMAT:
             raise AtlasVersionError(
                 f"{root} is a lake of format {found['format_version']}; this sigdb reads format {FORMAT}. "
-                "Update sigdb (pip install --upgrade sigdb-atlas), or export the atlas anew."
+                "Update sigdb (pip install --upgrade sigdb-atlas)."
             )
         names = Manifest.__dataclass_fields__.keys() - {"root", "files"}
         made = Manifest(root=root, files=[File(**file) for file in found["files"]], **{n: found[n] for n in names})
@@ -150,10 +177,7 @@ def parse(root: str, text: str | bytes) -> Manifest:
     except AtlasVersionError:
         raise
     except (ValueError, KeyError, TypeError) as error:
-        raise AtlasError(
-            f"{root}/{NAME} is not the manifest of a lake: {message(error)}. "
-            "Remove the folder, and export the atlas again."
-        ) from error
+        raise AtlasError(f"{root}/{NAME} is not the manifest of a lake: {message(error)}. {RESTORE}") from error
     return made
 
 
@@ -171,15 +195,31 @@ def local(root: Path) -> bytes:
     """The text of the manifest in a folder, in UTF-8."""
     if not root.is_dir():
         raise AtlasNotFoundError(f"There is no lake at {root}. `sigdb export ATLAS {root}` makes one.")
+    check_not_lost(root)
     try:
         return (root / NAME).read_bytes()
     except FileNotFoundError as error:
         if (root / MARK).exists():
             raise AtlasError(
-                f"{root} is a lake that is not finished: it has no {NAME}. Run `sigdb export ATLAS {root}` again, "
-                "which goes on where it was."
+                f"{root} is a lake that is not finished: it has no {NAME}. Run again what was making it "
+                f"(`sigdb export ATLAS {root}`, or `sigdb ingest-spark {root} ...`), which goes on where it was."
             ) from error
         raise AtlasError(f"{root} is a folder, but not a lake: it has no {NAME}.") from error
+
+
+def check_not_lost(root: Path) -> None:
+    """Raise AtlasError for the folder of a lake that has lost its manifest, which is not to be taken for a new one."""
+    mark = root / MARK
+    if mark.is_file() and mark.stat().st_size and not (root / NAME).exists():
+        raise AtlasError(f"{root} is a lake that has lost its {NAME}. {RESTORE}")
+
+
+def note_published(root: Path) -> None:
+    """Note in the mark that there has been a manifest."""
+    mark = root / MARK
+    if not (mark.exists() and mark.stat().st_size):
+        mark.write_text(f"There has been a {NAME} here.\n", encoding="utf-8")
+        sync(mark)
 
 
 def fetched(root: str) -> str:
@@ -230,10 +270,9 @@ def check_sums(manifest: Manifest) -> None:
 def complain(manifest: Manifest, what: str, is_wrong: Callable[[File], bool]) -> None:
     """Raise AtlasError if there are files with which something is wrong."""
     if wrong := [file.path for file in manifest.files if is_wrong(file)]:
-        again = f"`sigdb export ATLAS {manifest.root} --check` writes them again."
         raise AtlasError(
             f"{len(wrong)} of {len(manifest.files)} {what} in the lake {manifest.root}: {listed(wrong, 3)}. "
-            + ("Copy them there again." if is_address(manifest.root) else again)
+            + manifest.way_to_mend
         )
 
 
@@ -253,13 +292,21 @@ def publish(manifest: Manifest) -> None:
     sync(unfinished)
     unfinished.replace(root / NAME)
     sync(root)
+    note_published(root)
+    sweep(manifest)
+
+
+def sweep(manifest: Manifest) -> None:
+    """Remove the files that a manifest does not name, as far as nobody else does, or writes there, at the moment."""
+    root = Path(manifest.root)
     named = {root / file.path for file in manifest.files}
     for path in list(stored(manifest)):
         if path not in named:
-            path.unlink()
+            path.unlink(missing_ok=True)
             for folder in path.relative_to(root).parents:
-                if folder.name and not any((root / folder).iterdir()):
-                    (root / folder).rmdir()
+                if folder.name:
+                    with suppress(OSError):  # it is not empty
+                        (root / folder).rmdir()
 
 
 def stored(manifest: Manifest) -> Iterator[Path]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sigdb.manifest import Manifest
 
-__all__ = ["GENES_PER_BUCKET", "register", "signature_score", "sql"]
+__all__ = ["GENES_PER_BUCKET", "escaped", "register", "signature_score", "sql"]
 
 # The setting of a session in which `register` notes how many gene ids share a file: gene_bucket is gene_id // that.
 GENES_PER_BUCKET = "sigdb.genes_per_bucket"
@@ -53,7 +53,7 @@ def register(spark: SparkSession, lake: str) -> None:
     found = described(spark, lake)
     spark.conf.set(GENES_PER_BUCKET, found.genes_per_bucket)
     for table in base_tables():
-        files = [found.place(file) for file in found.of(table)]
+        files = [escaped(found.place(file)) for file in found.of(table)]
         try:
             frame = spark.read.option("basePath", f"{lake}/{table}").parquet(*files)
         except AnalysisException as error:
@@ -70,14 +70,19 @@ def described(spark: SparkSession, lake: str) -> Manifest:
     from pyspark.errors import AnalysisException
 
     try:
-        ((text,),) = spark.read.text(f"{lake}/{manifest.NAME}", wholetext=True).collect()
+        ((text,),) = spark.read.text(escaped(f"{lake}/{manifest.NAME}"), wholetext=True).collect()
     except AnalysisException as error:
         raise QueryError(
             f"{lake} has no {manifest.NAME}: it is no lake, or one that is not finished. Make one: sigdb export"
         ) from error
     found = manifest.parse(lake, text)
-    check_schema(found.schema_version, lake, manifest.UPGRADE)
+    check_schema(found.schema_version, lake, found.way_to_upgrade)
     return found
+
+
+def escaped(path: str) -> str:
+    """What Spark finds a file by, and no other: it takes a path for a pattern."""
+    return re.sub(r"([\\{}\[\]*?])", r"\\\1", path)
 
 
 def sql(spark: SparkSession, query: str) -> DataFrame:

@@ -224,3 +224,16 @@ def test_a_lake_without_a_table_is_refused(spark, lakes, tmp_path):
     shutil.rmtree(tmp_path / "lake" / "models")
     with pytest.raises(QueryError, match="lacks files of the table models"):
         sigdb.spark.register(spark.newSession(), str(tmp_path / "lake"))
+
+
+def test_a_lake_in_a_folder_that_spark_takes_for_a_pattern(spark, lakes, tmp_path):
+    """Beside others that it would stand for: their rows are not those of the lake."""
+    import sigdb.spark
+
+    for name in ("any*", "anything", "{a,b}[c]?"):
+        shutil.copytree(lakes["toy"], tmp_path / name / "lake")
+    for name in ("any*", "{a,b}[c]?"):
+        session = spark.newSession()
+        sigdb.spark.register(session, str(tmp_path / name / "lake"))
+        query = "SELECT run_id, count(*) FROM attributions GROUP BY run_id"
+        assert [tuple(row) for row in sigdb.spark.sql(session, query).collect()] == [(0, 3)]

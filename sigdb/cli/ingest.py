@@ -151,7 +151,7 @@ def ingest_spark(
             )
         finally:
             spark.stop()
-    print_outcome(lake, reports, plan.left(reports))
+    print_outcome(lake.absolute(), reports, plan.left(reports))
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Timer
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 import sigdb
 from ingest import pipeline
@@ -21,7 +26,9 @@ from ingest.attribution import Method
 from ingest.compute import Compute
 from ingest.models import load_model
 from ingest.pipeline import IngestOptions, Source, ingest_files
+from sigdb.cli import app
 from sigdb.errors import AtlasError, CountsError, SparkError, StudyExistsError
+from sigdb.growing_lake import growing_lake
 from sigdb.verify import verify
 from tests.ingest.conftest import contents, small_adata
 from tests.ingest.formats import WRITERS
@@ -142,7 +149,7 @@ def files_of(lake, table):
 
 
 def test_many_small_files_become_one(session, tmp_path, model, monkeypatch):
-    monkeypatch.setattr(on_spark, "MOST_SMALL_FILES", 2)
+    monkeypatch.setattr(on_spark, "MOST_LIKE_FILES", 2)
     sources = [small_study(tmp_path, f"study{n}", seed=n, n_cells=10) for n in range(4)]
     counts = []
     for source in sources:
@@ -157,6 +164,14 @@ def test_many_small_files_become_one(session, tmp_path, model, monkeypatch):
     for file in files_of(tmp_path / "lake", "attributions"):
         rows = pq.read_table(tmp_path / "lake" / file["path"]).select(["gene_id", "cell_id"]).to_pylist()
         assert rows == sorted(rows, key=lambda row: (row["gene_id"], row["cell_id"]))
+
+
+def test_as_many_files_of_sums_as_there_are_sums_for(session, tmp_path, model, monkeypatch):
+    """Which are a few a gene, however many scores are added up."""
+    monkeypatch.setattr(on_spark, "FILE_ROWS", 500)
+    (report,) = in_lake(session, tmp_path / "lake", [small_study(tmp_path, "first", n_cells=60)], model)
+    (file,) = files_of(tmp_path / "lake", "attribution_summary")
+    assert file["rows"] < 500 < report.n_scores
 
 
 def test_a_study_that_is_there(session, tmp_path, model):
@@ -203,21 +218,112 @@ def test_what_cannot_be_added_to(session, tmp_path, model):
         on_spark.ingest_into_lake(session, tmp_path / "lake", [study], model, genes_per_bucket=8)
 
 
-def test_a_task_that_fails_for_other_reasons(session, tmp_path, model, small_model):
-    """What was attributed is kept, the lake is as it was, and the same call goes on when the reason is gone."""
+@pytest.fixture
+def nearly_done(session, tmp_path, model, monkeypatch):
+    """A study of five chunks, of which all but one are kept, since something went wrong."""
     source = small_study(tmp_path, "first")
-    moved = tmp_path / "elsewhere.h5ad"
+    with monkeypatch.context() as patch:
+        patch.setattr(on_spark.OnSpark, "store_scores", lambda *what: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            in_lake(session, tmp_path / "lake", [source], model)
+    (last,) = tmp_path.glob("lake.ingest/*/chunk-4")
+    shutil.rmtree(last)
+    return source
+
+
+UNREADABLE = {
+    "gone": (
+        lambda path, moved: None,
+        SparkError,
+        r"could not be read: No such file or directory\. The lake is as it was",
+    ),
+    "cut off": (lambda path, moved: path.write_bytes(moved.read_bytes()[:-500]), CountsError, "truncated file"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_machine_that_cannot_read_the_file(session, tmp_path, model, nearly_done, case):
+    """What was attributed is kept, the lake is as it was, and the same call goes on when the reason is gone."""
+    spoil, kind, text = UNREADABLE[case]
+    path, moved, kept = nearly_done.path, tmp_path / "elsewhere.h5ad", chunks(tmp_path)
+    assert len(kept) == 4
 
     def progress(study, done, total):
-        if done == 0:
-            source.path.rename(moved)  # the driver has it open; tasks open it anew
+        if done == 32 and not moved.exists():
+            path.rename(moved)  # the driver has it open; tasks open it anew
+            spoil(path, moved)
 
-    with pytest.raises((SparkError, CountsError)):
-        in_lake(session, tmp_path / "lake", [source], model, progress=progress)
-    moved.rename(source.path)
-    in_lake(session, tmp_path / "lake", [source], model)
-    in_atlas(tmp_path / "a.duckdb", [source], model)
+    with pytest.raises(kind, match=text):
+        in_lake(session, tmp_path / "lake", [nearly_done], model, progress=progress)
+    assert chunks(tmp_path) == kept
+    assert not (tmp_path / "lake").exists()
+    moved.rename(path)
+    told = []
+    in_lake(session, tmp_path / "lake", [nearly_done], model, progress=lambda *what: told.append(what))
+    assert told[0] == ("first", 32, 40)
+    in_atlas(tmp_path / "a.duckdb", [nearly_done], model)
     assert_same(tmp_path / "lake", tmp_path / "a.duckdb")
+
+
+def test_one_machine_alone_cannot_read_the_file(session, tmp_path, model, nearly_done):
+    """Spark tries again, and the study is stored."""
+    path, moved = nearly_done.path, tmp_path / "elsewhere.h5ad"
+
+    def progress(study, done, total):
+        if done == 32:
+            path.rename(moved)
+            Timer(2, moved.rename, [path]).start()  # a mount that comes back
+
+    in_lake(session, tmp_path / "lake", [nearly_done], model, progress=progress)
+    in_atlas(tmp_path / "a.duckdb", [nearly_done], model)
+    assert_same(tmp_path / "lake", tmp_path / "a.duckdb")
+
+
+def test_an_error_ends_what_it_belongs_to_and_no_jobs_of_others(session, tmp_path, monkeypatch):
+    monkeypatch.setattr(on_spark, "LOOK_EVERY", 0.1)
+    slow = session.range(0, 1, 1, 1).selectExpr("java_method('java.lang.Thread', 'sleep', 6000L)")
+    tracker = session.sparkContext.statusTracker()
+
+    def n_jobs():
+        return len(tracker.getActiveJobsIds())
+
+    with growing_lake(tmp_path / "lake") as lake, ThreadPoolExecutor(1) as pool:
+        engine = on_spark.OnSpark(session, lake, tmp_path)
+        others = pool.submit(slow.collect)
+        with pytest.raises(ZeroDivisionError):
+            engine.watch(slow.collect, lambda: n_jobs() == 2 and 1 / 0)
+        assert n_jobs() == 1
+        assert len(others.result()) == 1
+
+
+@pytest.mark.parametrize("master", ["local[x]", "nonsense"])
+def test_a_master_that_is_none(master):
+    code = f"from ingest.spark import spark_session; spark_session({master!r}, {SETTINGS!r})"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    said = done.stderr.strip().splitlines()[-1]
+    assert re.search(r"SparkError: Spark does not start: .*(x|nonsense).*\. The master was \S+\.$", said), said
+    assert f"The master was {master}." in said
+    assert "Java 17" not in said
+
+
+def test_no_java(tmp_path):
+    environment = {"PATH": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    code = "from ingest.spark import spark_session; spark_session('local[1]')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.stderr.strip().endswith("It needs Java 17 or newer.")
+
+
+def test_a_lake_in_the_folder_where_one_is(tmp_path, small_model, monkeypatch):
+    """Which has no name of its own; the study was there, so that nothing is done."""
+    source = small_study(tmp_path, "first")
+    (tmp_path / "lake").mkdir()
+    monkeypatch.chdir(tmp_path / "lake")
+    monkeypatch.setattr(on_spark, "spark_session", lambda *what: SimpleNamespace(stop=lambda: None))
+    monkeypatch.setattr(on_spark, "ingest_into_lake", lambda *what, **options: [])
+    words = ["ingest-spark", ".", str(source.path), "--model", "mlp", "--weights", str(small_model)]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0
 
 
 # The command line, as people start it, and with a small chunk.

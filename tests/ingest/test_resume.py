@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import re
@@ -21,7 +22,8 @@ from ingest import pipeline, stage, workers, write
 from ingest.attribution import Method
 from ingest.models import load_model
 from ingest.pipeline import IngestOptions, Source, ingest_files
-from sigdb.errors import CountsError, StudyExistsError
+from ingest.rows import RowReader
+from sigdb.errors import CountsError, DamagedError, StudyExistsError, UnreadableError
 from sigdb.verify import verify
 from tests.ingest.conftest import contents, small_adata
 
@@ -360,6 +362,35 @@ def test_a_file_that_is_at_fault_leaves_no_chunks(folder, model):
     assert studies(folder / ATLAS) == [("first", 40)]
     assert not list(folder.glob(f"{ATLAS}.ingest/*/chunk-*"))
     assert stage.unfinished_studies(folder / ATLAS) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (OSError(errno.ESTALE, "stale"), UnreadableError, r"second\.h5ad could not be read: Stale file handle$"),
+        (KeyError("unable to open (file read failed: errno = 5, ...)"), UnreadableError, "Input/output error$"),
+        (OSError("wrong B-tree signature"), DamagedError, r"second\.h5ad is damaged, .*: wrong B-tree signature"),
+    ],
+    ids=["by number", "in the text of h5py", "damaged"],
+)
+def test_a_file_that_cannot_be_read_costs_no_chunks(folder, model, whole, monkeypatch, error, kind, text):
+    """It may be the machine: what was attributed is as good as before."""
+    original = RowReader.sparse_rows
+
+    def sparse_rows(reader, start, stop):
+        if reader.source.path.stem == "second" and start == 3 * CHUNK_CELLS:
+            raise error
+        return original(reader, start, stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RowReader, "sparse_rows", sparse_rows)
+        with pytest.raises(kind, match=text):
+            ingest_files(folder / ATLAS, sources(folder), model)
+    assert stage.unfinished_studies(folder / ATLAS) == ["second"]
+    numbers = count_chunks(monkeypatch)
+    ingest_files(folder / ATLAS, sources(folder)[1:], model)
+    assert set(numbers) < set(range(N_CHUNKS))
+    assert contents(folder / ATLAS) == whole
 
 
 def test_a_study_that_is_there_can_be_skipped(folder, model, whole):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -117,3 +120,92 @@ def test_a_new_one(tmp_path):
     assert not (tmp_path / "nothing").exists()
     with pytest.raises(AtlasError, match="a lake in a folder that all machines share"), growing_lake("s3://b/lake"):
         pass
+
+
+def everything(folder):
+    return {path.relative_to(folder): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def grow(lake):
+    with growing_lake(lake) as grown:
+        grown.publish()
+
+
+def fail_to_grow(lake):
+    with suppress(ZeroDivisionError), growing_lake(lake):
+        1 / 0  # noqa: B018
+
+
+@pytest.mark.parametrize("use", [grow, fail_to_grow, "export", "export of another atlas"])
+def test_one_that_has_lost_its_manifest_is_left_alone(lake, two_runs, toy_path, use):
+    """It is the only copy of what was added, and whoever took it for a new one would remove all of it."""
+    (lake / manifest.NAME).rename(lake.parent / "kept.json")
+    before = everything(lake)
+    with pytest.raises(AtlasError, match=r"has lost its manifest\.json\. Put manifest\.json back from a copy"):
+        use(lake) if callable(use) else sigdb.export_lake(two_runs if use == "export" else toy_path, lake)
+    assert everything(lake) == before
+    (lake.parent / "kept.json").rename(lake / manifest.NAME)
+    grow(lake)
+
+
+def test_one_of_which_nobody_noted_that_it_had_a_manifest(lake):
+    """Since whoever published it was killed before; it is noted when it is opened next."""
+    (lake / manifest.MARK).write_text("")
+    fail_to_grow(lake)
+    (lake / manifest.NAME).unlink()
+    with pytest.raises(AtlasError, match=r"has lost its manifest\.json"):
+        grow(lake)
+
+
+def test_only_what_was_made_for_nothing_is_removed(tmp_path):
+    """Not a folder that was there, nor what an interrupted export left."""
+    (tmp_path / "empty").mkdir()
+    inode = (tmp_path / "empty").stat().st_ino
+    fail_to_grow(tmp_path / "empty")
+    assert (tmp_path / "empty").stat().st_ino == inode
+    assert everything(tmp_path / "empty") == {}
+    (tmp_path / "begun" / "genes").mkdir(parents=True)
+    (tmp_path / "begun" / manifest.MARK).write_text("")
+    (tmp_path / "begun" / "genes" / "a.parquet").write_text("rows")
+    before = everything(tmp_path / "begun")
+    fail_to_grow(tmp_path / "begun")
+    assert everything(tmp_path / "begun") == before
+
+
+def edited(lake, **changes):
+    path = lake / manifest.NAME
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+FLAWS = {
+    "an older schema": (
+        lambda lake: edited(lake, schema_version=1, sigdb_version="0.0.7"),
+        r"with the sigdb that wrote it \(pip install sigdb-atlas==0\.0\.7; sigdb import-lake\), and upgrade that",
+    ),
+    "a missing file": (
+        lambda lake: next(lake.glob("genes/*.parquet")).unlink(),
+        r"Put them back from a copy of the lake: studies were added to it, and no atlas file has them\.",
+    ),
+    "a manifest that was cut off": (
+        lambda lake: (lake / manifest.NAME).write_text("{"),
+        r"Put manifest\.json back from a copy of the lake, and remove nothing",
+    ),
+    "another format": (lambda lake: edited(lake, format_version=9), r"this sigdb reads format 1\. Update sigdb"),
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_nobody_is_told_to_remove_it_or_to_export_what_there_is_not(lake, flaw):
+    damage, message = FLAWS[flaw]
+    damage(lake)
+    with pytest.raises(AtlasError, match=message) as caught:
+        sigdb.connect(lake)
+    assert not re.search("Remove|export the atlas|sigdb export|--check", str(caught.value))
+
+
+def test_files_that_go_or_come_while_others_are_removed(lake, monkeypatch):
+    """Tasks that straggle: the lake is published all the same."""
+    gone = lake / "attributions" / "run_id=7" / "gone.part"
+    monkeypatch.setattr(manifest, "stored", lambda made: [gone])
+    grow(lake)
+    assert manifest.read(str(lake)).atlas_created is None

@@ -233,7 +233,7 @@ def test_interrupted_before_the_first_manifest(copy, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         export_lake(copy, tmp_path / "lake", genes_per_bucket=8, progress=stop)
-    with pytest.raises(AtlasError, match=r"a lake that is not finished.*sigdb export ATLAS .* again"):
+    with pytest.raises(AtlasError, match=r"a lake that is not finished.* Run again .*`sigdb export ATLAS \S+`"):
         sigdb.connect(tmp_path / "lake")
     done = export_lake(copy, tmp_path / "lake", genes_per_bucket=8)
     assert done.kept == 20
@@ -385,3 +385,16 @@ def test_file_size_follows_the_atlas(two_runs, tmp_path, monkeypatch):
     assert export_lake(two_runs, tmp_path / "lake").manifest.genes_per_bucket == 2
     monkeypatch.setattr(lake, "FILE_ROWS", 250)
     assert export_lake(two_runs, tmp_path / "lake").manifest.genes_per_bucket == 2
+
+
+def test_what_does_not_fit_into_memory_waits_on_disk(whole, tmp_path, monkeypatch):
+    """In a folder that goes with the connection."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    con = sigdb.connect(whole)
+    con.execute("SET threads = 1")
+    con.execute("SET memory_limit = '60MB'")
+    query = "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY hash(i), i) AS n FROM range(4_000_000) AS t(i))"
+    assert con.execute(query).fetchall() == [(4_000_000,)]
+    assert list(tmp_path.iterdir()), "it did fit"
+    con.close()
+    assert not list(tmp_path.iterdir())

@@ -45,14 +45,21 @@ def without(folder, table):
 
 
 DAMAGE = {
-    "no manifest": (lambda lake: (lake / manifest.NAME).unlink(), "a lake that is not finished: it has no manifest"),
+    "no manifest": (
+        lambda lake: [(lake / manifest.NAME).unlink(), (lake / manifest.MARK).write_text("")],
+        "a lake that is not finished: it has no manifest",
+    ),
+    "a manifest that was lost": (
+        lambda lake: (lake / manifest.NAME).unlink(),
+        r"a lake that has lost its manifest\.json\. Put manifest\.json back .* and remove nothing",
+    ),
     "a manifest that was cut off": (
         lambda lake: (lake / manifest.NAME).write_bytes((lake / manifest.NAME).read_bytes()[:500]),
         "is not the manifest of a lake",
     ),
     "a manifest in no encoding": (
         lambda lake: (lake / manifest.NAME).write_bytes(b'{"format": "\xff"}'),
-        "is not the manifest of a lake: .*utf-8.* Remove the folder",
+        r"is not the manifest of a lake: .*utf-8.* Put manifest\.json back .* and remove nothing",
     ),
     "another format": (
         lambda lake: edited(lake, lambda held: held.update(format_version=9)),
