@@ -119,6 +119,14 @@ def macro_named(kind: str, schema: str, name: str) -> Macro | None:
 
 
 @cache
+def inner_columns() -> frozenset[str]:
+    """The names that columns have inside macros, which a bare column of the caller's would be taken for."""
+    bodies = [macro.body for macro in macros().values()]
+    names = {each.output_name for body in bodies for each in body.find_all(exp.Column, exp.Alias)}
+    return frozenset(name for name in names if name.startswith("_"))
+
+
+@cache
 def base_tables() -> tuple[str, ...]:
     """The names of the base tables, as `sql/schema.sql` creates them."""
     return tuple(re.findall(rf"^CREATE TABLE {SCHEMA}\.(\w+)", statement("schema"), re.MULTILINE))
@@ -191,9 +199,9 @@ class Expansion:
         if isinstance(call, exp.Anonymous):
             if call.name.lower() == "query_table":
                 named = exp.to_table(table_name(call), dialect="duckdb")
-                named.set("alias", table.args.get("alias"))
-                table.replace(named)
-                self.table(named, outer)
+                for key in ("this", "db", "catalog"):
+                    table.set(key, named.args.get(key))
+                self.table(table, outer)
             elif macro := macro_named("MACRO TABLE", schema, call.name):
                 self.put(table, macro, macro.bind(call.expressions), visible)
             elif schema == SCHEMA or macro_named("MACRO", schema, call.name):
@@ -223,7 +231,6 @@ class Expansion:
         body, alias = self.step(macro, values, visible), table.args.get("alias")
         if isinstance(body, exp.Table):
             body.set("alias", alias)
-            body.set("joins", table.args.get("joins"))
         else:
             body = exp.Subquery(
                 this=body, alias=alias or exp.TableAlias(this=exp.to_identifier(self.fresh(macro.name)))
@@ -238,13 +245,14 @@ class Expansion:
 
     def step(self, macro: Macro, values: dict[str, exp.Expr], visible: frozenset[str]) -> exp.Expr:
         """A macro or view with these arguments: its step, or its body if that reads a CTE of the caller's."""
-        key = (macro.kind, macro.schema, macro.name, *(value.sql("duckdb") for value in values.values()))
+        # The same words mean something else where a CTE is called as they are.
+        meant = sorted(visible & {name for value in values.values() for name in names_in(value)})
+        key = (macro.kind, macro.schema, macro.name, *(value.sql("duckdb") for value in values.values()), *meant)
         if key not in self.steps:
             body = substitute(macro.body.copy(), values)
             assert isinstance(body, exp.Query)
             self.write_out(body, visible)
-            ours = {step.alias for step in self.steps.values()}
-            if any(not each.db and each.name.lower() in visible - ours for each in body.find_all(exp.Table)):
+            if any(not each.db and each.name.lower() in visible for each in body.find_all(exp.Table)):
                 return body
             alias = exp.TableAlias(this=exp.to_identifier(self.fresh(macro.name)))
             self.steps[key] = exp.CTE(this=body, alias=alias)
@@ -262,6 +270,12 @@ class Expansion:
         visible = frozenset(visible_ctes(call)) | outer
         body = self.renamed(macro.body.copy())
         values = macro.bind(call.expressions)
+        for column in [each for value in values.values() for each in value.find_all(exp.Column)]:
+            if not column.table and column.name.lower() in inner_columns():
+                raise QueryError(
+                    f"{macro.name}: {column.name} is also the name of a column inside the macro. Qualify it, as in "
+                    f"t.{column.name}."
+                )
         for name, value in values.items():
             self.write_out_value(value, visible)
             values[name] = fold(value)
@@ -298,6 +312,11 @@ def substitute(body: exp.Expr, values: Mapping[str, exp.Expr]) -> exp.Expr:
         return exp.paren(value) if isinstance(value, exp.Binary | exp.Unary | exp.Case) else value.copy()
 
     return body.transform(value_of, copy=False)
+
+
+def names_in(value: exp.Expr) -> set[str]:
+    """What an argument may call a table: in SQL, or as a text."""
+    return {each.name.strip('"').lower() for each in value.find_all(exp.Table, exp.Column, exp.Literal)}
 
 
 def tables_of(tree: exp.Expr) -> set[str]:

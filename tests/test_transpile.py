@@ -72,6 +72,59 @@ def test_query_written_out_gives_what_the_macros_give(bare_two, two, name):
     assert multiset(bare_two.execute(sigdb.transpile(QUERIES[name], "duckdb")).fetchall()) == multiset(expected)
 
 
+# In the toy atlas, cell 0 has 6 of S100A8, cell 1 has 9 of CD3E.
+SCOPES = {
+    "a table and a CTE": """
+        WITH a AS (SELECT max(score) AS s FROM signature_score((SELECT list(g) FROM wanted)))
+        SELECT s, (WITH wanted AS (SELECT 'CD3E' AS g) SELECT max(score)
+            FROM signature_score((SELECT list(g) FROM wanted)))
+        FROM a""",
+    "two CTEs": """
+        SELECT (WITH w AS (SELECT 'CD3E' AS g) SELECT max(score) FROM signature_score((SELECT list(g) FROM w))),
+            (WITH w AS (SELECT 'S100A8' AS g) SELECT max(score) FROM signature_score((SELECT list(g) FROM w)))""",
+    "a population by name": """
+        WITH a AS (SELECT max(score) AS s FROM signature_hits(['CD3E', 'S100A8'], cells := 'mine'))
+        SELECT s, (WITH mine AS (SELECT 1 AS cell_id) SELECT max(score)
+            FROM signature_hits(['CD3E', 'S100A8'], cells := 'mine'))
+        FROM a""",
+    "a population by a name in quotes": """
+        WITH a AS (SELECT max(score) AS s FROM signature_hits(['CD3E', 'S100A8'], cells := '"mine"'))
+        SELECT s, (WITH Mine AS (SELECT 1 AS cell_id) SELECT max(score)
+            FROM signature_hits(['CD3E', 'S100A8'], cells := '"mine"'))
+        FROM a""",
+    "a view and a CTE": """
+        WITH a AS (SELECT count(*) AS s FROM signature_hits(['CD3E'], cells := 'cells'))
+        SELECT s, (WITH cells AS (SELECT 1 AS cell_id) SELECT count(*) FROM signature_hits(['CD3E'], cells := 'cells'))
+        FROM a""",
+}
+
+
+@pytest.mark.parametrize("name", SCOPES)
+def test_a_name_means_in_each_scope_what_it_means_there(toy, bare_toy, name):
+    for con in (toy, bare_toy):
+        con.execute("CREATE OR REPLACE TEMP TABLE wanted AS SELECT 'S100A8' AS g")
+        con.execute("CREATE OR REPLACE TEMP TABLE mine AS SELECT 0 AS cell_id")
+    (expected,) = toy.execute(SCOPES[name]).fetchall()
+    assert len(set(expected)) == 2
+    assert bare_toy.execute(sigdb.transpile(SCOPES[name], "duckdb")).fetchall() == [expected]
+
+
+def test_a_column_called_as_one_inside_the_macro_is_refused_unless_qualified(toy, bare_toy):
+    query = "SELECT {0}, signature_score({0}, ['CD3E']) FROM (SELECT cell_id AS _cell FROM cells) AS t ORDER BY 1"
+    with pytest.raises(
+        QueryError, match=r"_cell is also the name of a column inside the macro\. Qualify it, as in t\."
+    ):
+        sigdb.transpile(query.format("_cell"), "duckdb")
+    expected = toy.execute(query.format("_cell")).fetchall()
+    assert [score for _, score in expected] == [0, 9, 0]
+    assert bare_toy.execute(sigdb.transpile(query.format("t._cell"), "duckdb")).fetchall() == expected
+
+
+def test_a_join_in_brackets_is_kept(toy, bare_toy):
+    query = "SELECT sum(b.n_cells) FROM (query_table('cells') AS a JOIN samples AS b ON a.sample_id = b.sample_id)"
+    assert bare_toy.execute(sigdb.transpile(query, "duckdb")).fetchall() == toy.execute(query).fetchall()
+
+
 # What cannot be said: by macro or query, the word that the refusal names.
 PERCENTILE = {"population_hits", "signature_hits", "sample_hit_rates", "hits", "hit rates", "functions"}
 CONTROLS = {"control_genes", "null_moments", "signature_controls", "signature_null", "null", "controls"}
