@@ -16,7 +16,7 @@ import sqlglot
 from sqlglot import exp
 
 from sigdb.catalog import SqlObject, objects, statement
-from sigdb.constants import fold, is_empty, unjoined
+from sigdb.constants import decided, fold, is_empty, is_ours, ours, unjoined
 from sigdb.errors import QueryError, listed
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def read_macro(each: SqlObject) -> Macro:
             named = isinstance(word, exp.PropertyEQ)
             parameters[word.this.name if named else word.name] = word.expression if named else None
     body = sqlglot.parse_one(found["body"], dialect="duckdb")
-    return Macro(each.name, each.schema, each.kind, parameters, body)
+    return Macro(each.name, each.schema, each.kind, parameters, ours(body))
 
 
 @cache
@@ -156,7 +156,7 @@ class Expansion:
         steps = list(self.steps.values())
         empty = {step.alias for step in steps if is_empty(step.this)}
         for query in [each for part in (*steps, tree) for each in part.find_all(exp.Select)] if empty else []:
-            for join in list(query.args.get("joins") or []):
+            for join in list(query.args.get("joins") or []) if is_ours(query) else []:
                 if join.side == "LEFT" and join.this.name in empty:
                     unjoined(query, join)
         needed, kept = tables_of(tree), []
@@ -222,7 +222,7 @@ class Expansion:
         """Put a step, or where it reads a CTE of the caller's, a sub-query, in the place of a table."""
         for name, value in values.items():
             self.write_out_value(value, visible)
-            values[name] = fold(value)
+            values[name] = decided(value)
             if free := next(free_columns(values[name]), None):
                 raise QueryError(
                     f"{macro.name}: {name} is taken from another relation ({free.sql('duckdb')}), which only DuckDB "
@@ -278,7 +278,7 @@ class Expansion:
                 )
         for name, value in values.items():
             self.write_out_value(value, visible)
-            values[name] = fold(value)
+            values[name] = decided(value)
         holder = exp.Paren(this=substitute(body, values))
         self.write_out(holder, visible)
         result = holder if isinstance(holder.this, exp.Binary | exp.Case) else holder.this

@@ -136,6 +136,11 @@ def like(node: exp.Expr, dialect: str) -> exp.Expr:
     return node
 
 
+def size(node: exp.Expr, dialect: str) -> exp.Expr:
+    """DuckDB's len is of a list, too."""
+    return exp.ArraySize(this=node.this) if isinstance(node.this, exp.Array) else node
+
+
 def contains(node: exp.Expr, dialect: str) -> exp.Expr:
     """BigQuery's CONTAINS_SUBSTR makes no difference between upper and lower case."""
     if dialect == "bigquery":
@@ -208,6 +213,8 @@ def step(node: exp.Expr, dialect: str) -> exp.Expr:
 def select(node: exp.Select, dialect: str) -> exp.Expr:
     unlisted(node, dialect)
     ungrouped(node)
+    if dialect == "bigquery" and node.args.get("where") and not node.args.get("from_"):
+        node.from_(exp.select("1").subquery("_one"), copy=False)  # it has no WHERE without FROM
     return node
 
 
@@ -293,6 +300,7 @@ RULES: dict[type[exp.Expr], Callable[[Any, str], exp.Expr]] = {
     exp.CTE: step,
     exp.ILike: like,
     exp.IntDiv: quotient,
+    exp.Length: size,
     exp.Like: like,
     exp.Log: logarithm,
     exp.Cast: conversion,

@@ -154,6 +154,10 @@ MEANINGS = {
     "VALUES": "VALUES (1, 'a'), (2, 'b')",
     "materialised CTE": "WITH a AS MATERIALIZED (SELECT 1 AS k) SELECT k FROM a",
     "an empty branch": f"SELECT i FROM {ROWS} UNION ALL SELECT 9 FROM {ROWS} WHERE 1 = 2 ORDER BY i DESC LIMIT 2",
+    "columns of an empty branch": "SELECT a FROM (SELECT 1 AS a WHERE false UNION ALL SELECT 2 AS c) AS t",
+    "columns of an empty join": f"""
+        SELECT * FROM (SELECT i FROM {ROWS}) AS a LEFT JOIN (SELECT 1 AS k, 2 AS y WHERE 1 = 2) AS e ON a.i = e.k""",
+    "an aggregate that is not asked": f"SELECT CASE WHEN true THEN 1 ELSE count(*) END FROM {ROWS}",
     "SEMI and ANTI": f"""
         SELECT a.i FROM (SELECT * FROM {ROWS}) AS a SEMI JOIN (SELECT 2 AS k) AS c ON a.i = c.k
         UNION ALL SELECT a.i FROM (SELECT * FROM {ROWS}) AS a ANTI JOIN (SELECT 2 AS k) AS c ON a.i = c.k""",

@@ -11,7 +11,7 @@ from sigdb import catalog
 from sigdb.errors import QueryError
 from sigdb.expand import base_tables, macros
 from sigdb.transpile import DIALECTS
-from tests.queries import QUERIES
+from tests.queries import MEANINGS, QUERIES
 
 OBJECTS = {each.sql: each for each in catalog.objects()}.values()
 OTHERS = [dialect for dialect in DIALECTS if dialect != "duckdb"]
@@ -70,6 +70,19 @@ def test_query_written_out_gives_what_the_macros_give(bare_two, two, name):
     expected = two.execute(QUERIES[name]).fetchall()
     assert expected
     assert multiset(bare_two.execute(sigdb.transpile(QUERIES[name], "duckdb")).fetchall()) == multiset(expected)
+
+
+@pytest.mark.parametrize("name", MEANINGS)
+def test_a_query_without_macros_keeps_its_meaning(name):
+    written = duckdb.sql(sigdb.transpile(MEANINGS[name], "duckdb"))
+    assert multiset(written.fetchall()) == multiset(duckdb.sql(MEANINGS[name]).fetchall())
+
+
+def test_groups_of_no_rows_are_kept():
+    """Spark has none, of any ROLLUP; DuckDB has the sum of all."""
+    query = "SELECT i, count(*) FROM (SELECT 1 AS i) AS t WHERE false GROUP BY ROLLUP (i) UNION ALL SELECT 1, 5"
+    assert duckdb.sql(sigdb.transpile(query, "duckdb")).fetchall() == [(None, 0), (1, 5)]
+    assert "ROLLUP" in sigdb.transpile(query, "spark")
 
 
 # In the toy atlas, cell 0 has 6 of S100A8, cell 1 has 9 of CD3E.
