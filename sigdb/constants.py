@@ -116,9 +116,9 @@ def connection(node: exp.Expr) -> exp.Expr:
 
 
 def membership(node: exp.Expr) -> exp.Expr:
-    wanted, among = value(node.this), [value(each) for each in node.expressions]
-    if node.args.get("query") or node.args.get("unnest"):
+    if not node.expressions:  # of a sub-query, or of a list that is not written out
         return node
+    wanted, among = value(node.this), [value(each) for each in node.expressions]
     if is_null(node.this):
         return exp.null()
     known = wanted is not None and all(type(each) is type(wanted) for each in among)

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 
@@ -75,9 +76,10 @@ class Macro:
 
 
 def parsed(sql: str) -> exp.Query:
-    """The tree of one query in DuckDB's SQL; QueryError for anything else."""
+    """The tree of one query in the SQL of the DuckDB that is installed; QueryError for anything else."""
+    dialect = f"duckdb, version={duckdb.__version__}"
     try:
-        trees = [tree for tree in sqlglot.parse(sql, dialect="duckdb") if tree is not None]
+        trees = [tree for tree in sqlglot.parse(sql, dialect=dialect) if tree is not None]
     except sqlglot.errors.SqlglotError as error:
         raise QueryError(f"This is not SQL as DuckDB has it: {str(error).splitlines()[0]}") from error
     if len(trees) != 1:

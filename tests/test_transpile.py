@@ -133,6 +133,17 @@ def test_a_column_called_as_one_inside_the_macro_is_refused_unless_qualified(toy
     assert bare_toy.execute(sigdb.transpile(query.format("t._cell"), "duckdb")).fetchall() == expected
 
 
+@pytest.mark.parametrize(("version", "written"), [("1.4.0", "REGEXP_FULL_MATCH"), ("2.0.0", "REGEXP_MATCHES")])
+def test_a_tilde_means_what_it_means_in_the_installed_duckdb(monkeypatch, version, written):
+    monkeypatch.setattr(duckdb, "__version__", version)
+    assert written in sigdb.transpile("SELECT 'abc' ~ 'b'", "duckdb")
+    if version == "1.4.0":
+        with pytest.raises(
+            QueryError, match=r"spark has no equivalent of a match of a whole text .* use regexp_matches"
+        ):
+            sigdb.transpile("SELECT 'abc' ~ 'b'", "spark")
+
+
 def test_a_join_in_brackets_is_kept(toy, bare_toy):
     query = "SELECT sum(b.n_cells) FROM (query_table('cells') AS a JOIN samples AS b ON a.sample_id = b.sample_id)"
     assert bare_toy.execute(sigdb.transpile(query, "duckdb")).fetchall() == toy.execute(query).fetchall()
@@ -152,6 +163,7 @@ REFUSED = {
     "bigquery": {
         **dict.fromkeys(CONTROLS, "md5_number_lower"), **dict.fromkeys(PERCENTILE, "percentile"),
         "gene_strata": "greatest", "column aliases": "Named columns",
+        "escapes": "ESCAPE", "lists of some rows": "FILTER",
     },
 }  # fmt: skip
 EVERYTHING = {**{each.name: each.example for each in OBJECTS}, **QUERIES}
@@ -249,6 +261,13 @@ def test_a_query_that_cannot_be_is_refused(query, text):
         ("SELECT [x + 1 FOR x IN [1, 2]]", "a list comprehension"),
         ("SELECT l[1:2] FROM t", "a slice"),
         ("SELECT l[-1] FROM t", "counted from the end"),
+        ("SELECT list_extract(l, -1) FROM t", "counted from the end"),
+        ("FROM range(3)", "generate_series and range as tables: unnest them"),
+        ("SELECT generate_series(3, 1, -1)", "a series in other steps"),
+        ("SELECT substring('abc', 0, 2)", "a substring that does not start within the text: count from 1"),
+        ("SELECT substring('abc', -2)", "a substring that does not start within the text"),
+        ("SELECT regexp_full_match('a', 'b')", "a match of a whole text"),
+        ("SELECT a, * FROM t ORDER BY ALL", "ORDER BY ALL of a *"),
         ("SELECT COLUMNS('n_.*') FROM cells", "COLUMNS"),
         ("SELECT MAP {'a': 1}", "a MAP"),
         ("SELECT * REPLACE (1 AS n_counts) FROM cells", "REPLACE"),
@@ -278,6 +297,8 @@ def test_a_construct_without_an_equivalent_is_refused_by_name(query, text):
     ("query", "dialect", "text"),
     [
         ("SELECT list_transform([1], lambda x: x) FROM t", "bigquery", "list_transform"),
+        ("SELECT list(i) FILTER (WHERE b) FROM t", "bigquery", "list(...) FILTER"),
+        ("SELECT a LIKE 'b!_' ESCAPE '!' FROM t", "bigquery", "LIKE ... ESCAPE"),
         ("FROM a SEMI JOIN b USING (i)", "bigquery", "SEMI JOIN ... USING"),
         ("FROM a ANTI JOIN b USING (i)", "trino", "ANTI JOIN ... USING"),
     ],
@@ -297,6 +318,9 @@ def test_what_one_dialect_lacks_is_refused_there(query, dialect, text):
         ("SELECT string_agg(s, ',') FROM t", "snowflake", "NULLIF(LISTAGG(s, ','), '')"),
         # A mean of integers would keep six decimals.
         ("SELECT list(n) FROM t", "snowflake", "NULLIF(ARRAY_AGG(n), [])"),
+        ("SELECT list(n) FILTER (b) FROM t", "snowflake", "NULLIF(ARRAY_AGG(IFF(b, n, NULL)), [])"),
+        # FILTER is of the row that has the largest value, too.
+        ("SELECT arg_max(s, n) FILTER (b) FROM t", "snowflake", "MAX_BY(s, CASE WHEN b THEN CASE WHEN NOT s IS NULL"),
         ("SELECT avg(n) FROM t", "snowflake", "AVG(CAST(n AS DOUBLE))"),
         ("SELECT n // 7 FROM t", "snowflake", "TRUNC(CAST(n AS DOUBLE) / 7)"),
         # What is quoted in DuckDB is the same name as what is not.
