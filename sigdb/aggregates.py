@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from sigdb.constants import is_constant, is_null
 from sigdb.errors import QueryError
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ def null_flag(key: exp.Expr) -> exp.Expr:
     return exp.Is(this=key, expression=exp.null())
 
 
-def known(tested: exp.Expr, value: exp.Expr) -> exp.Case:
+def known(tested: exp.Expr, value: exp.Expr) -> exp.Expr:
     """A value where another one is not NULL."""
+    if is_constant(tested) and not is_null(tested):
+        return value
     return exp.Case(ifs=[exp.If(this=null_flag(tested.copy()).not_(), true=value)])
 
 
@@ -82,10 +85,10 @@ def collected(node: exp.Expr, dialect: str) -> exp.Expr:
     order = node.this if isinstance(node.this, exp.Order) else None
     if order and any(each.args.get("desc") for each in order.expressions):
         raise QueryError(f"{dialect} has no list(... ORDER BY ... DESC). Order by a negative number instead.")
-    if isinstance(node.this, exp.Distinct):
-        return node
     keys = [key for each in order.expressions for key in (null_flag(each.this), each.this)] if order else []
-    fields = [*keys, order.this if order else node.this]
+    value = order.this if order else node.this
+    once = isinstance(value, exp.Distinct)
+    fields = [*keys, value.expressions[0] if once else value]
     names = [f"_{number}" for number in range(len(fields))]
     struct = exp.Struct(
         expressions=[
@@ -93,12 +96,12 @@ def collected(node: exp.Expr, dialect: str) -> exp.Expr:
             for name, field in zip(names, fields, strict=True)
         ]
     )
-    elements: exp.Expr = call("COLLECT_LIST", struct)
+    elements: exp.Expr = exp.ArrayAgg(this=exp.Distinct(expressions=[struct]) if once else struct)
     if order:
         elements = call("ARRAY_SORT", elements)
     one = exp.to_identifier("_x")
-    value = exp.Lambda(this=exp.Dot(this=one, expression=exp.to_identifier(names[-1])), expressions=[one.copy()])
-    return call("NULLIF", call("TRANSFORM", elements, value), exp.Array())
+    last = exp.Lambda(this=exp.Dot(this=one, expression=exp.to_identifier(names[-1])), expressions=[one.copy()])
+    return call("NULLIF", call("TRANSFORM", elements, last), exp.Array())
 
 
 def null_last(node: exp.Expr, dialect: str) -> exp.Expr:
@@ -130,8 +133,21 @@ def joined(node: exp.Expr, dialect: str) -> exp.Expr:
 
 
 def filtered(node: exp.Expr, dialect: str) -> exp.Expr:
-    """Only Spark's texts in one have a FILTER, if they are not DISTINCT: what it leaves out is made NULL."""
-    texts = node.this
+    """FILTER stands at the aggregate itself. Where there is none, what it leaves out is made NULL."""
+    made: exp.Expr = node.this
+    if dialect == "bigquery" and isinstance(made, exp.ArrayAgg):
+        raise QueryError(f"{dialect} has no equivalent of list(...) FILTER: choose the rows in WHERE.")
+    if not isinstance(made, exp.AggFunc) and (elements := made.find(exp.ArrayAgg)):
+        elements.replace(exp.Filter(this=elements.copy(), expression=node.expression))
+        return made
+    if dialect in ("bigquery", "snowflake") and (largest := made.find(exp.ArgMax, exp.ArgMin, exp.HavingMax)):
+        largest.set("expression", exp.Case(ifs=[exp.If(this=node.expression.this, true=largest.expression)]))
+        return made
+    return texts_of(node, made, dialect)
+
+
+def texts_of(node: exp.Expr, texts: exp.Expr, dialect: str) -> exp.Expr:
+    """Only Spark's texts in one have a FILTER, if they are not DISTINCT."""
     if not isinstance(texts, exp.GroupConcat) or (dialect in SPARK and not texts.find(exp.Distinct)):
         return node
     order = texts.this if isinstance(texts.this, exp.Order) else None

@@ -1,4 +1,8 @@
-"""What is known before a query runs: conditions on constants decided, and branches that cannot be taken left out."""
+"""What is known before a query runs: conditions on constants decided, and branches that cannot be taken left out.
+
+In what a macro says, that is: a rule may change the type of an expression, its name, or the columns of a `*`, on which
+macros do not rely. A query of the caller's may (`WHERE 1 = 0` asks for the columns), so it is left as it is.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
 # How many genes a branch of signature_values has here: branches are for DuckDB's planner. More than there are gene ids.
 SETTINGS = {"dynamic_or_filter_threshold": 65536}
 
-__all__ = ["fold", "is_constant", "is_empty", "is_null", "unjoined"]
+__all__ = ["decided", "fold", "is_constant", "is_empty", "is_null", "is_ours", "ours", "unjoined"]
 
 COMPARE: dict[type[exp.Expr], Callable[[Any, Any], Any]] = {
     exp.EQ: operator.eq,
@@ -26,11 +30,28 @@ COMPARE: dict[type[exp.Expr], Callable[[Any, Any], Any]] = {
 }
 
 
+def ours(body: exp.Expr) -> exp.Expr:
+    """A macro's body, known as such wherever it is copied to."""
+    for node in body.walk():
+        node.meta["ours"] = True
+    return body
+
+
+def is_ours(node: exp.Expr) -> bool:
+    """Whether a node is of a macro, not of the caller."""
+    return "ours" in node.meta
+
+
+def decided(value: exp.Expr) -> exp.Expr:
+    """An argument; where nothing but constants is in it, what they decide."""
+    return value if value.find(exp.Column, exp.Query, exp.AggFunc) else fold(ours(value))
+
+
 def fold(tree: exp.Expr) -> exp.Expr:
-    """Decide what constants decide, in place and from the leaves up; the tree itself may be replaced."""
+    """Decide what constants decide in macros, in place and from the leaves up; the tree itself may be replaced."""
     for node in reversed(list(tree.bfs())):
         rule = next((RULES[kind] for kind in type(node).__mro__ if kind in RULES), None)
-        result = rule(node) if rule else node
+        result = rule(node) if rule and is_ours(node) else node
         if result is not node:
             if node is tree:
                 tree = result
@@ -95,9 +116,9 @@ def connection(node: exp.Expr) -> exp.Expr:
 
 
 def membership(node: exp.Expr) -> exp.Expr:
-    wanted, among = value(node.this), [value(each) for each in node.expressions]
-    if node.args.get("query") or node.args.get("unnest"):
+    if not node.expressions:  # of a sub-query, or of a list that is not written out
         return node
+    wanted, among = value(node.this), [value(each) for each in node.expressions]
     if is_null(node.this):
         return exp.null()
     known = wanted is not None and all(type(each) is type(wanted) for each in among)

@@ -12,11 +12,12 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 
 from sigdb.catalog import SqlObject, objects, statement
-from sigdb.constants import fold, is_empty, unjoined
+from sigdb.constants import decided, fold, is_empty, is_ours, ours, unjoined
 from sigdb.errors import QueryError, listed
 
 if TYPE_CHECKING:
@@ -75,9 +76,10 @@ class Macro:
 
 
 def parsed(sql: str) -> exp.Query:
-    """The tree of one query in DuckDB's SQL; QueryError for anything else."""
+    """The tree of one query in the SQL of the DuckDB that is installed; QueryError for anything else."""
+    dialect = f"duckdb, version={duckdb.__version__}"
     try:
-        trees = [tree for tree in sqlglot.parse(sql, dialect="duckdb") if tree is not None]
+        trees = [tree for tree in sqlglot.parse(sql, dialect=dialect) if tree is not None]
     except sqlglot.errors.SqlglotError as error:
         raise QueryError(f"This is not SQL as DuckDB has it: {str(error).splitlines()[0]}") from error
     if len(trees) != 1:
@@ -104,7 +106,7 @@ def read_macro(each: SqlObject) -> Macro:
             named = isinstance(word, exp.PropertyEQ)
             parameters[word.this.name if named else word.name] = word.expression if named else None
     body = sqlglot.parse_one(found["body"], dialect="duckdb")
-    return Macro(each.name, each.schema, each.kind, parameters, body)
+    return Macro(each.name, each.schema, each.kind, parameters, ours(body))
 
 
 @cache
@@ -116,6 +118,14 @@ def macros() -> dict[tuple[str, str, str], Macro]:
 def macro_named(kind: str, schema: str, name: str) -> Macro | None:
     """A macro or view; an unqualified name is one of those that people use."""
     return macros().get((kind, schema.lower() or "main", name.lower()))
+
+
+@cache
+def inner_columns() -> frozenset[str]:
+    """The names that columns have inside macros, which a bare column of the caller's would be taken for."""
+    bodies = [macro.body for macro in macros().values()]
+    names = {each.output_name for body in bodies for each in body.find_all(exp.Column, exp.Alias)}
+    return frozenset(name for name in names if name.startswith("_"))
 
 
 @cache
@@ -148,7 +158,7 @@ class Expansion:
         steps = list(self.steps.values())
         empty = {step.alias for step in steps if is_empty(step.this)}
         for query in [each for part in (*steps, tree) for each in part.find_all(exp.Select)] if empty else []:
-            for join in list(query.args.get("joins") or []):
+            for join in list(query.args.get("joins") or []) if is_ours(query) else []:
                 if join.side == "LEFT" and join.this.name in empty:
                     unjoined(query, join)
         needed, kept = tables_of(tree), []
@@ -191,9 +201,9 @@ class Expansion:
         if isinstance(call, exp.Anonymous):
             if call.name.lower() == "query_table":
                 named = exp.to_table(table_name(call), dialect="duckdb")
-                named.set("alias", table.args.get("alias"))
-                table.replace(named)
-                self.table(named, outer)
+                for key in ("this", "db", "catalog"):
+                    table.set(key, named.args.get(key))
+                self.table(table, outer)
             elif macro := macro_named("MACRO TABLE", schema, call.name):
                 self.put(table, macro, macro.bind(call.expressions), visible)
             elif schema == SCHEMA or macro_named("MACRO", schema, call.name):
@@ -214,7 +224,7 @@ class Expansion:
         """Put a step, or where it reads a CTE of the caller's, a sub-query, in the place of a table."""
         for name, value in values.items():
             self.write_out_value(value, visible)
-            values[name] = fold(value)
+            values[name] = decided(value)
             if free := next(free_columns(values[name]), None):
                 raise QueryError(
                     f"{macro.name}: {name} is taken from another relation ({free.sql('duckdb')}), which only DuckDB "
@@ -223,7 +233,6 @@ class Expansion:
         body, alias = self.step(macro, values, visible), table.args.get("alias")
         if isinstance(body, exp.Table):
             body.set("alias", alias)
-            body.set("joins", table.args.get("joins"))
         else:
             body = exp.Subquery(
                 this=body, alias=alias or exp.TableAlias(this=exp.to_identifier(self.fresh(macro.name)))
@@ -238,13 +247,14 @@ class Expansion:
 
     def step(self, macro: Macro, values: dict[str, exp.Expr], visible: frozenset[str]) -> exp.Expr:
         """A macro or view with these arguments: its step, or its body if that reads a CTE of the caller's."""
-        key = (macro.kind, macro.schema, macro.name, *(value.sql("duckdb") for value in values.values()))
+        # The same words mean something else where a CTE is called as they are.
+        meant = sorted(visible & {name for value in values.values() for name in names_in(value)})
+        key = (macro.kind, macro.schema, macro.name, *(value.sql("duckdb") for value in values.values()), *meant)
         if key not in self.steps:
             body = substitute(macro.body.copy(), values)
             assert isinstance(body, exp.Query)
             self.write_out(body, visible)
-            ours = {step.alias for step in self.steps.values()}
-            if any(not each.db and each.name.lower() in visible - ours for each in body.find_all(exp.Table)):
+            if any(not each.db and each.name.lower() in visible for each in body.find_all(exp.Table)):
                 return body
             alias = exp.TableAlias(this=exp.to_identifier(self.fresh(macro.name)))
             self.steps[key] = exp.CTE(this=body, alias=alias)
@@ -262,9 +272,15 @@ class Expansion:
         visible = frozenset(visible_ctes(call)) | outer
         body = self.renamed(macro.body.copy())
         values = macro.bind(call.expressions)
+        for column in [each for value in values.values() for each in value.find_all(exp.Column)]:
+            if not column.table and column.name.lower() in inner_columns():
+                raise QueryError(
+                    f"{macro.name}: {column.name} is also the name of a column inside the macro. Qualify it, as in "
+                    f"t.{column.name}."
+                )
         for name, value in values.items():
             self.write_out_value(value, visible)
-            values[name] = fold(value)
+            values[name] = decided(value)
         holder = exp.Paren(this=substitute(body, values))
         self.write_out(holder, visible)
         result = holder if isinstance(holder.this, exp.Binary | exp.Case) else holder.this
@@ -298,6 +314,11 @@ def substitute(body: exp.Expr, values: Mapping[str, exp.Expr]) -> exp.Expr:
         return exp.paren(value) if isinstance(value, exp.Binary | exp.Unary | exp.Case) else value.copy()
 
     return body.transform(value_of, copy=False)
+
+
+def names_in(value: exp.Expr) -> set[str]:
+    """What an argument may call a table: in SQL, or as a text."""
+    return {each.name.strip('"').lower() for each in value.find_all(exp.Table, exp.Column, exp.Literal)}
 
 
 def tables_of(tree: exp.Expr) -> set[str]:

@@ -36,6 +36,7 @@ CONSTRUCTS: dict[type[exp.Expr], str] = {
     exp.Columns: "COLUMNS(...): name the columns",
     exp.Comprehension: "a list comprehension: use list_transform, or unnest the list",
     exp.Pivot: "PIVOT: write it as CASE in sums",
+    exp.RegexpFullMatch: "a match of a whole text (regexp_full_match, and ~ before DuckDB 2.0): use regexp_matches",
     exp.SimilarTo: "SIMILAR TO: use regexp_matches",
     exp.Slice: "a slice of a list",
     exp.TableSample: "a sample, which is another one on every engine",
@@ -74,8 +75,8 @@ def refused(node: exp.Expr, dialect: str) -> str | None:
         return LACKING[type(node)][1]
     if isinstance(node, exp.ArgMax | exp.ArgMin) and node.args.get("count"):
         return "arg_max and arg_min of several rows"
-    if isinstance(node, exp.Bracket) and any(each.find(exp.Neg) for each in node.expressions):
-        return "an element counted from the end of a list"
+    if isinstance(node, exp.Escape) and dialect == "bigquery":
+        return "LIKE ... ESCAPE: use contains, starts_with or regexp_matches"
     if isinstance(node, exp.Join) and (node.method or node.kind).upper() in ("ASOF", "POSITIONAL"):
         return f"a {(node.method or node.kind).upper()} join"
     if isinstance(node, exp.Join) and node.kind in ("SEMI", "ANTI") and node.args.get("using") and dialect not in SPARK:

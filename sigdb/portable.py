@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from sigdb.aggregates import AGGREGATES, SPARK, call, known
-from sigdb.constants import fold, is_null
+from sigdb.constants import decided, fold, is_null
 from sigdb.errors import QueryError
 from sigdb.functions import check
 
@@ -61,6 +61,8 @@ def is_finite(node: exp.Expr, dialect: str) -> exp.Expr:
 def element(node: exp.Expr, dialect: str) -> exp.Expr:
     """An element of a list by number, NULL past its end."""
     elements, number = node.expressions
+    if number.find(exp.Neg):
+        raise QueryError(f"{dialect} has no equivalent of an element counted from the end of a list.")
     if dialect == "trino":
         return call("ELEMENT_AT", elements, number)
     if dialect == "bigquery":
@@ -74,10 +76,10 @@ def element(node: exp.Expr, dialect: str) -> exp.Expr:
 def bracket(node: exp.Expr, dialect: str) -> exp.Expr:
     """list[number], where sqlglot has counted from 0 if the number is a literal."""
     (number, *more) = node.expressions
-    if more or number.is_string or isinstance(number, exp.Slice | exp.Neg):
+    if more or number.is_string or isinstance(number, exp.Slice):
         return node
     if number.is_int:
-        number = exp.Literal.number(int(number.name) + 1)
+        number = exp.convert(int(number.to_py()) + 1)
     return element(call("LIST_EXTRACT", node.this, number), dialect)
 
 
@@ -130,9 +132,58 @@ def pattern(node: exp.Expr, dialect: str) -> exp.Expr:
 
 
 def like(node: exp.Expr, dialect: str) -> exp.Expr:
-    """DuckDB's LIKE has no escape of its own; elsewhere, a backslash is one."""
-    if dialect in (*SPARK, "bigquery") and node.expression.is_string:
-        node.set("expression", exp.convert(node.expression.name.replace("\\", "\\\\")))
+    """DuckDB's LIKE has no escape of its own; elsewhere, a backslash is one, unless another is named."""
+    wanted, one, two = node.expression, exp.convert("\\"), exp.convert("\\\\")
+    if dialect not in (*SPARK, "bigquery") or isinstance(node.parent, exp.Escape):
+        return node
+    if wanted.is_string:
+        node.set("expression", exp.convert(wanted.name.replace(one.name, two.name)))
+    else:
+        node.set("expression", exp.Replace(this=wanted, expression=one, replacement=two))
+    return node
+
+
+def among(node: exp.Expr, dialect: str) -> exp.Expr:
+    """`value IN list`, where the list is not written out."""
+    field = node.args.get("field")
+    return contained(exp.ArrayContains(this=field, expression=node.this), dialect) if field else node
+
+
+def contained(node: exp.Expr, dialect: str) -> exp.Expr:
+    """Whether a value is in a list: BigQuery asks for a row of it, which there is not for NULL either."""
+    return known(node.expression, known(node.this, node.copy())) if dialect == "bigquery" else node
+
+
+def series(node: exp.Expr, dialect: str) -> exp.Expr:
+    """Numbers upwards: none if the first is past the last, from where Spark and Trino count downwards."""
+    step = node.args.get("step")
+    if isinstance(node.parent, exp.Table):
+        raise QueryError(f"{dialect} has no equivalent of generate_series and range as tables: unnest them in SELECT.")
+    if step and not (isinstance(step, exp.Literal) and step.is_int and step.name != "0"):
+        raise QueryError(f"{dialect} has no equivalent of a series in other steps than a positive number written out.")
+    if dialect not in (*SPARK, "trino"):
+        return node
+    start, end = node.args["start"].copy(), node.args["end"].copy()
+    past: exp.Expr = exp.GT(this=start, expression=end)
+    if node.args.get("is_end_exclusive"):
+        past = exp.GTE(this=start, expression=end)
+        node.set("end", end - 1)
+        node.set("is_end_exclusive", False)
+    return decided(exp.Case(ifs=[exp.If(this=past, true=exp.Array())], default=node.copy()))
+
+
+def size(node: exp.Expr, dialect: str) -> exp.Expr:
+    """DuckDB's len is of a list, too."""
+    return exp.ArraySize(this=node.this) if isinstance(node.this, exp.Array) else node
+
+
+def substring(node: exp.Expr, dialect: str) -> exp.Expr:
+    """A part of a text from its first character on, which is number 1; of others each engine makes its own."""
+    start, length = node.args["start"], node.args.get("length")
+    if start.find(exp.Neg) or start == exp.convert(0) or (length and length.find(exp.Neg)):
+        raise QueryError(
+            f"{dialect} has no equivalent of a substring that does not start within the text: count from 1."
+        )
     return node
 
 
@@ -208,30 +259,28 @@ def step(node: exp.Expr, dialect: str) -> exp.Expr:
 def select(node: exp.Select, dialect: str) -> exp.Expr:
     unlisted(node, dialect)
     ungrouped(node)
-    return node
+    if dialect == "bigquery" and node.args.get("where") and not node.args.get("from_"):
+        node.from_(exp.select("1").subquery("_one"), copy=False)  # it has no WHERE without FROM
+    return ordered(node, dialect)
 
 
 def ungrouped(node: exp.Expr) -> None:
-    """GROUP BY ALL and ORDER BY ALL, by the numbers of the columns."""
-    group, order = node.args.get("group"), node.args.get("order")
-    plain = not any(each.is_star for each in node.expressions)
-    if group and group.args.get("all") and plain:
+    """GROUP BY ALL, by the numbers of the columns."""
+    group = node.args.get("group")
+    if group and group.args.get("all") and not any(each.is_star for each in node.expressions):
         keys = [n for n, each in enumerate(node.expressions, 1) if not aggregates(each, node)]
         node.set("group", exp.Group(expressions=[exp.Literal.number(n) for n in keys]) if keys else None)
-    if order and len(order.expressions) == 1 and isinstance(only := order.expressions[0].this, exp.Var):
-        if not plain:
-            raise QueryError("ORDER BY ALL of a * cannot be written out: name the columns.")
-        node.set(
-            "order",
-            exp.Order(
-                expressions=[
-                    exp.Ordered(
-                        this=exp.Literal.number(n), desc=only.args.get("desc"), nulls_first=only.args.get("nulls_first")
-                    )
-                    for n in range(1, len(node.expressions) + 1)
-                ]
-            ),
-        )
+
+
+def ordered(node: exp.Query, dialect: str) -> exp.Expr:
+    """ORDER BY ALL, by the numbers of the columns."""
+    order = node.args.get("order")
+    if order and len(order.expressions) == 1 and isinstance((only := order.expressions[0]).this, exp.Var):
+        if any(each.is_star for each in node.selects):
+            raise QueryError(f"{dialect} has no equivalent of ORDER BY ALL of a *: name the columns.")
+        numbers = map(exp.Literal.number, range(1, len(node.selects) + 1))
+        order.set("expressions", [exp.Ordered(**{**only.args, "this": number}) for number in numbers])
+    return node
 
 
 def aggregates(node: exp.Expr, query: exp.Expr) -> bool:
@@ -288,11 +337,17 @@ RULES: dict[type[exp.Expr], Callable[[Any, str], exp.Expr]] = {
     exp.JarowinklerSimilarity: similarity,
     exp.RegexpLike: pattern,
     exp.Identifier: identifier,
+    exp.ArrayContains: contained,
     exp.Bracket: bracket,
     exp.Contains: contains,
     exp.CTE: step,
+    exp.Except: ordered,
+    exp.GenerateSeries: series,
     exp.ILike: like,
+    exp.In: among,
     exp.IntDiv: quotient,
+    exp.Intersect: ordered,
+    exp.Length: size,
     exp.Like: like,
     exp.Log: logarithm,
     exp.Cast: conversion,
@@ -301,4 +356,6 @@ RULES: dict[type[exp.Expr], Callable[[Any, str], exp.Expr]] = {
     exp.Div: quotient,
     exp.Select: select,
     exp.SplitPart: part,
+    exp.Substring: substring,
+    exp.Union: ordered,
 }

@@ -133,11 +133,31 @@ MEANINGS = {
         FROM {ROWS}""",
     "texts once": f"SELECT string_agg(DISTINCT s, '+' ORDER BY s) FILTER (WHERE b IS NOT NULL) FROM {ROWS}",
     "lists": f"SELECT list(i ORDER BY i), array_length(list(n)), len([1, NULL]), list_contains([1], 3) FROM {ROWS}",
+    "in a list": f"""
+        SELECT i, i IN l, i NOT IN l, n IN l, list_contains(l, n)
+        FROM (SELECT i, n, CASE WHEN i > 1 THEN [2, 7] END AS l FROM {ROWS})""",
+    "not in a list": f"SELECT i FROM (SELECT i, n, [2, 7] AS l FROM {ROWS}) WHERE i NOT IN l",
+    "lists of some rows": f"""
+        SELECT list(n) FILTER (WHERE i > 9), list(i) FILTER (WHERE i > 1), list(i ORDER BY s) FILTER (WHERE i < 3),
+            array_length(list(DISTINCT n) FILTER (WHERE i > 1)), array_length(list(DISTINCT b))
+        FROM {ROWS}""",
+    "arg_max of some rows": f"SELECT arg_max(s, i) FILTER (WHERE i < 2), arg_min(i, n) FILTER (WHERE b) FROM {ROWS}",
+    "series": f"""
+        SELECT array_length(generate_series(3, i)), array_length(range(i)), array_length(range(2, i)),
+            array_length(range(1, 3 * i, 2)), array_length(range(n)), array_length(generate_series(3, 1))
+        FROM {ROWS}""",
+    "unnested series": "SELECT unnest(generate_series(2, 4)) AS i",
     "elements": f"SELECT [1, 2, 3][1], [1, 2, 3][4], [4, 5, 6][i], list_extract([4, 5], i) FROM {ROWS}",
     "parts": "SELECT split_part('a.b.c', '.', 2), split_part('a', '.', 1), split_part('a.b', '.', 5) = ''",
     "parts of NULL": "SELECT split_part(NULL::VARCHAR, '.', 1), split_part(NULL::VARCHAR, '.', 2)",
     "contains": f"SELECT contains(s, 'B'), contains(s, 'b'), starts_with(s, 'a'), ends_with(s, 'B') FROM {ROWS}",
     "backslashes": r"SELECT 'a_b' LIKE 'a\_b', 'a\b' LIKE 'a\b', 'axb' LIKE 'a_b', 'a\nb', length('a\nb')",
+    "backslashes in a column": r"""
+        SELECT s LIKE p, s NOT LIKE p FROM (VALUES ('a_b', 'a\_b'), ('a\xb', 'a\_b'), ('ab', 'a%')) AS t(s, p)""",
+    "escapes": r"""
+        SELECT 'a\_b' LIKE 'a!_b' ESCAPE '!', 'a_b' LIKE 'a!_b' ESCAPE '!', 'a\xb' LIKE 'a\%' ESCAPE '!',
+            'a_b' NOT LIKE 'a\_b' ESCAPE '\', 'A_b' ILIKE 'a!_B' ESCAPE '!'""",
+    "parts from the first": "SELECT substring('abc', 1, 2), substring('abc', 2), substring('abc', 3, 5)",
     "quotes": """SELECT 'it''s', '"q"', 'ü—😀', length('ü—😀'), list_contains(['a''b', 'ü'], 'a''b')""",
     "regular expressions": f"""
         SELECT regexp_matches(s, '^B', 'i'), regexp_matches(s, '.[.]'), regexp_matches('x' || s, s),
@@ -147,6 +167,8 @@ MEANINGS = {
     "three truths": f"SELECT i IN (1, NULL), b AND NULL, b OR NULL, NOT b, s IS NOT DISTINCT FROM NULL FROM {ROWS}",
     "not in NULL": f"SELECT i FROM {ROWS} WHERE i NOT IN (SELECT n FROM {ROWS})",
     "GROUP BY ALL": f"SELECT i % 2, b, count(*) + 1, max(n) FROM {ROWS} GROUP BY ALL",
+    "ORDER BY ALL DESC": f"SELECT * FROM (SELECT s, i FROM {ROWS} ORDER BY ALL DESC NULLS FIRST LIMIT 2)",
+    "ORDER BY ALL of UNION": "SELECT * FROM (SELECT 1 AS i UNION ALL SELECT 2 ORDER BY ALL DESC LIMIT 1)",
     "names of columns": f'SELECT "I", T."N" AS "order", s AS "of two words" FROM {ROWS} WHERE I = 1',
     "DISTINCT ON": f"SELECT DISTINCT ON (i % 2) i % 2 AS odd, i FROM {ROWS} ORDER BY i % 2, i",
     "named window": f"SELECT i, lag(i) OVER w, sum(n) OVER w FROM {ROWS} WINDOW w AS (PARTITION BY b ORDER BY i)",
@@ -154,6 +176,10 @@ MEANINGS = {
     "VALUES": "VALUES (1, 'a'), (2, 'b')",
     "materialised CTE": "WITH a AS MATERIALIZED (SELECT 1 AS k) SELECT k FROM a",
     "an empty branch": f"SELECT i FROM {ROWS} UNION ALL SELECT 9 FROM {ROWS} WHERE 1 = 2 ORDER BY i DESC LIMIT 2",
+    "columns of an empty branch": "SELECT a FROM (SELECT 1 AS a WHERE false UNION ALL SELECT 2 AS c) AS t",
+    "columns of an empty join": f"""
+        SELECT * FROM (SELECT i FROM {ROWS}) AS a LEFT JOIN (SELECT 1 AS k, 2 AS y WHERE 1 = 2) AS e ON a.i = e.k""",
+    "an aggregate that is not asked": f"SELECT CASE WHEN true THEN 1 ELSE count(*) END FROM {ROWS}",
     "SEMI and ANTI": f"""
         SELECT a.i FROM (SELECT * FROM {ROWS}) AS a SEMI JOIN (SELECT 2 AS k) AS c ON a.i = c.k
         UNION ALL SELECT a.i FROM (SELECT * FROM {ROWS}) AS a ANTI JOIN (SELECT 2 AS k) AS c ON a.i = c.k""",

@@ -11,7 +11,7 @@ from sigdb import catalog
 from sigdb.errors import QueryError
 from sigdb.expand import base_tables, macros
 from sigdb.transpile import DIALECTS
-from tests.queries import QUERIES
+from tests.queries import MEANINGS, QUERIES
 
 OBJECTS = {each.sql: each for each in catalog.objects()}.values()
 OTHERS = [dialect for dialect in DIALECTS if dialect != "duckdb"]
@@ -72,6 +72,83 @@ def test_query_written_out_gives_what_the_macros_give(bare_two, two, name):
     assert multiset(bare_two.execute(sigdb.transpile(QUERIES[name], "duckdb")).fetchall()) == multiset(expected)
 
 
+@pytest.mark.parametrize("name", MEANINGS)
+def test_a_query_without_macros_keeps_its_meaning(name):
+    written = duckdb.sql(sigdb.transpile(MEANINGS[name], "duckdb"))
+    assert multiset(written.fetchall()) == multiset(duckdb.sql(MEANINGS[name]).fetchall())
+
+
+def test_groups_of_no_rows_are_kept():
+    """Spark has none, of any ROLLUP; DuckDB has the sum of all."""
+    query = "SELECT i, count(*) FROM (SELECT 1 AS i) AS t WHERE false GROUP BY ROLLUP (i) UNION ALL SELECT 1, 5"
+    assert duckdb.sql(sigdb.transpile(query, "duckdb")).fetchall() == [(None, 0), (1, 5)]
+    assert "ROLLUP" in sigdb.transpile(query, "spark")
+
+
+# In the toy atlas, cell 0 has 6 of S100A8, cell 1 has 9 of CD3E.
+SCOPES = {
+    "a table and a CTE": """
+        WITH a AS (SELECT max(score) AS s FROM signature_score((SELECT list(g) FROM wanted)))
+        SELECT s, (WITH wanted AS (SELECT 'CD3E' AS g) SELECT max(score)
+            FROM signature_score((SELECT list(g) FROM wanted)))
+        FROM a""",
+    "two CTEs": """
+        SELECT (WITH w AS (SELECT 'CD3E' AS g) SELECT max(score) FROM signature_score((SELECT list(g) FROM w))),
+            (WITH w AS (SELECT 'S100A8' AS g) SELECT max(score) FROM signature_score((SELECT list(g) FROM w)))""",
+    "a population by name": """
+        WITH a AS (SELECT max(score) AS s FROM signature_hits(['CD3E', 'S100A8'], cells := 'mine'))
+        SELECT s, (WITH mine AS (SELECT 1 AS cell_id) SELECT max(score)
+            FROM signature_hits(['CD3E', 'S100A8'], cells := 'mine'))
+        FROM a""",
+    "a population by a name in quotes": """
+        WITH a AS (SELECT max(score) AS s FROM signature_hits(['CD3E', 'S100A8'], cells := '"mine"'))
+        SELECT s, (WITH Mine AS (SELECT 1 AS cell_id) SELECT max(score)
+            FROM signature_hits(['CD3E', 'S100A8'], cells := '"mine"'))
+        FROM a""",
+    "a view and a CTE": """
+        WITH a AS (SELECT count(*) AS s FROM signature_hits(['CD3E'], cells := 'cells'))
+        SELECT s, (WITH cells AS (SELECT 1 AS cell_id) SELECT count(*) FROM signature_hits(['CD3E'], cells := 'cells'))
+        FROM a""",
+}
+
+
+@pytest.mark.parametrize("name", SCOPES)
+def test_a_name_means_in_each_scope_what_it_means_there(toy, bare_toy, name):
+    for con in (toy, bare_toy):
+        con.execute("CREATE OR REPLACE TEMP TABLE wanted AS SELECT 'S100A8' AS g")
+        con.execute("CREATE OR REPLACE TEMP TABLE mine AS SELECT 0 AS cell_id")
+    (expected,) = toy.execute(SCOPES[name]).fetchall()
+    assert len(set(expected)) == 2
+    assert bare_toy.execute(sigdb.transpile(SCOPES[name], "duckdb")).fetchall() == [expected]
+
+
+def test_a_column_called_as_one_inside_the_macro_is_refused_unless_qualified(toy, bare_toy):
+    query = "SELECT {0}, signature_score({0}, ['CD3E']) FROM (SELECT cell_id AS _cell FROM cells) AS t ORDER BY 1"
+    with pytest.raises(
+        QueryError, match=r"_cell is also the name of a column inside the macro\. Qualify it, as in t\."
+    ):
+        sigdb.transpile(query.format("_cell"), "duckdb")
+    expected = toy.execute(query.format("_cell")).fetchall()
+    assert [score for _, score in expected] == [0, 9, 0]
+    assert bare_toy.execute(sigdb.transpile(query.format("t._cell"), "duckdb")).fetchall() == expected
+
+
+@pytest.mark.parametrize(("version", "written"), [("1.4.0", "REGEXP_FULL_MATCH"), ("2.0.0", "REGEXP_MATCHES")])
+def test_a_tilde_means_what_it_means_in_the_installed_duckdb(monkeypatch, version, written):
+    monkeypatch.setattr(duckdb, "__version__", version)
+    assert written in sigdb.transpile("SELECT 'abc' ~ 'b'", "duckdb")
+    if version == "1.4.0":
+        with pytest.raises(
+            QueryError, match=r"spark has no equivalent of a match of a whole text .* use regexp_matches"
+        ):
+            sigdb.transpile("SELECT 'abc' ~ 'b'", "spark")
+
+
+def test_a_join_in_brackets_is_kept(toy, bare_toy):
+    query = "SELECT sum(b.n_cells) FROM (query_table('cells') AS a JOIN samples AS b ON a.sample_id = b.sample_id)"
+    assert bare_toy.execute(sigdb.transpile(query, "duckdb")).fetchall() == toy.execute(query).fetchall()
+
+
 # What cannot be said: by macro or query, the word that the refusal names.
 PERCENTILE = {"population_hits", "signature_hits", "sample_hit_rates", "hits", "hit rates", "functions"}
 CONTROLS = {"control_genes", "null_moments", "signature_controls", "signature_null", "null", "controls"}
@@ -86,6 +163,7 @@ REFUSED = {
     "bigquery": {
         **dict.fromkeys(CONTROLS, "md5_number_lower"), **dict.fromkeys(PERCENTILE, "percentile"),
         "gene_strata": "greatest", "column aliases": "Named columns",
+        "escapes": "ESCAPE", "lists of some rows": "FILTER",
     },
 }  # fmt: skip
 EVERYTHING = {**{each.name: each.example for each in OBJECTS}, **QUERIES}
@@ -183,6 +261,13 @@ def test_a_query_that_cannot_be_is_refused(query, text):
         ("SELECT [x + 1 FOR x IN [1, 2]]", "a list comprehension"),
         ("SELECT l[1:2] FROM t", "a slice"),
         ("SELECT l[-1] FROM t", "counted from the end"),
+        ("SELECT list_extract(l, -1) FROM t", "counted from the end"),
+        ("FROM range(3)", "generate_series and range as tables: unnest them"),
+        ("SELECT generate_series(3, 1, -1)", "a series in other steps"),
+        ("SELECT substring('abc', 0, 2)", "a substring that does not start within the text: count from 1"),
+        ("SELECT substring('abc', -2)", "a substring that does not start within the text"),
+        ("SELECT regexp_full_match('a', 'b')", "a match of a whole text"),
+        ("SELECT a, * FROM t ORDER BY ALL", "ORDER BY ALL of a *"),
         ("SELECT COLUMNS('n_.*') FROM cells", "COLUMNS"),
         ("SELECT MAP {'a': 1}", "a MAP"),
         ("SELECT * REPLACE (1 AS n_counts) FROM cells", "REPLACE"),
@@ -212,6 +297,8 @@ def test_a_construct_without_an_equivalent_is_refused_by_name(query, text):
     ("query", "dialect", "text"),
     [
         ("SELECT list_transform([1], lambda x: x) FROM t", "bigquery", "list_transform"),
+        ("SELECT list(i) FILTER (WHERE b) FROM t", "bigquery", "list(...) FILTER"),
+        ("SELECT a LIKE 'b!_' ESCAPE '!' FROM t", "bigquery", "LIKE ... ESCAPE"),
         ("FROM a SEMI JOIN b USING (i)", "bigquery", "SEMI JOIN ... USING"),
         ("FROM a ANTI JOIN b USING (i)", "trino", "ANTI JOIN ... USING"),
     ],
@@ -231,6 +318,9 @@ def test_what_one_dialect_lacks_is_refused_there(query, dialect, text):
         ("SELECT string_agg(s, ',') FROM t", "snowflake", "NULLIF(LISTAGG(s, ','), '')"),
         # A mean of integers would keep six decimals.
         ("SELECT list(n) FROM t", "snowflake", "NULLIF(ARRAY_AGG(n), [])"),
+        ("SELECT list(n) FILTER (b) FROM t", "snowflake", "NULLIF(ARRAY_AGG(IFF(b, n, NULL)), [])"),
+        # FILTER is of the row that has the largest value, too.
+        ("SELECT arg_max(s, n) FILTER (b) FROM t", "snowflake", "MAX_BY(s, CASE WHEN b THEN CASE WHEN NOT s IS NULL"),
         ("SELECT avg(n) FROM t", "snowflake", "AVG(CAST(n AS DOUBLE))"),
         ("SELECT n // 7 FROM t", "snowflake", "TRUNC(CAST(n AS DOUBLE) / 7)"),
         # What is quoted in DuckDB is the same name as what is not.
