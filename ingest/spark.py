@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -48,6 +47,7 @@ from sigdb.transpile import written_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -99,7 +99,7 @@ def ingest_into_lake(
         for source in sources:
             absolute = replace(source, path=source.path.absolute())
             reports += filter(None, [ingest_study(grown.atlas, absolute, model, options, engine)])
-    forget_stored(Path(lake))
+        forget_stored(grown.root)
     return reports
 
 

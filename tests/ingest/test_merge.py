@@ -10,11 +10,13 @@ import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix, random_array, vstack
 
-from ingest import merge
+import sigdb
+from ingest import merge, write
 from ingest.merge import SCORES, Groups, insert, merged, row_groups
 from ingest.stage import Chunk, Stage
 from ingest.write import storing
 from sigdb import catalog
+from tests.toy import TOY_GENES, obs_of, write_study
 
 N_CELLS, N_GENES, CHUNK = 37, 11, 8
 VERSIONS = {"numpy": "2"}
@@ -176,3 +178,11 @@ def test_a_statement_that_fails_in_a_transaction_says_why():
         con.execute("BEGIN")
         with pytest.raises((duckdb.ConversionException, duckdb.OutOfRangeException), match=r"out of range|4294967296"):
             catalog.run_statement(con, "write/add_sorted_scores", place, sigdb_scores=table)
+
+
+def test_metadata_may_take_more_memory_than_scores(tmp_path, monkeypatch):
+    monkeypatch.setattr(write, "STORE_MEMORY", "10MB")
+    n_cells, columns = 20_000, {f"column {n}": np.random.default_rng(n).random(20_000) for n in range(40)}
+    with sigdb.Atlas.create(tmp_path / "wide.duckdb") as atlas:
+        write_study(atlas, np.ones((n_cells, 3)), TOY_GENES, obs=obs_of(n_cells, **columns))
+        assert atlas.con.execute('SELECT count(DISTINCT "column 39") FROM cells').fetchall() == [(n_cells,)]
