@@ -153,7 +153,7 @@ MEANINGS = {
     "contains": f"SELECT contains(s, 'B'), contains(s, 'b'), starts_with(s, 'a'), ends_with(s, 'B') FROM {ROWS}",
     "backslashes": r"SELECT 'a_b' LIKE 'a\_b', 'a\b' LIKE 'a\b', 'axb' LIKE 'a_b', 'a\nb', length('a\nb')",
     "backslashes in a column": r"""
-        SELECT s LIKE p, s NOT LIKE p FROM (VALUES ('a_b', 'a\_b'), ('a\xb', 'a\_b'), ('ab', 'a%')) AS t(s, p)""",
+        SELECT s, s LIKE p FROM (VALUES ('a_b', 'a\_b'), ('a\xb', 'a\_b'), ('ab', 'a%')) AS t(s, p)""",
     "escapes": r"""
         SELECT 'a\_b' LIKE 'a!_b' ESCAPE '!', 'a_b' LIKE 'a!_b' ESCAPE '!', 'a\xb' LIKE 'a\%' ESCAPE '!',
             'a_b' NOT LIKE 'a\_b' ESCAPE '\', 'A_b' ILIKE 'a!_B' ESCAPE '!'""",
