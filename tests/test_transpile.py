@@ -88,27 +88,24 @@ def test_groups_of_no_rows_are_kept():
 # In the toy atlas, cell 0 has 6 of S100A8, cell 1 has 9 of CD3E.
 SCOPES = {
     "a table and a CTE": """
-        WITH a AS (SELECT max(score) AS s FROM signature_score((SELECT list(g) FROM wanted)))
-        SELECT s, (WITH wanted AS (SELECT 'CD3E' AS g) SELECT max(score)
+        SELECT max(score), (WITH wanted AS (SELECT 'CD3E' AS g) SELECT max(score)
             FROM signature_score((SELECT list(g) FROM wanted)))
-        FROM a""",
+        FROM signature_score((SELECT list(g) FROM wanted))""",
     "two CTEs": """
         SELECT (WITH w AS (SELECT 'CD3E' AS g) SELECT max(score) FROM signature_score((SELECT list(g) FROM w))),
             (WITH w AS (SELECT 'S100A8' AS g) SELECT max(score) FROM signature_score((SELECT list(g) FROM w)))""",
     "a population by name": """
-        WITH a AS (SELECT max(score) AS s FROM signature_hits(['CD3E', 'S100A8'], cells := 'mine'))
-        SELECT s, (WITH mine AS (SELECT 1 AS cell_id) SELECT max(score)
+        SELECT max(score), (WITH mine AS (SELECT 1 AS cell_id) SELECT max(score)
             FROM signature_hits(['CD3E', 'S100A8'], cells := 'mine'))
-        FROM a""",
+        FROM signature_hits(['CD3E', 'S100A8'], cells := 'mine')""",
     "a population by a name in quotes": """
-        WITH a AS (SELECT max(score) AS s FROM signature_hits(['CD3E', 'S100A8'], cells := '"mine"'))
-        SELECT s, (WITH Mine AS (SELECT 1 AS cell_id) SELECT max(score)
+        SELECT max(score), (WITH Mine AS (SELECT 1 AS cell_id) SELECT max(score)
             FROM signature_hits(['CD3E', 'S100A8'], cells := '"mine"'))
-        FROM a""",
+        FROM signature_hits(['CD3E', 'S100A8'], cells := '"mine"')""",
     "a view and a CTE": """
-        WITH a AS (SELECT count(*) AS s FROM signature_hits(['CD3E'], cells := 'cells'))
-        SELECT s, (WITH cells AS (SELECT 1 AS cell_id) SELECT count(*) FROM signature_hits(['CD3E'], cells := 'cells'))
-        FROM a""",
+        SELECT count(*), (WITH cells AS (SELECT 1 AS cell_id) SELECT count(*)
+            FROM signature_hits(['CD3E'], cells := 'cells'))
+        FROM signature_hits(['CD3E'], cells := 'cells')""",
 }
 
 
