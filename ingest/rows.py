@@ -332,7 +332,7 @@ def write_spool(folder: Path, source: RowSource, pieces: Iterable[Piece]) -> Non
             sorted_entries["gene"] = genes[order]
             sorted_entries["count"] = values[order]
             try:
-                file.write(sorted_entries.tobytes())
+                file.write(sorted_entries.view(np.uint8).data)
             except OSError as error:
                 raise CountsError(
                     f"{source.path} is not stored by cells, and cannot be sorted in {folder.parent}: {error}. "

@@ -249,6 +249,8 @@ def make_empty(path: Path) -> None:
         catalog.install(con)
         record_versions(con)
         con.execute("COMMIT")
+        # When a connection is closed, nobody is told that the disk was full; and the log goes with the name.
+        con.execute("CHECKPOINT sigdb_new")
 
 
 def publish(made: Path, path: Path) -> None:
