@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
@@ -114,6 +115,7 @@ def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, words, ep
     assert program == "sigdb"
     if "--master" in arguments:
         pytest.importorskip("pyspark", reason="pyspark is not installed: make test-cluster")
+        warnings.simplefilter("default")  # PySpark's own
     code, out, err = run(*arguments, cwd=workdir)
     assert (code, err if "Error" in err else "") == (0, ""), err
     assert out
