@@ -66,7 +66,7 @@ def test_what_is_done_in_a_block_appears_at_its_end(lake, two_runs, tmp_path):
             opened.add_views(["NEW"])
             assert "NEW" not in str(rows(lake, "SELECT signature FROM signature_info"))
     for query in (
-        "SELECT signature, cell_id, score FROM signature_scores(['NEW'])",
+        "SELECT signature, cell_id, score FROM signature_scores(['NEW']) ORDER BY ALL",
         'SELECT cell_id, score FROM cell_scores."NEW" ORDER BY ALL',
         "SELECT signature FROM materialized_signatures ORDER BY ALL",
     ):
