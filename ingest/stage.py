@@ -165,27 +165,19 @@ class Stage:
         """How many scores each gene has, by gene_id."""
         counts = np.zeros(len(self.gene_ids), np.int64)
         for chunk in self.chunks():
-            starts = np.fromfile(chunk / "starts", np.int64)
-            counts += starts[1:] - starts[:-1]
+            counts += np.diff(part(chunk / "starts", np.int64, 0, len(counts) + 1))
         return counts
 
     def scores_of(
         self, start: int, stop: int
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]]:
-        """For each chunk, the scores of the genes start to stop, by gene: how many each has, their ranks, they."""
-        for chunk in self.chunks():
-            starts = part(chunk / "starts", np.int64, start, stop + 1)
-            first, last = int(starts[0]), int(starts[-1])
-            ranks = part(chunk / "ranks", np.uint32, first, last)
-            yield np.diff(starts), ranks, part(chunk / "scores", np.float32, first, last)
+        """For each chunk, the scores of the genes start to stop: as `of_genes` gives them."""
+        return (of_genes(chunk, start, stop) for chunk in self.chunks())
 
     def scores(self, number: int) -> pa.Table:
         """The scores of chunk `number`, by gene: gene_id, rank, score."""
-        chunk = self.folder / f"chunk-{number}"
-        starts = part(chunk / "starts", np.int64, 0, len(self.gene_ids) + 1)
-        genes = np.repeat(np.sort(self.gene_ids), starts[1:] - starts[:-1])
-        ranks, scores = np.fromfile(chunk / "ranks", np.uint32), np.fromfile(chunk / "scores", np.float32)
-        return pa.table({"gene_id": genes, "rank": ranks, "score": scores})
+        lengths, ranks, scores = of_genes(self.folder / f"chunk-{number}", 0, len(self.gene_ids))
+        return pa.table({"gene_id": np.repeat(np.sort(self.gene_ids), lengths), "rank": ranks, "score": scores})
 
     def is_signed(self) -> bool | None:
         """Whether any score is negative; None if there is no score."""
@@ -194,7 +186,7 @@ class Stage:
 
     def chunks(self) -> list[Path]:
         """The folders of all chunks."""
-        return sorted(self.folder.glob("chunk-*"))
+        return chunks_in(self.folder)
 
     def numbers(self) -> set[int]:
         """The numbers of all chunks."""
@@ -216,6 +208,19 @@ class Stage:
     def remove(self) -> None:
         """Remove all chunks."""
         remove_stage(self.folder)
+
+
+def chunks_in(folder: Path) -> list[Path]:
+    """The chunks that a folder has."""
+    return sorted(folder.glob("chunk-*"))
+
+
+def of_genes(chunk: Path, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
+    """The scores of the genes start to stop in a chunk, by gene: how many each has, their ranks, they."""
+    starts = part(chunk / "starts", np.int64, start, stop + 1)
+    first, last = int(starts[0]), int(starts[-1])
+    ranks = part(chunk / "ranks", np.uint32, first, last)
+    return np.diff(starts), ranks, part(chunk / "scores", np.float32, first, last)
 
 
 def part(path: Path, kind: type[Number], start: int, stop: int) -> NDArray[Number]:
@@ -245,7 +250,7 @@ def plan_of(folder: Path) -> dict[str, object] | None:
 
 def entries_of(folder: Path) -> list[dict[str, Any]]:
     """What the ledger shall say of each chunk in a folder, in order."""
-    found = [json.loads((chunk / "entry.json").read_text(encoding="utf-8")) for chunk in folder.glob("chunk-*")]
+    found = [json.loads((chunk / "entry.json").read_text(encoding="utf-8")) for chunk in chunks_in(folder)]
     return sorted(found, key=lambda entry: int(entry["chunk"]))
 
 
@@ -256,7 +261,7 @@ def settle(folder: Path) -> None:
     """
     write_note(folder, STORED, rows_of(folder))
     (folder / PLAN).unlink(missing_ok=True)
-    for chunk in folder.glob("chunk-*"):
+    for chunk in chunks_in(folder):
         shutil.rmtree(chunk)
 
 
