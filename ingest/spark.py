@@ -218,14 +218,13 @@ class OnSpark:
             .repartition(-(-n_genes // size), "gene_bucket")
             .sortWithinPartitions("gene_bucket", "gene_id", "cell_id")
         )
-        # The run is in the name of the folder.
-        self.write("attributions", rows, old, run_id, without=("run_id",))
+        self.write("attributions", rows, old, run_id)
 
     def add_sums(self, writer: StudyWriter, stage: Stage, scores: DataFrame) -> None:
         """Add the sums of scores, as the statement that makes them in an atlas says."""
         groups = stage.folder / "groups.parquet"
-        query = "SELECT * FROM sigdb_data.cell_data WHERE cell_id BETWEEN $first AND $last"
-        cells = writer.con.sql(query, params=writer.cells).select("cell_id, sample_id, cell_type").to_arrow_table()
+        query = "SELECT cell_id, sample_id, cell_type FROM sigdb_data.cell_data WHERE cell_id BETWEEN $first AND $last"
+        cells = writer.con.sql(query, params=writer.cells).to_arrow_table()
         pq.write_table(cells, groups)
         self.spark.read.parquet(located(groups)).createOrReplaceTempView("new_cell_data")
         scores.selectExpr(f"{writer.run_id} AS run_id", "*").createOrReplaceTempView("new_attributions")
@@ -248,13 +247,11 @@ class OnSpark:
         there = self.spark.read.parquet(*(located(self.lake.root / file.path) for file in files))
         return rows.unionByName(there.select(rows.columns))
 
-    def write(
-        self, table: str, rows: DataFrame, old: Sequence[File], run_id: int | None = None, without: Sequence[str] = ()
-    ) -> None:
-        """Write sorted rows as files of a table, which take the place of old ones."""
+    def write(self, table: str, rows: DataFrame, old: Sequence[File], run_id: int | None = None) -> None:
+        """Write sorted rows, of one run if it is named, as files of a table, which take the place of old ones."""
         columns = self.lake.arrow_schema(table)
-        for name in without:
-            columns = columns.remove(columns.get_field_index(name))
+        if run_id is not None:  # it is in the name of the folder
+            columns = columns.remove(columns.get_field_index("run_id"))
         target = Target(self.lake.root, table, columns, run_id)
         told = rows.mapInArrow(partial(write_files, target=target), FILES_WRITTEN).collect()
         self.lake.change(table, [File(**json.loads(text)) for (text,) in told], old)
