@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from scipy.sparse import csr_matrix, save_npz, vstack
 from benchmarks.atlases import genes_named
 from benchmarks.search import peak
 from ingest.fields import FIELDS
-from ingest.pipeline import CHUNK_CELLS
+from ingest.score_files import CHUNK_CELLS, MOST_THREADS
 from ingest.stage import Chunk, Stage
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study
 from sigdb import Atlas
@@ -61,11 +63,32 @@ def obs_of(n_cells: int) -> pa.Table:
     return pa.table(columns)
 
 
+def write_chunks(stage: Stage, n_cells: int) -> float:
+    """Write the chunks of a study by as many threads as `sigdb load` has; return how long that took, all in all."""
+
+    def write(number: int, matrix: csr_matrix) -> None:
+        n = matrix.shape[0]
+        chunk = Chunk(np.full(n, 3000.0), np.full(n, N_SCORES), matrix, np.full(n, 0.5), np.full(n, 0.01))
+        stage.write(number, number * CHUNK_CELLS, chunk, device="none", versions=VERSIONS)
+
+    numbers, took = range(-(-n_cells // CHUNK_CELLS)), 0.0
+    n_threads = min(MOST_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(n_threads) as threads:
+        for first in numbers[::n_threads]:
+            some = numbers[first : first + n_threads]
+            firsts = [number * CHUNK_CELLS for number in some]
+            matrices = [scores(cell, min(CHUNK_CELLS, n_cells - cell)) for cell in firsts]
+            start = time.perf_counter()
+            list(threads.map(write, some, matrices))
+            took += time.perf_counter() - start
+    return took
+
+
 def ours(folder: Path, n_cells: int) -> dict[str, float]:
     """Write an atlas; seconds do not count the making of the scores."""
     path = folder / "writing.duckdb"
     path.unlink(missing_ok=True)
-    obs, chunks_took = obs_of(n_cells), 0.0
+    obs = obs_of(n_cells)
     with Atlas.create(path) as atlas:
         with atlas.transaction() as con:
             model_id, gene_ids = add_model(con, ModelInfo("synthetic", "mlp", "0", genes_named(N_GENES), 2))
@@ -74,13 +97,7 @@ def ours(folder: Path, n_cells: int) -> dict[str, float]:
                 con, run_id=run_id, study=StudyInfo("synthetic", "X"), obs=obs, gene_ids=gene_ids, measured=gene_ids
             )
             stage = Stage.open(folder / "writing.ingest" / "stage", "synthetic", writer.gene_ids, writer.ranks)
-            for number, first in enumerate(range(0, n_cells, CHUNK_CELLS)):
-                matrix = scores(first, min(CHUNK_CELLS, n_cells - first))
-                n = matrix.shape[0]
-                chunk = Chunk(np.full(n, 3000.0), np.full(n, N_SCORES), matrix, np.full(n, 0.5), np.full(n, 0.01))
-                start = time.perf_counter()
-                stage.write(number, first, chunk, device="none", versions=VERSIONS)
-                chunks_took += time.perf_counter() - start
+            chunks_took = write_chunks(stage, n_cells)
             start = time.perf_counter()
             writer.store(stage)
         stage.remove()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix, diags
 
+from ingest.ahead import ahead
 from ingest.obs import obs_table
 from ingest.stage import Chunk, Stage, digest, settle, stage_folder
 from ingest.study import IfExists, NewStudy, StudyReport, kept_for_later, open_study
@@ -18,7 +19,7 @@ from sigdb.catalog import run_statement
 from sigdb.errors import GeneSpaceError, ObsError, ScoresError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import duckdb
     from numpy.typing import NDArray
@@ -63,7 +64,8 @@ class GivenScores:
 
     obs: the metadata, indexed by barcode; its columns n_counts and n_genes, if any, are the cells'. genes: (n_genes,)
     names of the columns. rows: of (start, stop), those cells' scores (n, n_genes), each once. origin: the matrix, in
-    words; version: changes if it does. n_chunk: cells that are read at a time.
+    words; version: changes if it does. n_chunk: cells that are read at a time. n_threads: that check and keep such cells,
+    each some, while the next are read.
     """
 
     obs: pd.DataFrame
@@ -72,6 +74,7 @@ class GivenScores:
     origin: str
     version: Sequence[object]
     n_chunk: int
+    n_threads: int = 1
 
 
 def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: LoadOptions) -> StudyReport | None:
@@ -189,21 +192,28 @@ def write_chunks(
 ) -> None:  # fmt: skip
     """Write the chunks of a study that are not there yet."""
     n_cells = len(scores.obs)
-    for number, start in enumerate(range(0, n_cells, scores.n_chunk)):
-        stop = min(start + scores.n_chunk, n_cells)
-        options.progress(study, start, n_cells)
-        if stage.has(number):
-            continue
-        given = checked(scores.rows(start, stop), start, scores.genes, is_measured)
-        stored, scale = scaled(given, start, options)
+
+    def to_do() -> Iterator[tuple[int, int, csr_matrix]]:
+        for number, start in enumerate(range(0, n_cells, scores.n_chunk)):
+            options.progress(study, start, n_cells)
+            if not stage.has(number):
+                yield number, start, scores.rows(start, min(start + scores.n_chunk, n_cells))
+
+    def keep(given: tuple[int, int, csr_matrix]) -> None:
+        number, start, rows = given
+        stored, scale = scaled(checked(rows, start, scores.genes, is_measured), start, options)
+        cells = slice(start, start + stored.shape[0])
         chunk = Chunk(
-            n_counts=depth["n_counts"][start:stop],
-            n_genes=depth["n_genes"][start:stop],
+            n_counts=depth["n_counts"][cells],
+            n_genes=depth["n_genes"][cells],
             scores=stored,
             scale=scale,
-            delta=unknown(stop - start),
+            delta=unknown(stored.shape[0]),
         )
         stage.write(number, start, chunk, device=settings.device, versions=settings.versions)
+
+    for _ in ahead(keep, to_do(), scores.n_threads):
+        pass
     options.progress(study, n_cells, n_cells)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from ingest.ahead import ahead
 from sigdb.catalog import run_statement
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ SUMS = pa.schema(
 # Scores that are merged at a time; a gene is never divided.
 BATCH = 2_000_000
 # Sums, of genes x groups, that are added up at a time: they stay in a core's cache.
-MOST_SUMS = 1 << 17
+MOST_SUMS = 1 << 14
 # Rows of a row group of DuckDB.
 ROW_GROUP = 122_880
-# A score is sorted as a number of 64 bits: those of its gene within the range and of its rank, and its own.
-SCORE_BITS = 32
-PLACE_BITS = 64 - SCORE_BITS
+# A score is sorted as a number of 64 bits: its place, of the bits of its gene within the range and of its rank, before
+# its own. In this order of bytes whatever the machine's, so that the halves can be told apart.
+PACKED = np.dtype("<u8")
+HALF = np.dtype("<u4")
+PLACE_BITS = 32
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,20 @@ class SortedScores:
     lengths: NDArray[np.int64]
     ranks: NDArray[np.uint32]
     scores: NDArray[np.float32]
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each gene begins, and the last one ends: (n_genes + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.lengths)])
+
+    def divided(self, n_genes: int) -> Iterator[SortedScores]:
+        """So many genes at a time."""
+        starts = self.starts
+        for first in range(0, len(self.gene_ids), n_genes):
+            genes = slice(first, first + n_genes)
+            lengths = self.lengths[genes]
+            these = slice(starts[first], starts[first + len(lengths)])
+            yield SortedScores(self.gene_ids[genes], lengths, self.ranks[these], self.scores[these])
 
     def table(self) -> pa.Table:
         """gene_id, rank and score."""
@@ -80,22 +96,33 @@ class Groups:
 
         Groups without a score of a gene have no row.
         """
-        step = max(1, MOST_SUMS // len(self.names))
-        ends = np.concatenate([[0], np.cumsum(found.lengths)])
-        groups, columns = [], []
-        for first in range(0, len(found.gene_ids), step):
-            lengths = found.lengths[first : first + step]
-            these = slice(ends[first], ends[first + len(lengths)])
-            row = np.repeat(np.arange(len(lengths)) * len(self.names), lengths)
-            row += self.of_cells[found.ranks[these]]
-            n = np.bincount(row)
-            there = np.flatnonzero(n)
-            signed = found.scores[these].astype(np.float64)
-            sums = [np.bincount(row, weights)[there] for weights in (np.abs(signed), signed, np.square(signed))]
-            groups.append(there % len(self.names))
-            columns.append([found.gene_ids[first + there // len(self.names)], n[there], *sums])
-        names = self.names.take(np.concatenate(groups)).columns
-        return pa.table([*names, *map(np.concatenate, zip(*columns, strict=True))], schema=self.schema)
+        parts = [self._sums(genes) for genes in found.divided(max(1, MOST_SUMS // len(self.names)))]
+        groups, *columns = map(np.concatenate, zip(*parts, strict=True))
+        return pa.table([*self.names.take(groups).columns, *columns], schema=self.schema)
+
+    def _sums(self, found: SortedScores) -> tuple[NDArray[np.generic], ...]:
+        """What `sums` gives of some genes: the group of each row, then the columns.
+
+        Cells of a group are mostly beside each other, so runs of them are added up first, and then what they come to.
+        """
+        starts = found.starts
+        group = self.of_cells.take(found.ranks)  # faster than an index
+        is_first = np.ones(len(group) + 1, np.bool_)
+        np.not_equal(group[1:], group[:-1], out=is_first[1:-1])
+        is_first[starts] = True
+        bounds = np.flatnonzero(is_first)
+        firsts = bounds[:-1]
+        runs_of_genes = np.diff(np.searchsorted(bounds, starts))
+        row = np.repeat(np.arange(len(found.gene_ids)) * len(self.names), runs_of_genes) + group[firsts]
+        n = np.bincount(row, np.diff(bounds))
+        there = np.flatnonzero(n)
+        signed = found.scores.astype(np.float64)
+        sums = [
+            np.bincount(row, np.add.reduceat(values, firsts))[there]
+            for values in (np.abs(signed), signed, np.square(signed))
+        ]
+        gene, group = np.divmod(there, len(self.names))
+        return group, found.gene_ids[gene], n[there].astype(np.int64), *sums
 
 
 def insert(
@@ -129,15 +156,22 @@ def insert(
 
 
 def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
-    """The rows of tables, as many at a time as a row group has, so that DuckDB's threads write whole ones."""
+    """The rows of tables, as many at a time as a row group has, so that DuckDB's threads write whole ones.
+
+    Rows are copied only where a row group is of several tables.
+    """
     waiting: list[pa.Table] = []
     for table in tables:
-        every = pa.concat_tables([*waiting, table]).combine_chunks()
-        n = len(every) // ROW_GROUP * ROW_GROUP
-        yield from every.slice(0, n).to_batches(max_chunksize=ROW_GROUP)
-        waiting = [every.slice(n)]
-    for table in waiting:
-        yield from table.to_batches()
+        lacking = (ROW_GROUP - sum(map(len, waiting))) % ROW_GROUP
+        waiting.append(table[:lacking])
+        if len(table) < lacking:
+            continue
+        yield from pa.concat_tables(waiting).combine_chunks().to_batches()
+        n = (len(table) - lacking) // ROW_GROUP * ROW_GROUP
+        yield from table[lacking : lacking + n].to_batches(max_chunksize=ROW_GROUP)
+        waiting = [table[lacking + n :]]
+    if waiting:
+        yield from pa.concat_tables(waiting).combine_chunks().to_batches()
 
 
 def merged(stage: Stage, look: Callable[[SortedScores], None] = lambda found: None) -> Iterator[SortedScores]:
@@ -147,20 +181,13 @@ def merged(stage: Stage, look: Callable[[SortedScores], None] = lambda found: No
     """
     gene_ids, counts = np.sort(stage.gene_ids), stage.gene_counts()
 
-    def work(start: int, stop: int) -> SortedScores:
+    def work(genes: tuple[int, int]) -> SortedScores:
+        start, stop = genes
         found = merge(stage, start, gene_ids[start:stop], counts[start:stop])
         look(found)
         return found
 
-    with ThreadPoolExecutor(1) as thread:
-        ahead = None
-        for start, stop in gene_ranges(counts, len(stage.ranks)):
-            following = thread.submit(work, start, stop)
-            if ahead:
-                yield ahead.result()
-            ahead = following
-        if ahead:
-            yield ahead.result()
+    return ahead(work, gene_ranges(counts, len(stage.ranks)))
 
 
 def gene_ranges(counts: NDArray[np.int64], n_cells: int) -> Iterator[tuple[int, int]]:
@@ -184,19 +211,17 @@ def merge(stage: Stage, start: int, gene_ids: NDArray[np.uint16], lengths: NDArr
     the order of anything.
     """
     bits = rank_bits(len(stage.ranks))
-    genes = np.arange(len(gene_ids), dtype=np.uint64) << bits
-    packed, n = np.empty(lengths.sum(), np.uint64), 0
+    genes = np.arange(len(gene_ids), dtype=HALF) << bits
+    packed, n = np.empty(lengths.sum(), PACKED), 0
+    halves = packed.view(HALF).reshape(-1, 2)
     for lengths_there, ranks, scores in stage.scores_of(start, start + len(gene_ids)):
-        part = packed[n : n + len(ranks)]
-        np.bitwise_or(np.repeat(genes, lengths_there), ranks, out=part)
-        part <<= SCORE_BITS
-        part |= scores.view(np.uint32)
+        part = halves[n : n + len(ranks)]
+        part[:, 0] = scores.view(np.uint32)
+        np.bitwise_or(np.repeat(genes, lengths_there), ranks, out=part[:, 1])
         n += len(ranks)
     packed.sort()
-    scores = packed.astype(np.uint32).view(np.float32)
-    packed >>= SCORE_BITS
-    packed &= (1 << bits) - 1
-    return SortedScores(gene_ids, lengths, packed.astype(np.uint32), scores)
+    ranks = halves[:, 1] & HALF.type((1 << bits) - 1)
+    return SortedScores(gene_ids, lengths, ranks, halves[:, 0].copy().view(np.float32))
 
 
 def rank_bits(n_cells: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["file_version", "load_file", "open_scores", "read_names"]
 
-# Cells that are read at a time.
-CHUNK_CELLS = 8192
+# Cells that are read at a time, and the most threads that check and keep such cells meanwhile.
+CHUNK_CELLS = 2048
+MOST_THREADS = 4
 
 
 def load_file(
@@ -83,6 +85,7 @@ def open_scores(
             origin=f"scores: {path.name}{place and ', '}{place}",
             version=[file_version(each) for each in (path, obs) if each],
             n_chunk=CHUNK_CELLS,
+            n_threads=min(MOST_THREADS, os.cpu_count() or 1),
         )
 
 

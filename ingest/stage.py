@@ -116,13 +116,11 @@ class Stage:
             "completeness_delta": pa.array(chunk.delta, pa.float32(), from_pandas=True),
         }
         # Not in a format that compresses: scores do not, and a range of genes is to be found without reading the rest.
-        place = np.argsort(np.argsort(self.gene_ids)).astype(np.int32)
-        given = chunk.scores
-        by_gene = csr_matrix((given.data, place[given.indices], given.indptr), given.shape).tocsc()
+        by_gene = chunk.scores.tocsc()[:, np.argsort(self.gene_ids)]
         scores = {
             "starts": by_gene.indptr.astype(np.int64),
-            "ranks": ranks[by_gene.indices],
-            "scores": by_gene.data.astype(np.float32),
+            "ranks": ranks.take(by_gene.indices),
+            "scores": by_gene.data.astype(np.float32, copy=False),
         }
         entry = {
             "chunk": number, "first_row": first, "n_cells": len(ranks), "n_scores": int(chunk.scores.nnz),

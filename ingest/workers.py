@@ -8,15 +8,16 @@ import os
 import pickle
 import threading
 from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from ingest.ahead import ahead
 from ingest.attribution import scale
 from ingest.compute import attribute_cells, place
 from ingest.stage import Chunk, Stage
@@ -91,18 +92,10 @@ class Job:
 
     def run(self, file: RowReader, numbers: Sequence[int], done: Callable[[int], None]) -> None:
         """Do these chunks in this process. One thread reads ahead and one writes, while this one computes."""
-        written: Future[None] | None = None
-        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-            ahead = deque(reader.submit(self.read, file, number) for number in numbers[:1])
-            for place, number in enumerate(numbers):
-                counts = ahead.popleft().result()
-                ahead.extend(reader.submit(self.read, file, following) for following in numbers[place + 1 : place + 2])
-                chunk = self.attribute(counts, done)
-                if written:
-                    written.result()
-                written = writer.submit(self.keep, number, chunk)
-            if written:
-                written.result()
+        with closing(ahead(partial(self.read, file), numbers)) as read:
+            chunks = ((number, self.attribute(counts, done)) for number, counts in zip(numbers, read, strict=True))
+            for _ in ahead(lambda chunk: self.keep(*chunk), chunks):
+                pass
 
 
 class Workers:
