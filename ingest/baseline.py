@@ -57,7 +57,7 @@ class ReferenceCells:
         """
         if self._profile is None:
             with open_counts(self.path, layer=self.layer, obs=self.obs) as file:
-                obs, _ = obs_table(file.obs, study=self.path.name, mapping=self.mapping)
+                obs, _ = obs_table(file.take_obs(), study=self.path.name, mapping=self.mapping)
                 chosen = self.choose(obs)
                 genes = map_genes(file.var_names)
                 total, n_cells = np.zeros(len(model.gene_ids)), 0

@@ -64,8 +64,8 @@ class GivenScores:
 
     obs: the metadata, indexed by barcode; its columns n_counts and n_genes, if any, are the cells'. genes: (n_genes,)
     names of the columns. rows: of (start, stop), those cells' scores (n, n_genes), each once. origin: the matrix, in
-    words; version: changes if it does. n_chunk: cells that are read at a time. n_threads: that check and keep such cells,
-    each some, while the next are read.
+    words; version: changes if it does. n_chunk: cells that are read at a time. n_threads: that check and keep what was
+    read while the next cells are.
     """
 
     obs: pd.DataFrame

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.ahead import ahead
+from ingest.stage import SCORE
 from sigdb.catalog import run_statement
 
 if TYPE_CHECKING:
@@ -32,15 +33,14 @@ SUMS = pa.schema(
 )  # fmt: skip
 
 # Scores that are merged at a time; a gene is never divided.
-BATCH = 2_000_000
+BATCH = 1_000_000
 # Sums, of genes x groups, that are added up at a time: they stay in a core's cache.
 MOST_SUMS = 1 << 14
 # Rows of a row group of DuckDB.
 ROW_GROUP = 122_880
 # A score is sorted as a number of 64 bits: its place, of the bits of its gene within the range and of its rank, before
-# its own. In this order of bytes whatever the machine's, so that the halves can be told apart.
+# its own.
 PACKED = np.dtype("<u8")
-HALF = np.dtype("<u4")
 PLACE_BITS = 32
 
 
@@ -211,17 +211,15 @@ def merge(stage: Stage, start: int, gene_ids: NDArray[np.uint16], lengths: NDArr
     the order of anything.
     """
     bits = rank_bits(len(stage.ranks))
-    genes = np.arange(len(gene_ids), dtype=HALF) << bits
-    packed, n = np.empty(lengths.sum(), PACKED), 0
-    halves = packed.view(HALF).reshape(-1, 2)
-    for lengths_there, ranks, scores in stage.scores_of(start, start + len(gene_ids)):
-        part = halves[n : n + len(ranks)]
-        part[:, 0] = scores.view(np.uint32)
-        np.bitwise_or(np.repeat(genes, lengths_there), ranks, out=part[:, 1])
-        n += len(ranks)
-    packed.sort()
-    ranks = halves[:, 1] & HALF.type((1 << bits) - 1)
-    return SortedScores(gene_ids, lengths, ranks, halves[:, 0].copy().view(np.float32))
+    genes = np.arange(len(gene_ids), dtype=np.uint32) << bits
+    found, n = np.empty(lengths.sum(), SCORE), 0
+    for lengths_there, scores in stage.scores_of(start, start + len(gene_ids)):
+        part = found[n : n + len(scores)]
+        part.view(PACKED)[:] = scores.view(PACKED)  # faster than field by field
+        part["rank"] |= np.repeat(genes, lengths_there)
+        n += len(scores)
+    found.view(PACKED).sort()
+    return SortedScores(gene_ids, lengths, found["rank"] & np.uint32((1 << bits) - 1), found["score"].copy())
 
 
 def rank_bits(n_cells: int) -> int:

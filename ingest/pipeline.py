@@ -184,7 +184,7 @@ def begin(
     None if the study is to be left as it is.
     """
     with file.obsm() as obsm:
-        columns = with_embeddings(file.obs, obsm, options.obsm)
+        columns = with_embeddings(file.take_obs(), obsm, options.obsm)
     obs, notes = obs_table(columns, study=source.name, mapping=options.mapping)
     model_id, gene_ids = add_model(con, model_info(model))
     genes = find_genes(con, file.var_names, gene_ids, options)

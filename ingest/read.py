@@ -51,7 +51,7 @@ CELL_RANGER = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass
 class CountsFile:
     """An open study: the metadata of its cells, and the matrix that holds its raw counts.
 
@@ -60,7 +60,6 @@ class CountsFile:
     """
 
     path: Path
-    obs: pd.DataFrame
     contents: Contents
     stack: ExitStack
     spool: Path | None = None
@@ -88,7 +87,13 @@ class CountsFile:
     @property
     def n_cells(self) -> int:
         """Number of cells."""
-        return len(self.obs)
+        return self.contents.source.shape[0]
+
+    def take_obs(self) -> pd.DataFrame:
+        """The metadata of the cells, once: names of all cells take memory, and nobody needs them twice."""
+        obs = self.contents.obs
+        self.contents = replace(self.contents, obs=obs.iloc[:0].copy())
+        return obs
 
     @property
     def counts_from(self) -> str:
@@ -132,9 +137,13 @@ def open_counts(
     path = Path(path)
     with broken_file(path):
         contents = look_into(path, layer)
-    metadata = contents.obs if obs is None else join_obs(contents.obs, Path(obs), path)
-    with ExitStack() as stack:
-        yield CountsFile(path, metadata, contents, stack, spool)
+    if obs is not None:
+        contents = replace(contents, obs=join_obs(contents.obs, Path(obs), path))
+    file = CountsFile(path, contents, stack := ExitStack(), spool)
+    # What `file` alone holds goes when it is taken.
+    del contents
+    with stack:
+        yield file
 
 
 def study_name(path: Path) -> str:

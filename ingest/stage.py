@@ -7,26 +7,28 @@ import json
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.sparse import csr_matrix
 
 from sigdb import errors
 from sigdb.files import now, sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from io import FileIO
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
     from sigdb.errors import SigdbError
 
 __all__ = [
+    "SCORE",
     "Chunk",
     "Stage",
     "digest",
@@ -39,8 +41,6 @@ __all__ = [
     "unfinished_studies",
 ]
 
-Number = TypeVar("Number", bound=np.number[Any])
-
 # Says what a stage is of; written before any chunk.
 PLAN = "plan.json"
 UNFINISHED = "unfinished-"
@@ -48,7 +48,12 @@ FAULT = "fault.json"
 # What was stored from the chunks that were there.
 STORED = "stored.json"
 # Changes when chunks are written otherwise than those of an interrupted ingest may be.
-FORMAT = 2
+FORMAT = 3
+# Of the file of a chunk's scores: where each gene begins, and the last one ends, and then the scores, by gene. Not in a
+# format that compresses: scores do not, and a range of genes is to be found without reading the rest. In bytes that are
+# the same on all machines of a cluster, and so that a score, read as a number of 64 bits, comes behind its rank.
+START = np.dtype("<i8")
+SCORE = np.dtype([("score", "<f4"), ("rank", "<u4")])
 
 
 @dataclass(frozen=True)
@@ -115,23 +120,20 @@ class Stage:
             "attribution_scale": pa.array(chunk.scale, pa.float32(), from_pandas=True),
             "completeness_delta": pa.array(chunk.delta, pa.float32(), from_pandas=True),
         }
-        # Not in a format that compresses: scores do not, and a range of genes is to be found without reading the rest.
         by_gene = chunk.scores.tocsc()[:, np.argsort(self.gene_ids)]
-        scores = {
-            "starts": by_gene.indptr.astype(np.int64),
-            "ranks": ranks.take(by_gene.indices),
-            "scores": by_gene.data.astype(np.float32, copy=False),
-        }
+        scores = np.empty(by_gene.nnz, SCORE)
+        scores["score"], scores["rank"] = by_gene.data, ranks.take(by_gene.indices)
         entry = {
             "chunk": number, "first_row": first, "n_cells": len(ranks), "n_scores": int(chunk.scores.nnz),
             "device": device, "versions": dict(versions), "written": now().isoformat(),
         }  # fmt: skip
         pq.write_table(pa.table(cells), unfinished / "cells.parquet")
-        for name, values in scores.items():
-            (unfinished / name).write_bytes(memoryview(values))  # numpy's tofile does not notice that a disk is full
+        with (unfinished / "scores").open("wb") as file:
+            for values in (by_gene.indptr.astype(START), scores):
+                file.write(values.data)  # numpy's tofile does not notice that a disk is full
         (unfinished / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
-        for file in ("cells.parquet", *scores, "entry.json"):
-            sync(unfinished / file)
+        for name in ("cells.parquet", "scores", "entry.json"):
+            sync(unfinished / name)
         try:
             unfinished.rename(self.folder / f"chunk-{number}")
         except OSError:
@@ -163,23 +165,30 @@ class Stage:
         """How many scores each gene has, by gene_id."""
         counts = np.zeros(len(self.gene_ids), np.int64)
         for chunk in self.chunks():
-            counts += np.diff(part(chunk / "starts", np.int64, 0, len(counts) + 1))
+            with (chunk / "scores").open("rb", buffering=0) as file:
+                counts += np.diff(part(file, START, 0, len(counts) + 1))
         return counts
 
-    def scores_of(
-        self, start: int, stop: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]]:
-        """For each chunk, the scores of the genes start to stop: as `of_genes` gives them."""
-        return (of_genes(chunk, start, stop) for chunk in self.chunks())
+    def scores_of(self, start: int, stop: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.void]]]:
+        """For each chunk, the scores of the genes start to stop, by gene: how many each has; they, as SCORE says."""
+        return (self._of_genes(chunk, start, stop) for chunk in self.chunks())
+
+    def _of_genes(self, chunk: Path, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.void]]:
+        with (chunk / "scores").open("rb", buffering=0) as file:
+            starts = part(file, START, start * START.itemsize, stop - start + 1)
+            first = (len(self.gene_ids) + 1) * START.itemsize + int(starts[0]) * SCORE.itemsize
+            return np.diff(starts), part(file, SCORE, first, int(starts[-1] - starts[0]))
 
     def scores(self, number: int) -> pa.Table:
         """The scores of chunk `number`, by gene: gene_id, rank, score."""
-        lengths, ranks, scores = of_genes(self.folder / f"chunk-{number}", 0, len(self.gene_ids))
-        return pa.table({"gene_id": np.repeat(np.sort(self.gene_ids), lengths), "rank": ranks, "score": scores})
+        lengths, found = self._of_genes(self.folder / f"chunk-{number}", 0, len(self.gene_ids))
+        columns = {name: np.ascontiguousarray(found[name]) for name in ("rank", "score")}
+        return pa.table({"gene_id": np.repeat(np.sort(self.gene_ids), lengths), **columns})
 
     def is_signed(self) -> bool | None:
         """Whether any score is negative; None if there is no score."""
-        least = [np.fromfile(chunk / "scores", np.float32).min(initial=np.inf) for chunk in self.chunks()]
+        chunks = self.scores_of(0, len(self.gene_ids))
+        least = [scores["score"].min(initial=np.inf) for _, scores in chunks]
         return bool(min(least) < 0) if self.n_scores else None
 
     def chunks(self) -> list[Path]:
@@ -213,20 +222,13 @@ def chunks_in(folder: Path) -> list[Path]:
     return sorted(folder.glob("chunk-*"))
 
 
-def of_genes(chunk: Path, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
-    """The scores of the genes start to stop in a chunk, by gene: how many each has, their ranks, they."""
-    starts = part(chunk / "starts", np.int64, start, stop + 1)
-    first, last = int(starts[0]), int(starts[-1])
-    ranks = part(chunk / "ranks", np.uint32, first, last)
-    return np.diff(starts), ranks, part(chunk / "scores", np.float32, first, last)
-
-
-def part(path: Path, kind: type[Number], start: int, stop: int) -> NDArray[Number]:
-    """The numbers start to stop of a file of them; OSError if it has fewer."""
-    found = np.fromfile(path, kind, stop - start, offset=start * np.dtype(kind).itemsize)
-    if len(found) < stop - start:
-        raise OSError(f"{path} is damaged: it ends early. Remove {path.parent}, and run the same command again.")
-    return found
+def part(file: FileIO, kind: np.dtype[Any], first: int, n: int) -> NDArray[Any]:
+    """Numbers of a file, from byte `first` on; OSError if it has fewer."""
+    found = np.empty(n * kind.itemsize, np.uint8)
+    file.seek(first)
+    if file.readinto(found.data) < len(found):
+        raise OSError(f"{file.name} is damaged: it ends early. Remove its folder, and run the same command again.")
+    return found.view(kind)
 
 
 def write_note(folder: Path, name: str, content: object) -> None:

@@ -49,7 +49,7 @@ def test_rows_come_out_as_they_went_in(tmp_path, small_pieces, form, size):
     with open_counts(path) as file:
         chunks = list(file.chunks(size))
         assert file.var_names == tuple(GENES)
-        assert list(file.obs.index) == list(adata.obs_names)
+        assert list(file.take_obs().index) == list(adata.obs_names)
         part = file.rows(11, 30)
     assert [chunk.shape[0] for chunk in chunks] == [size] * (40 // size) + [40 % size] * (40 % size > 0)
     assert all(chunk.dtype == np.float32 for chunk in chunks)
@@ -85,7 +85,7 @@ def test_cell_ranger_is_read_as_scanpy_reads_it(tmp_path, form, read):
     with open_counts(path) as file:
         assert file.var_names == tuple(expected.var_names)
         assert len(file.var_names) == (30 if form == "Cell Ranger 2 h5" else 28)
-        assert list(file.obs.index) == list(expected.obs_names)
+        assert list(file.take_obs().index) == list(expected.obs_names)
         np.testing.assert_array_equal(file.rows(0, 40).toarray(), expected.X.toarray())
 
 
