@@ -19,8 +19,8 @@ Result = TypeVar("Result")
 def ahead(work: Callable[[Item], Result], items: Iterable[Item], n_threads: int = 1) -> Generator[Result]:
     """What `work` makes of each item, in order; as many following items as there are threads are worked on meanwhile.
 
-    The caller's thread gets the items. Raises what getting or working on an item raises, after the results before it;
-    the work begun on others is finished then.
+    The caller's thread gets the items. Raises what getting an item raises, or working on it; the work that was begun on
+    others is finished then.
     """
     with ThreadPoolExecutor(n_threads) as threads:
         begun: deque[Future[Result]] = deque()

@@ -244,7 +244,7 @@ def test_without_tiledb(published, tmp_path, monkeypatch):
         import_signature(tmp_path / "a.duckdb", published / "atlas", GENES, LoadOptions())
 
 
-MOMENTS = {"in a chunk": (stage, "sync", 20), "when a study is stored": (write.StudyWriter, "_derive", 2)}
+MOMENTS = {"in a chunk": (stage, "sync", 14), "when a study is stored": (write.StudyWriter, "_derive", 2)}
 
 
 def import_in_process(path, folder, moment=None):

@@ -170,6 +170,20 @@ def test_storing_takes_little_and_hides_no_error():
         assert con.execute(limits).fetchall() == before
 
 
+@pytest.mark.parametrize(("decimals", "compression"), [(None, "Uncompressed"), (2, "ALP")])
+def test_scores_are_compressed_where_that_makes_them_smaller(tmp_path, decimals, compression):
+    scores = np.random.default_rng(0).lognormal(3, 1, (50_000, 3))
+    scores = scores if decimals is None else np.round(scores, decimals)
+    with sigdb.Atlas.create(tmp_path / "large.duckdb") as atlas:
+        write_study(atlas, scores, TOY_GENES)
+        (found,) = atlas.con.execute("""
+            SELECT DISTINCT compression FROM pragma_storage_info('sigdb_data.attributions')
+            WHERE column_name = 'score' AND segment_type = 'FLOAT' AND row_group_id = 0
+            """).fetchall()
+        assert found == (compression,)
+        assert atlas.con.execute("SELECT current_setting('disabled_compression_methods')").fetchall() == [("",)]
+
+
 def test_a_statement_that_fails_in_a_transaction_says_why():
     place = {"run_id": 1, "first_cell": 2**32 - 1}
     (table,) = scores_between(0, 7)

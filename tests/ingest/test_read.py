@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,6 +40,21 @@ def small_pieces(monkeypatch):
     for name, value in (("ENTRIES", 50), ("VALUES", 100), ("MOST_VALUES", 600), ("BLOCK", 7)):
         monkeypatch.setattr(rows, name, value)
     monkeypatch.setattr(tenx, "TEXT", 200)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_metadata_are_kept_by_nobody_but_who_takes_them(tmp_path, joined):
+    adata = small_adata()
+    table = tmp_path / "obs.csv"
+    adata.obs.rename_axis("barcode").to_csv(table)
+    with open_counts(written(tmp_path, adata), obs=table if joined else None) as file:
+        obs = file.take_obs()
+        assert len(obs) == file.n_cells == 40
+        taken = weakref.ref(obs)
+        del obs
+        gc.collect()
+        assert taken() is None
+        assert file.rows(0, 40).shape == (40, len(GENES))
 
 
 @pytest.mark.parametrize("size", [17, 7, 1])

@@ -1,0 +1,61 @@
+"""Work on the next things while the last one is used."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+
+import pytest
+
+from ingest.ahead import ahead
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+@pytest.mark.parametrize("n_items", [0, 1, 2, 20])
+def test_results_are_in_order(n_threads, n_items):
+    assert list(ahead(lambda item: item * item, range(n_items), n_threads)) == [n * n for n in range(n_items)]
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_no_more_items_are_taken_than_are_worked_on(n_threads):
+    taken = []
+    results = ahead(str, (taken.append(n) or n for n in range(20)), n_threads)
+    for n in range(20):
+        assert next(results) == str(n)
+        assert len(taken) == min(20, n + 1 + n_threads)
+
+
+def test_the_next_item_is_worked_on_while_the_last_is_used():
+    begun = [threading.Event() for _ in range(3)]
+    for n in ahead(lambda n: begun[n].set() or n, range(3)):
+        assert begun[min(n + 1, 2)].wait(10)
+
+
+@pytest.mark.parametrize("broken", ["getting", "working"])
+def test_what_goes_wrong_is_raised(broken):
+    done = []
+
+    def items():
+        for n in range(9):
+            if broken == "getting" and n == 4:
+                raise OSError("item 4")
+            yield n
+
+    def work(n):
+        if broken == "working" and n == 4:
+            raise OSError("item 4")
+        done.append(n)
+        return n
+
+    found = []
+    with pytest.raises(OSError, match="item 4"):
+        found.extend(ahead(work, items(), 2))
+    assert found == list(range(len(found)))
+    assert set(found) <= set(done)
+
+
+def test_work_that_was_begun_is_finished_when_nobody_asks_any_more():
+    done = []
+    with closing(ahead(done.append, range(9), 2)) as results:
+        next(results)
+    assert sorted(done) == [0, 1, 2]
