@@ -139,10 +139,9 @@ def open_counts(
         contents = look_into(path, layer)
     if obs is not None:
         contents = replace(contents, obs=join_obs(contents.obs, Path(obs), path))
-    file = CountsFile(path, contents, stack := ExitStack(), spool)
-    # What `file` alone holds goes when it is taken.
-    del contents
-    with stack:
+    with ExitStack() as stack:
+        file = CountsFile(path, contents, stack, spool)
+        del contents  # or the metadata would stay when they are taken
         yield file
 
 

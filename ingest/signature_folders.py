@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["SignatureAtlas", "import_signature", "open_signature_atlas"]
 
 ARRAY, METADATA = "attributions", "cell_metadata.csv.gz"
-# Scores that are in memory at a time. An array is sorted by genes, 10,000 scores a tile, each of which is read for some
-# thousand cells nearly as for a tenth of a million.
+# Scores that are read at a time, while as many are checked and kept. An array is sorted by genes, 10,000 scores a tile,
+# each of which is read for some thousand cells nearly as for a tenth of a million.
 SLAB = 20_000_000
 # Cells of the metadata that are read at a time.
 ROW_GROUP = 1 << 16

@@ -13,10 +13,10 @@ import duckdb
 from sigdb import catalog, materialized
 from sigdb.atlas import Atlas, cluster, rebuild_summary
 from sigdb.connection import connect
+from sigdb.errors import message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = ["CHECKS", "Finding", "fix", "verify"]
 
@@ -61,19 +61,22 @@ def verify(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     Reads everything several times: minutes for a billion scores. Of a lake, of which each file is sorted by itself, the
     order of rows is not checked.
     """
-    yield schema(con)
+    yield from schema(con)
     shows_lake = bool(con.execute(catalog.statement("queries/shows_lake")).fetchall())
     for name in CHECKS:
         if shows_lake and name == "sorted":
             continue
         sql = catalog.statement(f"checks/{name}")
         claim = sql.splitlines()[0].partition(": ")[2]
-        ((n, example),) = con.execute(sql).fetchall()
+        try:
+            ((n, example),) = con.execute(sql).fetchall()
+        except duckdb.BinderException as error:  # a column that it needs is gone
+            n, example = 1, f"cannot be checked: {message(error)}"
         yield Finding(name, claim, int(n), example)
 
 
-def schema(con: duckdb.DuckDBPyConnection) -> Finding:
-    """Whether tables, views and macros are those of this sigdb.
+def schema(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    """Whether the tables have the columns, and whether the views, macros and comments are those, of this sigdb.
 
     Tables, views and macros that are not sigdb's are not looked at, nor are columns of the studies' obs.
     DuckDB shows the text of a macro as the version that stored it understood it, so where that is another one only
@@ -83,18 +86,31 @@ def schema(con: duckdb.DuckDBPyConnection) -> Finding:
     same_duckdb = con.execute(query).fetchall() == [(duckdb.__version__,)]
     wanted = shipped(with_definition=same_duckdb)
     found = parts(con, with_definition=same_duckdb)
-    tables = {name.partition(".")[0] for name in wanted if name.startswith("column ")} - {"column cell_data"}
-    unknown = [name for name in found.keys() - wanted.keys() if name.partition(".")[0] in tables]
-    missing = wanted.keys() - found.keys()
-    other = [name for name in found.keys() & wanted.keys() if found[name] != wanted[name]]
-    examples = [
-        *(f"missing {name}" for name in sorted(missing)),
-        *(f"unknown {name}" for name in sorted(unknown)),
-        *(f"another {name}" for name in sorted(other)),
-    ]
-    return Finding(
-        "schema", "tables, views and macros are those of this sigdb.", len(examples), examples[0] if examples else None
-    )
+    missing, both = wanted.keys() - found.keys(), wanted.keys() & found.keys()
+    tables = {table_of(name) for name in wanted if is_column(name)} - {"column cell_data"}
+    unknown = {name for name in found.keys() - wanted.keys() if table_of(name) in tables}
+    retyped = {name for name in both if is_column(name) and found[name][1] != wanted[name][1]}
+    other = {name for name in both - retyped if found[name] != wanted[name]}
+    columns = {"missing": filter(is_column, missing), "unknown": unknown, "another": retyped}
+    rest = {"missing": (name for name in missing if not is_column(name)), "another": other}
+    yield differences("tables", "the tables have the columns that sigdb gave them.", columns)
+    yield differences("schema", "views, macros and comments are those of this sigdb.", rest)
+
+
+def is_column(name: str) -> bool:
+    """Whether a part of an atlas is a column of a table."""
+    return name.startswith("column ")
+
+
+def table_of(column: str) -> str:
+    """The table of a column, by the names that `parts` gives them."""
+    return column.partition(".")[0]
+
+
+def differences(check: str, claim: str, found: Mapping[str, Iterable[str]]) -> Finding:
+    """A finding on parts of an atlas, by what is wrong with them."""
+    examples = [f"{what} {name}" for what, names in found.items() for name in sorted(names)]
+    return Finding(check, claim, len(examples), examples[0] if examples else None)
 
 
 @cache
@@ -108,9 +124,12 @@ def shipped(*, with_definition: bool) -> dict[str, tuple[str, str | None]]:
 
 
 def parts(con: duckdb.DuckDBPyConnection, *, with_definition: bool) -> dict[str, tuple[str, str | None]]:
-    """Columns, views and macros of an atlas by kind and name: comment, and definition if wanted."""
+    """Columns, views and macros of an atlas, by kind and name: comment; type, or definition if wanted."""
     rows = con.execute(catalog.statement("queries/schema")).fetchall()
-    return {f"{kind} {name}": (comment, text if with_definition else None) for kind, name, comment, text in rows}
+    return {
+        f"{kind} {name}": (comment, text if with_definition or kind == "column" else None)
+        for kind, name, comment, text in rows
+    }
 
 
 def fix(atlas: Atlas, findings: list[Finding]) -> list[str]:

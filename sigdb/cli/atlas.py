@@ -113,9 +113,13 @@ def verify(
     fixable = [finding for finding in wrong if finding.is_fixable]
     if fix and fixable:
         if len(fixable) < len(wrong):
+            lost = [each.check for each in wrong if not each.is_fixable]
+            way_out = "Drop the study (drop-study), and ingest it again."
+            if "tables" in lost:
+                way_out = "Put the columns back (ALTER TABLE), or ingest the studies into a new atlas."
             raise AtlasError(
-                f"Not fixed: {listed([each.check for each in wrong if not each.is_fixable])} cannot be made anew, and "
-                "the rest would be made from what is wrong. Drop the study (drop-study), and ingest it again."
+                f"Not fixed: {listed(lost)} cannot be made anew, and the rest would be made from what is wrong. "
+                f"{way_out}"
             )
         with Atlas(atlas) as opened:
             fixed = verification.fix(opened, fixable)
@@ -134,7 +138,7 @@ def verify(
 def checked(con: duckdb.DuckDBPyConnection) -> list[verification.Finding]:
     """Run all checks, and print what they found."""
     findings = list(
-        track(verification.verify(con), "Checking", total=len(verification.CHECKS) + 1, console=errors, transient=True)
+        track(verification.verify(con), "Checking", total=len(verification.CHECKS) + 2, console=errors, transient=True)
     )
     for each in findings:
         outcome = f"{each.n} times not so, for example: {each.example}" if each.n else "ok"
