@@ -240,16 +240,15 @@ def match_cells(
             f"Study {study.study!r} is in the atlas already, with this model and method. If it is another study, give "
             "it another name: --study NAME; or say what shall become of it: --if-exists skip, or --if-exists replace."
         )
-    cells = run_statement(con, "queries/study_cells", {"study_id": study_id})
-    places = {barcode: place for place, (_, barcode) in enumerate(cells)}
-    barcodes = obs["barcode"].to_pylist()
-    if places.keys() != set(barcodes):
+    cells = con.sql(catalog.statement("queries/study_cells"), params={"study_id": study_id}).to_arrow_table()
+    places = pa.compute.index_in(obs["barcode"], value_set=cells["barcode"])
+    if places.null_count or len(cells) != len(obs):
         raise StudyExistsError(
             f"The atlas has a study {study.study!r} of {len(cells)} cells; these {len(obs)} are others, so they cannot "
             "take a further run. If it is another study, give it another name: --study NAME; or put it in the place of "
             "the one that is there: --if-exists replace."
         )
-    return int(cells[0][0]), np.array([places[barcode] for barcode in barcodes], np.uint32)
+    return cells["cell_id"][0].as_py(), places.to_numpy().astype(np.uint32)
 
 
 def check_samples(obs: pa.Table, study: str) -> None:
