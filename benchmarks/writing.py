@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from scipy.sparse import csr_matrix, save_npz, vstack
 from benchmarks.atlases import genes_named
 from benchmarks.search import peak
 from ingest.fields import FIELDS
-from ingest.score_files import CHUNK_CELLS, MOST_THREADS
+from ingest.score_files import CHUNK_CELLS, N_THREADS
 from ingest.stage import Chunk, Stage
 from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study
 from sigdb import Atlas
@@ -72,10 +71,9 @@ def write_chunks(stage: Stage, n_cells: int) -> float:
         stage.write(number, number * CHUNK_CELLS, chunk, device="none", versions=VERSIONS)
 
     numbers, took = range(-(-n_cells // CHUNK_CELLS)), 0.0
-    n_threads = min(MOST_THREADS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(n_threads) as threads:
-        for first in numbers[::n_threads]:
-            some = numbers[first : first + n_threads]
+    with ThreadPoolExecutor(N_THREADS) as threads:
+        for first in numbers[::N_THREADS]:
+            some = numbers[first : first + N_THREADS]
             firsts = [number * CHUNK_CELLS for number in some]
             matrices = [scores(cell, min(CHUNK_CELLS, n_cells - cell)) for cell in firsts]
             start = time.perf_counter()

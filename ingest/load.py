@@ -193,14 +193,15 @@ def write_chunks(
     """Write the chunks of a study that are not there yet."""
     n_cells = len(scores.obs)
 
-    def to_do() -> Iterator[tuple[int, int, csr_matrix]]:
+    def to_do() -> Iterator[tuple[int, csr_matrix]]:
         for number, start in enumerate(range(0, n_cells, scores.n_chunk)):
             options.progress(study, start, n_cells)
             if not stage.has(number):
-                yield number, start, scores.rows(start, min(start + scores.n_chunk, n_cells))
+                yield number, scores.rows(start, min(start + scores.n_chunk, n_cells))
 
-    def keep(given: tuple[int, int, csr_matrix]) -> None:
-        number, start, rows = given
+    def keep(given: tuple[int, csr_matrix]) -> None:
+        number, rows = given
+        start = number * scores.n_chunk
         stored, scale = scaled(checked(rows, start, scores.genes, is_measured), start, options)
         cells = slice(start, start + stored.shape[0])
         chunk = Chunk(

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["file_version", "load_file", "open_scores", "read_names"]
 
-# Cells that are read at a time, and the most threads that check and keep such cells meanwhile.
+# Cells that are read at a time, and threads that check and keep such cells meanwhile.
 CHUNK_CELLS = 2048
-MOST_THREADS = 4
+N_THREADS = min(4, os.cpu_count() or 1)
 
 
 def load_file(
@@ -85,7 +85,7 @@ def open_scores(
             origin=f"scores: {path.name}{place and ', '}{place}",
             version=[file_version(each) for each in (path, obs) if each],
             n_chunk=CHUNK_CELLS,
-            n_threads=min(MOST_THREADS, os.cpu_count() or 1),
+            n_threads=N_THREADS,
         )
 
 

@@ -101,9 +101,12 @@ class Stage:
         (folder / FAULT).unlink(missing_ok=True)
         return cls(folder, gene_ids, ranks)
 
+    def _chunk(self, number: int) -> Path:
+        return self.folder / f"chunk-{number}"
+
     def has(self, number: int) -> bool:
         """Whether chunk `number` is there."""
-        return (self.folder / f"chunk-{number}").exists()
+        return self._chunk(number).exists()
 
     def write(self, number: int, first: int, chunk: Chunk, *, device: str, versions: Mapping[str, str]) -> None:
         """Keep chunk `number`, whose first cell is the file's cell `first`; on disk, for good, when this returns.
@@ -135,7 +138,7 @@ class Stage:
         for name in ("cells.parquet", "scores", "entry.json"):
             sync(unfinished / name)
         try:
-            unfinished.rename(self.folder / f"chunk-{number}")
+            unfinished.rename(self._chunk(number))
         except OSError:
             if not self.has(number):
                 raise
@@ -181,7 +184,7 @@ class Stage:
 
     def scores(self, number: int) -> pa.Table:
         """The scores of chunk `number`, by gene: gene_id, rank, score."""
-        lengths, found = self._of_genes(self.folder / f"chunk-{number}", 0, len(self.gene_ids))
+        lengths, found = self._of_genes(self._chunk(number), 0, len(self.gene_ids))
         columns = {name: np.ascontiguousarray(found[name]) for name in ("rank", "score")}
         return pa.table({"gene_id": np.repeat(np.sort(self.gene_ids), lengths), **columns})
 
