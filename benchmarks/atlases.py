@@ -114,7 +114,7 @@ def gene_scores(shape: Shape, gene_id: int) -> pa.Table:
     cells = cells[cells < shape.n_cells].astype(np.uint32)
     scores = rng.lognormal(0.5, 0.8, len(cells)).astype(np.float32)
     scores *= np.where(rng.random(len(cells), np.float32) < 1 / 3, np.float32(-1), np.float32(1))
-    return pa.table({"gene_id": np.full(len(cells), gene_id, np.uint16), "cell_id": cells, "score": scores})
+    return pa.table({"gene_id": np.full(len(cells), gene_id, np.uint32), "cell_id": cells, "score": scores})
 
 
 def main() -> None:

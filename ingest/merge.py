@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from ingest.ahead import ahead
-from ingest.stage import SCORE
+from ingest.stage import PACKED, SCORE
+from sigdb.atlas import ROW_GROUP_SIZE
 from sigdb.catalog import run_statement
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SCORES", "Groups", "SortedScores", "insert", "merged"]
 
-SCORES = pa.schema({"gene_id": pa.uint16(), "rank": pa.uint32(), "score": pa.float32()})
+SCORES = pa.schema({"gene_id": pa.uint32(), "rank": pa.uint32(), "score": pa.float32()})
 # What a group has of a gene.
 SUMS = pa.schema(
     {
-        "gene_id": pa.uint16(), "n_nonzero": pa.int64(), "sum_abs": pa.float64(), "sum_signed": pa.float64(),
+        "gene_id": pa.uint32(), "n_nonzero": pa.int64(), "sum_abs": pa.float64(), "sum_signed": pa.float64(),
         "sum_sq": pa.float64(),
     }
 )  # fmt: skip
@@ -36,11 +37,8 @@ SUMS = pa.schema(
 BATCH = 1_000_000
 # Sums, of genes x groups, that are added up at a time: they stay in a core's cache.
 MOST_SUMS = 1 << 14
-# Rows of a row group of DuckDB.
-ROW_GROUP = 122_880
-# A score is sorted as a number of 64 bits: its place, of the bits of its gene within the range and of its rank, before
-# its own.
-PACKED = np.dtype("<u8")
+# A score is sorted as a PACKED number: its place, of the bits of its gene within the range and of its rank, before its
+# own.
 PLACE_BITS = 32
 
 
@@ -51,7 +49,7 @@ class SortedScores:
     gene_ids: (n_genes,), ascending; lengths: (n_genes,) how many scores each has. ranks, scores: (n,).
     """
 
-    gene_ids: NDArray[np.uint16]
+    gene_ids: NDArray[np.uint32]
     lengths: NDArray[np.int64]
     ranks: NDArray[np.uint32]
     scores: NDArray[np.float32]
@@ -162,13 +160,13 @@ def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
     """
     waiting: list[pa.Table] = []
     for table in tables:
-        lacking = (ROW_GROUP - sum(map(len, waiting))) % ROW_GROUP
+        lacking = (ROW_GROUP_SIZE - sum(map(len, waiting))) % ROW_GROUP_SIZE
         waiting.append(table[:lacking])
         if len(table) < lacking:
             continue
         yield from pa.concat_tables(waiting).combine_chunks().to_batches()
-        n = (len(table) - lacking) // ROW_GROUP * ROW_GROUP
-        yield from table[lacking : lacking + n].to_batches(max_chunksize=ROW_GROUP)
+        n = (len(table) - lacking) // ROW_GROUP_SIZE * ROW_GROUP_SIZE
+        yield from table[lacking : lacking + n].to_batches(max_chunksize=ROW_GROUP_SIZE)
         waiting = [table[lacking + n :]]
     if waiting:
         yield from pa.concat_tables(waiting).combine_chunks().to_batches()
@@ -204,7 +202,7 @@ def gene_ranges(counts: NDArray[np.int64], n_cells: int) -> Iterator[tuple[int, 
                 yield first, min(stop, first + step)
 
 
-def merge(stage: Stage, start: int, gene_ids: NDArray[np.uint16], lengths: NDArray[np.int64]) -> SortedScores:
+def merge(stage: Stage, start: int, gene_ids: NDArray[np.uint32], lengths: NDArray[np.int64]) -> SortedScores:
     """The scores of genes, sorted; `start` is the place of the first among those of the stage.
 
     Each is packed into a number, gene and rank before the bits of the score: numpy sorts numbers faster than it finds

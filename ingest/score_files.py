@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["file_version", "load_file", "open_scores", "read_names"]
 
-# Cells that are read at a time, and threads that check and keep such cells meanwhile.
+# Cells that are read at a time, and threads that check and keep such cells meanwhile: one waits for the disk.
 CHUNK_CELLS = 2048
-N_THREADS = min(4, os.cpu_count() or 1)
+N_THREADS = min(4, 1 + (os.cpu_count() or 1))
 
 
 def load_file(

@@ -13,6 +13,7 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.sparse import csr_matrix
 
 from sigdb import errors
 from sigdb.files import now, sync
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
 
     from sigdb.errors import SigdbError
 
@@ -54,6 +54,7 @@ FORMAT = 3
 # the same on all machines of a cluster, and so that a score, read as a number of 64 bits, comes behind its rank.
 START = np.dtype("<i8")
 SCORE = np.dtype([("score", "<f4"), ("rank", "<u4")])
+PACKED = np.dtype("<u8")
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,11 @@ class Stage:
     """
 
     folder: Path
-    gene_ids: NDArray[np.uint16]
+    gene_ids: NDArray[np.uint32]
     ranks: NDArray[np.uint32]
 
     @classmethod
-    def open(cls, folder: Path, study: str, gene_ids: NDArray[np.uint16], ranks: NDArray[np.uint32]) -> Self:
+    def open(cls, folder: Path, study: str, gene_ids: NDArray[np.uint32], ranks: NDArray[np.uint32]) -> Self:
         """The stage in a folder, with the chunks that an interrupted ingest has left there.
 
         Chunks whose genes or cells have other places in the atlas now, or of another FORMAT, are removed, and what was
@@ -123,16 +124,19 @@ class Stage:
             "attribution_scale": pa.array(chunk.scale, pa.float32(), from_pandas=True),
             "completeness_delta": pa.array(chunk.delta, pa.float32(), from_pandas=True),
         }
-        by_gene = chunk.scores.tocsc()[:, np.argsort(self.gene_ids)]
-        scores = np.empty(by_gene.nnz, SCORE)
-        scores["score"], scores["rank"] = by_gene.data, ranks.take(by_gene.indices)
+        scores = np.empty(chunk.scores.nnz, SCORE)
+        scores["score"], scores["rank"] = chunk.scores.data, np.repeat(ranks, np.diff(chunk.scores.indptr))
+        packed = (scores.view(PACKED), chunk.scores.indices, chunk.scores.indptr)
+        by_gene = csr_matrix(packed, chunk.scores.shape).tocsc()
+        if (np.diff(self.gene_ids.astype(np.int64)) < 0).any():  # mostly not, and columns are copied
+            by_gene = by_gene[:, np.argsort(self.gene_ids)]
         entry = {
-            "chunk": number, "first_row": first, "n_cells": len(ranks), "n_scores": int(chunk.scores.nnz),
+            "chunk": number, "first_row": first, "n_cells": len(ranks), "n_scores": len(scores),
             "device": device, "versions": dict(versions), "written": now().isoformat(),
         }  # fmt: skip
         pq.write_table(pa.table(cells), unfinished / "cells.parquet")
         with (unfinished / "scores").open("wb") as file:
-            for values in (by_gene.indptr.astype(START), scores):
+            for values in (by_gene.indptr.astype(START), by_gene.data):
                 file.write(values.data)  # numpy's tofile does not notice that a disk is full
         (unfinished / "entry.json").write_text(json.dumps(entry), encoding="utf-8")
         for name in ("cells.parquet", "scores", "entry.json"):

@@ -104,7 +104,7 @@ def add_model(con: duckdb.DuckDBPyConnection, model: ModelInfo) -> tuple[int, li
         "description": model.description,
     }
     ((model_id,),) = run_statement(con, "write/add_model", parameters)
-    positions = pa.table({"gene_id": pa.array(gene_ids, pa.uint16()), "position": range(len(gene_ids))})
+    positions = pa.table({"gene_id": pa.array(gene_ids, pa.uint32()), "position": range(len(gene_ids))})
     run_statement(con, "write/add_model_genes", {"model_id": model_id}, sigdb_incoming=positions)
     return model_id, gene_ids
 
@@ -172,10 +172,10 @@ def begin_study(
         run_statement(con, "write/drop_other_samples", {"study_id": study_id}, sigdb_obs=obs)
         first_cell = con.execute("SELECT coalesce(max(cell_id) + 1, 0) FROM sigdb_data.cell_data").fetchall()[0][0]
         ranks = by_cell_type(obs)
-    genes = pa.table({"gene_id": pa.array(measured, pa.uint16())})
+    genes = pa.table({"gene_id": pa.array(measured, pa.uint32())})
     run_statement(con, "write/add_study_genes", {"study_id": study_id}, sigdb_incoming=genes)
     has_cells = bool(known) and not replace
-    return StudyWriter(con, run_id, study_id, first_cell, obs, np.asarray(gene_ids, np.uint16), ranks, has_cells)
+    return StudyWriter(con, run_id, study_id, first_cell, obs, np.asarray(gene_ids, np.uint32), ranks, has_cells)
 
 
 def has_run(con: duckdb.DuckDBPyConnection, study: str, run_id: int) -> bool:
@@ -198,21 +198,6 @@ def storing(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
             yield
         finally:
             con.cursor().execute("SET threads = " + str(n_threads))
-
-
-@contextmanager
-def not_by_alprd(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Have DuckDB not try ALPRD on what a block stores.
-
-    That is a fifth of the work of storing scores, for nothing: in row groups of DuckDB's own size they take the blocks
-    that they take as they are, which queries read faster. Rounded scores are still compressed, by ALP; others are by
-    `sigdb optimize`, whose row groups are larger.
-    """
-    con.cursor().execute("SET disabled_compression_methods = 'alprd'")
-    try:
-        yield
-    finally:
-        con.cursor().execute("RESET disabled_compression_methods")
 
 
 def by_cell_type(obs: pa.Table) -> NDArray[np.uint32]:
@@ -279,7 +264,7 @@ class StudyWriter:
     study_id: int
     first_cell: int
     obs: pa.Table
-    gene_ids: NDArray[np.uint16]
+    gene_ids: NDArray[np.uint32]
     ranks: NDArray[np.uint32]
     has_cells: bool
 
@@ -335,8 +320,7 @@ class StudyWriter:
             with pa.OSFile(waiting, "wb") as file, pa.ipc.new_stream(file, groups.schema) as sums:
                 ranges = merged(stage, lambda found: sums.write_table(groups.sums(found)))
                 scores = (found.table() for found in ranges)
-                with not_by_alprd(self.con):
-                    insert(self.con, "write/add_sorted_scores", place, "sigdb_scores", SCORES, scores)
+                insert(self.con, "write/add_sorted_scores", place, "sigdb_scores", SCORES, scores)
             with pa.OSFile(waiting) as file, pa.ipc.open_stream(file) as sums:
                 tables = (pa.table(batch) for batch in sums)
                 insert(self.con, "write/add_sums", run, "sigdb_sums", sums.schema, tables)

@@ -14,9 +14,10 @@ from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
+from sqlglot import exp
 
 from sigdb import catalog, materialized, signature_views
-from sigdb.connection import SCHEMA_VERSION, check_name, check_tables, connect, open_file, schema_version
+from sigdb.connection import SCHEMA_VERSION, check_name, check_tables, connect, explained, open_file, schema_version
 from sigdb.errors import AtlasError, AtlasVersionError, SignatureError, listed
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ __all__ = ["Atlas", "clear_study", "cluster", "little_memory", "rebuild_summary"
 
 # The oldest format that holds what we need. Files written so open in DuckDB 1.2 to 2.0, its shell, Node, WebAssembly.
 STORAGE_VERSION = "v1.2.0"
-# Rows of a row group of what is written at once to a new file: twice DuckDB's. Scores compress to 3.9 bytes, so that as
-# many as usual would fill a block and leave a fifth of a second one empty.
-ROW_GROUP_SIZE = 245_760
+# Rows of a row group. Scores compress to 3.3 to 3.6 bytes, so that as many fill a block of 262,136 bytes and a little
+# of a second one, which cell ids share; as many as DuckDB would take, 122,880, leave a third of a second one empty.
+ROW_GROUP_SIZE = 81_920
 # What DuckDB may take to sort an atlas; what does not fit waits on disk.
 MEMORY = "512MB"
 # sql/upgrades holds the way from here to SCHEMA_VERSION.
@@ -52,6 +53,11 @@ class Atlas:
         """Open an existing atlas; errors as for `sigdb.connect`."""
         self.path = Path(path)
         self.con = connect(path, read_only=False)
+        try:
+            set_row_group_size(self.con, self.path)
+        except AtlasError:
+            self.con.close()
+            raise
 
     @classmethod
     def create(cls, path: str | os.PathLike[str]) -> Self:
@@ -282,10 +288,44 @@ def remove(path: Path) -> None:
 
 def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Attach a file as sigdb_new; a new one is of the format that every DuckDB since 1.2 reads."""
+    attach(con, path, "sigdb_new", f"STORAGE_VERSION '{STORAGE_VERSION}', ")
+
+
+def set_row_group_size(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Attach the file of a connection anew, so that what is written to it has row groups of ROW_GROUP_SIZE.
+
+    DuckDB takes that as an option of ATTACH and of nothing else. Where others have the file in this process, who would
+    lose it, or DuckDB does not say (1.4.0), row groups are of DuckDB's own size, and take more room.
+    """
+    try:
+        ((n_connections,),) = con.execute("FROM duckdb_connection_count()").fetchall()
+    except duckdb.CatalogException:
+        return
+    if n_connections > 1:
+        return
+    ((name,),) = con.execute("SELECT current_database()").fetchall()
+    quoted = exp.to_identifier(name, quoted=True).sql("duckdb")
+    with explained(path):
+        # The database that a connection uses cannot be detached, so it uses another one meanwhile.
+        con.execute("ATTACH ':memory:' AS sigdb_new")
+        con.execute("USE sigdb_new")
+        try:
+            con.execute("DETACH " + quoted)
+        except duckdb.FatalException as error:
+            raise AtlasError(
+                f"{path} cannot be written to: the changes in its log, {log_of(path).name}, do not fit into the file. "
+                f"Make room on the disk and try again; nothing is lost, and it can be read. ({error})"
+            ) from error
+        attach(con, path, quoted)
+        con.execute("USE " + quoted)
+        con.execute("DETACH sigdb_new")
+
+
+def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, options: str = "") -> None:
+    """Attach a file, to write row groups of ROW_GROUP_SIZE. name: quoted. options: others, each before a comma."""
     # ATTACH takes its path as a literal only; sqlglot quotes it. Absolute, or `sqlite:x` would mean an extension.
-    target = catalog.literal(str(path.absolute()))
-    options = f"STORAGE_VERSION '{STORAGE_VERSION}', ROW_GROUP_SIZE {ROW_GROUP_SIZE}"
-    con.execute("ATTACH " + target + " AS sigdb_new (" + options + ")")
+    file = catalog.literal(str(path.absolute()))
+    con.execute("ATTACH " + file + " AS " + name + " (" + options + f"ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
 
 
 def record_versions(con: duckdb.DuckDBPyConnection) -> None:
@@ -310,19 +350,21 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
     """
     con = open_file(path, read_only=False)
     try:
+        set_row_group_size(con, Path(path))
         found = schema_version(con, path)
         check_tables(con, path)
         if found > SCHEMA_VERSION:
             raise AtlasVersionError(f"{path} has atlas schema {found}, newer than this sigdb's {SCHEMA_VERSION}.")
         if found < OLDEST_SCHEMA:
             raise AtlasVersionError(f"{path} has atlas schema {found}; this sigdb can upgrade from {OLDEST_SCHEMA} on.")
-        con.execute("BEGIN")
-        for number in range(found, SCHEMA_VERSION):
-            con.execute(catalog.statement(f"upgrades/{number:03}"))
-        catalog.install(con)
-        signature_views.refresh(con)
-        record_versions(con)
-        con.execute("COMMIT")
+        with little_memory(con):
+            con.execute("BEGIN")
+            for number in range(found, SCHEMA_VERSION):
+                con.execute(catalog.statement(f"upgrades/{number:03}"))
+            catalog.install(con)
+            signature_views.refresh(con)
+            record_versions(con)
+            con.execute("COMMIT")
     finally:
         con.close()
     return found, SCHEMA_VERSION

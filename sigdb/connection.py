@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,11 @@ from sigdb.udf import register
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
 __all__ = ["SCHEMA_VERSION", "connect", "schema_version"]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # What no atlas can be called, since DuckDB names the database after the file. The schemas of an atlas, beside main, the
 # second and third for views of signatures; those of every database; the file that `sigdb optimize` writes.
@@ -123,8 +125,15 @@ def open_file(
         raise AtlasNotFoundError(
             f"There is no atlas at {path}. `sigdb ingest {path} ...` or `sigdb demo {path}` makes one."
         )
-    try:
+    with explained(path):
         return duckdb.connect(str(Path(path).absolute()), read_only=read_only, config=config or {})
+
+
+@contextmanager
+def explained(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Have a block that opens a DuckDB file raise our errors, which say what to do."""
+    try:
+        yield
     except duckdb.IOException as error:
         # At its start: the path follows, and can say anything.
         if str(error).startswith("IO Error: Could not set lock"):

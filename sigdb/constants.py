@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # How many genes a branch of signature_values has here: branches are for DuckDB's planner. More than there are gene ids.
-SETTINGS = {"dynamic_or_filter_threshold": 65536}
+SETTINGS = {"dynamic_or_filter_threshold": 1 << 32}
 
 __all__ = ["decided", "fold", "is_constant", "is_empty", "is_null", "is_ours", "ours", "unjoined"]
 

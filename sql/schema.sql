@@ -23,7 +23,7 @@ CREATE TABLE sigdb_data.models (
 );
 
 CREATE TABLE sigdb_data.attribution_runs (
-    run_id UTINYINT PRIMARY KEY,
+    run_id UINTEGER PRIMARY KEY,
     run VARCHAR NOT NULL UNIQUE,
     model_id UTINYINT NOT NULL,
     method VARCHAR NOT NULL,
@@ -73,14 +73,14 @@ CREATE TABLE sigdb_data.cell_data (
 );
 
 CREATE TABLE sigdb_data.attributed_cells (
-    run_id UTINYINT NOT NULL,
+    run_id UINTEGER NOT NULL,
     cell_id UINTEGER NOT NULL,
     attribution_scale FLOAT,
     completeness_delta FLOAT
 );
 
 CREATE TABLE sigdb_data.genes (
-    gene_id USMALLINT PRIMARY KEY,
+    gene_id UINTEGER PRIMARY KEY,
     symbol VARCHAR NOT NULL UNIQUE,
     ensembl_id VARCHAR
 );
@@ -89,7 +89,7 @@ CREATE TABLE sigdb_data.genes (
 CREATE TABLE sigdb_data.gene_names (
     name VARCHAR NOT NULL,
     name_lower VARCHAR NOT NULL,
-    gene_id USMALLINT NOT NULL,
+    gene_id UINTEGER NOT NULL,
     source VARCHAR NOT NULL,
     rank UTINYINT NOT NULL,
     is_ambiguous BOOLEAN NOT NULL
@@ -97,27 +97,28 @@ CREATE TABLE sigdb_data.gene_names (
 
 CREATE TABLE sigdb_data.model_genes (
     model_id UTINYINT NOT NULL,
-    gene_id USMALLINT NOT NULL,
+    gene_id UINTEGER NOT NULL,
     position UINTEGER NOT NULL
 );
 
 CREATE TABLE sigdb_data.study_genes (
     study_id USMALLINT NOT NULL,
-    gene_id USMALLINT NOT NULL
+    gene_id UINTEGER NOT NULL
 );
 
+-- Sorted, so that DuckDB need not try which compression suits: that is a sixth of the work of storing.
 CREATE TABLE sigdb_data.attributions (
-    run_id UTINYINT,
-    gene_id USMALLINT,
-    cell_id UINTEGER,
+    run_id UINTEGER USING COMPRESSION RLE,
+    gene_id UINTEGER USING COMPRESSION RLE,
+    cell_id UINTEGER USING COMPRESSION BITPACKING,
     score FLOAT
 );
 
 CREATE TABLE sigdb_data.attribution_summary (
-    run_id UTINYINT NOT NULL,
+    run_id UINTEGER NOT NULL,
     sample_id UINTEGER NOT NULL,
     cell_type VARCHAR,
-    gene_id USMALLINT NOT NULL,
+    gene_id UINTEGER NOT NULL,
     n_nonzero UINTEGER NOT NULL,
     sum_abs DOUBLE NOT NULL,
     sum_signed DOUBLE NOT NULL,
@@ -125,7 +126,7 @@ CREATE TABLE sigdb_data.attribution_summary (
 );
 
 CREATE TABLE sigdb_data.group_sizes (
-    run_id UTINYINT NOT NULL,
+    run_id UINTEGER NOT NULL,
     sample_id UINTEGER NOT NULL,
     cell_type VARCHAR,
     n_cells UINTEGER NOT NULL
@@ -147,9 +148,9 @@ CREATE TABLE sigdb_data.signatures (
 -- Scores that are kept, so that a query of a signature by name need not add them up: of signature_cells.
 CREATE TABLE sigdb_data.materialized_signatures (
     materialized_id USMALLINT NOT NULL,
-    run_id UTINYINT NOT NULL,
+    run_id UINTEGER NOT NULL,
     signature VARCHAR NOT NULL,
-    gene_ids USMALLINT[] NOT NULL,
+    gene_ids UINTEGER[] NOT NULL,
     weights DOUBLE[] NOT NULL,
     total_weight DOUBLE NOT NULL
 );
@@ -161,7 +162,7 @@ CREATE TABLE sigdb_data.signature_cells (
 );
 
 CREATE TABLE sigdb_data.ingest_chunks (
-    run_id UTINYINT NOT NULL,
+    run_id UINTEGER NOT NULL,
     study_id USMALLINT NOT NULL,
     chunk UINTEGER NOT NULL,
     first_row UINTEGER NOT NULL,

@@ -5,5 +5,5 @@
 -- Example: SELECT sigdb_data.branch_needed(1, ['CD3E'], NULL);  --> false
 
 CREATE OR REPLACE MACRO sigdb_data.branch_needed(n, genes, signatures) AS
-    n * sigdb_data.branch_size() < 65536
+    n * sigdb_data.branch_size() < 4294967296
     AND (signatures IS NOT NULL OR array_length(genes) > n * sigdb_data.branch_size());

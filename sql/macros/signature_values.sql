@@ -57,6 +57,6 @@ FROM (
     WHERE sigdb_data.branch_needed(11, genes, signatures)
     UNION ALL
     SELECT b._signature, b._cell, b._value
-    FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 12, 65535) AS b
+    FROM sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, 12, 4294967295) AS b
     WHERE sigdb_data.branch_needed(12, genes, signatures)
 ) AS u;

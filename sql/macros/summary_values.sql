@@ -54,6 +54,6 @@ FROM (
     WHERE sigdb_data.branch_needed(11, genes, NULL)
     UNION ALL
     SELECT b._sample, b._cell_type, b._gene, b._value
-    FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 12, 65535) AS b
+    FROM sigdb_data.summary_branch(genes, weights, agg, run, signed, 12, 4294967295) AS b
     WHERE sigdb_data.branch_needed(12, genes, NULL)
 ) AS u;

@@ -14,7 +14,7 @@ import pytest
 import sigdb
 from ingest.write import add_columns
 from sigdb import Atlas, Signature, catalog
-from sigdb.atlas import upgrade
+from sigdb.atlas import ROW_GROUP_SIZE, attach, upgrade
 from sigdb.connection import SCHEMA_VERSION
 from sigdb.errors import (
     AtlasError,
@@ -260,6 +260,90 @@ def test_signatures_are_added_all_or_none(copy):
         ]  # fmt: skip
 
 
+def row_group_sizes(path, table):
+    with duckdb.connect(path, read_only=True) as con:
+        query = f"SELECT row_group_id, max(count) FROM pragma_storage_info('{table}') GROUP BY ALL ORDER BY ALL"
+        return [n for _, n in con.execute(query).fetchall()]
+
+
+tells_connections = pytest.mark.skipif(
+    duckdb.__version__ == "1.4.0", reason="DuckDB 1.4.0 does not say how many connections a file has"
+)
+
+
+@tells_connections
+def test_a_writer_has_row_groups_that_fill_blocks(copy):
+    with Atlas(copy) as atlas:
+        atlas.con.execute("CREATE TABLE written AS FROM range(200_000)")
+        rows = "SELECT count(*) FROM cells"
+        assert atlas.con.cursor().execute(rows).fetchall() == atlas.con.execute(rows).fetchall(), "cursors begin there"
+        assert len(atlas.con.execute("SHOW DATABASES").fetchall()) == 1
+    assert row_group_sizes(copy, "written") == [ROW_GROUP_SIZE, ROW_GROUP_SIZE, 200_000 - 2 * ROW_GROUP_SIZE]
+
+
+def test_a_writer_takes_the_file_from_nobody_in_its_process(copy):
+    with duckdb.connect(copy) as con:
+        con.execute("BEGIN")
+        con.execute("CREATE TABLE theirs AS FROM range(3)")
+        with Atlas(copy) as atlas:
+            atlas.con.execute("CREATE TABLE ours AS FROM range(200_000)")
+        con.execute("COMMIT")
+        assert con.execute("SELECT (SELECT count(*) FROM theirs), (SELECT count(*) FROM ours)").fetchall() == [
+            (3, 200_000)
+        ]
+
+
+KILLED_BEFORE_ITS_CHANGES_WERE_IN_THE_FILE = """
+import os, signal, sys
+from sigdb import Atlas
+con = Atlas(sys.argv[1]).con
+con.execute("SET wal_autocheckpoint = '1GB'")
+con.execute("CREATE TABLE sigdb_data.kept (x UBIGINT)")
+for _ in range(40):
+    con.execute("INSERT INTO sigdb_data.kept SELECT hash(range) FROM range(5_000)")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+ON_A_FULL_DISK = """
+import os, resource, sys
+from sigdb import Atlas
+size = os.path.getsize(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+Atlas(sys.argv[1])
+"""
+
+
+@tells_connections
+def test_changes_that_do_not_fit_into_the_file_wait_in_its_log(copy):
+    subprocess.run([sys.executable, "-c", KILLED_BEFORE_ITS_CHANGES_WERE_IN_THE_FILE, copy], check=False)
+    ended = subprocess.run([sys.executable, "-c", ON_A_FULL_DISK, copy], capture_output=True, text=True, check=False)
+    assert "copy of toy.duckdb.wal, do not fit into the file. Make room on the disk" in ended.stderr
+    for read_only in (True, False):
+        with sigdb.connect(copy, read_only=read_only) as con:
+            assert con.execute("SELECT count(*) FROM sigdb_data.kept").fetchall() == [(200_000,)]
+    Atlas(copy).close()
+
+
+@tells_connections
+def test_a_file_that_another_process_takes_while_it_is_attached_anew(copy, monkeypatch):
+    """Between the two, nobody has it."""
+    other = f"import duckdb; con = duckdb.connect({str(copy)!r}); print('has it', flush=True); input()"
+
+    def taken(*args):
+        processes.append(
+            subprocess.Popen([sys.executable, "-c", other], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+        assert processes[0].stdout.readline() == "has it\n"
+        attach(*args)
+
+    processes = []
+    monkeypatch.setattr("sigdb.atlas.attach", taken)
+    with pytest.raises(AtlasLockedError, match="open in another process"):
+        Atlas(copy)
+    processes[0].communicate("\n")
+    monkeypatch.undo()
+    Atlas(copy).close()
+
+
 @pytest.mark.file_only("a lake says that it is of the schema of the sigdb that runs, and here another one is feigned")
 def test_upgrade_runs_the_scripts_in_between_and_installs_the_macros(copy, monkeypatch):
     """An atlas of today under a sigdb two schemas ahead, whose upgrade scripts are these."""
@@ -297,9 +381,33 @@ def test_upgrading_a_current_atlas_keeps_its_data(copy):
     assert fingerprint(copy) == before
 
 
+def constraints(path):
+    with duckdb.connect(path, read_only=True) as con:
+        query = "SELECT table_name, constraint_type, constraint_column_names FROM duckdb_constraints() ORDER BY ALL"
+        return con.execute(query).fetchall()
+
+
+def narrow(con):
+    """Give ids the types that they had up to schema 3; the primary keys, which the upgrade makes anew, go."""
+    kinds = {"run_id": "UTINYINT", "gene_id": "USMALLINT", "gene_ids": "USMALLINT[]"}
+    query = "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'sigdb_data'"
+    for table, column in con.execute(query).fetchall():
+        if column not in kinds:
+            continue
+        if (table, column) in (("genes", "gene_id"), ("attribution_runs", "run_id")):
+            con.execute(f"CREATE TABLE kept AS FROM sigdb_data.{table}")
+            con.execute(f"DROP TABLE sigdb_data.{table}")
+            narrowed = f"{column}::{kinds[column]} AS {column}"
+            con.execute(f"CREATE TABLE sigdb_data.{table} AS SELECT * REPLACE ({narrowed}) FROM kept")
+            con.execute("DROP TABLE kept")
+        else:
+            con.execute(f"ALTER TABLE sigdb_data.{table} ALTER COLUMN {column} TYPE {kinds[column]}")
+
+
 def test_an_atlas_of_schema_1_becomes_like_a_new_one(copy):
-    before = fingerprint(copy)
+    before, rules = fingerprint(copy), constraints(copy)
     with duckdb.connect(copy) as con:
+        narrow(con)
         con.execute("DROP VIEW materialized_signatures")
         con.execute("DROP TABLE sigdb_data.materialized_signatures")
         con.execute("DROP TABLE sigdb_data.signature_cells")
@@ -310,5 +418,6 @@ def test_an_atlas_of_schema_1_becomes_like_a_new_one(copy):
     set_schema_version(copy, 1)
     assert upgrade(copy) == (1, SCHEMA_VERSION)
     assert fingerprint(copy) == before
+    assert constraints(copy) == rules
     with duckdb.connect(copy) as con:
         con.execute("UPDATE sigdb_data.cell_data SET n_counts = NULL, n_genes = NULL")
