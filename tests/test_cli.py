@@ -32,7 +32,7 @@ from sigdb.cli import progress as cli_progress
 from sigdb.cli.progress import progress_bars
 from sigdb.errors import AtlasNotFoundError
 from tests.ingest.conftest import save_small_model, small_adata
-from tests.toy import TOY_GENES, fingerprint, obs_of, write_study
+from tests.toy import TOY_GENES, fingerprint, narrow_ids, obs_of, write_study
 
 
 def run(*arguments, cwd=".", stdin=""):
@@ -423,3 +423,19 @@ def test_a_lake_is_asked_as_an_atlas_is(workdir, toy_path):
     for command, reason in refused:
         code, _, err = run(*command, cwd=workdir)
         assert (code, reason in " ".join(err.split())) == (1, True), err
+
+
+def test_upgrade_tells_of_the_gaps_that_it_leaves(tmp_path):
+    with sigdb.Atlas.create(tmp_path / "old.duckdb") as atlas:
+        write_study(atlas, np.random.default_rng(0).lognormal(0, 1, (50_000, len(TOY_GENES))), TOY_GENES)
+        narrow_ids(atlas.con)
+        atlas.con.execute("UPDATE sigdb_data.atlas_info SET value = '3' WHERE key = 'schema_version'")
+    code, out, _ = run("upgrade", "old.duckdb", cwd=tmp_path)
+    assert code == 0
+    told = r"from schema 3 to 4; .*Its file is \d\.\d times as large.*sigdb optimize old\.duckdb"
+    assert re.search(told, out, re.DOTALL)
+    size = (tmp_path / "old.duckdb").stat().st_size
+    assert run("optimize", "old.duckdb", cwd=tmp_path)[0] == 0
+    assert (tmp_path / "old.duckdb").stat().st_size < size / 1.2
+    code, out, _ = run("upgrade", "old.duckdb", cwd=tmp_path)
+    assert (code, "Its file is" in out) == (0, False)

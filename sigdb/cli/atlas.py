@@ -25,6 +25,9 @@ from sigdb.optimize import optimize as optimize_atlas
 if TYPE_CHECKING:
     import duckdb
 
+# Times its size to which an upgrade may make a file grow without a word.
+WORTH_TELLING = 1.2
+
 
 def demo(
     atlas: Annotated[Path, typer.Argument(metavar="ATLAS", help="Where the demo atlas is, or shall be.")] = Path(
@@ -147,7 +150,13 @@ def checked(con: duckdb.DuckDBPyConnection) -> list[verification.Finding]:
 
 
 def upgrade(atlas: AtlasPath) -> None:
-    """Bring an atlas to the schema and the macros of this sigdb, in one transaction."""
+    """Bring an atlas to the schema and the macros of this sigdb, in one transaction.
+
+    From a schema before 4, the attributions are written a second time, and the file grows by as much.
+    """
+    size = Path(atlas).stat().st_size if Path(atlas).exists() else 0
     before, after = upgrade_atlas(atlas)
     change = f"from schema {before} to {after}" if before != after else f"at schema {after} already"
     console.print(f"{atlas} is {change}; its views and macros are now those of this sigdb.")
+    if (times := Path(atlas).stat().st_size / size) >= WORTH_TELLING:
+        console.print(f"Its file is {times:.1f} times as large, and has gaps. To close them: sigdb optimize {atlas}")

@@ -25,7 +25,7 @@ from sigdb.errors import (
     StudyExistsError,
 )
 from sigdb.optimize import optimize
-from tests.toy import TOY_GENES, fingerprint, obs_of, settings, write_study
+from tests.toy import TOY_GENES, fingerprint, narrow_ids, obs_of, settings, write_study
 
 
 @pytest.fixture
@@ -387,27 +387,10 @@ def constraints(path):
         return con.execute(query).fetchall()
 
 
-def narrow(con):
-    """Give ids the types that they had up to schema 3; the primary keys, which the upgrade makes anew, go."""
-    kinds = {"run_id": "UTINYINT", "gene_id": "USMALLINT", "gene_ids": "USMALLINT[]"}
-    query = "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'sigdb_data'"
-    for table, column in con.execute(query).fetchall():
-        if column not in kinds:
-            continue
-        if (table, column) in (("genes", "gene_id"), ("attribution_runs", "run_id")):
-            con.execute(f"CREATE TABLE kept AS FROM sigdb_data.{table}")
-            con.execute(f"DROP TABLE sigdb_data.{table}")
-            narrowed = f"{column}::{kinds[column]} AS {column}"
-            con.execute(f"CREATE TABLE sigdb_data.{table} AS SELECT * REPLACE ({narrowed}) FROM kept")
-            con.execute("DROP TABLE kept")
-        else:
-            con.execute(f"ALTER TABLE sigdb_data.{table} ALTER COLUMN {column} TYPE {kinds[column]}")
-
-
 def test_an_atlas_of_schema_1_becomes_like_a_new_one(copy):
     before, rules = fingerprint(copy), constraints(copy)
     with duckdb.connect(copy) as con:
-        narrow(con)
+        narrow_ids(con)
         con.execute("DROP VIEW materialized_signatures")
         con.execute("DROP TABLE sigdb_data.materialized_signatures")
         con.execute("DROP TABLE sigdb_data.signature_cells")
