@@ -384,12 +384,14 @@ def slow(tmp_path, small_model):
     return tmp_path
 
 
-def test_a_worker_that_is_killed_is_replaced(slow, small_model):
+def test_workers_that_are_killed_are_replaced(slow, small_model):
+    """All of them, since one may have nothing to do at that moment."""
     with started(slow, small_model) as process:
         wait_for_chunks(slow, process, 3)
         workers = python_workers(process.pid)
         assert workers
-        os.kill(workers[0], signal.SIGKILL)
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
         output = process.communicate(timeout=300)[0]
     assert process.returncode == 0, output
     assert "Python worker exited unexpectedly" in output
