@@ -33,6 +33,8 @@ STORAGE_VERSION = "v1.2.0"
 # Rows of a row group. Scores compress to 3.3 to 3.6 bytes, so that as many fill a block of 262,136 bytes and a little
 # of a second one, which cell ids share; as many as DuckDB would take, 122,880, leave a third of a second one empty.
 ROW_GROUP_SIZE = 81_920
+# Of what DuckDB sorts: twice as many as it hands on at a time, or there would be small ones between large ones.
+SORTED_ROW_GROUP_SIZE = 245_760
 # What DuckDB may take to sort an atlas; what does not fit waits on disk.
 MEMORY = "512MB"
 # sql/upgrades holds the way from here to SCHEMA_VERSION.
@@ -287,8 +289,8 @@ def remove(path: Path) -> None:
 
 
 def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Attach a file as sigdb_new; a new one is of the format that every DuckDB since 1.2 reads."""
-    attach(con, path, "sigdb_new", f"STORAGE_VERSION '{STORAGE_VERSION}', ")
+    """Attach a file as sigdb_new, to sort rows into; a new one is of the format that every DuckDB since 1.2 reads."""
+    attach(con, path, "sigdb_new", f"ROW_GROUP_SIZE {SORTED_ROW_GROUP_SIZE}, STORAGE_VERSION '{STORAGE_VERSION}'")
 
 
 def set_row_group_size(con: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -316,16 +318,15 @@ def set_row_group_size(con: duckdb.DuckDBPyConnection, path: Path) -> None:
                 f"{path} cannot be written to: the changes in its log, {log_of(path).name}, do not fit into the file. "
                 f"Make room on the disk and try again; nothing is lost, and it can be read. ({error})"
             ) from error
-        attach(con, path, quoted)
+        attach(con, path, quoted, f"ROW_GROUP_SIZE {ROW_GROUP_SIZE}")
         con.execute("USE " + quoted)
         con.execute("DETACH sigdb_new")
 
 
-def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, options: str = "") -> None:
-    """Attach a file, to write row groups of ROW_GROUP_SIZE. name: quoted. options: others, each before a comma."""
+def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, options: str) -> None:
+    """Attach a file. name: quoted."""
     # ATTACH takes its path as a literal only; sqlglot quotes it. Absolute, or `sqlite:x` would mean an extension.
-    file = catalog.literal(str(path.absolute()))
-    con.execute("ATTACH " + file + " AS " + name + " (" + options + f"ROW_GROUP_SIZE {ROW_GROUP_SIZE})")
+    con.execute("ATTACH " + catalog.literal(str(path.absolute())) + " AS " + name + " (" + options + ")")
 
 
 def record_versions(con: duckdb.DuckDBPyConnection) -> None:

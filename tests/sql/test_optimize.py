@@ -12,7 +12,7 @@ import pytest
 
 import sigdb
 from sigdb import Atlas, Signature, optimize
-from sigdb.atlas import ROW_GROUP_SIZE
+from sigdb.atlas import SORTED_ROW_GROUP_SIZE
 from sigdb.errors import AtlasError, AtlasLockedError
 from sigdb.verify import verify
 from tests.toy import fingerprint, obs_of, settings, write_study
@@ -68,7 +68,7 @@ def test_the_same_atlas_sorted(copy):
         assert optimize.fragmentation(con) == pytest.approx(1, abs=0.3)
         assert "v1.2.0" in str(con.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchall())
         query = "SELECT max(count) FROM pragma_storage_info('sigdb_data.attributions') WHERE column_name = 'run_id'"
-        assert con.execute(query).fetchall() == [(ROW_GROUP_SIZE,)]
+        assert con.execute(query).fetchall() == [(SORTED_ROW_GROUP_SIZE,)]
     assert told[0][0] == 0
     assert told[-1][0] == told[-1][1] == len(before["attributions"])
     assert [file.name for file in copy.parent.iterdir()] == [copy.name]
