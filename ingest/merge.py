@@ -34,7 +34,7 @@ SUMS = pa.schema(
 )  # fmt: skip
 
 # Scores that are merged at a time; a gene is never divided.
-BATCH = 1_000_000
+BATCH = 750_000
 # Sums, of genes x groups, that are added up at a time: they stay in a core's cache.
 MOST_SUMS = 1 << 14
 # A score is sorted as a PACKED number: its place, of the bits of its gene within the range and of its rank, before its

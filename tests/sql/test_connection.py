@@ -274,11 +274,11 @@ tells_connections = pytest.mark.skipif(
 @tells_connections
 def test_a_writer_has_row_groups_that_fill_blocks(copy):
     with Atlas(copy) as atlas:
-        atlas.con.execute("CREATE TABLE written AS FROM range(200_000)")
+        atlas.con.execute("CREATE TABLE written AS FROM range(400_000)")
         rows = "SELECT count(*) FROM cells"
         assert atlas.con.cursor().execute(rows).fetchall() == atlas.con.execute(rows).fetchall(), "cursors begin there"
         assert len(atlas.con.execute("SHOW DATABASES").fetchall()) == 1
-    assert row_group_sizes(copy, "written") == [ROW_GROUP_SIZE, ROW_GROUP_SIZE, 200_000 - 2 * ROW_GROUP_SIZE]
+    assert row_group_sizes(copy, "written") == [ROW_GROUP_SIZE, ROW_GROUP_SIZE, 400_000 - 2 * ROW_GROUP_SIZE]
 
 
 def test_a_writer_takes_the_file_from_nobody_in_its_process(copy):
