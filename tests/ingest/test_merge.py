@@ -172,7 +172,7 @@ def test_storing_takes_little_and_hides_no_error():
 
 @pytest.mark.parametrize(("decimals", "compression"), [(None, "ALPRD"), (2, "ALP")])
 def test_scores_are_compressed(tmp_path, decimals, compression):
-    scores = np.random.default_rng(0).lognormal(3, 1, (50_000, 3))
+    scores = np.random.default_rng(0).lognormal(3, 1, (60_000, 3))
     scores = scores if decimals is None else np.round(scores, decimals)
     with sigdb.Atlas.create(tmp_path / "large.duckdb") as atlas:
         write_study(atlas, scores, TOY_GENES)
@@ -181,7 +181,6 @@ def test_scores_are_compressed(tmp_path, decimals, compression):
             WHERE column_name = 'score' AND segment_type = 'FLOAT' AND row_group_id = 0
             """).fetchall()
         assert found == (compression,)
-        assert atlas.con.execute("SELECT current_setting('disabled_compression_methods')").fetchall() == [("",)]
 
 
 def test_a_statement_that_fails_in_a_transaction_says_why():
