@@ -30,10 +30,10 @@ __all__ = ["Atlas", "clear_study", "cluster", "little_memory", "rebuild_summary"
 
 # The oldest format that holds what we need. Files written so open in DuckDB 1.2 to 2.0, its shell, Node, WebAssembly.
 STORAGE_VERSION = "v1.2.0"
-# Rows of a row group. Scores compress to 3.3 to 3.6 bytes, so that as many fill two blocks of 262,136 bytes and a
-# little of a third, which cell ids share; as many as DuckDB would take, 122,880, leave a third of a second one empty.
-# Half as many do as well, but DuckDB holds some of each row group in memory until a transaction ends.
-ROW_GROUP_SIZE = 163_840
+# Rows of a row group. Scores compress to 3.3 to 3.6 bytes, so that as many fill a block of 262,136 bytes and half of a
+# second one, which cell ids share; as many as DuckDB would take, 122,880, leave a third of a second one empty. DuckDB
+# 1.4.0 cannot read some files of more (163,840), and holds some of each in memory until a transaction ends.
+ROW_GROUP_SIZE = 114_688
 # Of what DuckDB sorts: twice as many as it hands on at a time, or there would be small ones between large ones.
 SORTED_ROW_GROUP_SIZE = 245_760
 # What DuckDB may take to sort an atlas; what does not fit waits on disk.
