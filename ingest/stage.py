@@ -13,7 +13,6 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.sparse import csr_matrix
 
 from sigdb import errors
 from sigdb.files import now, sync
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
     from sigdb.errors import SigdbError
 
@@ -114,6 +114,8 @@ class Stage:
 
         Where several processes write the same chunk, the first to finish it has written it.
         """
+        from scipy.sparse import csr_matrix  # of the ingest extra: what is unfinished is told of without it
+
         unfinished = self.folder / f"{UNFINISHED}{number}-{uuid4().hex}"
         unfinished.mkdir()
         ranks = self.ranks[first : first + chunk.scores.shape[0]]
@@ -128,7 +130,7 @@ class Stage:
         scores["score"], scores["rank"] = chunk.scores.data, np.repeat(ranks, np.diff(chunk.scores.indptr))
         packed = (scores.view(PACKED), chunk.scores.indices, chunk.scores.indptr)
         by_gene = csr_matrix(packed, chunk.scores.shape).tocsc()
-        if (np.diff(self.gene_ids.astype(np.int64)) < 0).any():  # mostly not, and columns are copied
+        if (self.gene_ids[1:] < self.gene_ids[:-1]).any():  # mostly not, and columns are copied
             by_gene = by_gene[:, np.argsort(self.gene_ids)]
         entry = {
             "chunk": number, "first_row": first, "n_cells": len(ranks), "n_scores": len(scores),
