@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
-from sqlglot import exp
 
 from sigdb import catalog, materialized, signature_views
 from sigdb.connection import SCHEMA_VERSION, check_name, check_tables, connect, explained, open_file, schema_version
@@ -31,8 +30,8 @@ __all__ = ["Atlas", "clear_study", "cluster", "little_memory", "rebuild_summary"
 # The oldest format that holds what we need. Files written so open in DuckDB 1.2 to 2.0, its shell, Node, WebAssembly.
 STORAGE_VERSION = "v1.2.0"
 # Rows of a row group. Scores compress to 3.3 to 3.6 bytes, so that as many fill a block of 262,136 bytes and half of a
-# second one, which cell ids share; as many as DuckDB would take, 122,880, leave a third of a second one empty. DuckDB
-# 1.4.0 cannot read some files of more (163,840), and holds some of each in memory until a transaction ends.
+# second one, which cell ids share; as many as DuckDB would take, 122,880, leave a third of a second one empty. Smaller
+# ones cost memory, since DuckDB holds some of each until a transaction ends.
 ROW_GROUP_SIZE = 114_688
 # Of what DuckDB sorts: twice as many as it hands on at a time, or there would be small ones between large ones.
 SORTED_ROW_GROUP_SIZE = 245_760
@@ -306,8 +305,7 @@ def set_row_group_size(con: duckdb.DuckDBPyConnection, path: Path) -> None:
         return
     if n_connections > 1:
         return
-    ((name,),) = con.execute("SELECT current_database()").fetchall()
-    quoted = exp.to_identifier(name, quoted=True).sql("duckdb")
+    quoted = catalog.current_database(con)
     with explained(path):
         # The database that a connection uses cannot be detached, so it uses another one meanwhile.
         con.execute("ATTACH ':memory:' AS sigdb_new")

@@ -25,6 +25,7 @@ __all__ = [
     "SqlObject",
     "comment_tables",
     "create",
+    "current_database",
     "install",
     "literal",
     "objects",
@@ -160,6 +161,12 @@ def read_object(folder: str, name: str) -> SqlObject:
         sql=sql,
         columns=dict(re.findall(r"^(\w+): (.+)$", head["contract"].partition("Columns:\n")[2], re.MULTILINE)),
     )
+
+
+def current_database(con: duckdb.DuckDBPyConnection) -> str:
+    """The name of the database that a connection uses, quoted, for statements that take names only."""
+    ((name,),) = con.execute("SELECT current_database()").fetchall()
+    return exp.Identifier(this=name, quoted=True).sql("duckdb")
 
 
 def literal(text: str) -> str:

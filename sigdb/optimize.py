@@ -127,9 +127,8 @@ def begin(con: duckdb.DuckDBPyConnection, target: Path, decimals: int | None) ->
     # First the table by which the file is known for ours, last the state by which it is known to be begun: DuckDB 1.4.0
     # does not copy a schema in one piece.
     con.execute(catalog.statement("write/begin_optimize"))
-    ((name,),) = con.execute("SELECT current_database()").fetchall()
-    # COPY FROM DATABASE takes names only; sqlglot, which quotes this one, does not know the statement.
-    con.execute("COPY FROM DATABASE " + exp.to_identifier(name, quoted=True).sql("duckdb") + " TO sigdb_new (SCHEMA)")
+    # COPY FROM DATABASE takes names only.
+    con.execute("COPY FROM DATABASE " + catalog.current_database(con) + " TO sigdb_new (SCHEMA)")
     con.execute("INSERT INTO sigdb_new.sigdb_optimize (state) VALUES (?)", [state])
 
 
@@ -175,9 +174,9 @@ def copy_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 def derive(con: duckdb.DuckDBPyConnection, decimals: int) -> None:
     """Make anew in the new file what is derived of the scores; note there that they are rounded."""
-    ((name,),) = con.execute("SELECT current_database()").fetchall()
+    atlas = catalog.current_database(con)
     con.execute("USE sigdb_new")
     rebuild_summary(con)
     materialized.rebuild(con)
     con.execute("INSERT OR REPLACE INTO sigdb_data.atlas_info VALUES ('decimals', ?)", [str(decimals)])
-    con.execute("USE " + exp.to_identifier(name, quoted=True).sql("duckdb"))
+    con.execute("USE " + atlas)
