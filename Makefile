@@ -14,7 +14,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-DUCKDB_OLDEST := 1.4.0
+DUCKDB_OLDEST := 1.4.2
 # The newest version of DuckDB whose httpfs is a package, and an S3 API to try it with.
 DUCKDB_HTTPFS := 1.5.5
 MOTO := 5.2.5
@@ -107,7 +107,7 @@ wheel: .venv/ready
 # Other clients, with nothing of sigdb: DuckDB's Python packages each alone in a folder, and Node where there is npm.
 .clients/ready: Makefile
 	mkdir -p .clients
-	for version in 1.4.0 1.4.5 1.5.6 2.0.0; do \
+	for version in 1.4.2 1.4.5 1.5.6 2.0.0; do \
 		$(PYTHON) -m pip install --quiet --no-deps --upgrade --target .clients/duckdb-$$version duckdb==$$version || exit 1; \
 	done
 	if command -v npm > /dev/null; then npm install --silent --no-save --prefix .clients/node @duckdb/node-api@$(NODE_API); \

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Atlas", "clear_study", "cluster", "little_memory", "rebuild_summary", "upgrade"]
 
-# The oldest format that holds what we need. Files written so open in DuckDB 1.2 to 2.0, its shell, Node, WebAssembly.
+# The oldest format that holds what we need. Files written so open in DuckDB 1.4.2 to 2.0, its shell,
+# Node, WebAssembly; of those that DuckDB 2.0 writes, older ones cannot find the metadata of some.
 STORAGE_VERSION = "v1.2.0"
 # Rows of a row group. Scores compress to 3.3 to 3.6 bytes, so that as many fill a block of 262,136 bytes and half of a
 # second one, which cell ids share; as many as DuckDB would take, 122,880, leave a third of a second one empty. Smaller
@@ -203,11 +204,6 @@ class Atlas:
 
 def clear_study(con: duckdb.DuckDBPyConnection, study: str) -> int:
     """Remove all cells of a study, in the caller's transaction; return how many. Errors as for `Atlas.drop_study`."""
-    if duckdb.__version__ == "1.4.0":
-        raise AtlasError(
-            "DuckDB 1.4.0 fails now and then when it writes a file from which much was deleted. "
-            "Update it, to drop or replace a study: pip install --upgrade duckdb"
-        )
     samples = con.sql(catalog.statement("queries/study_samples"), params={"study": study}).to_arrow_table()
     if not len(samples):
         known = [name for (name,) in con.execute("SELECT study FROM sigdb_data.studies").fetchall()]
@@ -289,7 +285,7 @@ def remove(path: Path) -> None:
 
 
 def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Attach a file as sigdb_new, to sort rows into; a new one is of the format that every DuckDB since 1.2 reads."""
+    """Attach a file as sigdb_new, to sort rows into; a new one is of a format that old DuckDB reads."""
     attach(con, path, "sigdb_new", f"ROW_GROUP_SIZE {SORTED_ROW_GROUP_SIZE}, STORAGE_VERSION '{STORAGE_VERSION}'")
 
 
@@ -297,12 +293,9 @@ def set_row_group_size(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Attach the file of a connection anew, so that what is written to it has row groups of ROW_GROUP_SIZE.
 
     DuckDB takes that as an option of ATTACH and of nothing else. Where others have the file in this process, who would
-    lose it, or DuckDB does not say (1.4.0), row groups are of DuckDB's own size, and take more room.
+    lose it, row groups are of DuckDB's own size, and take more room.
     """
-    try:
-        ((n_connections,),) = con.execute("FROM duckdb_connection_count()").fetchall()
-    except duckdb.CatalogException:
-        return
+    ((n_connections,),) = con.execute("FROM duckdb_connection_count()").fetchall()
     if n_connections > 1:
         return
     quoted = catalog.current_database(con)

@@ -2,7 +2,7 @@
 --   -> TABLE (_cell, _score, _cutoff, _hit)
 -- Internal: the scores of a population, on each row the cut-off, and whether the score is beyond it.
 -- The check is a branch of its own, which adds no row: where the population is empty, nothing else is evaluated.
--- (The scores are computed twice: quantile_cont as a window now and then ends in an internal error on DuckDB 1.4.0.)
+-- (The scores are computed twice: quantile_cont as a window takes longer.)
 -- Units:   attribution, 1000 a cell in all.
 -- Errors:  those of population_check.
 -- Example: SELECT max(_cutoff) FROM sigdb_data.population_hits(['CD3E'], 100, NULL, NULL, false, 'cells', NULL, 'sum', 'error', NULL, false, false);  --> 9.0

@@ -11,13 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import sigdb
+from tests.toy import write_study
 
 HERE = Path(__file__).parent
 CLIENTS = HERE.parents[1] / ".clients"
-VERSIONS = ("1.4.0", "1.4.5", "1.5.6", "2.0.0")
+VERSIONS = ("1.4.2", "1.4.5", "1.5.6", "2.0.0")
 
 QUERIES = {
     "table macro": """
@@ -118,6 +120,29 @@ def test_views_of_a_signature_where_the_atlas_is_only_attached(viewed_path, vers
     out = output_of([sys.executable, "-I", "-S", HERE / "query.py", folder, ":memory:", said])
     assert len(rows) > 40
     assert json.loads(out) == [list(row) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def grown_path(tmp_path_factory):
+    """Three studies, one after the other, of two models: DuckDB 1.4.1 and older cannot find the metadata."""
+    path = tmp_path_factory.mktemp("grown") / "grown.duckdb"
+    for n_cells, n_genes in ((2000, 20), (6000, 20), (5, 200)):
+        scores = np.random.default_rng(0).normal(size=(n_cells, n_genes))
+        genes = [f"G{i}" for i in range(n_genes)]
+        with sigdb.Atlas.open_or_create(path) as atlas:
+            write_study(
+                atlas, scores, genes, study=f"{n_cells} cells", model=f"{n_genes} genes", run=f"{n_genes} genes"
+            )
+    return path
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_file_that_older_versions_of_duckdb_cannot_open(grown_path, version):
+    folder = CLIENTS / f"duckdb-{version}"
+    needs(folder, f"duckdb {version}, alone,")
+    query = "SELECT study, n_cells FROM studies ORDER BY ALL"
+    out = output_of([sys.executable, "-I", "-S", HERE / "query.py", folder, grown_path, query])
+    assert json.loads(out) == [["2000 cells", 2000], ["5 cells", 5], ["6000 cells", 6000]]
 
 
 @pytest.mark.parametrize("query", QUERIES)

@@ -264,7 +264,6 @@ def test_the_same_command_goes_on_behind_the_studies_that_it_has_added(folder, m
         ingest_files(folder / ATLAS, sources(folder), model)
 
 
-@pytest.mark.skipif(duckdb.__version__ == "1.4.0", reason="refused on DuckDB 1.4.0")
 def test_a_replacement_that_is_interrupted_goes_on(folder, model):
     ingest_files(folder / ATLAS, sources(folder), model)
     small_adata(n_cells=33, seed=9).write_h5ad(folder / "second.h5ad")
@@ -411,7 +410,6 @@ def rows_of(path, study):
         return con.execute(query, [study]).fetchall()
 
 
-@pytest.mark.skipif(duckdb.__version__ == "1.4.0", reason="refused on DuckDB 1.4.0")
 def test_a_study_can_be_replaced(folder, model):
     """By another one, with fewer samples and another disease; the other study stays as it is, bit for bit."""
     ingest_files(folder / ATLAS, sources(folder), model)
