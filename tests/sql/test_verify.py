@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 import sigdb
 from sigdb import Atlas, Signature
-from sigdb.catalog import comment_tables
+from sigdb.catalog import comment_tables, statement
 from sigdb.cli import app
 from sigdb.verify import CHECKS, fix, verify
 from tests.toy import fingerprint, obs_of, write_study
@@ -43,6 +44,12 @@ def copy(sound, tmp_path):
     return shutil.copy(sound, tmp_path / "copy.duckdb")
 
 
+@pytest.fixture(autouse=True)
+def ranges_of_a_gene(monkeypatch):
+    """Checks that go by ranges of genes have several of them here."""
+    monkeypatch.setattr("sigdb.verify.BATCH", 20)
+
+
 def found(path):
     with sigdb.connect(path) as con:
         return {finding.check: (finding.n, finding.example) for finding in verify(con) if finding.n}
@@ -56,6 +63,19 @@ def test_a_sound_atlas(sound):
 def test_all_checks_run(sound):
     with sigdb.connect(sound) as con:
         assert [finding.check for finding in verify(con)] == ["tables", "schema", *CHECKS]
+
+
+@pytest.mark.parametrize("batch", [1, 50, 70, 10_000])
+def test_ranges_of_genes_are_all_ids_there_can_be(sound, batch):
+    with sigdb.connect(sound) as con:
+        ranges = con.execute(statement("queries/gene_ranges"), {"batch": batch}).fetchall()
+        counts = con.execute("SELECT gene_id, count(*) FROM sigdb_data.attributions GROUP BY ALL ORDER BY 1").fetchall()
+    assert (ranges[0][0], ranges[-1][1]) == (0, 2**32 - 1)
+    assert all(last + 1 == first for (_, last), (first, _) in pairwise(ranges))
+    for first, last in ranges:
+        before_its_last = [n for gene_id, n in counts if first <= gene_id <= last][:-1]
+        assert sum(before_its_last) < batch
+    assert len(ranges) == {1: 5, 50: 3, 70: 2, 10_000: 1}[batch]
 
 
 def test_an_empty_atlas(tmp_path):
