@@ -3,19 +3,19 @@
 -- synonym of one gene that is the approved symbol of another means that other one, whether or not it is in the atlas.
 -- is_ambiguous: several genes bear the name, equally.
 CREATE OR REPLACE TEMP TABLE sigdb_hgnc_names AS
-SELECT
-    n.name, n.symbol, n.source, n.rank,
-    count(DISTINCT n.symbol) OVER (PARTITION BY n.name) > 1 AS is_ambiguous
-FROM (
-    SELECT u.name, u.symbol, u.source, u.rank
-    FROM (
-        SELECT h.symbol AS name, h.symbol, 'approved' AS source, 1 AS rank FROM sigdb_hgnc AS h
-        UNION
-        SELECT unnest(h.previous), h.symbol, 'previous', 2 FROM sigdb_hgnc AS h
-        UNION
-        SELECT unnest(h.alias), h.symbol, 'alias', 3 FROM sigdb_hgnc AS h
-        UNION
-        SELECT h.ensembl_id, h.symbol, 'ensembl', 4 FROM sigdb_hgnc AS h WHERE h.ensembl_id IS NOT NULL
-    ) AS u
-    QUALIFY u.rank = min(u.rank) OVER (PARTITION BY u.name)
-) AS n;
+WITH borne AS MATERIALIZED (
+    SELECT h.symbol AS name, h.symbol, 'approved' AS source, 1 AS rank FROM sigdb_hgnc AS h
+    UNION ALL
+    SELECT unnest(list_distinct(h.previous)), h.symbol, 'previous', 2 FROM sigdb_hgnc AS h
+    UNION ALL
+    SELECT unnest(list_distinct(h.alias)), h.symbol, 'alias', 3 FROM sigdb_hgnc AS h
+    UNION ALL
+    SELECT h.ensembl_id, h.symbol, 'ensembl', 4 FROM sigdb_hgnc AS h WHERE h.ensembl_id IS NOT NULL
+)
+SELECT b.name, b.symbol, b.source, b.rank, best.n_genes > 1 AS is_ambiguous
+FROM borne AS b
+JOIN (
+    SELECT c.name, min(c.rank) AS rank, arg_min(c.n_genes, c.rank) AS n_genes
+    FROM (SELECT o.name, o.rank, count(*) AS n_genes FROM borne AS o GROUP BY o.name, o.rank) AS c
+    GROUP BY c.name
+) AS best ON b.name = best.name AND b.rank = best.rank;
