@@ -107,10 +107,12 @@ def make_toy(path: Path) -> Path:
 
 
 def fingerprint(path: Path | str) -> dict[str, object]:
-    """All that an atlas file holds: rows of every table, in order; columns; text of every view and macro."""
+    """All that an atlas file holds: tables, and their rows, in order; columns; text of every view and macro."""
     with connect(path) as con:
-        tables = con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'sigdb_data'").fetchall()
-        found: dict[str, object] = {name: con.execute(f"FROM sigdb_data.{name}").fetchall() for (name,) in tables}
+        query = "SELECT table_name, sql FROM duckdb_tables() WHERE schema_name = 'sigdb_data' ORDER BY ALL"
+        tables = con.execute(query).fetchall()
+        found: dict[str, object] = {name: con.execute(f"FROM sigdb_data.{name}").fetchall() for name, _ in tables}
+        found["tables"] = tables
         columns = "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() ORDER BY ALL"
         macros = (
             "SELECT function_name, parameters, macro_definition, comment FROM duckdb_functions() WHERE NOT internal"

@@ -12,7 +12,7 @@ import pytest
 
 import sigdb
 from sigdb import Atlas, Signature, optimize
-from sigdb.atlas import SORTED_ROW_GROUP_SIZE
+from sigdb.atlas import SORTED_ROW_GROUP_SIZE, cluster
 from sigdb.errors import AtlasError, AtlasLockedError
 from sigdb.verify import verify
 from tests.toy import fingerprint, obs_of, settings, write_study
@@ -72,6 +72,14 @@ def test_the_same_atlas_sorted(copy):
     assert told[0][0] == 0
     assert told[-1][0] == told[-1][1] == len(before["attributions"])
     assert [file.name for file in copy.parent.iterdir()] == [copy.name]
+
+
+def test_a_small_atlas_is_sorted_in_its_file(copy):
+    before = content(copy)
+    with Atlas(copy) as atlas, atlas.transaction() as con:
+        cluster(con)
+    assert content(copy) == before
+    assert is_sorted(copy)
 
 
 @pytest.mark.parametrize("decimals", [2, 3])
