@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sigdb.errors import SigdbError
 
 __all__ = [
+    "PACKED",
     "SCORE",
     "Chunk",
     "Stage",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
@@ -17,10 +18,10 @@ import pyarrow as pa
 
 from sigdb import catalog, materialized, signature_views
 from sigdb.connection import SCHEMA_VERSION, check_name, check_tables, connect, explained, open_file, schema_version
-from sigdb.errors import AtlasError, AtlasVersionError, SignatureError, listed
+from sigdb.errors import AtlasError, AtlasVersionError, SignatureError, listed, message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
     from sigdb.signatures import Signature
@@ -36,6 +37,8 @@ STORAGE_VERSION = "v1.2.0"
 ROW_GROUP_SIZE = 114_688
 # Of what DuckDB sorts: twice as many as it hands on at a time, or there would be small ones between large ones.
 SORTED_ROW_GROUP_SIZE = 245_760
+# Held while a file is attached anew, when for a moment it is nobody's: another thread would find no atlas.
+opening = Lock()
 # What DuckDB may take to sort an atlas; what does not fit waits on disk.
 MEMORY = "512MB"
 # sql/upgrades holds the way from here to SCHEMA_VERSION.
@@ -55,12 +58,7 @@ class Atlas:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open an existing atlas; errors as for `sigdb.connect`."""
         self.path = Path(path)
-        self.con = connect(path, read_only=False)
-        try:
-            set_row_group_size(self.con, self.path)
-        except AtlasError:
-            self.con.close()
-            raise
+        self.con = open_to_write(connect, self.path)
 
     @classmethod
     def create(cls, path: str | os.PathLike[str]) -> Self:
@@ -289,11 +287,23 @@ def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     attach(con, path, "sigdb_new", f"ROW_GROUP_SIZE {SORTED_ROW_GROUP_SIZE}, STORAGE_VERSION '{STORAGE_VERSION}'")
 
 
+def open_to_write(opener: Callable[..., duckdb.DuckDBPyConnection], path: Path) -> duckdb.DuckDBPyConnection:
+    """Open a file with `connect` or `open_file`, so that what is written to it has row groups of ROW_GROUP_SIZE."""
+    with opening:
+        con = opener(path, read_only=False)
+        try:
+            set_row_group_size(con, path)
+        except BaseException:
+            con.close()
+            raise
+    return con
+
+
 def set_row_group_size(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Attach the file of a connection anew, so that what is written to it has row groups of ROW_GROUP_SIZE.
 
     DuckDB takes that as an option of ATTACH and of nothing else. Where others have the file in this process, who would
-    lose it, row groups are of DuckDB's own size, and take more room.
+    lose it, row groups are of DuckDB's own size, and take more room. None may open it meanwhile.
     """
     ((n_connections,),) = con.execute("FROM duckdb_connection_count()").fetchall()
     if n_connections > 1:
@@ -339,11 +349,10 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Bring an atlas to the schema, views and macros of this sigdb, in one transaction; return (from, to) schema.
 
     Run it too when only sigdb is newer: the macros in the file are then replaced by the current ones. Raises
-    AtlasVersionError if the atlas is newer than this sigdb.
+    AtlasVersionError if the atlas is newer than this sigdb; AtlasError if something that is not sigdb's is in the way.
     """
-    con = open_file(path, read_only=False)
+    con = open_to_write(open_file, Path(path))
     try:
-        set_row_group_size(con, Path(path))
         found = schema_version(con, path)
         check_tables(con, path)
         if found > SCHEMA_VERSION:
@@ -358,6 +367,11 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
             signature_views.refresh(con)
             record_versions(con)
             con.execute("COMMIT")
+    except duckdb.Error as error:
+        raise AtlasError(
+            f"{path} cannot be upgraded, and is as it was: {message(error)} If that is about an index or a column of "
+            "your own on a table of sigdb's, drop it first."
+        ) from error
     finally:
         con.close()
     return found, SCHEMA_VERSION

@@ -124,8 +124,8 @@ def begin(con: duckdb.DuckDBPyConnection, target: Path, decimals: int | None) ->
         con.execute("DETACH sigdb_new")
         remove(target)
     attach_new(con, target)
-    # First the table by which the file is known for ours, last the state by which it is known to be begun: DuckDB 1.4.0
-    # does not copy a schema in one piece.
+    # First the table by which the file is known for ours, last the state by which it is known to be begun: not
+    # every DuckDB copies a schema in one piece.
     con.execute(catalog.statement("write/begin_optimize"))
     # COPY FROM DATABASE takes names only.
     con.execute("COPY FROM DATABASE " + catalog.current_database(con) + " TO sigdb_new (SCHEMA)")

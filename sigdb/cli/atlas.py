@@ -158,5 +158,5 @@ def upgrade(atlas: AtlasPath) -> None:
     before, after = upgrade_atlas(atlas)
     change = f"from schema {before} to {after}" if before != after else f"at schema {after} already"
     console.print(f"{atlas} is {change}; its views and macros are now those of this sigdb.")
-    if (times := Path(atlas).stat().st_size / size) >= WORTH_TELLING:
+    if before != after and (times := Path(atlas).stat().st_size / size) >= WORTH_TELLING:
         console.print(f"Its file is {times:.1f} times as large, and has gaps. To close them: sigdb optimize {atlas}")

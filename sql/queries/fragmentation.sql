@@ -1,6 +1,6 @@
 -- fragmentation: how many row groups queries of one gene of one run each have to read, all together; and how many if the
--- attributions were sorted. DuckDB skips a row group if its ranges lack the run or the gene. They hold 122,880 rows, those
--- of an optimized atlas more; all are taken to be as large as the largest.
+-- attributions were sorted. DuckDB skips a row group if its ranges lack the run or the gene. They hold up to
+-- 122,880 rows, those of an optimized atlas twice as many; all are taken to be as large as the largest.
 WITH row_groups AS (
     SELECT
         p.row_group_id,

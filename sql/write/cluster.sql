@@ -7,5 +7,5 @@ CREATE TABLE sigdb_data.attributions (
     cell_id UINTEGER USING COMPRESSION BITPACKING,
     score FLOAT
 );
-INSERT INTO sigdb_data.attributions FROM sigdb_data.attributions_before ORDER BY run_id, gene_id, cell_id;
+INSERT INTO sigdb_data.attributions BY NAME FROM sigdb_data.attributions_before ORDER BY run_id, gene_id, cell_id;
 DROP TABLE sigdb_data.attributions_before;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import numpy as np
@@ -275,6 +276,20 @@ def test_a_writer_has_row_groups_that_fill_blocks(copy):
     assert row_group_sizes(copy, "written") == [*[ROW_GROUP_SIZE] * 3, 400_000 - 3 * ROW_GROUP_SIZE]
 
 
+def test_writers_of_several_threads(copy):
+    """While one attaches the file anew, no other finds it gone."""
+
+    def write(number):
+        with Atlas(copy) as atlas:
+            atlas.con.execute(f"CREATE TABLE written_{number} AS FROM range(10)")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, range(20)))
+    with sigdb.connect(copy) as con:
+        tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE 'written%'"
+        assert con.execute(tables).fetchall() == [(20,)]
+
+
 def test_a_writer_takes_the_file_from_nobody_in_its_process(copy):
     with duckdb.connect(copy) as con:
         con.execute("BEGIN")
@@ -363,9 +378,21 @@ def test_a_failing_upgrade_changes_nothing(copy, monkeypatch):
     scripts = {f"upgrades/{SCHEMA_VERSION:03}": script}
     monkeypatch.setattr(catalog, "statement", lambda name: scripts.get(name) or original(name))
     monkeypatch.setattr("sigdb.atlas.SCHEMA_VERSION", SCHEMA_VERSION + 1)
-    with pytest.raises(duckdb.Error, match="nowhere"):
+    with pytest.raises(AtlasError, match=r"copy of toy\.duckdb cannot be upgraded, and is as it was: .*nowhere"):
         upgrade(copy)
     assert fingerprint(copy) == before
+
+
+def test_an_index_of_the_user_is_in_the_way_of_an_upgrade(copy):
+    with duckdb.connect(copy) as con:
+        narrow_ids(con)
+        con.execute("CREATE INDEX mine ON sigdb_data.attributions (cell_id)")
+    set_schema_version(copy, 3)
+    with pytest.raises(AtlasError, match=r"is as it was: .*attributions.* an index or a column of your own .* drop it"):
+        upgrade(copy)
+    with duckdb.connect(copy) as con:
+        con.execute("DROP INDEX sigdb_data.mine")
+    assert upgrade(copy) == (3, SCHEMA_VERSION)
 
 
 def test_upgrading_a_current_atlas_keeps_its_data(copy):
