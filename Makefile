@@ -32,8 +32,8 @@ demo: .venv/ready
 	@echo 'Those commands need this environment: source .venv/bin/activate'
 
 test: .venv/ready .venv-oldest/ready .venv-tools/ready .clients/ready .originals/ready
-	$(BIN)/python -m pytest -n auto
-	.venv-oldest/bin/python -m pytest -n auto tests/sql
+	$(BIN)/python -m pytest -n auto --dist worksteal
+	.venv-oldest/bin/python -m pytest -n auto --dist worksteal tests/sql
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
 	$(BIN)/python -m pytest --nbmake notebooks
 
