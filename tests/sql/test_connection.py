@@ -285,7 +285,7 @@ def test_writers_of_several_threads(copy):
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, range(20)))
-    with sigdb.connect(copy) as con:
+    with duckdb.connect(copy, read_only=True) as con:
         tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE 'written%'"
         assert con.execute(tables).fetchall() == [(20,)]
 
