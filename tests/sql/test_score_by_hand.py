@@ -66,7 +66,7 @@ def test_gene_attributions_are_signed_and_non_zero_only(toy):
 
 
 ERRORS = [
-    ("['S100A7B', 'FOO']", "2 of 2 genes are not in this atlas: S100A7B .did you mean S100A8.., FOO"),
+    ("['S100A8B', 'FOO']", "2 of 2 genes are not in this atlas: S100A8B .did you mean S100A8.., FOO"),
     ("['CD3E', 'FOO', 'BAR', 'FOO']", "3 of 4 genes are not in this atlas: FOO, BAR, FOO. .*to score the other 1"),
     ("['60B8AG']", "60B8AG .ambiguous: S100A8 or S100A9."),
     ("['FOO', 'BAR'], missing := 'ignore'", "None of the genes of the list is in this atlas: FOO, BAR"),
