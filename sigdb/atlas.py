@@ -58,7 +58,7 @@ class Atlas:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open an existing atlas; errors as for `sigdb.connect`."""
         self.path = Path(path)
-        self.con = open_to_write(connect, self.path)
+        self.con = open_to_write(connect, path)
 
     @classmethod
     def create(cls, path: str | os.PathLike[str]) -> Self:
@@ -287,12 +287,14 @@ def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     attach(con, path, "sigdb_new", f"ROW_GROUP_SIZE {SORTED_ROW_GROUP_SIZE}, STORAGE_VERSION '{STORAGE_VERSION}'")
 
 
-def open_to_write(opener: Callable[..., duckdb.DuckDBPyConnection], path: Path) -> duckdb.DuckDBPyConnection:
+def open_to_write(
+    opener: Callable[..., duckdb.DuckDBPyConnection], path: str | os.PathLike[str]
+) -> duckdb.DuckDBPyConnection:
     """Open a file with `connect` or `open_file`, so that what is written to it has row groups of ROW_GROUP_SIZE."""
     with opening:
         con = opener(path, read_only=False)
         try:
-            set_row_group_size(con, path)
+            set_row_group_size(con, Path(path))
         except BaseException:
             con.close()
             raise
@@ -351,7 +353,7 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
     Run it too when only sigdb is newer: the macros in the file are then replaced by the current ones. Raises
     AtlasVersionError if the atlas is newer than this sigdb; AtlasError if something that is not sigdb's is in the way.
     """
-    con = open_to_write(open_file, Path(path))
+    con = open_to_write(open_file, path)
     try:
         found = schema_version(con, path)
         check_tables(con, path)
