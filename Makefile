@@ -19,6 +19,9 @@ DUCKDB_OLDEST := 1.4.2
 DUCKDB_HTTPFS := 1.5.5
 MOTO := 5.2.5
 BOTO := 1.44.8
+# The tests that need no model: what is asked of an atlas and how it is kept.
+SQL_TESTS := tests/sql tests/sigdb/atlas tests/sigdb/lake tests/sigdb/scores/test_udf.py tests/sigdb/findings/test_hits.py \
+	tests/sigdb/findings/test_nulls.py tests/sigdb/test_connection.py tests/sigdb/test_signatures.py
 NODE_API := 1.5.6-r.1
 SCIMILARITY := 0.4.1
 SC_SIGNATURE := 1.0.0
@@ -33,7 +36,7 @@ demo: .venv/ready
 
 test: .venv/ready .venv-oldest/ready .venv-tools/ready .clients/ready .originals/ready
 	$(BIN)/python -m pytest -n auto --dist worksteal
-	.venv-oldest/bin/python -m pytest -n auto --dist worksteal tests/sql
+	.venv-oldest/bin/python -m pytest -n auto --dist worksteal $(SQL_TESTS)
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
 	$(BIN)/python -m pytest --nbmake notebooks
 
@@ -122,11 +125,11 @@ wheel: .venv/ready
 
 # Each atlas is exported, and shown by a file of views: minutes more, so not a part of `make test`.
 test-lake: .venv/ready
-	$(BIN)/python -m pytest -n auto tests/sql --atlas-as=lake
+	$(BIN)/python -m pytest -n auto $(SQL_TESTS) --atlas-as=lake
 
 # moto is an S3 API. Its boto3 needs an older python-dateutil than ours, and is named, lest pip tries all there are.
 test-remote: .venv-remote/ready
-	.venv-remote/bin/python -m pytest -n auto tests/test_remote.py
+	.venv-remote/bin/python -m pytest -n auto tests/sigdb/lake/test_remote.py
 
 .venv-remote/ready: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv .venv-remote
@@ -138,11 +141,11 @@ test-remote: .venv-remote/ready
 
 # Spark brings half a gigabyte along, and takes minutes: not a part of `make test`.
 test-dialects: .venv-spark/ready
-	.venv-spark/bin/python -m pytest tests/test_spark.py tests/test_dialects.py
+	.venv-spark/bin/python -m pytest tests/sigdb/dialects/test_spark.py tests/sigdb/dialects/test_dialects.py
 
 test-cluster: .venv-spark/ready
-	.venv-spark/bin/python -m pytest tests/ingest/test_ingest_spark.py
-	.venv-spark/bin/python -m pytest tests/test_cli.py -k ingest-spark
+	.venv-spark/bin/python -m pytest tests/ingest/spark/test_ingest_spark.py tests/ingest/spark/test_driver.py
+	.venv-spark/bin/python -m pytest tests/sigdb/cli/test_cli.py -k ingest-spark
 
 .venv-spark/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-spark
@@ -152,7 +155,7 @@ test-cluster: .venv-spark/ready
 
 # scvi-tools brings 2 GB along: not a part of `make test`.
 test-scvi: .venv-scvi/ready
-	.venv-scvi/bin/python -m pytest tests/ingest/test_scvi_tools.py
+	.venv-scvi/bin/python -m pytest tests/ingest/models/test_scvi_tools.py
 
 .venv-scvi/ready: pyproject.toml Makefile
 	$(PYTHON) -m venv .venv-scvi

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.progress import track
 
-from ingest.write import ModelInfo, RunSettings, add_model, add_run
+from ingest.store.records import ModelInfo, RunSettings, add_model, add_run
 from sigdb import Atlas
-from sigdb.catalog import run_statement
-from sigdb.files import now
+from sigdb.disk import now
+from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
     import duckdb

@@ -33,8 +33,8 @@ from rich.table import Table
 from scipy.sparse import csr_matrix, random_array
 from torch import nn
 
-from ingest.attribution import Method, attribute, scale
-from ingest.compute import Compute, attribute_cells, place
+from ingest.attribution.device import Compute, attribute_cells, place
+from ingest.attribution.methods import Method, attribute, scale
 from ingest.models import FeedForward, Normalisation
 from ingest.models.core import feed_forward
 

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import sigdb
-from sigdb.catalog import literal
 from sigdb.cli.output import print_table
-from sigdb.lake_files import ROW_GROUP
+from sigdb.lake.files import ROW_GROUP
+from sigdb.statements import literal
 
 ROWS = "SELECT gene_id, cell_id, score FROM sigdb_data.attributions WHERE run_id = 0 ORDER BY ALL"
 READ = "SELECT sum(gene_id), sum(cell_id), sum(score) FROM read_parquet(?)"

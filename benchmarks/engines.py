@@ -109,7 +109,8 @@ def on_duckdb(path: Path) -> tuple[Callable[[str], Any], Callable[[str], dict[st
 def on_spark(path: Path) -> tuple[Callable[[str], Any], Callable[[str], dict[str, Any]]]:
     """What asks Spark on this machine, all its cores."""
     import sigdb.spark
-    from ingest.spark import spark_session
+
+    from ingest.spark.driver import spark_session
 
     settings = {"spark.ui.enabled": "false", "spark.driver.memory": "6g", "spark.sql.shuffle.partitions": "8"}
     spark = spark_session("local[*]", settings | {"spark.driver.host": "127.0.0.1"})

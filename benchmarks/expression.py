@@ -25,8 +25,9 @@ from scipy.stats import mannwhitneyu
 from sqlglot import exp
 
 import sigdb
-from sigdb.expression import expression_scores, names_in
-from sigdb.queries import ask, asked, condition
+from sigdb.findings.expression import expression_scores, names_in
+from sigdb.scores.options import asked
+from sigdb.statements import ask, condition
 
 if TYPE_CHECKING:
     import duckdb

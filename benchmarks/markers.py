@@ -26,9 +26,9 @@ from scipy.sparse import csr_matrix
 from scipy.stats import mannwhitneyu, rankdata
 
 import sigdb
-from ingest.align import map_genes
+from ingest.counts.open import open_counts
+from ingest.genes import map_genes
 from ingest.models import Normalisation
-from ingest.read import open_counts
 
 if TYPE_CHECKING:
     import duckdb

@@ -22,7 +22,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from benchmarks.search import peak
-from tests.ingest.formats import WRITERS
+from tests.support.formats import WRITERS
 
 CELLS = (20_000, 200_000)
 CHUNK_CELLS = 2048
@@ -61,7 +61,7 @@ def prepare(folder: Path) -> dict[tuple[str, int], Path]:
 
 def measure(path: Path) -> dict[str, Any]:
     """Read a study to its end."""
-    from ingest.read import open_counts
+    from ingest.counts.open import open_counts
 
     start = time.perf_counter()
     with open_counts(path) as file:

@@ -28,10 +28,10 @@ from scipy.sparse import csr_matrix, save_npz, vstack
 
 from benchmarks.atlases import genes_named
 from benchmarks.search import peak
-from ingest.fields import FIELDS
-from ingest.score_files import CHUNK_CELLS, N_THREADS
-from ingest.stage import Chunk, Stage
-from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run, begin_study
+from ingest.given.files import CHUNK_CELLS, N_THREADS
+from ingest.store.chunks import Chunk, Stage
+from ingest.store.records import FIELDS, ModelInfo, RunSettings, StudyInfo, add_model, add_run
+from ingest.store.writer import begin_study
 from sigdb import Atlas
 
 N_GENES = 20_000

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sigdb.catalog import SqlObject, objects
+from sigdb.atlas.schema import SqlObject, objects
 
 DOCS = Path(__file__).parent
 
@@ -22,7 +22,7 @@ def sql_page() -> str:
         "# The SQL surface\n",
         "Written by `make docs` from the headers of `sql/`; the same texts are in the atlas, as comments "
         "(`SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal`). "
-        "Examples are run by the tests on the toy atlas of `tests/toy.py`.\n",
+        "Examples are run by the tests on the toy atlas of `tests/support/toy.py`.\n",
         "## Macros\n",
         *(section(each) for each in public if each.kind != "VIEW"),
         "## Views\n",

@@ -11,24 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from ingest.align import GeneMap, map_genes
-from ingest.attribution import TARGET_SUM, Method
-from ingest.compute import Compute, place
-from ingest.engine import ThisMachine
-from ingest.obs import obs_table
-from ingest.obsm import with_embeddings
-from ingest.read import CountsFile, open_counts, study_name
-from ingest.stage import digest, settle, stage_folder
-from ingest.study import (
-    IfExists,
-    NewStudy,
-    StudyReport,
-    growing_atlas,
-    kept_for_later,
-    open_study,
-)
-from ingest.workers import Job
-from ingest.write import ModelInfo, RunSettings, StudyInfo, add_model, add_run
+from ingest.attribution.device import Compute, place
+from ingest.attribution.methods import TARGET_SUM, Method
+from ingest.counts.open import CountsFile, open_counts, study_name
+from ingest.genes import GeneMap, map_genes
+from ingest.obs import obs_table, with_embeddings
+from ingest.store.chunks import digest, settle, stage_folder
+from ingest.store.records import ModelInfo, RunSettings, StudyInfo, add_model, add_run
+from ingest.store.study import IfExists, NewStudy, StudyReport, growing_atlas, kept_for_later, open_study
+from ingest.work.engine import ThisMachine
+from ingest.work.job import Job
 from sigdb.errors import MethodError, StudyExistsError, listed
 
 if TYPE_CHECKING:
@@ -39,11 +31,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from ingest.baseline import Profile, ReferenceCells
-    from ingest.engine import Engine
+    from ingest.attribution.baseline import Profile, ReferenceCells
     from ingest.models import CellModel
-    from ingest.write import StudyWriter
-    from sigdb.atlas import Atlas
+    from ingest.store.writer import StudyWriter
+    from ingest.work.engine import Engine
+    from sigdb.atlas.writer import Atlas
 
 __all__ = ["IngestOptions", "Source", "StudyReport", "check_names", "ingest_files", "ingest_study"]
 

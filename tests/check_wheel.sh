@@ -15,10 +15,10 @@ import sys
 
 for heavy in ("torch", "captum", "anndata"):
     assert importlib.util.find_spec(heavy) is None, f"{heavy} is installed"
-import ingest.write
+import ingest.store.writer
 import sigdb
-from sigdb.atlas import upgrade
-from sigdb.connection import SCHEMA_VERSION
+from sigdb.atlas.file import SCHEMA_VERSION
+from sigdb.atlas.upgrade import upgrade
 
 assert "site-packages" in sigdb.__file__, f"not the wheel, but {sigdb.__file__}"
 with sigdb.connect(sys.argv[1]) as con:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import sigdb
-from tests.lakes import StandIns, stand_ins
-from tests.queries import QUERIES
-from tests.toy import make_toy
+from tests.support.lakes import StandIns, stand_ins
+from tests.support.queries import QUERIES
+from tests.support.toy import make_toy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

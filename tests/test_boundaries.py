@@ -6,11 +6,11 @@ import ast
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support import ROOT
+
 SOURCES = [path for folder in ("sigdb", "ingest") for path in (ROOT / folder).rglob("*.py")]
 
 

@@ -13,8 +13,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 import sigdb
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TOOLS = ROOT / ".venv-tools" / "bin" / "python"
 NODE = ROOT / ".clients" / "node" / "node_modules"

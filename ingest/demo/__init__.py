@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ingest.models import load_model
 from ingest.pipeline import IngestOptions, Source, StudyReport, ingest_files
-from sigdb.atlas import Atlas
+from sigdb.atlas.writer import Atlas
 from sigdb.signatures import read_signatures
 
 if TYPE_CHECKING:

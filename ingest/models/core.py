@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from ingest.models.layers import AFFINE, ELEMENTWISE, LayerSpec, build_layers
-from ingest.sparse import product, product_at
+from ingest.models.sparse import product, product_at
 from sigdb.errors import ModelError, listed
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Annotated
 import duckdb
 import typer
 
-from sigdb.cli import atlas, genes, ingest, lake, load, models, query, signatures, statistics
+from sigdb.cli import ask, atlas, demo, findings, genes, ingest, lake, library, load, models
 from sigdb.cli.output import problem
 from sigdb.errors import SigdbError
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     help="Gene-signature search in single-cell attribution atlases: one DuckDB file, asked in SQL.",
     epilog="Example: sigdb demo",
 )
-app.command("demo", epilog="Example: sigdb demo demo.duckdb")(atlas.demo)
+app.command("demo", epilog="Example: sigdb demo demo.duckdb")(demo.demo)
 app.command(
     "ingest",
     epilog="Example: sigdb ingest mine.duckdb study.h5ad --model mlp --weights model --map donor=donor",
@@ -45,40 +45,40 @@ app.command("info", epilog="Example: sigdb info demo.duckdb")(atlas.info)
 app.command(
     "sql",
     epilog='Example: sigdb sql demo.duckdb "SELECT study, count(*) AS cells FROM cells GROUP BY study" --format csv',
-)(query.sql)
+)(ask.sql)
 app.command(
     "transpile",
     epilog="Example: sigdb transpile --to spark \"SELECT avg(score) FROM signature_score(['LYZ', 'CD14'])\"",
-)(query.transpile)
-app.command("score", epilog="Example: sigdb score demo.duckdb S100A8 S100A12 VCAN --by study,cell_type")(query.score)
+)(ask.transpile)
+app.command("score", epilog="Example: sigdb score demo.duckdb S100A8 S100A12 VCAN --by study,cell_type")(ask.score)
 app.command(
     "hits",
     epilog='Example: sigdb hits demo.duckdb LYZ --cells "n_counts > 500" --percentile 90 --by tissue --plot hits.html',
-)(statistics.hits)
+)(findings.hits)
 app.command(
     "compare",
     epilog="Example: sigdb compare demo.duckdb CD3D CD3E --by tissue --reference 'normal adjacent' "
     "--paired-by donor --min-cells 3",
-)(statistics.compare)
-app.command("null", epilog="Example: sigdb null demo.duckdb CD3D CD3E CD2 --n-controls 200")(statistics.null)
-app.command("leading", epilog="Example: sigdb leading demo.duckdb MS1 --missing ignore -n 3")(statistics.leading)
+)(findings.compare)
+app.command("null", epilog="Example: sigdb null demo.duckdb CD3D CD3E CD2 --n-controls 200")(findings.null)
+app.command("leading", epilog="Example: sigdb leading demo.duckdb MS1 --missing ignore -n 3")(findings.leading)
 app.command(
     "embedding",
     epilog="Example: sigdb embedding umap.duckdb CD3E --basis umap --plot cd3e.png",
-)(statistics.embedding)
-app.command("report", epilog="Example: sigdb report demo.duckdb MS1 --missing ignore -o ms1.html")(statistics.report)
+)(findings.embedding)
+app.command("report", epilog="Example: sigdb report demo.duckdb MS1 --missing ignore -o ms1.html")(findings.report)
 app.command("upgrade", epilog="Example: sigdb upgrade demo.duckdb")(atlas.upgrade)
 app.command("optimize", epilog="Example: sigdb optimize demo.duckdb")(atlas.optimize)
 app.command("verify", epilog="Example: sigdb verify demo.duckdb")(atlas.verify)
 app.command("export", epilog="Example: sigdb export demo.duckdb demo.lake")(lake.export)
 app.command("attach-lake", epilog="Example: sigdb attach-lake toy.lake attached.duckdb")(lake.attach_lake)
 app.command("import-lake", epilog="Example: sigdb import-lake toy.lake imported.duckdb")(lake.import_lake)
-app.add_typer(signatures.app, name="signatures")
+app.add_typer(library.app, name="signatures")
 genes.app.command(
     "compare",
     epilog="Example: sigdb genes compare demo.duckdb --by tissue --reference 'normal adjacent' --group tumour "
     "--paired-by donor --min-cells 3",
-)(statistics.genes_compare)
+)(findings.genes_compare)
 app.add_typer(genes.app, name="genes")
 app.add_typer(models.app, name="models")
 

@@ -8,48 +8,32 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import track
 
-from sigdb import manifest
-from sigdb import verify as verification
-from sigdb.atlas import Atlas
-from sigdb.atlas import upgrade as upgrade_atlas
-from sigdb.cli.findings import print_findings, show
-from sigdb.cli.ingest import print_reports
-from sigdb.cli.output import console, errors
+from sigdb import disk
+from sigdb.atlas import verify as verification
+from sigdb.atlas.file import schema_version
+from sigdb.atlas.optimize import fragmentation
+from sigdb.atlas.optimize import optimize as optimize_atlas
+from sigdb.atlas.upgrade import upgrade as upgrade_atlas
+from sigdb.atlas.writer import Atlas
+from sigdb.cli.ask import AtlasPath
+from sigdb.cli.output import console, errors, show
 from sigdb.cli.progress import progress_bars
-from sigdb.cli.query import AtlasPath
-from sigdb.connection import connect, schema_version
-from sigdb.errors import AtlasError, listed, needs_extra
-from sigdb.optimize import fragmentation
-from sigdb.optimize import optimize as optimize_atlas
+from sigdb.connection import connect
+from sigdb.errors import AtlasError, listed
+from sigdb.lake import manifest
 
 if TYPE_CHECKING:
     import duckdb
+
 
 # Times its size to which an upgrade may make a file grow without a word.
 WORTH_TELLING = 1.2
 
 
-def demo(
-    atlas: Annotated[Path, typer.Argument(metavar="ATLAS", help="Where the demo atlas is, or shall be.")] = Path(
-        "demo.duckdb"
-    ),
-) -> None:
-    """Build an atlas from the bundled real studies, if there is none, and show what can be asked of it."""
-    if not atlas.exists():
-        with needs_extra("ingest"):
-            from ingest.demo import build_demo
-        console.print(f"Building {atlas} from the bundled studies, with the demonstration model.")
-        with progress_bars() as report:
-            reports = build_demo(atlas, report)
-        print_reports(reports)
-    with connect(atlas) as con:
-        print_findings(con, atlas)
-
-
 def info(atlas: AtlasPath) -> None:
     """Say what an atlas holds, and how its scores were made."""
     with connect(atlas) as con:
-        size = manifest.read(atlas).bytes if manifest.is_lake(atlas) else Path(atlas).stat().st_size
+        size = manifest.read(atlas).bytes if disk.is_lake(atlas) else Path(atlas).stat().st_size
         console.print(f"{atlas}, {size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
         show(con, "It holds", "overview")
         show(con, "Studies", "studies")
@@ -108,7 +92,7 @@ def verify(
 
     Of a lake, the checksums of its files as well.
     """
-    if manifest.is_lake(atlas):
+    if disk.is_lake(atlas):
         manifest.check_sums(manifest.read(atlas))
     with connect(atlas) as con:
         findings = checked(con)

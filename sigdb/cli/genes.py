@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sigdb.cli.ask import AtlasPath
 from sigdb.cli.output import console, print_table
-from sigdb.cli.query import AtlasPath
 from sigdb.connection import connect
 from sigdb.errors import QueryError
 from sigdb.signatures import read_signatures

@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sigdb import optimize
-from sigdb.atlas import little_memory
 from sigdb.cli import options
 from sigdb.cli.options import IfExists, Method, Precision, Quadrature, Summation
-from sigdb.cli.output import console, print_table
 from sigdb.cli.progress import progress_bars
-from sigdb.connection import connect
-from sigdb.errors import ObsError, StudyExistsError, listed, needs_extra
+from sigdb.cli.reports import print_advice, print_outcome
+from sigdb.errors import ObsError, StudyExistsError, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ingest.compute import Compute
+    from ingest.attribution.device import Compute
     from ingest.models import CellModel
     from ingest.pipeline import IngestOptions, Source
-    from ingest.study import StudyReport
+    from ingest.store.study import StudyReport
 
 
 def ingest(
@@ -65,7 +62,7 @@ def ingest(
     Cells are kept beside the atlas as they are attributed: where this was interrupted, the same command goes on.
     """
     with needs_extra("ingest"):
-        from ingest.compute import Compute
+        from ingest.attribution.device import Compute
         from ingest.pipeline import ingest_files
     with progress_bars(quiet=quiet) as report:
         plan = planned(
@@ -133,8 +130,8 @@ def ingest_spark(
     this was interrupted, the same command goes on.
     """
     with needs_extra("ingest"):
-        from ingest.compute import Compute
-        from ingest.spark import ingest_into_lake, spark_session
+        from ingest.attribution.device import Compute
+        from ingest.spark.driver import ingest_into_lake, spark_session
     settings = options.parse_settings(conf or [])
     with progress_bars(quiet=quiet) as report:
         plan = planned(
@@ -197,7 +194,8 @@ def planned(
     min_genes: int | None,
 ) -> Plan:
     """What the options of a command ask for; an error where they do not go together, or the model cannot be read."""
-    from ingest import attribution, baseline, pipeline
+    from ingest import pipeline
+    from ingest.attribution import baseline, methods
     from ingest.models import load_model
 
     if len(files) > 1 and (study or title or source or obs):
@@ -209,50 +207,9 @@ def planned(
         baseline_file or files[0], baseline_cells, layer, fields, None if baseline_file else obs
     )
     how = pipeline.IngestOptions(
-        method=attribution.Method(method.value, summation and summation.value, steps, quadrature.value),
+        method=methods.Method(method.value, summation and summation.value, steps, quadrature.value),
         baseline=reference or None, compute=compute, max_delta=max_delta, layer=layer, mapping=fields, obsm=obsm or (),
         run=run, min_genes=min_genes, if_exists=if_exists.value, progress=progress,
     )  # fmt: skip
     sources = [pipeline.Source(file, study or "", title, organism, source, licence, obs) for file in files]
     return Plan(sources, load_model(model.value, weights, options.parse_covariates(covariate or [])), how)
-
-
-def print_outcome(atlas: Path, reports: Sequence[StudyReport], left: Sequence[str]) -> None:
-    """Say what came of all studies, those left as they are too, and what a user should do next."""
-    from ingest.stage import stages_of, unfinished_studies
-
-    print_reports(reports)
-    for study in left:
-        console.print(f"{study}: in the atlas already, and left as it is", markup=False)
-    if unfinished := unfinished_studies(atlas):
-        console.print(
-            f"Cells of {listed(unfinished)} from an interrupted ingest are kept in {stages_of(atlas)}. "
-            "Its command goes on from there; without it, remove the folder.",
-            markup=False,
-        )
-
-
-def print_advice(atlas: Path) -> None:
-    """Say whether it is worth sorting an atlas."""
-    with connect(atlas) as con, little_memory(con):
-        if advice := optimize.advice(con, atlas):
-            console.print(advice, markup=False)
-
-
-def print_reports(reports: Sequence[StudyReport]) -> None:
-    """Say what came of each study; without how well attributions add up, where they were computed elsewhere."""
-    if not reports:
-        return
-    given = all(report.median_delta is None for report in reports)
-    names = ["study", "scores from" if given else "counts from", "cells", "scores", "genes measured"]
-    names += ["cells without scores"] if given else ["cells without counts"]
-    names += [] if given else ["median |completeness delta|", "as a share"]
-    rows = [
-        (r.study, r.counts_from, r.n_cells, r.n_scores, r.n_genes_measured, r.n_empty_cells, r.median_delta,
-         r.relative_delta)[: len(names)]
-        for r in reports
-    ]  # fmt: skip
-    print_table(names, rows, grouped=True)
-    for report in reports:
-        for note in report.notes:
-            console.print(f"{report.study}: {note}")

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from sigdb import lake as lakes
+from sigdb.cli.ask import AtlasPath
 from sigdb.cli.output import console
 from sigdb.cli.progress import progress_bars
-from sigdb.cli.query import AtlasPath
+from sigdb.lake import restore
+from sigdb.lake.export import export_lake
+from sigdb.lake.open import attach_lake as attach
 
 LakePath = Annotated[str, typer.Argument(metavar="LAKE", help="The folder of a lake, or its address.")]
 
@@ -28,7 +30,7 @@ def export(
 ) -> None:
     """Write the tables of an atlas as Parquet, or what has changed since the last time, for other engines too."""
     with progress_bars("files") as report:
-        done = lakes.export_lake(
+        done = export_lake(
             atlas,
             lake,
             genes_per_bucket=genes_per_bucket,
@@ -44,7 +46,7 @@ def attach_lake(
     lake: LakePath, atlas: Annotated[Path, typer.Argument(metavar="OUT", help="The DuckDB file to make.")]
 ) -> None:
     """Make a small DuckDB file whose tables are views over a lake as it is now, with all views and macros."""
-    lakes.attach_lake(lake, atlas)
+    attach(lake, atlas)
     console.print(f"{atlas} shows {lake}; it is asked as an atlas is, where the files of the lake are in reach.")
 
 
@@ -54,5 +56,5 @@ def import_lake(
 ) -> None:
     """Make an atlas file of a lake, after comparing the checksums of its files."""
     with progress_bars("rows") as report:
-        lakes.import_lake(lake, atlas, progress=lambda n, total: report(atlas.name, n, total))
+        restore.import_lake(lake, atlas, progress=lambda n, total: report(atlas.name, n, total))
     console.print(f"{atlas}: {atlas.stat().st_size / 1e6:,.1f} MB.")

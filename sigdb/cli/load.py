@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from sigdb.cli.ingest import print_advice, print_outcome
 from sigdb.cli.options import (
     IfExists,
     IfExistsOption,
@@ -20,6 +19,7 @@ from sigdb.cli.options import (
     parse_mapping,
 )
 from sigdb.cli.progress import progress_bars
+from sigdb.cli.reports import print_advice, print_outcome
 from sigdb.errors import needs_extra
 
 ModelOption = Annotated[str, typer.Option(help="The model that the scores are of, in words.")]
@@ -67,8 +67,8 @@ def load(
     They are stored as given: the absolute scores of a cell must add up to --target-sum.
     """
     with needs_extra("ingest"):
-        from ingest.load import LoadOptions
-        from ingest.score_files import load_file, read_names
+        from ingest.given.files import load_file, read_names
+        from ingest.given.load import LoadOptions
     with progress_bars(quiet=quiet) as report:
         options = LoadOptions(
             model=model, method=method, target_sum=target_sum, rescale=rescale,
@@ -110,16 +110,16 @@ def import_signature(
     column `prediction` becomes the cell type, unless --map says otherwise; all columns are kept.
     """
     with needs_extra("signature"):
-        from ingest import signature_folders
-        from ingest.load import LoadOptions
-        from ingest.score_files import read_names
+        from ingest.given import signature
+        from ingest.given.files import read_names
+        from ingest.given.load import LoadOptions
     with progress_bars(quiet=quiet) as report:
         options = LoadOptions(
             model=model, method=method, target_sum=target_sum, rescale=rescale, mapping=parse_mapping(mapping or []),
             run=run, if_exists=if_exists.value, progress=report,
         )  # fmt: skip
         about = {"organism": organism, "source": source, "licence": licence}
-        reports, left = signature_folders.import_signature(
+        reports, left = signature.import_signature(
             atlas, folder, read_names(genes), options, study_column=study_column, about=about
         )
     print_outcome(atlas, reports, left)

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sigdb.errors import QueryError, message
+from sigdb.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["Format", "console", "dump", "print_table", "problem"]
+__all__ = ["Format", "console", "dump", "print_table", "problem", "show"]
 
 BATCH = 10_000
 SHOWN = 200
@@ -161,3 +162,24 @@ def cell(value: Any, *, grouped: bool) -> str:
     if isinstance(value, int) and grouped:
         return f"{value:,}"
     return str(value)
+
+
+def show(
+    con: duckdb.DuckDBPyConnection,
+    title: str,
+    query: str,
+    parameters: dict[str, object] | None = None,
+    *,
+    across: bool = False,
+) -> None:
+    """Print the result of a shipped query as a table; `across`: its rows side by side, named by their first column."""
+    rows = con.execute(statement(f"queries/{query}"), parameters or {}).fetchall()
+    console.print(Text(title, style="bold"), end="\n\n")
+    names = [column[0] for column in con.description or []]
+    if across:
+        names, rows = (
+            ["", *(str(row[0]) for row in rows)],
+            list(zip(names[1:], *(row[1:] for row in rows), strict=True)),
+        )
+    print_table(names, rows, grouped=True)
+    console.print()

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 import sigdb
-from tests.toy import write_study
+from tests.support import ROOT
+from tests.support.toy import write_study
 
 HERE = Path(__file__).parent
-CLIENTS = HERE.parents[1] / ".clients"
+CLIENTS = ROOT / ".clients"
 VERSIONS = ("1.4.2", "1.4.5", "1.5.6", "2.0.0")
 
 QUERIES = {

@@ -12,10 +12,11 @@ import duckdb
 import pytest
 
 import sigdb
-from sigdb.catalog import VIEWS
+from sigdb.atlas.schema import VIEWS
+from tests.support import ROOT
 
 HERE = Path(__file__).parent
-PYTHON = HERE.parents[1] / ".venv-tools" / "bin" / "python"
+PYTHON = ROOT / ".venv-tools" / "bin" / "python"
 pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="the tools are not installed: make .venv-tools/ready")
 
 GENES = ["LYZ", "CD14", "S100A8", "FAM65B"]

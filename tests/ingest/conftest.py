@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anndata
@@ -16,18 +15,20 @@ from scipy.sparse import csr_matrix
 from torch import nn
 
 import sigdb
-from ingest.attribution import Method
+from ingest.attribution.methods import Method
 from ingest.models import load_model
 from ingest.pipeline import IngestOptions, Source, ingest_files
 from sigdb import cli
-from sigdb.catalog import statement
-from tests.ingest.formats import h5ad
-from tests.toy import fingerprint
+from sigdb.statements import statement
+from tests.support import ROOT
+from tests.support.formats import h5ad
+from tests.support.toy import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = ROOT / "tests" / "data"
 
 # Real symbols, so that names resolve: 30 genes, the first 24 of which the small model knows.
 GENES = [

@@ -17,8 +17,8 @@ import pytest
 from scipy.sparse import csc_matrix, csr_matrix
 
 from tests.ingest.conftest import save_small_model, small_adata
-from tests.ingest.formats import cell_ranger_h5, h5ad, matrix_folder
-from tests.ingest.inputs import (
+from tests.support.formats import cell_ranger_h5, h5ad, matrix_folder
+from tests.support.inputs import (
     OBS,
     antibodies,
     csv,
@@ -45,7 +45,7 @@ from tests.ingest.inputs import (
     write_whole,
     written,
 )
-from tests.toy import fingerprint
+from tests.support.toy import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ingest.fields import FIELDS
 from ingest.obs import RESERVED, obs_table
+from ingest.store.records import FIELDS
 from sigdb import Atlas
 from sigdb.errors import ObsError
 from tests.ingest.conftest import small_adata

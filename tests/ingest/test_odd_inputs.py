@@ -13,8 +13,8 @@ from scipy.sparse import csr_matrix
 
 import sigdb
 from tests.ingest.conftest import GENES, small_adata
-from tests.ingest.formats import cell_ranger_h5, h5ad, matrix_folder, zarr_folder
-from tests.ingest.inputs import OBS, csv, of, parquet, with_names, with_obs
+from tests.support.formats import cell_ranger_h5, h5ad, matrix_folder, zarr_folder
+from tests.support.inputs import OBS, csv, of, parquet, with_names, with_obs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,18 +13,19 @@ import pytest
 from scipy.sparse import csc_matrix, csr_matrix
 
 import sigdb
-from ingest import pipeline, workers
-from ingest.attribution import Method, attribute, scale
-from ingest.baseline import ReferenceCells
-from ingest.compute import Compute
+from ingest import pipeline
+from ingest.attribution.baseline import ReferenceCells
+from ingest.attribution.device import Compute
+from ingest.attribution.methods import Method, attribute, scale
 from ingest.models import load_model
 from ingest.pipeline import IngestOptions, Source, ingest_files
+from ingest.work import workers
 from sigdb import Atlas
 from sigdb.errors import CountsError, DeviceError, MethodError, ObsError, SigdbError, StudyExistsError
 from tests.ingest.conftest import GENES, contents, small_adata
-from tests.ingest.formats import matrix_folder
-from tests.ingest.oracle import captum_on_the_whole_model
-from tests.toy import fingerprint
+from tests.support.formats import matrix_folder
+from tests.support.oracle import captum_on_the_whole_model
+from tests.support.toy import fingerprint
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,17 @@ import numpy as np
 import pytest
 from scipy.sparse import csc_matrix
 
-import ingest.study
 import sigdb
-from ingest import pipeline, stage, workers, write
-from ingest.attribution import Method
+from ingest import pipeline
+from ingest.attribution.methods import Method
+from ingest.counts.matrix import RowReader
 from ingest.models import load_model
 from ingest.pipeline import IngestOptions, Source, ingest_files
-from ingest.rows import RowReader
+from ingest.store import chunks, writer
+from ingest.store import study as store_study
+from ingest.work import job
+from sigdb.atlas.verify import verify
 from sigdb.errors import CountsError, DamagedError, StudyExistsError, UnreadableError
-from sigdb.verify import verify
 from tests.ingest.conftest import contents, small_adata
 
 CHUNK_CELLS = 8
@@ -164,16 +166,16 @@ def test_killed_with_its_workers(folder, small_model, whole, processes):
 
 # Where to die: module or class, function, and at which of its calls.
 MOMENTS = {
-    "in the middle of a chunk's files": (stage, "sync", 8),
+    "in the middle of a chunk's files": (chunks, "sync", 8),
     "before a chunk has its name": (Path, "rename", 3),
-    "when the last chunk is attributed": (workers.Job, "keep", N_CHUNKS),
-    "before anything is stored": (write.StudyWriter, "store", 1),
-    "when the scores are stored, but not the sums": (write.StudyWriter, "_derive", 2),
+    "when the last chunk is attributed": (job.Job, "keep", N_CHUNKS),
+    "before anything is stored": (writer.StudyWriter, "store", 1),
+    "when the scores are stored, but not the sums": (writer.StudyWriter, "_derive", 2),
     "when all is stored, but the chunks are still there": (pipeline, "settle", 1),
-    "when the note of what is stored is written": (stage, "write_note", 2),
-    "when its chunks are removed": (stage.shutil, "rmtree", 1),
-    "before the notes are removed": (ingest.study, "forget_stored", 1),
-    "in the middle of sorting": (ingest.study, "cluster", 1),
+    "when the note of what is stored is written": (chunks, "write_note", 2),
+    "when its chunks are removed": (chunks.shutil, "rmtree", 1),
+    "before the notes are removed": (store_study, "forget_stored", 1),
+    "in the middle of sorting": (store_study, "cluster", 1),
 }
 
 
@@ -205,7 +207,7 @@ def test_a_disk_that_is_full_when_a_study_is_stored(folder, small_model, model, 
     ingest_files(folder / "whole.duckdb", sources(folder), model)
     assert run(processes, folder, small_model, file_limit=1_500_000) == 1
     assert studies(folder / ATLAS) == [("first", 40)]
-    assert stage.unfinished_studies(folder / ATLAS) == ["second"]
+    assert chunks.unfinished_studies(folder / ATLAS) == ["second"]
     assert run(processes, folder, small_model) == 0
     assert contents(folder / ATLAS) == contents(folder / "whole.duckdb")
 
@@ -228,20 +230,20 @@ def interrupted(folder, model, **options):
 def count_chunks(monkeypatch):
     """The numbers of the chunks that are attributed from now on."""
     numbers = []
-    original = workers.Job.keep
+    original = job.Job.keep
 
     def keep(job, number, chunk):
         numbers.append(number)
         original(job, number, chunk)
 
-    monkeypatch.setattr(workers.Job, "keep", keep)
+    monkeypatch.setattr(job.Job, "keep", keep)
     return numbers
 
 
 def test_only_what_is_missing_is_attributed(folder, model, whole, monkeypatch, caplog):
     interrupted(folder, model)
     assert "24 of 40 cells are done and kept" in caplog.text or "16 of 40 cells" in caplog.text
-    assert stage.unfinished_studies(folder / ATLAS) == ["second"]
+    assert chunks.unfinished_studies(folder / ATLAS) == ["second"]
     numbers, told = count_chunks(monkeypatch), []
     options = IngestOptions(progress=lambda *news: told.append(news))
     ingest_files(folder / ATLAS, sources(folder)[1:], model, options)
@@ -287,9 +289,9 @@ def test_files_of_one_name_are_refused_before_any_is_read(folder, model):
 @pytest.mark.parametrize("damage", ["", "{"])
 def test_a_stage_without_a_readable_plan_is_begun_anew(folder, model, whole, damage):
     interrupted(folder, model)
-    (note,) = (folder / f"{ATLAS}.ingest").glob(f"*/{stage.PLAN}")
+    (note,) = (folder / f"{ATLAS}.ingest").glob(f"*/{chunks.PLAN}")
     note.write_text(damage)
-    assert stage.unfinished_studies(folder / ATLAS) == []
+    assert chunks.unfinished_studies(folder / ATLAS) == []
     ingest_files(folder / ATLAS, sources(folder), model)
     assert contents(folder / ATLAS) == whole
 
@@ -301,14 +303,14 @@ def test_a_matrix_that_cannot_be_sorted_leaves_no_stage(folder, model):
     adata.write_h5ad(folder / "second.h5ad")
     with pytest.raises(CountsError, match="fractional"):
         ingest_files(folder / ATLAS, sources(folder), model, IngestOptions(layer="X"))
-    assert stage.unfinished_studies(folder / ATLAS) == []
+    assert chunks.unfinished_studies(folder / ATLAS) == []
 
 
 def test_an_atlas_that_cannot_be_sorted_is_whole_all_the_same(folder, model, whole, monkeypatch, caplog):
     def fail(con):
         raise duckdb.IOException("No space left on device")
 
-    monkeypatch.setattr(ingest.study, "cluster", fail)
+    monkeypatch.setattr(store_study, "cluster", fail)
     reports = ingest_files(folder / ATLAS, sources(folder), model)
     assert [report.study for report in reports] == ["first", "second"]
     assert "could not be sorted (sigdb optimize): No space left" in caplog.text
@@ -336,7 +338,7 @@ def test_what_would_be_other_is_attributed_anew(folder, model, monkeypatch, chan
     )
     assert numbers == list(range(N_CHUNKS))
     assert report.n_cells == 40
-    assert stage.unfinished_studies(folder / ATLAS) == ["second"], "the first attempt is still kept"
+    assert chunks.unfinished_studies(folder / ATLAS) == ["second"], "the first attempt is still kept"
 
 
 def test_chunks_whose_cells_have_other_places_now_are_attributed_anew(folder, model, monkeypatch):
@@ -360,7 +362,7 @@ def test_a_file_that_is_at_fault_leaves_no_chunks(folder, model):
         ingest_files(folder / ATLAS, sources(folder), model, IngestOptions(layer="X"))
     assert studies(folder / ATLAS) == [("first", 40)]
     assert not list(folder.glob(f"{ATLAS}.ingest/*/chunk-*"))
-    assert stage.unfinished_studies(folder / ATLAS) == []
+    assert chunks.unfinished_studies(folder / ATLAS) == []
 
 
 @pytest.mark.parametrize(
@@ -385,7 +387,7 @@ def test_a_file_that_cannot_be_read_costs_no_chunks(folder, model, whole, monkey
         patch.setattr(RowReader, "sparse_rows", sparse_rows)
         with pytest.raises(kind, match=text):
             ingest_files(folder / ATLAS, sources(folder), model)
-    assert stage.unfinished_studies(folder / ATLAS) == ["second"]
+    assert chunks.unfinished_studies(folder / ATLAS) == ["second"]
     numbers = count_chunks(monkeypatch)
     ingest_files(folder / ATLAS, sources(folder)[1:], model)
     assert set(numbers) < set(range(N_CHUNKS))

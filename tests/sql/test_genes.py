@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import sigdb
+from ingest.genes import add_genes
 from sigdb import Atlas
-from sigdb.genes import add_genes
-from tests.toy import write_study
+from tests.support.toy import write_study
 
 # FAM65B is now RIPOR2 (before that C6orf32); CD20 became MS4A1; 60B8AG is an alias of S100A8 and S100A9 both.
 SYMBOLS = ["S100A8", "S100A9", "FAM65B", "MS4A1", "Novel-1", "LYZ", "C1orf112", "NOC2L"]

@@ -8,7 +8,7 @@ import pytest
 
 import sigdb
 from sigdb import Atlas
-from tests.toy import obs_of, write_study
+from tests.support.toy import obs_of, write_study
 
 
 @pytest.fixture(scope="module")

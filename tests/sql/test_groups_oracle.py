@@ -15,8 +15,8 @@ from hypothesis.extra import numpy as hnp
 
 import sigdb
 from sigdb import Atlas, Signature
-from tests.lakes import examples
-from tests.toy import obs_of, write_study
+from tests.support.lakes import examples
+from tests.support.toy import obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ", "MS4A1", "NKG7")
 TYPES = ["monocyte", "T cell", None]

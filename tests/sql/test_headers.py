@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from sigdb import catalog
+from sigdb import statements
+from sigdb.atlas import schema
 
-OBJECTS = {each.sql: each for each in catalog.objects()}.values()
+OBJECTS = {each.sql: each for each in schema.objects()}.values()
 MACROS = [each for each in OBJECTS if each.kind != "VIEW"]
 
 
@@ -35,9 +36,9 @@ def test_signature_is_that_of_the_macro(toy, each):
 
 
 def test_every_file_is_installed():
-    folders = {"views": catalog.VIEWS, "macros": catalog.MACROS}
+    folders = {"views": schema.VIEWS, "macros": schema.MACROS}
     for folder, names in folders.items():
-        files = {path.name.removesuffix(".sql") for path in (catalog.sql_root() / folder).iterdir()}
+        files = {path.name.removesuffix(".sql") for path in (statements.sql_root() / folder).iterdir()}
         assert files == set(names)
 
 

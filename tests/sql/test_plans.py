@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas, Signature, lake_files
-from sigdb.atlas import cluster
-from tests.toy import write_study
+from sigdb import Atlas, Signature
+from sigdb.atlas.derived import cluster
+from sigdb.lake import files
+from tests.support.toy import write_study
 
 N_CELLS, N_GENES = 2000, 60
 GENES = [f"GENE{i}" for i in range(N_GENES)]
@@ -135,7 +136,7 @@ def test_of_a_lake_too(dense, tmp_path_factory):
     folder = tmp_path_factory.mktemp("lake") / "lake"
     ((path, _),) = dense.execute("SELECT path, readonly FROM duckdb_databases() WHERE NOT internal").fetchall()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lake_files, "ROW_GROUP", 120_000)
+        patch.setattr(files, "ROW_GROUP", 120_000)
         sigdb.export_lake(path, folder, genes_per_bucket=16)
     with sigdb.connect(folder) as con:
         query = "SELECT sum(score) FROM signature_score(['GENE03', 'GENE17'])"

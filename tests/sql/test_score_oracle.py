@@ -14,9 +14,9 @@ from hypothesis.extra import numpy as hnp
 
 import sigdb
 from sigdb import Atlas, Signature
-from sigdb.atlas import cluster
-from tests.lakes import examples
-from tests.toy import obs_of, write_study
+from sigdb.atlas.derived import cluster
+from tests.support.lakes import examples
+from tests.support.toy import obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ", "MS4A1", "FAM65B", "NKG7", "GNLY")
 # Other names of these genes, by index.

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 import sigdb
-from tests.lakes import asked
+from tests.support.lakes import asked
 
 S = "signature_score({cell}, ['S100A8', 'S100A9'])"
 

@@ -1,0 +1,1 @@
+"""Compute attributions: methods, baselines, devices."""

@@ -1,0 +1,1 @@
+"""Read raw counts, by cells, from AnnData and Cell Ranger files."""

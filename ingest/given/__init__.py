@@ -1,0 +1,1 @@
+"""Load scores that were computed elsewhere."""

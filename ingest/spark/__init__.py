@@ -1,0 +1,1 @@
+"""Ingest on a cluster with Apache Spark."""

@@ -1,0 +1,1 @@
+"""Store the scores of a study in an atlas."""

@@ -1,0 +1,1 @@
+"""Share the chunks of a study among processes."""

@@ -1,0 +1,82 @@
+"""What a process needs to attribute the chunks of a study."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ingest.ahead import ahead
+from ingest.attribution.device import attribute_cells
+from ingest.attribution.methods import scale
+from ingest.store.chunks import Chunk, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from scipy.sparse import csr_matrix
+
+    from ingest.attribution.methods import Method
+    from ingest.counts.matrix import RowReader, RowSource
+    from ingest.genes import GeneMap
+    from ingest.models import CellModel
+
+
+__all__ = ["Job"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that it takes to attribute the cells of one file, and where to keep what is found.
+
+    n_chunk: cells of a chunk. batch_size: cells attributed at a time; 0 for what fits where it is done. device,
+    versions: what the ledger shall say.
+    """
+
+    source: RowSource
+    genes: GeneMap
+    model: CellModel
+    method: Method
+    baseline: csr_matrix | None
+    batch_size: int
+    n_chunk: int
+    stage: Stage
+    device: str
+    versions: Mapping[str, str]
+
+    def cells_of(self, number: int) -> int:
+        """How many cells chunk `number` has."""
+        return int(min(self.n_chunk, self.source.shape[0] - number * self.n_chunk))
+
+    def read(self, file: RowReader, number: int) -> csr_matrix:
+        """The counts of chunk `number`, over the file's columns."""
+        return file.rows(number * self.n_chunk, (number + 1) * self.n_chunk)
+
+    def attribute(self, counts: csr_matrix, done: Callable[[int], None] = lambda n: None) -> Chunk:
+        """Attribute cells, given their counts over the file's columns."""
+        found = attribute_cells(
+            self.model, self.genes(counts), self.method,
+            baseline=self.baseline, batch_size=self.batch_size, done=done,
+        )  # fmt: skip
+        scores, scales = scale(found)
+        return Chunk(
+            n_counts=np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel(),
+            n_genes=np.diff(counts.indptr),
+            scores=scores,
+            scale=scales,
+            delta=np.where(np.isnan(scales), np.nan, found.delta),
+        )
+
+    def keep(self, number: int, chunk: Chunk) -> None:
+        """Keep chunk `number`."""
+        self.stage.write(number, number * self.n_chunk, chunk, device=self.device, versions=self.versions)
+
+    def run(self, file: RowReader, numbers: Sequence[int], done: Callable[[int], None]) -> None:
+        """Do these chunks in this process. One thread reads ahead and one writes, while this one computes."""
+        with closing(ahead(partial(self.read, file), numbers)) as read:
+            chunks = ((number, self.attribute(counts, done)) for number, counts in zip(numbers, read, strict=True))
+            for _ in ahead(lambda chunk: self.keep(*chunk), chunks):
+                pass

@@ -1,0 +1,53 @@
+from .atlas.writer import Atlas
+from .connection import connect
+from .dialects import spark as spark
+from .dialects.transpile import transpile
+from .errors import SigdbError
+from .findings import plots as plots
+from .findings.compare import Comparison, compare
+from .findings.expression import against_expression
+from .findings.gene_compare import GeneComparison, GeneStudy, gene_compare
+from .findings.groups import embedding, gene_dots, group_scores, score_bins
+from .findings.hits import Hits, hits
+from .findings.leading import leading_genes
+from .findings.nulls import Null, matched_null
+from .lake.export import export_lake
+from .lake.open import attach_lake
+from .lake.restore import import_lake
+from .scores.engine import score
+from .scores.matrix import score_matrix
+from .scores.udf import register, register_signature
+from .signatures import Signature, read_signatures
+
+__all__ = [
+    "Atlas",
+    "Comparison",
+    "GeneComparison",
+    "GeneStudy",
+    "Hits",
+    "Null",
+    "SigdbError",
+    "Signature",
+    "against_expression",
+    "attach_lake",
+    "compare",
+    "connect",
+    "embedding",
+    "export_lake",
+    "gene_compare",
+    "gene_dots",
+    "group_scores",
+    "hits",
+    "import_lake",
+    "leading_genes",
+    "matched_null",
+    "plots",
+    "read_signatures",
+    "register",
+    "register_signature",
+    "score",
+    "score_bins",
+    "score_matrix",
+    "spark",
+    "transpile",
+]

@@ -1,0 +1,1 @@
+"""The atlas file: its schema, its writer, its upkeep."""

@@ -1,0 +1,1 @@
+"""Scores of all cells, computed in Python."""

@@ -1,0 +1,320 @@
+"""Scores that were computed elsewhere: stored as they are given, or refused, with the atlas as it was."""
+
+from __future__ import annotations
+
+import anndata
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csc_matrix, csr_matrix, save_npz
+from typer.testing import CliRunner
+
+import sigdb
+from ingest.given import files as given_files
+from ingest.given import load
+from ingest.given.files import load_file
+from ingest.given.load import LoadOptions
+from ingest.models import load_model
+from ingest.pipeline import Source, ingest_files
+from sigdb.atlas.verify import verify
+from sigdb.cli import app
+from sigdb.errors import GeneSpaceError, ObsError, QueryError, ScoresError, StudyExistsError
+from tests.ingest.conftest import GENES, contents, small_adata
+
+N_CELLS = 20
+
+
+def given_scores(*, signed=True, seed=0):
+    """Cells x GENES, half 0; absolute values of a cell add up to 1000; nothing in cell 3."""
+    rng = np.random.default_rng(seed)
+    dense = rng.normal(size=(N_CELLS, len(GENES))) * (rng.random((N_CELLS, len(GENES))) < 0.5)
+    dense[3] = 0
+    dense *= 1000 / np.maximum(np.abs(dense).sum(axis=1, keepdims=True), 1e-9)
+    return dense if signed else np.abs(dense)
+
+
+def given_obs(n=N_CELLS):
+    names = pd.Index([f"cell{i}" for i in range(n)], name="barcode")
+    return pd.DataFrame(
+        {"sample": [f"s{i % 2}" for i in range(n)], "cell_type": ["B", "T", "B", "T"] * (n // 4)}, names
+    )
+
+
+def write_files(folder, dense, obs=None, genes=GENES):
+    """A matrix, the metadata and the genes; what `load_file` takes for them."""
+    save_npz(folder / "scores.npz", csr_matrix(dense))
+    (given_obs() if obs is None else obs).to_csv(folder / "obs.csv")
+    (folder / "genes.txt").write_text("\n".join(genes) + "\n")
+    return {"matrix": folder / "scores.npz", "obs": folder / "obs.csv", "genes": folder / "genes.txt"}
+
+
+def loaded(path, files, study="mine", **options):
+    return load_file(path, files["matrix"], LoadOptions(**options), study=study, obs=files["obs"], genes=files["genes"])
+
+
+def stored(con, run=None):
+    """All scores of a run, by barcode and symbol."""
+    query = """SELECT c.barcode, g.symbol, a.score FROM attributions AS a JOIN cells AS c USING (cell_id)
+        JOIN genes AS g USING (gene_id) JOIN attribution_runs AS r USING (run_id)
+        WHERE ? IS NULL OR r.run = ? ORDER BY ALL"""
+    return con.execute(query, [run, run]).fetchall()
+
+
+def unsound(con):
+    return {finding.check: finding.example for finding in verify(con) if finding.n}
+
+
+def test_scores_are_stored_as_given(tmp_path, monkeypatch):
+    monkeypatch.setattr(given_files, "CHUNK_CELLS", 8)
+    dense = given_scores().astype(np.float32)
+    told = []
+    report = loaded(tmp_path / "a.duckdb", write_files(tmp_path, dense), progress=lambda *news: told.append(news))
+    assert (report.n_cells, report.n_scores, report.n_empty_cells) == (N_CELLS, np.count_nonzero(dense), 1)
+    assert report.counts_from == "scores: scores.npz"
+    assert told[-1] == ("mine", N_CELLS, N_CELLS)
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        expected = [(f"cell{i}", GENES[j], float(dense[i, j])) for i, j in zip(*dense.nonzero(), strict=True)]
+        assert stored(con) == sorted(expected)
+        assert unsound(con) == {}
+        run = "SELECT model, architecture, method, is_signed FROM attribution_runs JOIN models USING (model_id)"
+        assert con.execute(run).fetchall() == [("precomputed", "precomputed", "unknown", True)]
+        cells = "SELECT count(*), count(n_counts), count(n_genes), count(DISTINCT sample) FROM cells"
+        assert con.execute(cells).fetchall() == [(N_CELLS, 0, 0, 2)]
+        query = """SELECT score FROM signature_score(['LYZ', 'CD14'], signed := true) JOIN cells USING (cell_id)
+            ORDER BY barcode[5:]::INT"""
+        scores = con.execute(query).fetchnumpy()
+        genes = [GENES.index("LYZ"), GENES.index("CD14")]
+        np.testing.assert_allclose(scores["score"], dense[:, genes].mean(axis=1), rtol=1e-6, atol=1e-6)
+    assert not (tmp_path / "a.duckdb.ingest").exists()
+
+
+def test_what_ingest_wrote_comes_back(tmp_path, small_model):
+    """Attributions of ingest, as a matrix, loaded into another atlas, and as a further run of the same cells."""
+    adata = small_adata()
+    adata.write_h5ad(tmp_path / "study.h5ad")
+    ingest_files(tmp_path / "one.duckdb", [Source(tmp_path / "study.h5ad")], load_model("mlp", small_model))
+    with sigdb.connect(tmp_path / "one.duckdb") as con:
+        scores = stored(con)
+        summary = "SELECT * FROM signature_by_sample(['LYZ', 'CD3E'], signed := true) ORDER BY ALL"
+        sums = con.execute(summary).fetchall()
+        counts = con.execute("SELECT barcode, n_counts, n_genes FROM cells").df().set_index("barcode")
+    dense = np.zeros((adata.n_obs, 24))
+    for barcode, symbol, score in scores:
+        dense[int(barcode[4:]), GENES.index(symbol)] = score
+    obs = adata.obs.drop(columns="n_counts").join(counts).rename_axis("barcode")
+    files = write_files(tmp_path, dense, obs, GENES[:24])
+    loaded(tmp_path / "two.duckdb", files, "study")
+    with sigdb.connect(tmp_path / "two.duckdb") as con:
+        assert stored(con) == scores
+        assert con.execute(summary).fetchall() == sums
+        known = con.execute("SELECT barcode, n_counts, n_genes FROM cells").df().set_index("barcode")
+        pd.testing.assert_frame_equal(known.sort_index(), counts.sort_index())
+    report = loaded(tmp_path / "one.duckdb", files, "study", run="given")
+    assert "the atlas had these cells already: their metadata are as they were" in report.notes
+    with sigdb.connect(tmp_path / "one.duckdb") as con:
+        assert stored(con, "given") == scores
+        assert unsound(con) == {}
+
+
+def test_rescale_keeps_what_was_given(tmp_path):
+    dense = given_scores() * np.linspace(1, 3, N_CELLS)[:, None]
+    files = write_files(tmp_path, dense)
+    with pytest.raises(ScoresError, match=r"of 18 of 19 cells \(of those 0 to 19\).*1000 to 3000\. --rescale"):
+        loaded(tmp_path / "a.duckdb", files)
+    assert not (tmp_path / "a.duckdb").exists()
+    loaded(tmp_path / "a.duckdb", files, rescale=True)
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        assert unsound(con) == {}
+        query = """SELECT c.barcode[5:]::INT, sum(a.score * s.attribution_scale) FROM attributions AS a
+            JOIN cells AS c USING (cell_id) JOIN attributed_cells AS s USING (run_id, cell_id) GROUP BY 1 ORDER BY 1"""
+        found = dict(con.execute(query).fetchall())
+        assert found == {i: pytest.approx(dense[i].sum(), rel=1e-4, abs=0.01) for i in range(N_CELLS) if i != 3}
+
+
+def test_another_target_sum(tmp_path):
+    files = write_files(tmp_path, given_scores() / 1000)
+    with pytest.raises(ScoresError, match=r"1 to 1\. If that is what they shall add up to, say --target-sum 1;"):
+        loaded(tmp_path / "a.duckdb", files)
+    loaded(tmp_path / "a.duckdb", files, target_sum=1.0)
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        assert unsound(con) == {}
+        assert con.execute("SELECT target_sum FROM attribution_runs").fetchall() == [(1.0,)]
+
+
+UNSIGNED = "The scores of run 'precomputed-unknown' are absolute values, without signs"
+SIGNED_QUERIES = [
+    "FROM signature_score(['LYZ'], signed := true)",
+    "SELECT signature_score(cell_id, ['LYZ'], signed := true) FROM cells",
+    "FROM signature_by_sample(['LYZ'], signed := true)",
+    "FROM signature_hits(['LYZ'], signed := true)",
+    "FROM sample_hit_rates(['LYZ'], signed := true, min_cells := 1)",
+    "FROM gene_importance(signed := true)",
+    "FROM signature_contributions(['LYZ'], signed := true)",
+    "FROM leading_genes(['LYZ'], signed := true)",
+    "FROM signature_null(['LYZ'], signed := true, n_controls := 5)",
+]
+
+
+@pytest.fixture(scope="module")
+def unsigned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unsigned")
+    loaded(folder / "a.duckdb", write_files(folder, given_scores(signed=False)))
+    return folder / "a.duckdb"
+
+
+@pytest.mark.parametrize("query", SIGNED_QUERIES)
+def test_signs_that_are_not_there_are_not_made_up(unsigned, query):
+    with sigdb.connect(unsigned) as con:
+        with pytest.raises(duckdb.Error, match=UNSIGNED):
+            con.execute(query).fetchall()
+        assert con.execute(query.replace("signed := true", "signed := false")).fetchall()
+
+
+def test_signs_that_are_not_there_in_python(unsigned):
+    with sigdb.connect(unsigned) as con:
+        with pytest.raises(QueryError, match=UNSIGNED):
+            sigdb.score(con, ["LYZ"], signed=True)
+        with pytest.raises(QueryError, match=UNSIGNED):
+            sigdb.gene_compare(con, by="cell_type", reference="B", unit="sample", signed=True)
+        assert con.execute("SELECT DISTINCT signed_score FROM gene_attributions(['LYZ'])").fetchall() == [(None,)]
+        assert con.execute("SELECT is_signed FROM attribution_runs").fetchall() == [(False,)]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_studies_with_and_without_signs_are_not_one_run(tmp_path, first):
+    loaded(tmp_path / "a.duckdb", write_files(tmp_path, given_scores(signed=first)), "one")
+    before = contents(tmp_path / "a.duckdb")
+    other = write_files(tmp_path, given_scores(signed=not first))
+    with pytest.raises(ScoresError, match=r"'two' has .*the 1 other studies of run .* have .*--run NAME"):
+        loaded(tmp_path / "a.duckdb", other, "two")
+    assert contents(tmp_path / "a.duckdb") == before
+    loaded(tmp_path / "a.duckdb", other, "two", run="other")
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        runs = "SELECT run, is_signed FROM attribution_runs ORDER BY run_id"
+        assert con.execute(runs).fetchall() == [("precomputed-unknown", first), ("other", not first)]
+        assert unsound(con) == {}
+
+
+def planted(value, place=(2, 5)):
+    dense = given_scores()
+    dense[place] = value
+    return dense
+
+
+REFUSED = {
+    "cells": ({"obs": given_obs(16)}, {}, ScoresError, "The matrix has 20 cells, but 16 are named"),
+    "genes": ({"genes": GENES[:-1]}, {}, ScoresError, "The matrix has 30 genes, but 29 are named"),
+    "NaN": ({"dense": planted(np.nan)}, {}, ScoresError, "1 scores are NaN and 0 are infinite"),
+    "infinite": ({"dense": planted(-np.inf)}, {}, ScoresError, "0 scores are NaN and 1 are infinite"),
+    "too large": ({"dense": planted(1e300)}, {}, ScoresError, "1 are infinite, or too large"),
+    "sums": ({"dense": planted(5000.0)}, {}, ScoresError, "of 1 of 19 cells .* do not add up to 1000"),
+    "repeated gene": ({"genes": [*GENES[:-1], GENES[0]]}, {}, GeneSpaceError, "1 of 30 genes occur more.*: S100A8"),
+    "no such genes": ({"genes": [f"xq{i}" for i in range(30)]}, {}, GeneSpaceError, r"None of the 30 genes .*\(xq0"),
+    "empty name": ({"genes": [*GENES[:-2], "", "ACTB"]}, {}, GeneSpaceError, "1 of 30 names of genes are empty"),
+    "not a column": ({}, {"measured": ["LYZ", "FOO"]}, GeneSpaceError, "1 of 2 measured genes have no column: FOO"),
+    "not measured": ({}, {"measured": GENES[1:]}, ScoresError, "1 genes have scores, but .* measured: S100A8"),
+    "counts": ({"obs": given_obs().assign(n_counts=-1)}, {}, ObsError, "'n_counts' must hold counts; 20 of 20"),
+    "no numbers": ({"obs": given_obs().assign(n_genes="many")}, {}, ObsError, "'n_genes' must hold numbers"),
+    "there": ({"study": "there"}, {}, StudyExistsError, "is in the atlas already"),
+    "other cells": ({"study": "there"}, {"run": "new", "method": "ig"}, StudyExistsError, "'there' of 40 cells"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def with_a_study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("there")
+    dense = np.vstack([given_scores(), given_scores(seed=1)])
+    loaded(folder / "a.duckdb", write_files(folder, dense, given_obs(40)), "there")
+    return folder / "a.duckdb", contents(folder / "a.duckdb")
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_and_the_atlas_is_as_it_was(with_a_study, tmp_path, case):
+    path, before = with_a_study
+    changes, options, error, message = REFUSED[case]
+    changes = dict(changes)
+    study = changes.pop("study", "mine")
+    files = write_files(tmp_path, **{"dense": given_scores(), **changes})
+    with pytest.raises(error, match=message):
+        loaded(path, files, study, **options)
+    assert contents(path) == before
+    assert not path.with_name("a.duckdb.ingest").exists()
+
+
+def test_files_that_are_no_scores(tmp_path):
+    files = write_files(tmp_path, given_scores())
+    np.savez(tmp_path / "dense.npz", scores=given_scores())
+    (tmp_path / "text.npz").write_text("no scores")
+    for name in ("dense.npz", "text.npz"):
+        with pytest.raises(ScoresError, match=r"is no sparse matrix as scipy\.sparse\.save_npz writes it"):
+            loaded(tmp_path / "a.duckdb", files | {"matrix": tmp_path / name})
+    with pytest.raises(ScoresError, match="give --obs and --genes"):
+        loaded(tmp_path / "a.duckdb", files | {"genes": None})
+    with pytest.raises(ScoresError, match="There is no file"):
+        loaded(tmp_path / "a.duckdb", files | {"matrix": tmp_path / "none.npz"})
+    with pytest.raises(ScoresError, match=r"from \.npz .* or \.h5ad"):
+        loaded(tmp_path / "a.duckdb", files | {"matrix": tmp_path / "genes.txt"})
+    assert not (tmp_path / "a.duckdb").exists()
+
+
+@pytest.mark.parametrize("form", [csr_matrix, csc_matrix, np.asarray], ids=["csr", "csc", "dense"])
+def test_scores_in_anndata(tmp_path, form, monkeypatch):
+    """Cells and genes are those of the file; a table is joined by name, in whatever order."""
+    monkeypatch.setattr(given_files, "CHUNK_CELLS", 8)
+    dense = given_scores().astype(np.float32)
+    obs = given_obs().rename_axis(None)
+    adata = anndata.AnnData(csr_matrix(dense * 2), obs=obs, var=pd.DataFrame(index=GENES), layers={"ig": form(dense)})
+    adata.write_h5ad(tmp_path / "scores.h5ad")
+    given_obs().assign(cluster=range(N_CELLS))[::-1].to_csv(tmp_path / "more.csv")
+    asked = {"layer": "ig", "obs": tmp_path / "more.csv", "study": "mine"}
+    load_file(tmp_path / "a.duckdb", tmp_path / "scores.h5ad", LoadOptions(), **asked)
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        assert len(stored(con)) == np.count_nonzero(dense)
+        assert con.execute("SELECT count(*) FROM cells WHERE barcode = 'cell' || cluster").fetchall() == [(N_CELLS,)]
+        query = "SELECT signed_score FROM gene_attributions(['LYZ']) JOIN cells USING (cell_id) WHERE barcode = 'cell5'"
+        expected = float(dense[5, GENES.index("LYZ")])
+        assert con.execute(query).fetchall() == ([(expected,)] if expected else [])
+    with pytest.raises(ScoresError, match=r"has no matrix 'dl'. It has: X, ig"):
+        load_file(tmp_path / "b.duckdb", tmp_path / "scores.h5ad", LoadOptions(), layer="dl")
+
+
+def test_an_interrupted_load_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(given_files, "CHUNK_CELLS", 8)
+    files = write_files(tmp_path, given_scores())
+    loaded(tmp_path / "whole.duckdb", files)
+
+    def interrupt(study, done, total):
+        if done == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loaded(tmp_path / "a.duckdb", files, progress=interrupt)
+    numbers, original = [], load.checked
+    monkeypatch.setattr(load, "checked", lambda *args: numbers.append(args[1]) or original(*args))
+    loaded(tmp_path / "a.duckdb", files)
+    assert numbers == [16]
+    assert contents(tmp_path / "a.duckdb") == contents(tmp_path / "whole.duckdb")
+    assert not (tmp_path / "a.duckdb.ingest").exists()
+    assert loaded(tmp_path / "a.duckdb", files, if_exists="skip") is None
+
+
+def test_the_command(tmp_path):
+    write_files(tmp_path, given_scores())
+    (tmp_path / "measured.txt").write_text("\n".join(GENES))
+    arguments = [
+        "load", tmp_path / "a.duckdb", "--matrix", tmp_path / "scores.npz", "--obs", tmp_path / "obs.csv", "--genes",
+        tmp_path / "genes.txt", "--measured", tmp_path / "measured.txt", "--study", "mine", "--run", "theirs",
+        "--model", "scFoundation", "--method", "ig (50 steps)", "--map", "donor=sample", "--title", "A title",
+        "--quiet",
+    ]  # fmt: skip
+    done = CliRunner().invoke(app, [*map(str, arguments)])
+    assert done.exit_code == 0, done.exception
+    assert "cells without scores" in done.stdout
+    assert "completeness" not in done.stdout
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        runs = "SELECT run, model, method FROM attribution_runs JOIN models USING (model_id)"
+        assert con.execute(runs).fetchall() == [("theirs", "scFoundation", "ig (50 steps)")]
+        assert con.execute("SELECT DISTINCT donor FROM cells ORDER BY ALL").fetchall() == [("s0",), ("s1",)]
+    done = CliRunner().invoke(app, [*map(str, arguments), "--if-exists", "skip"])
+    assert "mine: in the atlas already, and left as it is" in done.stdout

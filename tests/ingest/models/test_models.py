@@ -1,0 +1,394 @@
+"""Model adapters: embeddings equal those of the original code; checkpoints are data and nothing in them runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from scipy.sparse import csr_matrix
+from torch import nn
+
+from ingest.attribution.methods import Method, attribute
+from ingest.models import ADAPTERS, Normalisation, load_model, save_mlp
+from ingest.models.checkpoint import read_checkpoint_inert
+from sigdb.errors import ModelError
+from tests.ingest.conftest import DATA, save_small_model, small_counts
+from tests.support.zoo import N_GENES, ZOO, random_scvi, ssl_with_prefix
+
+
+def test_scimilarity_embeddings_equal_those_of_the_original_package():
+    """The checkpoint and its embeddings were written by scimilarity 0.4.1; 80 of its 400 genes are not the model's."""
+    reference = np.load(DATA / "scimilarity" / "ref.npz")
+    model = load_model("scimilarity", DATA / "scimilarity")
+    columns = {gene: n for n, gene in enumerate(reference["genes"])}
+    aligned = np.zeros((32, len(model.gene_ids)), np.float32)
+    for position, gene in enumerate(model.gene_ids):
+        if gene in columns:
+            aligned[:, position] = reference["counts"][:, columns[gene]]
+    np.testing.assert_allclose(model.normalisation(csr_matrix(aligned)).toarray(), reference["X"], atol=1e-6)
+    np.testing.assert_allclose(model.embed(csr_matrix(aligned)).numpy(), reference["emb"], atol=1e-6)
+    assert model.l2_normalised
+    assert model.latent_dim == 16
+
+
+def test_generic_mlp_embeds_as_the_torch_modules_it_names(small_model):
+    model = load_model("mlp", small_model)
+    net = nn.Sequential(
+        nn.Linear(24, 16), nn.BatchNorm1d(16), nn.PReLU(), nn.Linear(16, 16), nn.PReLU(), nn.Linear(16, 6)
+    )
+    net.load_state_dict(load_file(small_model / "model.safetensors"))
+    counts = small_counts()[:, :24].toarray()
+    totals = counts.sum(axis=1, keepdims=True)
+    x = np.log1p(np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0) * 1e4)
+    with torch.no_grad():
+        expected = nn.functional.normalize(net.eval()(torch.from_numpy(x)), dim=1)
+    np.testing.assert_allclose(model.embed(csr_matrix(counts)).numpy(), expected.numpy(), atol=1e-6)
+
+
+def test_weights_stored_as_float16_are_used_as_float32(small_model, tmp_path):
+    half = shutil.copytree(small_model, tmp_path / "half")
+    tensors = {k: v.half() if v.is_floating_point() else v for k, v in load_file(half / "model.safetensors").items()}
+    save_file(tensors, half / "model.safetensors")
+    model = load_model("mlp", half)
+    assert model.first.weight.dtype == torch.float32
+    np.testing.assert_allclose(model.first.weight, tensors["0.weight"].float())
+
+
+def test_normalisation_leaves_counts_alone_and_empty_cells_empty():
+    counts = small_counts()
+    before = counts.copy()
+    x = Normalisation(target_sum=100, log1p=False)(counts)
+    assert (counts != before).nnz == 0
+    totals = np.ravel(x.sum(axis=1))
+    np.testing.assert_allclose(np.delete(totals, 3), 100, rtol=1e-5)
+    assert totals[3] == 0
+    np.testing.assert_allclose(Normalisation(target_sum=None)(counts).data, np.log1p(counts.data), rtol=1e-6)
+
+
+class Malicious:
+    """Unpickled, it would call a function on a path, which would then exist."""
+
+    def __init__(self, function, path):
+        self.function, self.path = function, str(path)
+
+    def __reduce__(self):
+        return self.function, (self.path,)
+
+
+FUNCTIONS = {"os": os.mkdir, "os.system": None, "pathlib": Path.touch, "shutil": shutil.copytree, "builtins": eval}
+
+
+def malicious(name, trap):
+    if name == "os.system":
+        return Malicious(os.system, f"mkdir {trap}")
+    if name == "builtins":
+        return Malicious(eval, f"__import__('os').mkdir({str(trap)!r})")
+    return Malicious(FUNCTIONS[name], trap)
+
+
+WITH_WEIGHTS = {
+    "scimilarity": ("encoder.ckpt", lambda evil: {"state_dict": {"network.0.1.weight": evil}}),
+    "ssl": ("model.ckpt", lambda evil: {"state_dict": {"encoder.0.weight": evil}}),
+    "scvi": (
+        "model.pt",
+        lambda evil: {"model_state_dict": {"z_encoder.x": evil}, "var_names": evil, "attr_dict": evil},
+    ),
+    "mlp": ("model.safetensors", lambda evil: evil),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("architecture", ADAPTERS)
+def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path, architecture, function):
+    trap = tmp_path / "trap"
+    folder = tmp_path / "evil"
+    source = {"scimilarity": DATA / "scimilarity", "scvi": DATA / "scvi_census_like", "ssl": DATA / "ssl"}
+    shutil.copytree(source.get(architecture) or save_small_model(tmp_path / "model"), folder)
+    for checkpoint in folder.glob("*.ckpt"):
+        checkpoint.unlink()
+    name, holding = WITH_WEIGHTS[architecture]
+    torch.save(holding(malicious(function, trap)), folder / name)
+    with pytest.raises(ModelError, match=r"not loaded|no tensors|cannot be read"):
+        load_model(architecture, folder)
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_code_beside_the_weights_is_not_run_either(tmp_path, function):
+    """What an scVI file pickles of other packages is read as nothing; some are refused even so."""
+    folder = random_scvi(tmp_path / "scvi")
+    checkpoint = read_checkpoint_inert(folder / "model.pt")
+    trap = tmp_path / "trap"
+    checkpoint["attr_dict"]["history_"] = malicious(function, trap)
+    torch.save(checkpoint, folder / "model.pt")
+    if function in ("os", "os.system", "pathlib"):  # torch blocks os and pathlib, whatever it is told to allow
+        with pytest.raises(ModelError, match="not loaded"):
+            load_model("scvi", folder)
+    else:
+        assert load_model("scvi", folder).latent_dim == 5
+    assert not trap.exists()
+
+
+def edited(folder, **changes):
+    spec = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({k: v for k, v in {**spec, **changes}.items() if v is not ...}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "other"}, 'must say "format"'),
+        ({"genes": ...}, "lacks genes"),
+        ({"gene": ["A"]}, "has gene, which means nothing"),
+        ({"normalisation": {"target_sum": 0, "log1p": True}}, "normalisation must be"),
+        ({"normalisation": {"log1p": True}}, "normalisation must be"),
+        ({"normalisation": {"target_sum": 1e4, "log1p": "false"}}, "normalisation must be"),
+        ({"normalisation": {"target_sum": True, "log1p": True}}, "normalisation must be"),
+        ({"normalisation": {"target_sum": float("inf"), "log1p": True}}, "normalisation must be"),
+        ({"normalisation": None}, "normalisation must be"),
+        ({"l2_normalised": "false"}, "l2_normalised must be true or false"),
+        ({"genes": [1, 2]}, "genes must be a list of names"),
+        ({"genes": None}, "genes must be a list of names"),
+        ({"layers": None}, "layers must be a list"),
+        ({"layers": [["Linear"]]}, "is .'Linear'.; known layers"),
+        ({"layers": ["Linear", {"type": "BatchNorm1d", "eps": "x"}]}, "eps must be a number"),
+        ({"genes": ["A", "B"]}, "takes 24 genes; its gene list names 2"),
+        ({"genes": ["A"] * 24}, "repeats 1 genes: A"),
+        ({"layers": ["Linear", "Dropout", "Linear"]}, r"Layer 1 of model .* is 'Dropout'; known layers are Linear"),
+        ({"layers": ["PReLU"]}, r"do not fit|cannot be made"),
+        ({"layers": ["Linear", {"type": "BatchNorm1d", "epsilon": 1}]}, r"Layer 1 \(BatchNorm1d\) .* cannot be made"),
+        ({"layers": ["Linear", "BatchNorm1d", "PReLU"]}, "do not fit"),
+    ],
+)
+def test_a_description_that_does_not_fit_says_where(tmp_path, changes, message):
+    folder = save_small_model(tmp_path / "model")
+    edited(folder, **changes)
+    with pytest.raises(ModelError, match=message):
+        load_model("mlp", folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "tensor", "message"),
+    [
+        ("0.weight", torch.full((16, 24), torch.nan), r"Weights of model .* are NaN or infinite: weight"),
+        ("1.running_var", torch.full((16,), -1.0), "running_var is negative"),
+        ("3.weight", torch.ones(16, 7), "do not fit together"),
+        ("0.weight", torch.ones(16), "cannot be made"),
+    ],
+)
+def test_weights_that_cannot_be_right(tmp_path, key, tensor, message):
+    folder = save_small_model(tmp_path / "model")
+    save_file({**load_file(folder / "model.safetensors"), key: tensor}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=message):
+        load_model("mlp", folder)
+
+
+def test_first_layer_must_be_linear(tmp_path):
+    folder = save_small_model(tmp_path / "model")
+    edited(folder, layers=["PReLU"])
+    save_file({"0.weight": torch.ones(1)}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match="first layer of model model must be Linear over genes"):
+        load_model("mlp", folder)
+
+
+@pytest.mark.parametrize("architecture", ADAPTERS)
+def test_missing_and_broken_folders(tmp_path, architecture):
+    with pytest.raises(ModelError, match="no model folder"):
+        load_model(architecture, tmp_path / "nowhere")
+    with pytest.raises(ModelError, match=r"cannot be read|is not a|0 checkpoints"):
+        load_model(architecture, tmp_path)
+    for name in ("model.json", "model.safetensors", "encoder.ckpt", "gene_order.tsv", "model.pt", "var.parquet"):
+        (tmp_path / name).write_bytes(b"{broken")
+    with pytest.raises(ModelError, match=r"cannot be read|not loaded|2 checkpoints"):
+        load_model(architecture, tmp_path)
+
+
+def test_unknown_architecture(tmp_path):
+    with pytest.raises(ModelError, match=r"No adapter for 'scbert' models\. There are: mlp, scimilarity, scvi, ssl"):
+        load_model("scbert", tmp_path)
+
+
+def test_scimilarity_with_other_tensors_is_refused(tmp_path):
+    folder = shutil.copytree(DATA / "scimilarity", tmp_path / "other")
+    torch.save({"state_dict": {"decoder.weight": torch.ones(2)}}, folder / "encoder.ckpt")
+    with pytest.raises(ModelError, match=r"Not the tensors of a SCimilarity encoder: decoder\.weight"):
+        load_model("scimilarity", folder)
+    torch.save({"state_dict": {}}, folder / "encoder.ckpt")
+    with pytest.raises(ModelError, match="holds no state_dict"):
+        load_model("scimilarity", folder)
+
+
+def reference_counts():
+    """The counts that the fixtures of scVI and SSL-scTab were embedded from: (32, 400)."""
+    return csr_matrix(np.load(DATA / "scvi_census_like" / "ref.npz")["counts"].astype(np.float32))
+
+
+def test_scvi_embeddings_equal_those_of_the_original_package():
+    """scvi-tools 1.4.2, `get_latent_representation`; n_genes of the fixture's 400 are all the model's."""
+    reference = np.load(DATA / "scvi_census_like" / "ref.npz")
+    model = load_model("scvi", DATA / "scvi_census_like")
+    np.testing.assert_allclose(model.embed(reference_counts()), reference["latent"], atol=1e-6)
+    assert (model.latent_dim, model.l2_normalised, model.normalisation) == (20, False, Normalisation(None))
+
+
+@pytest.mark.parametrize("batch", ["b0", "b1", "b2", "b3"])
+def test_scvi_with_covariates_fixed_embeds_as_the_original_does_cells_of_that_batch(batch):
+    reference = np.load(DATA / "scvi_encode_covariates" / "ref.npz")
+    model = load_model("scvi", DATA / "scvi_encode_covariates", {"batch": batch})
+    cells = reference["batch"] == int(batch[1])
+    assert cells.sum() == 8
+    counts = csr_matrix(reference["counts"][cells].astype(np.float32))
+    np.testing.assert_allclose(model.embed(counts), reference["latent"][cells], atol=1e-6)
+    assert batch in model.description
+
+
+def scvi_by_hand(folder, counts, codes, deeper):
+    """The forward pass of scVI's encoder, written out: (n, 5)."""
+    checkpoint = read_checkpoint_inert(folder / "model.pt")
+    state = checkpoint["model_state_dict"]
+    options = checkpoint["attr_dict"]["init_params_"]["kwargs"]["kwargs"]
+    h = torch.log1p(counts) if options.get("log_variational", True) else counts
+    for layer, extra in enumerate((codes, deeper)):
+        key = f"z_encoder.encoder.fc_layers.Layer {layer}"
+        h = torch.cat([h, torch.tensor(extra).expand(len(h), -1)], dim=1) if extra else h
+        h = h @ state[f"{key}.0.weight"].T + state[f"{key}.0.bias"]
+        if f"{key}.1.running_mean" in state:
+            h = (h - state[f"{key}.1.running_mean"]) / (state[f"{key}.1.running_var"] + 1e-3).sqrt()
+            h = h * state[f"{key}.1.weight"] + state[f"{key}.1.bias"]
+        if options.get("use_layer_norm") == "both":
+            h = (h - h.mean(dim=1, keepdim=True)) / (h.var(dim=1, keepdim=True, unbiased=False) + 1e-5).sqrt()
+        h = h.relu()
+    return h @ state["z_encoder.mean_encoder.weight"].T + state["z_encoder.mean_encoder.bias"]
+
+
+COVARIATES = {"batches": ("b0", "b1", "b2"), "categories": {"donor": ("x", "y"), "site": ("s",)}, "numbers": ("mito",)}
+SCVI = {
+    "batch norm": ({}, {}, [], []),
+    "layer norm": ({"norm": "layer"}, {}, [], []),
+    "no norm": ({"norm": "none"}, {}, [], []),
+    "counts, not logged": ({"options": {"log_variational": False}}, {}, [], []),
+    "covariates not encoded": (COVARIATES, {}, [], []),
+    "covariates": (
+        {**COVARIATES, "covariates": True},
+        {"batch": "b1", "donor": "y", "mito": "0.25"},
+        [0.25, 0.0, 1.0, 0.0, 0.0, 1.0],
+        [0.0, 1.0, 0.0, 0.0, 1.0],
+    ),
+    "covariates in the first layer only": (
+        {**COVARIATES, "covariates": True, "deep": False},
+        {"batch": "b2", "donor": "x", "mito": "-1"},
+        [-1.0, 0.0, 0.0, 1.0, 1.0, 0.0],
+        [],
+    ),
+    "one batch": ({"batches": ("only",), "covariates": True}, {}, [], []),
+}
+
+
+@pytest.mark.parametrize("case", SCVI)
+def test_every_variant_of_an_scvi_encoder(tmp_path, case):
+    layout, fixed, codes, deeper = SCVI[case]
+    folder = random_scvi(tmp_path / "scvi", **layout)
+    model = load_model("scvi", folder, fixed)
+    counts = np.random.default_rng(0).poisson(1.5, size=(9, N_GENES)).astype(np.float32)
+    expected = scvi_by_hand(folder, torch.from_numpy(counts), codes, deeper)
+    np.testing.assert_allclose(model.embed(csr_matrix(counts)), expected, atol=1e-5)
+    assert model.gene_ids[:2] == ("ENSG00000000000", "ENSG00000000001")
+
+
+@pytest.mark.parametrize(
+    ("covariates", "message"),
+    [
+        ({}, r"sees mito, batch, donor beside the genes.*mito: a number; batch: b0, b1, b2; donor: x, y"),
+        ({"batch": "b0", "donor": "x"}, "Fix each with --covariate NAME=VALUE.*mito"),
+        ({"batch": "b7", "donor": "x", "mito": "1"}, r"knows no batch 'b7'\. It knows b0, b1, b2"),
+        ({"batch": "b0", "donor": "x", "mito": "much"}, "mito is a number, not 'much'"),
+        ({"batch": "b0", "donor": "x", "mito": "1", "site": "s"}, "does not see site; it sees mito, batch, donor"),
+    ],
+)
+def test_covariates_must_be_those_that_the_encoder_sees(tmp_path, covariates, message):
+    folder = random_scvi(tmp_path / "scvi", **COVARIATES, covariates=True)
+    with pytest.raises(ModelError, match=message):
+        load_model("scvi", folder, covariates)
+
+
+def test_covariates_of_models_that_see_genes_only(tmp_path):
+    with pytest.raises(ModelError, match="does not see batch; it sees genes only"):
+        load_model("scvi", random_scvi(tmp_path / "scvi"), {"batch": "b0"})
+    with pytest.raises(ModelError, match="no covariate batch to fix"):
+        load_model("scimilarity", DATA / "scimilarity", {"batch": "b0"})
+
+
+def test_another_choice_of_covariates_is_another_model():
+    one, other = (load_model("scvi", DATA / "scvi_encode_covariates", {"batch": name}) for name in ("b0", "b1"))
+    assert one.sha256 != other.sha256
+
+
+def test_scvi_folders_of_old_are_refused_with_the_remedy(tmp_path):
+    for name in ("model_params.pt", "attr.pkl", "var_names.csv"):
+        (tmp_path / name).touch()
+    with pytest.raises(ModelError, match=r"before 0\.15 \(model_params\.pt, attr\.pkl.*convert_legacy_save"):
+        load_model("scvi", tmp_path)
+    torch.save({"state": torch.ones(2)}, tmp_path / "model.pt")
+    with pytest.raises(ModelError, match=r"not a model of scvi-tools 0\.15 or newer: KeyError"):
+        load_model("scvi", tmp_path)
+
+
+def test_ssl_embeddings_equal_those_of_the_original_code():
+    """The activation follows from the prefix: SELU, or ReLU for the classifier, which embeds behind it."""
+    reference = np.load(DATA / "ssl" / "ref.npz")
+    for kind in ("autoencoder", "classifier"):
+        model = load_model("ssl", DATA / "ssl" / f"{kind}.ckpt")
+        np.testing.assert_allclose(model.prepare(reference_counts()).toarray(), reference["X"], atol=1e-6)
+        np.testing.assert_allclose(
+            model.embed(reference_counts()), reference[kind], atol=1e-6 * np.abs(reference[kind]).max()
+        )
+
+
+@pytest.mark.parametrize(("prefix", "lightning"), [("inner_model", True), ("backbone", False)])
+def test_byol_and_barlow_twins_are_networks_like_the_autoencoder(tmp_path, prefix, lightning):
+    model = load_model("ssl", ssl_with_prefix(tmp_path / "model", prefix, lightning=lightning))
+    expected = np.load(DATA / "ssl" / "ref.npz")["autoencoder"]
+    np.testing.assert_allclose(model.embed(reference_counts()), expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_ssl_folders_that_mean_nothing(tmp_path):
+    with pytest.raises(ModelError, match=r"2 checkpoints: autoencoder\.ckpt, classifier\.ckpt\. Name the file"):
+        load_model("ssl", DATA / "ssl")
+    folder = ssl_with_prefix(tmp_path / "model", "backbone")
+    torch.save({"decoder.0.weight": torch.ones(2, 2)}, folder / "model.ckpt")
+    with pytest.raises(ModelError, match=r"must begin with one of encoder, inner_model, backbone, classifier.*decoder"):
+        load_model("ssl", folder)
+    (folder / "var.parquet").unlink()
+    with pytest.raises(ModelError, match=r"var\.parquet, the gene table of scTab.*cannot be read"):
+        load_model("ssl", folder)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_an_exported_model_is_the_model(tmp_path, name):
+    model = ZOO[name](tmp_path)
+    save_mlp(model, tmp_path / "out")
+    copy = load_model("mlp", tmp_path / "out")
+    counts = csr_matrix(np.random.default_rng(0).poisson(0.7, size=(8, len(model.gene_ids))).astype(np.float32))
+    np.testing.assert_array_equal(copy.embed(counts), model.embed(counts))
+    assert (copy.gene_ids, copy.unsupported) == (model.gene_ids, model.unsupported)
+    one, other = (attribute(each, each.prepare(counts), Method("ig", n_steps=5)).values for each in (copy, model))
+    np.testing.assert_array_equal(one.toarray(), other.toarray())
+    with pytest.raises(ModelError, match="exists already"):
+        save_mlp(model, tmp_path / "out")
+
+
+def test_a_model_that_is_no_chain_of_layers_cannot_be_exported(tmp_path):
+    """As a model of tokens will be."""
+
+    class Tokens:
+        name, architecture = "tokens", "transformer"
+
+    with pytest.raises(ModelError, match=r"tokens \(transformer\) is no chain of layers over genes"):
+        save_mlp(Tokens(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,131 @@
+"""How an atlas comes to be: whole or not at all, and not in the place of another one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+import sigdb
+from ingest.store.study import growing_atlas
+from sigdb import Atlas
+from sigdb.atlas import schema
+from sigdb.errors import AtlasError, AtlasLockedError
+from tests.support.toy import fingerprint, make_toy
+
+HOLD = "import duckdb, sys; con = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "new.duckdb"
+
+
+@contextmanager
+def held(path):
+    """Another process has the file open for writing."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"open\n"
+        yield
+        other.stdin.close()
+
+
+def grow(path, *statements):
+    """An ingest that fails after some statements."""
+    with growing_atlas(path) as (atlas, _):
+        for statement in statements:
+            atlas.con.execute(statement)
+        raise ZeroDivisionError
+
+
+@pytest.fixture
+def overtaken(path, monkeypatch):
+    """While the next atlas is made, another process makes one of the same name."""
+    original = schema.install
+
+    def slower(con):
+        monkeypatch.setattr(schema, "install", original)
+        make_toy(path)
+        original(con)
+
+    monkeypatch.setattr(schema, "install", slower)
+
+
+@pytest.fixture
+def no_hard_links(monkeypatch):
+    def refuse(*args):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.parametrize("make", [Atlas.create, Atlas.open_or_create, grow])
+def test_the_slower_of_two_leaves_the_atlas_of_the_other(toy_path, path, overtaken, make):
+    with pytest.raises(AtlasError, match=r"new\.duckdb has been made by another process meanwhile"):
+        make(path)
+    assert fingerprint(path)["attributions"] == fingerprint(toy_path)["attributions"]
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("no_hard_links")
+def test_without_hard_links(path):
+    Atlas.create(path).close()
+    assert list(path.parent.iterdir()) == [path]
+    with sigdb.connect(path) as con:
+        assert con.execute("SELECT count(*) FROM genes").fetchall() == [(0,)]
+
+
+@pytest.mark.usefixtures("no_hard_links")
+def test_the_slower_of_two_without_hard_links(path, overtaken):
+    with pytest.raises(AtlasError, match="made by another process"):
+        Atlas.create(path)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_atlas_that_another_process_opens_first_stays(path, monkeypatch):
+    Atlas.create(path).close()
+    made = path.read_bytes()
+    path.unlink()
+
+    def open_for_writing(self, path):
+        with held(path):
+            original(self, path)
+
+    original = Atlas.__init__
+    monkeypatch.setattr(Atlas, "__init__", open_for_writing)
+    with pytest.raises(AtlasLockedError, match="open in another process"):
+        grow(path)
+    assert len(path.read_bytes()) == len(made)
+
+
+def test_one_that_was_made_for_nothing_is_removed_with_its_log(path):
+    with pytest.raises(ZeroDivisionError):
+        grow(path, "CREATE TABLE mine AS SELECT 1 AS a")
+    assert list(path.parent.iterdir()) == []
+
+
+def test_one_that_was_there_is_not(path):
+    Atlas.create(path).close()
+    with pytest.raises(ZeroDivisionError):
+        grow(path)
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("make", [Atlas.create, Atlas.open_or_create, grow])
+def test_the_log_of_an_atlas_that_is_gone_is_not_taken_over(path, make):
+    log = path.with_name("new.duckdb.wal")
+    with Atlas.create(path) as atlas:
+        atlas.con.execute("INSERT INTO sigdb_data.genes VALUES (0, 'MINE', NULL)")
+        shutil.copy(log, log.with_suffix(".kept"))
+    path.unlink()
+    log.with_suffix(".kept").rename(log)
+    before = log.read_bytes()
+    with pytest.raises(AtlasError, match=r"new\.duckdb\.wal is the log of an atlas that is not there\. Put .* back"):
+        make(path)
+    assert list(path.parent.iterdir()) == [log]
+    assert log.read_bytes() == before

@@ -1,0 +1,249 @@
+"""Donor-level comparisons against scipy and statsmodels called directly on numbers written down here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+from statsmodels.stats.meta_analysis import combine_effects, effectsize_smd
+from statsmodels.stats.multitest import multipletests
+
+import sigdb
+from sigdb import Atlas
+from sigdb.errors import QueryError
+from tests.support.toy import obs_of, write_study
+
+FLU = {"one": [5.0, 7.0, 6.5, 9.0], "two": [4.0, 8.0, 6.0]}
+NORMAL = {"one": [2.0, 3.5, 1.0, 4.0, 2.5], "two": [3.0, 5.5, 2.0, 4.5]}
+TUMOUR, BESIDE = [5.0, 6.0, 4.0, 9.0], [4.0, 5.5, 3.0, 5.0]
+AGE = {"one": [30, 40, 50, 61, 35, 44, 52, 58, 47], "two": [31, 42, 53, 60, 25, 36, 49]}
+
+
+def study_rows(name):
+    """A donor a row: its score in T cells. Two T cells a donor (score - 1, score + 1), and one B cell at 0."""
+    for disease, scores in (("flu", FLU[name]), ("normal", NORMAL[name])):
+        for number, score in enumerate(scores):
+            for cell_type, value in (("T cell", score - 1), ("T cell", score + 1), ("B cell", 0.0)):
+                yield {"donor": f"{disease}{number}", "disease": disease, "cell_type": cell_type, "value": value}
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory):
+    """Studies one and two: FLU and NORMAL, by donor. Study pairs: donors with tumour and normal adjacent tissue."""
+    path = tmp_path_factory.mktemp("compare") / "compare.duckdb"
+    with Atlas.create(path) as atlas:
+        for name in ("one", "two"):
+            rows = list(study_rows(name))
+            columns = {key: [row[key] for row in rows] for key in ("donor", "disease", "cell_type")}
+            ages = [age for age in AGE[name] for _ in range(3)]
+            obs = obs_of(len(rows), sample=columns["donor"], **columns, age=ages)
+            scores = np.column_stack([[row["value"] for row in rows], np.ones(len(rows))])
+            write_study(atlas, scores, ["CD3E", "LYZ"], study=name, obs=obs)
+        donors = [f"d{n}" for n in range(4)]
+        obs = obs_of(
+            10, sample=[f"{d}{s}" for s in "tn" for d in donors] + ["solo", "nobody"], donor=donors * 2 + ["d9", None],
+            disease=["cancer"] * 10, tissue=["tumour"] * 4 + ["normal adjacent"] * 4 + ["tumour"] * 2,
+            cell_type=["T cell"] * 10,
+        )  # fmt: skip
+        values = np.array([*TUMOUR, *BESIDE, 3.0, 99.0])
+        write_study(atlas, np.column_stack([values, np.ones(10)]), ["CD3E", "LYZ"], study="pairs", obs=obs)
+    with sigdb.connect(path) as con:
+        yield con
+
+
+def rows_of(found):
+    return {(row["study"], row["within"], row["group"]): row for row in found.table.to_pylist()}
+
+
+def test_each_study_is_that_of_scipy(con):
+    found = rows_of(sigdb.compare(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'"))
+    for study in ("one", "two"):
+        row, group, normal = found[study, "T cell", "flu"], np.array(FLU[study]), np.array(NORMAL[study])
+        welch = stats.ttest_ind(group, normal, equal_var=False)
+        assert row["p_value"] == pytest.approx(welch.pvalue)
+        assert (row["difference_low"], row["difference_high"]) == pytest.approx(welch.confidence_interval())
+        assert row["difference"] / row["difference_se"] == pytest.approx(welch.statistic)
+        assert row["p_rank"] == pytest.approx(stats.mannwhitneyu(group, normal).pvalue)
+        g, variance = effectsize_smd(
+            group.mean(), group.std(ddof=1), len(group), normal.mean(), normal.std(ddof=1), len(normal)
+        )
+        assert (row["hedges_g"], row["g_se"]) == pytest.approx((g, variance**0.5))
+        assert row["g_low"] == pytest.approx(g - stats.t.ppf(0.975, len(group) + len(normal) - 2) * variance**0.5)
+        assert (row["n_group"], row["n_reference"], row["n_pairs"]) == (len(group), len(normal), 0)
+        assert (row["n_donors"], row["n_cells_group"]) == (len(group) + len(normal), 2 * len(group))
+        assert (row["mean_group"], row["test"], row["note"]) == (pytest.approx(group.mean()), "Welch t", None)
+
+
+def test_studies_are_combined_as_statsmodels_does(con):
+    found = rows_of(sigdb.compare(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'"))
+    parts, whole = [found[study, "T cell", "flu"] for study in ("one", "two")], found[None, "T cell", "flu"]
+    effects, variances = (np.array([part[name] for part in parts]) for name in ("hedges_g", "g_se"))
+    pooled = combine_effects(effects, variances**2, method_re="iterated").summary_frame()
+    error = max(pooled.loc["random effect", "sd_eff"], pooled.loc["random effect wls", "sd_eff"])
+    assert (whole["hedges_g"], whole["g_se"]) == pytest.approx((pooled.loc["random effect", "eff"], error))
+    assert whole["p_value"] == pytest.approx(2 * stats.t.sf(abs(whole["hedges_g"] / error), 1))
+    assert (whole["g_low"], whole["g_high"]) == pytest.approx(stats.t.interval(0.95, 1, whole["hedges_g"], error))
+    assert (whole["n_studies"], whole["n_group"], whole["n_donors"], whole["test"]) == (2, 7, 16, "random effects")
+    assert min(part["difference"] for part in parts) <= whole["difference"] <= max(part["difference"] for part in parts)
+    assert (whole["mean_group"], whole["n_genes"]) == (None, None)
+
+
+def test_donors_on_both_sides_are_paired(con):
+    found = sigdb.compare(con, ["CD3E"], by="tissue", reference="normal adjacent", paired_by="donor", min_cells=1)
+    (row,) = found.table.to_pylist()
+    expected = stats.ttest_rel(TUMOUR, BESIDE)
+    assert (row["test"], row["p_value"]) == ("paired t", pytest.approx(expected.pvalue))
+    assert (row["difference_low"], row["difference_high"]) == pytest.approx(expected.confidence_interval())
+    assert row["p_rank"] == pytest.approx(stats.wilcoxon(np.subtract(TUMOUR, BESIDE)).pvalue)
+    assert (row["n_pairs"], row["n_unpaired"], row["n_donors"], row["n_cells_group"]) == (4, 1, 4, 4)
+    # Borenstein et al. 2009, eq. 4.26 to 4.31, step by step.
+    differences = np.subtract(TUMOUR, BESIDE)
+    within = np.sqrt((np.var(TUMOUR, ddof=1) + np.var(BESIDE, ddof=1)) / 2)
+    r = 1 - differences.var(ddof=1) / (2 * within**2)
+    d, j = differences.mean() / within, 1 - 3 / (4 * 3 - 1)
+    assert row["hedges_g"] == pytest.approx(j * d)
+    assert row["g_se"] == pytest.approx(j * np.sqrt((1 / 4 + d**2 / 8) * 2 * (1 - r)))
+    assert found.left_out == {"no tissue": 32, "no donor": 1}
+
+
+def test_covariates_make_a_linear_model(con):
+    found = rows_of(sigdb.compare(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'", covariates=["age"]))
+    row, scores = found["one", "T cell", "flu"], np.array(FLU["one"] + NORMAL["one"])
+    design = sm.add_constant(np.column_stack([[1] * 4 + [0] * 5, AGE["one"]]))
+    model = sm.OLS(scores, design).fit(cov_type="HC3", use_t=True)
+    assert (row["difference"], row["difference_se"]) == pytest.approx((model.params[1], model.bse[1]))
+    assert (row["p_value"], row["test"]) == (pytest.approx(model.pvalues[1]), "linear model, HC3")
+
+
+def test_q_values_are_over_all_that_was_asked(con):
+    found = sigdb.compare(con, {"T": ["CD3E"], "both": ["CD3E", "LYZ"]}, within=None, min_cells=3)
+    rows = found.table.to_pylist()
+    assert {row["signature"] for row in rows} == {"T", "both"}
+    expected = multipletests([row["p_value"] for row in rows], method="fdr_bh")[1]
+    assert [row["q_value"] for row in rows] == pytest.approx(expected)
+
+
+def test_what_is_too_small_is_shown_and_not_tested(con):
+    found = rows_of(sigdb.compare(con, ["CD3E"], min_cells=2, min_units=4))
+    assert found["two", "T cell", "flu"]["note"] == "fewer than 4 units in a group"
+    assert (found["two", "T cell", "flu"]["n_group"], found["two", "T cell", "flu"]["p_value"]) == (3, None)
+    assert (None, "T cell", "flu") not in found
+    constant = rows_of(sigdb.compare(con, ["LYZ"], min_cells=2))["one", "T cell", "flu"]
+    assert (constant["note"], constant["difference"], constant["p_value"]) == ("the scores do not vary", 0.0, None)
+
+
+def test_the_statement_it_shows_gives_the_units(con):
+    found = sigdb.compare(con, ["CD3E"], within=None, min_cells=1)
+    answer = found.answers["genes"]
+    assert con.execute(answer.sql).fetchall() == [tuple(row.values()) for row in answer.table.to_pylist()]
+
+
+REFUSED = {
+    "cells as replicates": ({"unit": "cell"}, "they are not replicates"),
+    "donors on both sides": ({"by": "tissue", "reference": "normal adjacent"}, "4 donors of pairs have cells in both"),
+    "no reference": ({"reference": "healthy"}, "No unit has disease 'healthy'. There are: "),
+    "no such column": ({"by": "age"}, "The cube has no column age"),
+    "within itself": ({"within": "disease"}, "cannot be compared within disease"),
+    "no covariate": ({"covariates": ["height"]}, "cells has no column height"),
+    "a covariate of several values": ({"covariates": ["barcode"]}, "barcode has several values within a unit"),
+    "a statement": ({"cells": "true; DROP TABLE x"}, "not one SQL condition"),
+    "a column of cells": ({"cells": "age > 3"}, "age"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_would_mislead_is_refused(con, case):
+    options, message = REFUSED[case]
+    with pytest.raises(QueryError, match=message):
+        sigdb.compare(con, ["CD3E"], **{"min_cells": 1, **options})
+
+
+def test_a_covariate_that_is_the_group_is_no_covariate(con):
+    found = sigdb.compare(con, ["CD3E"], min_cells=2, within=None, covariates=["disease"]).table.to_pylist()
+    assert {row["note"] for row in found} == {"the covariates cannot be told apart from the groups"}
+
+
+def test_cells_as_replicates_when_told_to(con):
+    found = rows_of(sigdb.compare(con, ["CD3E"], cells="cell_type = 'T cell'", cells_as_replicates=True))
+    row = found["two", "T cell", "flu"]
+    cells = [[score + side for score in scores["two"] for side in (-1, 1)] for scores in (FLU, NORMAL)]
+    assert (row["n_group"], row["p_value"]) == (6, pytest.approx(stats.ttest_ind(*cells, equal_var=False).pvalue))
+
+
+def test_every_gene_is_that_of_scipy(con):
+    found = sigdb.gene_compare(
+        con, by="disease", reference="normal", study="one", cells="cell_type = 'T cell'", min_cells=2
+    )
+    rows = {row["gene"]: row for row in found.table.to_pylist()}
+    welch = stats.ttest_ind(FLU["one"], NORMAL["one"], equal_var=False)
+    assert rows["CD3E"]["p_value"] == rows["CD3E"]["q_value"] == pytest.approx(welch.pvalue)
+    assert (rows["CD3E"]["mean_group"], rows["CD3E"]["n_nonzero"]) == (pytest.approx(np.mean(FLU["one"])), 17)
+    assert (rows["LYZ"]["difference"], rows["LYZ"]["p_value"], rows["LYZ"]["q_value"]) == (0, None, None)
+    assert found.studies == (sigdb.GeneStudy("one", "Welch t", 4, 5, 18, 0),)
+    assert (found.group, found.findings) == ("flu", found.table)
+    g, variance = effectsize_smd(*sizes_of(FLU["one"]), *sizes_of(NORMAL["one"]))
+    assert (rows["CD3E"]["hedges_g"], rows["CD3E"]["g_se"]) == pytest.approx((g, variance**0.5))
+    paired = sigdb.gene_compare(
+        con, by="tissue", reference="normal adjacent", paired_by="donor", min_cells=1, min_nonzero=1
+    )
+    (row, _) = paired.table.to_pylist()
+    (study,) = paired.studies
+    assert (study.test, row["p_value"]) == ("paired t", pytest.approx(stats.ttest_rel(TUMOUR, BESIDE).pvalue))
+
+
+def sizes_of(values):
+    return np.mean(values), np.std(values, ddof=1), len(values)
+
+
+def test_a_gene_of_several_studies_is_combined_as_a_signature_of_that_gene_is(con):
+    asked = {"by": "disease", "reference": "normal", "cells": "cell_type = 'T cell'", "min_cells": 2}
+    found = sigdb.gene_compare(con, **asked, min_nonzero=1)
+    assert [(each.study, each.n_group, each.n_reference) for each in found.studies] == [("one", 4, 5), ("two", 3, 4)]
+    genes = {(row["study"], row["gene"]): row for row in found.table.to_pylist()}
+    signature = {row["study"]: row for row in sigdb.compare(con, ["CD3E"], within=None, **asked).table.to_pylist()}
+    names = ["difference", "difference_low", "difference_high", "hedges_g", "g_se", "p_value", "i2", "n_studies"]
+    for study in (None, "one", "two"):
+        row, wanted = genes[study, "CD3E"], signature[study]
+        assert [row[name] for name in names] == pytest.approx([wanted[name] for name in names], nan_ok=True)
+    assert genes[None, "CD3E"]["n_nonzero"] == sum(genes[study, "CD3E"]["n_nonzero"] for study in ("one", "two"))
+    assert (None, "LYZ") not in genes  # it does not vary
+    assert [row["gene"] for row in found.findings.to_pylist()] == ["CD3E"]
+    tested = [row["p_value"] for row in genes.values() if row["p_value"] is not None]
+    expected = multipletests(tested, method="fdr_bh")[1]
+    assert [row["q_value"] for row in genes.values() if row["p_value"] is not None] == pytest.approx(expected)
+
+
+def test_a_study_that_is_too_small_for_its_genes_is_counted(con):
+    found = sigdb.gene_compare(con, by="disease", reference="normal", min_cells=2, min_units=4)
+    assert [each.study for each in found.studies] == ["one"]
+    assert found.left_out["in two, which has too few"] == 7
+    assert set(found.table["study"].to_pylist()) == {"one"}
+
+
+GENE_ERRORS = {
+    "several groups": (
+        {"by": "sample", "reference": "flu0", "study": "two"},
+        "6 groups can be compared with flu0: flu1 in two, flu2 in two, .*Choose a group",
+    ),
+    "all too few": (
+        {"by": "disease", "reference": "normal", "min_units": 5},
+        "one has 4 units, two has 3 units to compare; 5 are needed",
+    ),
+    "no group": (
+        {"by": "disease", "reference": "normal", "group": "cold"},
+        "No study has units of 'normal' and of cold",
+    ),
+    "not paired": ({"by": "tissue", "reference": "normal adjacent"}, "paired_by='donor'"),
+    "too few": (
+        {"by": "disease", "reference": "normal", "study": "two", "min_units": 4},
+        "two has 3 units to compare; 4",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GENE_ERRORS)
+def test_genes_of_unclear_groups_are_not_compared(con, case):
+    options, message = GENE_ERRORS[case]
+    with pytest.raises(QueryError, match=message):
+        sigdb.gene_compare(con, min_cells=1, **options)

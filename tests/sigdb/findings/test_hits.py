@@ -1,0 +1,127 @@
+"""Hits: every cut-off rule against numpy, the ranking by hand, and conditions that must not become statements."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import sigdb
+from sigdb import Atlas
+from sigdb.errors import QueryError
+from tests.support.toy import fingerprint, obs_of, write_study
+
+SAMPLES = ["a1"] * 4 + ["a2"] * 4 + ["b1"] * 4 + ["b2"] * 2
+DISEASES = ["flu"] * 8 + ["normal"] * 4 + [None] * 2
+SCORES = np.array([1, 2, 3, 4, 5, 6, 7, 8, 1, 1, 9, 2, 3, 3], float)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """sample  disease  scores of CD3E
+    a1      flu      1 2 3 4
+    a2      flu      5 6 7 8
+    b1      normal   1 1 9 2
+    b2      NULL     3 3
+    """
+    path = tmp_path_factory.mktemp("hits") / "hits.duckdb"
+    obs = obs_of(14, sample=SAMPLES, disease=DISEASES, cell_type=["T cell", "it's odd"] * 7)
+    with Atlas.create(path) as atlas:
+        write_study(atlas, np.column_stack([SCORES, np.ones(14)]), ["CD3E", "LYZ"], obs=obs)
+        atlas.add_signatures([sigdb.Signature("T", ("CD3E",)), sigdb.Signature("W", ("CD3E", "LYZ"), (2.0, -1.0))])
+    return path
+
+
+@pytest.fixture
+def con(path):
+    with sigdb.connect(path) as con:
+        yield con
+
+
+RULES = {
+    "default": ({}, np.percentile(SCORES, 95)),
+    "percentile": ({"percentile": 70}, np.percentile(SCORES, 70)),
+    "quantile": ({"quantile": 0.3}, np.quantile(SCORES, 0.3)),
+    "cutoff": ({"cutoff": 3}, 3.0),
+    "mean and sd": ({"sd": 1.5}, SCORES.mean() + 1.5 * SCORES.std(ddof=1)),
+    "a negative sd": ({"sd": -0.5}, SCORES.mean() - 0.5 * SCORES.std(ddof=1)),
+}
+
+
+@pytest.mark.parametrize("below", [False, True], ids=["above", "below"])
+@pytest.mark.parametrize("rule", RULES)
+def test_cutoffs_are_those_of_numpy(con, rule, below):
+    options, cutoff = RULES[rule]
+    found = sigdb.hits(con, "T", min_cells=1, min_samples=1, below=below, **options)
+    assert found.cutoff == pytest.approx(cutoff, rel=1e-12)
+    expected = cutoff > SCORES if below else cutoff < SCORES
+    rates = dict(zip(found.answer.column("sample"), found.answer.column("hit_rate"), strict=True))
+    assert rates == {name: expected[np.array(SAMPLES) == name].mean() for name in set(SAMPLES)}
+
+
+def test_the_ranking_by_hand(con):
+    found = sigdb.hits(con, ["CD3E"], cutoff=2, min_cells=3, min_samples=1)
+    assert [(row["sample"], row["hit_rate"]) for row in found.samples.to_pylist()] == [
+        ("a2", 1),
+        ("a1", 0.5),
+        ("b1", 0.25),
+    ]
+    assert found.groups.to_pylist() == [
+        {"label": "flu", "n_samples": 2, "mean_rate": 0.75, "median_rate": 0.75},
+        {"label": "normal", "n_samples": 1, "mean_rate": 0.25, "median_rate": 0.25},
+    ]
+    assert found.left_out == {"too few cells": 1}
+    assert sigdb.hits(con, "T", cutoff=2, min_cells=1, min_samples=2).left_out == {"no label": 1, "too few samples": 1}
+
+
+def test_the_population_makes_the_cutoff(con):
+    odd = SCORES[1::2]
+    found = sigdb.hits(
+        con, "T", cells="cell_type = 'it''s odd' AND n_counts > 0", percentile=50, min_cells=2, min_samples=1
+    )
+    assert found.cutoff == np.percentile(odd, 50)
+    assert sum(found.answer.column("n_cells")) == len(odd)
+
+
+def test_the_statement_it_shows_gives_the_same_rows(con):
+    found = sigdb.hits(con, "W", cells="cell_type <> 'it''s odd' OR disease IS NULL", sd=0, min_cells=1, min_samples=1)
+    assert "[2.0, -1.0]" in found.answer.sql
+    assert con.execute(found.answer.sql).fetchall() == [tuple(row.values()) for row in found.answer.table.to_pylist()]
+
+
+REFUSED = {
+    "two statements": ({"cells": "true; DROP TABLE x"}, "not one SQL condition"),
+    "a statement": ({"cells": "DELETE FROM sigdb_data.genes"}, "not one SQL condition"),
+    "a query": ({"cells": "SELECT cell_id FROM cells"}, "not one SQL condition"),
+    "a closed bracket": ({"cells": "true) OR (true"}, "not a SQL condition"),
+    "a parameter": ({"cells": "cell_type = $genes"}, "no parameters"),
+    "nothing": ({"cells": " "}, "not one SQL condition"),
+    "no such column": ({"cells": "colour = 'red'"}, '"colour" not found'),
+    "no cells": ({"cells": "n_counts < 0"}, "has no cells that this run has attributed"),
+    "no such group": ({"by": "cell_type"}, "samples has no column cell_type. It has:"),
+    "two rules": ({"sd": 1, "percentile": 90}, "one cut-off; 2 are given: percentile, sd"),
+    "quantile": ({"quantile": 95}, "quantile must be from 0 to 1, not 95"),
+    "percentile": ({"percentile": 101}, "percentile must be from 0 to 100, not 101"),
+    "cutoff": ({"cutoff": float("nan")}, "must be finite numbers, not nan"),
+    "coverage": ({"min_coverage": 2}, "min_coverage must be from 0 to 1"),
+    "weights": ({"weights": [1.0]}, "has weights of its own"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_asked(con, path, case):
+    options, message = REFUSED[case]
+    before = fingerprint(path)
+    with pytest.raises(QueryError, match=message):
+        sigdb.hits(con, "T", **options)
+    assert fingerprint(path) == before
+
+
+def test_an_unknown_signature_names_those_there_are(con):
+    with pytest.raises(QueryError, match=r"There is no signature MS2 in this atlas. It has: T, W"):
+        sigdb.hits(con, "MS2")
+
+
+def test_both_cutoffs_in_sql(con):
+    with pytest.raises(Exception, match="Both cutoff and sd are given"):
+        con.execute("FROM signature_hits(['CD3E'], cutoff := 1, sd := 1)").fetchall()
+    assert con.execute("SELECT count(*) FROM signature_hits(['CD3E'], cutoff := 8) WHERE is_hit").fetchall() == [(1,)]

@@ -1,0 +1,200 @@
+"""Charts and the report: valid Vega-Lite, made of the table that the answer holds, and safe with hostile names."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+
+import sigdb
+from sigdb import Atlas
+from sigdb.errors import MissingDependencyError, QueryError
+from sigdb.findings import plots
+from sigdb.findings.report import write_report
+from tests.support.toy import obs_of, write_study
+
+HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
+GENE = "<b>G&'\""
+GENES = [GENE, *(f"TOYGENE{n}" for n in range(60))]
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory):
+    """Two studies of six donors, three of them flu; the names of studies, types and a gene are hostile."""
+    path = tmp_path_factory.mktemp("plots") / "plots.duckdb"
+    rng = np.random.default_rng(0)
+    with Atlas.create(path) as atlas:
+        for study in (HOSTILE, "two"):
+            donors = [f"d{n // 4}" for n in range(24)]
+            obs = obs_of(
+                24, sample=[HOSTILE + donor for donor in donors], donor=donors,
+                disease=[("flu", "normal")[n // 12] for n in range(24)], cell_type=[HOSTILE, None] * 12,
+                umap_1=[None, *rng.normal(size=23)], umap_2=[*rng.normal(size=24)],
+            )  # fmt: skip
+            write_study(atlas, rng.lognormal(size=(24, len(GENES))), GENES, study=study, obs=obs)
+        atlas.add_signatures([sigdb.Signature(HOSTILE.replace(" ", ""), (GENE, "TOYGENE1"))])
+    with sigdb.connect(path) as con:
+        yield con
+
+
+SIGNATURE = [GENE, "TOYGENE1", "TOYGENE2"]
+SMALL = {"min_cells": 1}
+CHARTS = {
+    "hit_rates": lambda con: plots.hit_rates(sigdb.hits(con, SIGNATURE, **SMALL)),
+    "heat_map": lambda con: plots.heat_map(sigdb.group_scores(con, SIGNATURE, **SMALL)),
+    "distributions": lambda con: plots.distributions(sigdb.score_bins(con, SIGNATURE, n_bins=7)),
+    "embedding": lambda con: plots.embedding(sigdb.embedding(con, SIGNATURE, max_points=0, n_bins=4)),
+    "dots": lambda con: plots.dots(sigdb.gene_dots(con, SIGNATURE, **SMALL)),
+    "contributions": lambda con: plots.contributions(sigdb.leading_genes(con, SIGNATURE, **SMALL)),
+    "null_scores": lambda con: plots.null_scores(sigdb.matched_null(con, SIGNATURE, n_controls=20, **SMALL)),
+    "effects": lambda con: plots.effects(sigdb.compare(con, SIGNATURE, min_cells=1, within=None)),
+    "volcano": lambda con: plots.volcano(
+        sigdb.gene_compare(con, by="disease", reference="normal", **SMALL), n_labels=50
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_is_drawn_and_keeps_its_sql(con, tmp_path, name):
+    chart = CHARTS[name](con)
+    spec = chart.to_dict()  # validates against the schema of Vega-Lite
+    assert spec["usermeta"]["sql"].startswith("SELECT")
+    assert con.execute(spec["usermeta"]["sql"]).fetchall()
+    assert spec["title"]["text"]
+    plots.save(chart, tmp_path / "chart.svg")
+    drawn = (tmp_path / "chart.svg").read_text()
+    assert drawn.count("<path") > 5
+    assert "<script" not in drawn
+    assert "NaN" not in drawn
+    plots.save(chart, tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_all_charts_are_tested():
+    assert set(CHARTS) == set(plots.__all__) - {"save"}
+
+
+def test_html_is_self_contained_and_json_is_the_spec(con, tmp_path):
+    chart = CHARTS["hit_rates"](con)
+    plots.save(chart, tmp_path / "chart.html")
+    assert not re.search(r"<script[^>]+src=", (tmp_path / "chart.html").read_text())
+    plots.save(chart, tmp_path / "chart.json")
+    assert json.loads((tmp_path / "chart.json").read_text())["usermeta"] == chart.to_dict()["usermeta"]
+    with pytest.raises(QueryError, match=r"one of .html, .png, .svg, .json, not 'chart.pdf'"):
+        plots.save(chart, tmp_path / "chart.pdf")
+
+
+def test_bins_are_those_of_numpy(con):
+    answer = sigdb.score_bins(con, SIGNATURE, by="disease", cells="study = 'two'", n_bins=9)
+    scores, labels = con.execute(
+        "SELECT score, disease FROM signature_score(?) JOIN cells USING (cell_id) WHERE study = 'two'", [SIGNATURE]
+    ).fetchnumpy().values()  # fmt: skip
+    edges = np.histogram_bin_edges(scores, 9)
+    for label in ("flu", "normal"):
+        counts = dict(zip(np.round(edges[:-1], 9), np.histogram(scores[labels == label], edges)[0], strict=True))
+        found = {round(row["low"], 9): row["n"] for row in answer.table.to_pylist() if row["label"] == label}
+    assert found == {low: n for low, n in counts.items() if n}
+
+
+def positions(con, study):
+    query = """SELECT umap_1, umap_2, score FROM signature_score(?) JOIN cells USING (cell_id)
+        WHERE umap_1 IS NOT NULL AND study = ?"""
+    return con.execute(query, [SIGNATURE, study]).fetchnumpy().values()
+
+
+def test_a_cell_of_a_small_study_is_a_point(con):
+    answer = sigdb.embedding(con, SIGNATURE, cells="study = 'two'")
+    rows = answer.table.to_pylist()
+    assert {(row["study"], row["n"], row["is_binned"]) for row in rows} == {("two", 1, False)}
+    found = sorted((row["x_low"], row["y_low"], row["score"]) for row in rows)
+    np.testing.assert_allclose(found, sorted(zip(*positions(con, "two"), strict=True)))
+    assert all((row["x_low"], row["y_low"]) == (row["x_high"], row["y_high"]) for row in rows)
+    assert [row["score"] for row in rows] == sorted(row["score"] for row in rows)
+
+
+def test_squares_of_a_large_study_are_those_of_numpy(con):
+    rows = sigdb.embedding(con, SIGNATURE, max_points=10, n_bins=5).table.to_pylist()
+    for study in (HOSTILE, "two"):
+        x, y, scores = positions(con, study)
+        counts, left, low = np.histogram2d(x, y, bins=5)
+        sums, _, _ = np.histogram2d(x, y, bins=5, weights=scores)
+        expected = [
+            (left[i], left[i + 1], low[j], low[j + 1], counts[i, j], sums[i, j] / counts[i, j])
+            for i, j in zip(*np.nonzero(counts), strict=True)
+        ]
+        names = ("x_low", "x_high", "y_low", "y_high", "n", "score")
+        found = sorted(tuple(row[name] for name in names) for row in rows if row["study"] == study)
+        np.testing.assert_allclose(found, sorted(expected))
+
+
+def test_each_panel_of_an_embedding_has_its_own_cells_alone(con, tmp_path):
+    plots.save(plots.embedding(sigdb.embedding(con, SIGNATURE)), tmp_path / "chart.svg")
+    drawn = (tmp_path / "chart.svg").read_text()
+    assert drawn.count('aria-roledescription="circle"') == 46  # of 2 x 24, one of each without a position
+
+
+def test_an_embedding_that_is_not_there(con):
+    with pytest.raises(QueryError, match=r"no embedding tsne in this atlas. It has: umap. .*--obsm X_tsne"):
+        sigdb.embedding(con, SIGNATURE, basis="tsne")
+
+
+def test_group_tables_are_those_of_the_cells(con):
+    means = sigdb.group_scores(con, SIGNATURE, cells="study = 'two'", **SMALL).table.to_pylist()
+    expected = con.execute(
+        """SELECT cell_type, disease, avg(score), count(*), count(DISTINCT sample) FROM signature_score(?)
+        JOIN cells USING (cell_id) WHERE study = 'two' GROUP BY ALL""",
+        [SIGNATURE],
+    ).fetchall()
+    rows = {(row["cell_type"], row["label"]): (row["score"], row["n_cells"], row["n_samples"]) for row in means}
+    assert rows == {(row[0], row[1]): (pytest.approx(row[2]), row[3], row[4]) for row in expected}
+    dots = sigdb.gene_dots(con, SIGNATURE, by="donor", cells="disease = 'flu'", **SMALL).table.to_pylist()
+    expected = con.execute(
+        """SELECT donor, gene, sum(score) / 8, count(*) / 8 FROM gene_attributions(?) JOIN cells USING (cell_id)
+        WHERE disease = 'flu' GROUP BY ALL""",
+        [SIGNATURE],
+    ).fetchall()
+    found = {(row["label"], row["gene"]): (row["score"], row["fraction_nonzero"]) for row in dots}
+    assert len(found) == 9
+    assert found == {(donor, gene): (pytest.approx(mean), part) for donor, gene, mean, part in expected}
+
+
+def test_report_escapes_all_that_comes_from_data(con, tmp_path):
+    page = write_report(
+        con, HOSTILE.replace(" ", ""), tmp_path / "page.html", reference="normal", min_cells=1, cells="disease <> '<i>'"
+    )
+    text = page.path.read_text()
+    assert (page.n_charts, page.n_tables) == (6, 7)
+    head, _, rest = text.partition("</script>")  # the first script is Vega
+    assert [bad for bad in ("<script>document.title", "<img src=x", "<b>G") if bad in head or bad in rest] == []
+    assert [bad for bad in ("<script src", "<link", "<img", "<iframe") if bad in rest] == []
+    escaped = ("&lt;script&gt;document.title", "\\u003c/script\\u003e", "&lt;b&gt;G&amp;", "attribution_runs")
+    assert [good for good in escaped if good not in rest] == []
+    specs = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text)
+    assert len(specs) == 6
+    assert all(json.loads(spec)["usermeta"]["sql"] for spec in specs)
+
+
+def test_a_report_that_cannot_be_made_leaves_no_file(con, tmp_path):
+    with pytest.raises(QueryError, match="No unit has disease 'healthy'"):
+        write_report(con, SIGNATURE, tmp_path / "page.html", reference="healthy", min_cells=1)
+    with pytest.raises(QueryError, match=r"A report is an .html file, not 'page.pdf'"):
+        write_report(con, SIGNATURE, tmp_path / "page.pdf")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "call"),
+    [
+        ("altair", "plots", lambda con: CHARTS["dots"](con)),
+        ("statsmodels", "stats", lambda con: sigdb.compare(con, SIGNATURE, min_cells=1)),
+        ("jinja2", "plots", lambda con: write_report(con, SIGNATURE, "page.html")),
+    ],
+)
+def test_what_is_not_installed_is_named(con, monkeypatch, package, extra, call):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, f"{package}.api", None)
+    with pytest.raises(MissingDependencyError, match=rf"pip install 'sigdb-atlas\[{extra}\]'"):
+        call(con)

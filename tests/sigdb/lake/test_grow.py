@@ -1,0 +1,212 @@
+"""A lake that is written to where it is: what it shows, when, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from contextlib import suppress
+
+import pytest
+
+import sigdb
+from sigdb import Signature, cli
+from sigdb.errors import AtlasError, SignatureError
+from sigdb.lake import manifest
+from sigdb.lake.grow import growing_lake, writable
+from tests.support.lakes import QUERIES, assert_same, make_two_runs
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    return make_two_runs(tmp_path_factory.mktemp("two") / "two.duckdb")
+
+
+@pytest.fixture
+def lake(two_runs, tmp_path):
+    """The lake of an atlas, grown by nothing: its own from then on."""
+    sigdb.export_lake(two_runs, tmp_path / "lake", genes_per_bucket=8)
+    with growing_lake(tmp_path / "lake") as grown:
+        grown.publish()
+    return tmp_path / "lake"
+
+
+def rows(path, query):
+    with sigdb.connect(path) as con:
+        return con.execute(query).fetchall()
+
+
+def lose_one(atlas, known):
+    """Add a signature, and fail at another."""
+    atlas.add_signatures([Signature("LOST", ("GENE02",))])
+    atlas.add_signatures([Signature("LOST TOO", ("GENE02",)), known])
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_it_shows_what_it_showed(lake, two_runs, name):
+    assert_same(rows(lake, QUERIES[name]), rows(two_runs, QUERIES[name]))
+
+
+def test_files_that_have_not_changed_are_kept(lake):
+    before = {file.path for file in manifest.read(str(lake)).files}
+    with growing_lake(lake) as grown:
+        grown.publish()
+    assert {file.path for file in manifest.read(str(lake)).files} == before
+
+
+def test_what_is_done_in_a_block_appears_at_its_end(lake, two_runs, tmp_path):
+    """Signatures are added, kept and seen as in an atlas; an error in the block, and nothing has happened."""
+    new = Signature("NEW", ("GENE02", "GENE14"), (1.0, 2.0))
+    atlas = tmp_path / "same.duckdb"
+    shutil.copy(two_runs, atlas)
+    for path in (atlas, lake):
+        with writable(path) as opened:
+            opened.add_signatures([new])
+            opened.materialize(["NEW"])
+            opened.add_views(["NEW"])
+            assert "NEW" not in str(rows(lake, "SELECT signature FROM signature_info"))
+    for query in (
+        "SELECT signature, cell_id, score FROM signature_scores(['NEW']) ORDER BY ALL",
+        'SELECT cell_id, score FROM cell_scores."NEW" ORDER BY ALL',
+        "SELECT signature FROM materialized_signatures ORDER BY ALL",
+    ):
+        assert_same(rows(lake, query), rows(atlas, query))
+    before = manifest.read(str(lake))
+    with pytest.raises(SignatureError, match="1 of 2 signatures"), writable(lake) as opened:
+        lose_one(opened, new)
+    assert manifest.read(str(lake)) == before
+
+
+def test_on_the_command_line(lake, two_runs, tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.txt").write_text("GENE02\nGENE14\n")
+    monkeypatch.setattr(sys, "argv", ["sigdb", "signatures", "add", str(lake), str(tmp_path / "mine.txt")])
+    cli.app(standalone_mode=False)
+    assert "Added 1 signature of 2 genes: mine." in capsys.readouterr().out
+    assert rows(lake, "SELECT gene FROM signatures WHERE signature = 'mine' ORDER BY ALL") == [("GENE02",), ("GENE14",)]
+    sigdb.export_lake(two_runs, tmp_path / "export")
+    with (
+        pytest.raises(AtlasError, match=r"is an export of an atlas\. Write to that, and export it again"),
+        writable(tmp_path / "export"),
+    ):
+        pass
+
+
+def test_it_is_nobodys_export(lake, two_runs, tmp_path):
+    assert manifest.read(str(lake)).atlas_created is None
+    with pytest.raises(AtlasError, match="`sigdb ingest-spark` has added studies to"):
+        sigdb.export_lake(two_runs, lake)
+    sigdb.import_lake(lake, tmp_path / "imported.duckdb")
+    assert rows(tmp_path / "imported.duckdb", QUERIES["whole"]) == rows(two_runs, QUERIES["whole"])
+
+
+def test_one_at_a_time(lake):
+    with growing_lake(lake), pytest.raises(AtlasError, match=r"Another export to .* is at work"), growing_lake(lake):
+        pass
+
+
+def test_a_new_one(tmp_path):
+    """Empty, it can be asked; made for nothing, it goes."""
+    with growing_lake(tmp_path / "lake", genes_per_bucket=64) as grown:
+        grown.publish()
+    assert rows(tmp_path / "lake", "SELECT count(*) FROM attributions") == [(0,)]
+    assert manifest.read(str(tmp_path / "lake")).genes_per_bucket == 64
+    with (
+        pytest.raises(AtlasError, match="hold 64 genes each, which cannot be changed to 8"),
+        growing_lake(tmp_path / "lake", genes_per_bucket=8),
+    ):
+        pass
+    with pytest.raises(ZeroDivisionError), growing_lake(tmp_path / "nothing"):
+        1 / 0  # noqa: B018
+    assert not (tmp_path / "nothing").exists()
+    with pytest.raises(AtlasError, match="a lake in a folder that all machines share"), growing_lake("s3://b/lake"):
+        pass
+
+
+def everything(folder):
+    return {path.relative_to(folder): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def grow(lake):
+    with growing_lake(lake) as grown:
+        grown.publish()
+
+
+def fail_to_grow(lake):
+    with suppress(ZeroDivisionError), growing_lake(lake):
+        1 / 0  # noqa: B018
+
+
+@pytest.mark.parametrize("use", [grow, fail_to_grow, "export", "export of another atlas"])
+def test_one_that_has_lost_its_manifest_is_left_alone(lake, two_runs, toy_path, use):
+    """It is the only copy of what was added, and whoever took it for a new one would remove all of it."""
+    (lake / manifest.NAME).rename(lake.parent / "kept.json")
+    before = everything(lake)
+    with pytest.raises(AtlasError, match=r"has lost its manifest\.json\. Put manifest\.json back from a copy"):
+        use(lake) if callable(use) else sigdb.export_lake(two_runs if use == "export" else toy_path, lake)
+    assert everything(lake) == before
+    (lake.parent / "kept.json").rename(lake / manifest.NAME)
+    grow(lake)
+
+
+def test_one_of_which_nobody_noted_that_it_had_a_manifest(lake):
+    """Since whoever published it was killed before; it is noted when it is opened next."""
+    (lake / manifest.MARK).write_text("")
+    fail_to_grow(lake)
+    (lake / manifest.NAME).unlink()
+    with pytest.raises(AtlasError, match=r"has lost its manifest\.json"):
+        grow(lake)
+
+
+def test_only_what_was_made_for_nothing_is_removed(tmp_path):
+    """Not a folder that was there, nor what an interrupted export left."""
+    (tmp_path / "empty").mkdir()
+    inode = (tmp_path / "empty").stat().st_ino
+    fail_to_grow(tmp_path / "empty")
+    assert (tmp_path / "empty").stat().st_ino == inode
+    assert everything(tmp_path / "empty") == {}
+    (tmp_path / "begun" / "genes").mkdir(parents=True)
+    (tmp_path / "begun" / manifest.MARK).write_text("")
+    (tmp_path / "begun" / "genes" / "a.parquet").write_text("rows")
+    before = everything(tmp_path / "begun")
+    fail_to_grow(tmp_path / "begun")
+    assert everything(tmp_path / "begun") == before
+
+
+def edited(lake, **changes):
+    path = lake / manifest.NAME
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+FLAWS = {
+    "an older schema": (
+        lambda lake: edited(lake, schema_version=1, sigdb_version="0.0.7"),
+        r"with the sigdb that wrote it \(pip install sigdb-atlas==0\.0\.7; sigdb import-lake\), and upgrade that",
+    ),
+    "a missing file": (
+        lambda lake: next(lake.glob("genes/*.parquet")).unlink(),
+        r"Put them back from a copy of the lake: studies were added to it, and no atlas file has them\.",
+    ),
+    "a manifest that was cut off": (
+        lambda lake: (lake / manifest.NAME).write_text("{"),
+        r"Put manifest\.json back from a copy of the lake, and remove nothing",
+    ),
+    "another format": (lambda lake: edited(lake, format_version=9), r"this sigdb reads format 1\. Update sigdb"),
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWS)
+def test_nobody_is_told_to_remove_it_or_to_export_what_there_is_not(lake, flaw):
+    damage, message = FLAWS[flaw]
+    damage(lake)
+    with pytest.raises(AtlasError, match=message) as caught:
+        sigdb.connect(lake)
+    assert not re.search("Remove|export the atlas|sigdb export|--check", str(caught.value))
+
+
+def test_files_that_go_or_come_while_others_are_removed(lake, monkeypatch):
+    """Tasks that straggle: the lake is published all the same."""
+    gone = lake / "attributions" / "run_id=7" / "gone.part"
+    monkeypatch.setattr(manifest, "stored", lambda made: [gone])
+    grow(lake)
+    assert manifest.read(str(lake)).atlas_created is None

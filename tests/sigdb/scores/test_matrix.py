@@ -1,0 +1,93 @@
+"""`score_matrix`: scores beside adata.obs, each in the row of its cell."""
+
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+import sigdb
+from sigdb import Atlas, Signature
+from sigdb.errors import ObsError, QueryError
+from tests.support.toy import obs_of, write_study
+
+GENES = ("CD3E", "LYZ")
+SIGNATURES = ["T", Signature("M", ("LYZ", "CD3E"), (3, 1))]
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory):
+    """Two studies with the barcodes c0, c1, c2; in the first, samples a, a, b. T = CD3E, M = (3 LYZ + CD3E) / 4."""
+    path = tmp_path_factory.mktemp("matrix") / "a.duckdb"
+    with Atlas.create(path) as atlas:
+        one = obs_of(3, barcode=["c0", "c1", "c2"], sample=["a", "a", "b"])
+        write_study(atlas, np.array([[1.0, 0], [2, 4], [np.nan, np.nan]]), GENES, study="one", obs=one)
+        two = obs_of(3, barcode=["c0", "c1", "c2"], sample=["x", "x", "x"])
+        write_study(atlas, np.array([[0, 8.0], [5, 0], [6, 0]]), GENES, study="two", obs=two)
+        write_study(atlas, np.array([[7.0, 0]]), GENES, study="three", obs=obs_of(1, barcode=["c9"]), run="late")
+        atlas.add_signatures([Signature("T", ("CD3E",))])
+    with sigdb.connect(path) as con:
+        yield con
+
+
+def frame(barcodes, samples):
+    return pd.DataFrame({"sample": samples}, index=barcodes)
+
+
+def test_rows_are_those_of_obs_whatever_its_order(con):
+    adata = ad.AnnData(np.zeros((3, 1), np.float32), obs=frame(["c1", "c2", "c0"], ["x", "x", "a"]))
+    scores = sigdb.score_matrix(con, SIGNATURES, adata.obs)
+    assert list(scores.index) == ["c1", "c2", "c0"]
+    assert list(scores.columns) == ["T", "M"]
+    np.testing.assert_allclose(scores.to_numpy(), [[5, 1.25], [6, 1.5], [1, 0.25]])
+    adata.obsm["signatures"] = scores
+    assert adata.obs.join(scores)["T"].tolist() == [5, 6, 1]
+
+
+def test_barcode_alone_within_a_study(con):
+    obs = pd.DataFrame(index=["c1", "c0"])
+    assert sigdb.score_matrix(con, ["T"], obs, sample=None, study="two")["T"].tolist() == [5, 0]
+
+
+def test_all_cells_without_obs(con):
+    scores = sigdb.score_matrix(con, ["T"], signed=True)
+    assert scores.index.name == "cell_id"
+    assert scores["T"].to_dict() == {0: 1, 1: 2, 2: 0, 3: 0, 4: 5, 5: 6}
+    assert np.isnan(sigdb.score_matrix(con, ["T"], frame(["c9"], ["sample 1"]))["T"]["c9"])
+    assert sigdb.score_matrix(con, ["T"], run="late")["T"].to_dict() == {6: 7}
+
+
+def test_rows_that_are_not_in_the_atlas(con):
+    obs = frame(["c0", "c7", "c1"], ["a", "a", "x"])
+    with pytest.raises(ObsError, match=r"1 of 3 rows of obs are not cells of the atlas \(c7\).*unmatched='nan'"):
+        sigdb.score_matrix(con, ["T"], obs)
+    np.testing.assert_array_equal(sigdb.score_matrix(con, ["T"], obs, unmatched="nan")["T"], [1, np.nan, 5])
+
+
+def test_a_sample_that_is_missing_is_not_any_sample(con):
+    with pytest.raises(ObsError, match="1 of 2 rows of obs are not cells"):
+        sigdb.score_matrix(con, ["T"], frame(["c0", "c1"], ["a", None]))
+
+
+REFUSED = [
+    ({"sample": None}, ObsError, r"2 of 2 rows of obs could be several cells of the atlas \(c0, c1\).*study="),
+    ({"sample": "batch"}, ObsError, "obs has no column 'batch'.*sample=None"),
+    ({"unmatched": "drop"}, QueryError, "unmatched must be 'error' or 'nan', not 'drop'"),
+    ({"agg": "median"}, QueryError, "agg must be"),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "message"), REFUSED, ids=[message for *_, message in REFUSED])
+def test_what_is_refused(con, options, error, message):
+    with pytest.raises(error, match=message):
+        sigdb.score_matrix(con, ["T"], frame(["c0", "c1"], ["a", "a"]), **options)
+
+
+def test_signatures_that_are_refused(con):
+    with pytest.raises(QueryError, match="Asked for more than once: T"):
+        sigdb.score_matrix(con, ["T", Signature("T", ("LYZ",))])
+    with pytest.raises(QueryError, match="no signatures to score"):
+        sigdb.score_matrix(con, [])
+    with pytest.raises(QueryError, match="No such signature: X"):
+        sigdb.score_matrix(con, ["X"])

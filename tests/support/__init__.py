@@ -1,0 +1,5 @@
+"""What tests share: small atlases, models, files and queries."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]

@@ -1,0 +1,139 @@
+"""Atlases small enough to compute by hand, written through the same functions as real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from scipy.sparse import csr_matrix
+
+from ingest.store.chunks import Chunk, Stage
+from ingest.store.records import FIELDS, ModelInfo, RunSettings, StudyInfo, add_model, add_run
+from ingest.store.writer import begin_study
+from sigdb import Atlas, Signature
+from sigdb.connection import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+VERSIONS = {"sigdb-atlas": "0", "torch": "0"}
+
+
+def settings(**changes: object) -> RunSettings:
+    usual = {
+        "method": "ig", "n_steps": 50, "baseline": "zero", "summation": "published",
+        "target_sum": 1000.0, "device": "cpu", "versions": VERSIONS,
+    }  # fmt: skip
+    return RunSettings(**{**usual, **changes})
+
+
+def obs_of(n: int, **columns: Sequence[object]) -> pa.Table:
+    """obs of n cells: barcodes b0, b1, ...; one sample; NULL for every field that is not given."""
+    table = {"barcode": [f"b{i}" for i in range(n)]}
+    table |= {name: pa.nulls(n, pa.bool_() if name == "in_vivo" else pa.string()) for name in FIELDS}
+    table["sample"] = ["sample 1"] * n
+    return pa.table({**table, **columns})
+
+
+def write_study(
+    atlas: Atlas,
+    scores: np.ndarray,
+    genes: Sequence[str],
+    *,
+    study: str = "toy",
+    obs: pa.Table | None = None,
+    model: str = "toy-model",
+    run: str | None = None,
+    run_settings: RunSettings | None = None,
+    measured: Sequence[int] | None = None,
+    chunks: int = 1,
+) -> None:
+    """Store dense scores (n_cells, n_genes) as a study; 0 is not stored, NaN rows are cells without attributions."""
+    obs = obs if obs is not None else obs_of(len(scores))
+    with atlas.transaction() as con:
+        model_id, gene_ids = add_model(con, ModelInfo(model, "mlp", f"sha of {model}", genes, 2))
+        run_id = add_run(con, model_id, run_settings or settings(), run)
+        writer = begin_study(
+            con,
+            run_id=run_id,
+            study=StudyInfo(study, "X"),
+            obs=obs,
+            gene_ids=gene_ids,
+            measured=[gene_ids[i] for i in (measured if measured is not None else range(len(genes)))],
+        )
+        with TemporaryDirectory() as folder:
+            stage = Stage.open(Path(folder) / "stage", study, writer.gene_ids, writer.ranks)
+            first = 0
+            for number, part in enumerate(np.array_split(scores, chunks)):
+                empty = np.isnan(part).all(axis=1)
+                chunk = Chunk(
+                    n_counts=np.full(len(part), 10.0),
+                    n_genes=np.full(len(part), 5),
+                    scores=csr_matrix(np.nan_to_num(part)),
+                    scale=np.where(empty, np.nan, 0.5),
+                    delta=np.where(empty, np.nan, 0.01),
+                )
+                stage.write(number, first, chunk, device="cpu", versions=VERSIONS)
+                first += len(part)
+            writer.store(stage)
+
+
+TOY_GENES = ("S100A8", "S100A9", "CD3E")
+
+
+def make_toy(path: Path) -> Path:
+    """One run of one study; MYELOID = S100A8, S100A9 (weights 1, 0.5), T_CELL = CD3E.
+
+               S100A8  S100A9  CD3E      '.' = no row stored
+    cell 0        6.0    -2.0     .      monocyte
+    cell 1         .       .     9.0     T cell
+    cell 2         .       .      .      nothing was attributed to this cell
+    """
+    scores = np.array([[6.0, -2.0, 0.0], [0.0, 0.0, 9.0], [np.nan] * 3])
+    obs = obs_of(
+        3, sample=["blood 1"] * 3, disease=["normal"] * 3, cell_type=["monocyte", "T cell", None], age=[61, 61, 61]
+    )
+    with Atlas.create(path) as atlas:
+        write_study(atlas, scores, TOY_GENES, obs=obs)
+        atlas.add_signatures(
+            [Signature("MYELOID", ("S100A8", "S100A9"), (1.0, 0.5), "by hand"), Signature("T_CELL", ("CD3E",))]
+        )
+    return path
+
+
+def fingerprint(path: Path | str) -> dict[str, object]:
+    """All that an atlas file holds: tables, and their rows, in order; columns; text of every view and macro."""
+    with connect(path) as con:
+        query = "SELECT table_name, sql FROM duckdb_tables() WHERE schema_name = 'sigdb_data' ORDER BY ALL"
+        tables = con.execute(query).fetchall()
+        found: dict[str, object] = {name: con.execute(f"FROM sigdb_data.{name}").fetchall() for name, _ in tables}
+        found["tables"] = tables
+        columns = "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() ORDER BY ALL"
+        macros = (
+            "SELECT function_name, parameters, macro_definition, comment FROM duckdb_functions() WHERE NOT internal"
+        )
+        found["columns"] = con.execute(columns).fetchall()
+        found["macros"] = con.execute(f"{macros} ORDER BY ALL").fetchall()
+    return found
+
+
+def narrow_ids(con: duckdb.DuckDBPyConnection) -> None:
+    """Give ids the types that they had up to schema 3; the primary keys, which the upgrade makes anew, go."""
+    kinds = {"run_id": "UTINYINT", "gene_id": "USMALLINT", "gene_ids": "USMALLINT[]"}
+    query = "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'sigdb_data'"
+    for table, column in con.execute(query).fetchall():
+        if column not in kinds:
+            continue
+        if (table, column) in (("genes", "gene_id"), ("attribution_runs", "run_id")):
+            con.execute(f"CREATE TABLE kept AS FROM sigdb_data.{table}")
+            con.execute(f"DROP TABLE sigdb_data.{table}")
+            narrowed = f"{column}::{kinds[column]} AS {column}"
+            con.execute(f"CREATE TABLE sigdb_data.{table} AS SELECT * REPLACE ({narrowed}) FROM kept")
+            con.execute("DROP TABLE kept")
+        else:
+            con.execute(f"ALTER TABLE sigdb_data.{table} ALTER COLUMN {column} TYPE {kinds[column]}")
