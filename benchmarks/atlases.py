@@ -66,11 +66,13 @@ def make(shape: Shape, path: Path) -> None:
             execute(con, "attributed_cells", run_id=run_id)
         for batch in track(list(batches(shape, gene_ids)), description=path.name):
             scores = pa.concat_tables(gene_scores(shape, gene_id) for gene_id in batch)
-            run_statement(con, "write/add_attributions", {"run_id": run_id}, sigdb_incoming=scores)
+            con.register("sigdb_incoming", scores)
+            execute(con, "attributions", run_id=run_id)
+            con.unregister("sigdb_incoming")
         cells = {"run_id": run_id, "first": 0, "last": shape.n_cells - 1}
         with atlas.transaction():
-            run_statement(con, "write/add_summary", cells)
-            run_statement(con, "write/add_group_sizes", cells)
+            run_statement(con, "atlas/derived.add_summary", cells)
+            run_statement(con, "atlas/derived.add_group_sizes", cells)
             con.execute("UPDATE sigdb_data.attribution_runs SET finished = ?", [now()])
 
 

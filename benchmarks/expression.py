@@ -26,8 +26,8 @@ from sqlglot import exp
 
 import sigdb
 from sigdb.findings.expression import expression_scores, names_in
-from sigdb.scores.options import asked
-from sigdb.statements import ask, condition
+from sigdb.scores.options import score_parameters
+from sigdb.statements import ask, parse_condition
 
 if TYPE_CHECKING:
     import duckdb
@@ -61,7 +61,7 @@ def counts_of(study: str) -> anndata.AnnData:
 def studies_of(con: duckdb.DuckDBPyConnection, types: str) -> list[str]:
     """The studies that have cells both of these types and of others."""
     query = exp.select("study").from_("cells").group_by("study").order_by("study")
-    marked = condition(f"bool_or(cell_type IN ({types})) AND bool_or(cell_type NOT IN ({types}))")
+    marked = parse_condition(f"bool_or(cell_type IN ({types})) AND bool_or(cell_type NOT IN ({types}))")
     return ask(con, query.having(marked), {}).column("study")
 
 
@@ -86,14 +86,16 @@ def across(
 ) -> list[dict[str, Any]]:
     """AUROC of the population over the pooled cells of all studies, by the scores as they are."""
     pooled: dict[str, list[np.ndarray]] = {method: [] for method in METHODS}
-    con.register("scores", sigdb.score(con, **asked(con, genes, **OPTIONS)))
+    con.register("scores", sigdb.score(con, **score_parameters(con, genes, **OPTIONS)))
     marked = []
     wanted = [each.strip("' ") for each in types.split(",")]
     for study in studies:
         query = "SELECT score, cell_type FROM cells JOIN scores USING (cell_id) WHERE study = ? ORDER BY cell_id"
         scores, labels = con.execute(query, [study]).fetchnumpy().values()
         adata = counts_of(study)
-        values = expression_scores(adata, names_in(con, adata.var_names.tolist(), asked(con, genes, **OPTIONS)))
+        values = expression_scores(
+            adata, names_in(con, adata.var_names.tolist(), score_parameters(con, genes, **OPTIONS))
+        )
         for method, each in {"attribution": scores, **values}.items():
             pooled[method].append(each)
         marked.append(np.isin(labels.astype(str), wanted))

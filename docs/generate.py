@@ -17,7 +17,7 @@ DOCS = Path(__file__).parent
 
 def sql_page() -> str:
     """The views and macros that people use, each with its contract and its example."""
-    public = [each for each in objects() if each.schema == "main"]
+    public = sorted((each for each in objects() if each.schema == "main"), key=lambda each: (each.name, each.kind))
     parts = [
         "# The SQL surface\n",
         "Written by `make docs` from the headers of `sql/`; the same texts are in the atlas, as comments "

@@ -30,10 +30,10 @@ def add_genes(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> list[int]
     be it under another name, is that gene. Source of the names: the HGNC complete set of 2026-06-25 (CC0).
     """
     with (files("sigdb") / "data" / "hgnc_human.parquet").open("rb") as file:
-        run_statement(con, "write/hgnc_names", sigdb_hgnc=pq.read_table(file))
-    run_statement(con, "write/incoming_genes", {"names": list(names)})
-    run_statement(con, "write/add_genes")
-    return [gene_id for (gene_id,) in run_statement(con, "write/incoming_gene_ids")]
+        run_statement(con, "ingest/genes.hgnc_names", sigdb_hgnc=pq.read_table(file))
+    run_statement(con, "ingest/genes.incoming_genes", {"names": list(names)})
+    run_statement(con, "ingest/genes.add_genes")
+    return [gene_id for (gene_id,) in run_statement(con, "ingest/genes.incoming_gene_ids")]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def map_genes(
     added up; one that names it less well is not used. Raises GeneSpaceError if fewer than `min_genes` are found.
     """
     position_of = {gene: n for n, gene in enumerate(gene_ids)}
-    resolved = run_statement(con, "write/resolve_columns", {"names": list(var_names)})
+    resolved = run_statement(con, "ingest/genes.resolve_columns", {"names": list(var_names)})
     best: dict[int, int] = {}
     for _, gene, rank in resolved:
         if gene in position_of:

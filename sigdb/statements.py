@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "ask",
-    "condition",
     "current_database",
-    "labelled",
     "literal",
+    "parse_condition",
+    "parse_statement",
+    "replace_columns",
     "run_statement",
-    "shipped",
     "statement",
-    "with_columns",
 ]
 
 
@@ -48,14 +48,14 @@ class Answer:
         return values
 
 
-def shipped(name: str) -> exp.Select:
-    """The tree of `sql/queries/<name>.sql`."""
-    tree = sqlglot.parse_one(statement(f"queries/{name}"), dialect="duckdb")
+def parse_statement(name: str) -> exp.Select:
+    """The syntax tree of a statement that is a SELECT; names as for `statement`."""
+    tree = sqlglot.parse_one(statement(name), dialect="duckdb")
     assert isinstance(tree, exp.Select)
     return tree
 
 
-def condition(text: str) -> exp.Condition:
+def parse_condition(text: str) -> exp.Condition:
     """Parse a SQL condition, as it may stand after WHERE; QueryError for anything else, several statements included."""
     try:
         trees = sqlglot.parse(text, dialect="duckdb")
@@ -71,12 +71,7 @@ def condition(text: str) -> exp.Condition:
     return tree
 
 
-def labelled(query: exp.Select, column: str) -> exp.Select:
-    """Put a column in the place of each `label_column` of a shipped query."""
-    return with_columns(query, label_column=column)
-
-
-def with_columns(query: exp.Select, **columns: str) -> exp.Select:
+def replace_columns(query: exp.Select, **columns: str) -> exp.Select:
     """Put columns in the place of those that a shipped query has under other names."""
     for node in list(query.find_all(exp.Column)):
         if node.name in columns:
@@ -89,7 +84,7 @@ def ask(con: duckdb.DuckDBPyConnection, query: exp.Expression, parameters: Mappi
     named = {node.name for node in query.find_all(exp.Placeholder)}
     bound = {name: value for name, value in parameters.items() if name in named}
     try:
-        table = pa.table(con.sql(written(query), params=bound or None))
+        table = pa.table(con.sql(to_sql(query), params=bound or None))
     except duckdb.Error as error:
         raise QueryError(message(error)) from error
 
@@ -97,10 +92,10 @@ def ask(con: duckdb.DuckDBPyConnection, query: exp.Expression, parameters: Mappi
         # As a Var, a long list stays on one line.
         return exp.var(exp.convert(bound[node.name]).sql("duckdb")) if isinstance(node, exp.Placeholder) else node
 
-    return Answer(table, written(query.transform(value_of)))
+    return Answer(table, to_sql(query.transform(value_of)))
 
 
-def written(query: exp.Expression) -> str:
+def to_sql(query: exp.Expression) -> str:
     """A tree as SQL text."""
     return query.sql("duckdb", normalize_functions=False, pretty=True, comments=False)
 
@@ -112,9 +107,23 @@ def sql_root() -> Traversable:
     return packaged if packaged.is_dir() else Path(__file__).parents[1] / "sql"
 
 
+@cache
 def statement(name: str) -> str:
-    """The text of `sql/<name>.sql`."""
-    return (sql_root() / f"{name}.sql").read_text(encoding="utf-8")
+    """The text of a statement: the file `sql/<name>.sql`, or of `<file>.<statement>` the part under `-- name:`."""
+    file, _, part = name.partition(".")
+    text = (sql_root() / f"{file}.sql").read_text(encoding="utf-8")
+    return named_parts(text)[part] if part else text
+
+
+def names_in(folder: str) -> list[str]:
+    """The names of the files `sql/<folder>/<name>.sql`, in order."""
+    return sorted(each.name.removesuffix(".sql") for each in (sql_root() / folder).iterdir() if each.is_file())
+
+
+def named_parts(text: str) -> dict[str, str]:
+    """The statements of a file by the names that the lines `-- name: <name>` give them, as aiosql has it."""
+    _, *parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def current_database(con: duckdb.DuckDBPyConnection) -> str:

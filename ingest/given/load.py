@@ -146,7 +146,7 @@ def model_of(name: str, genes: Sequence[str]) -> ModelInfo:
 
 def note_unknown_genes(con: duckdb.DuckDBPyConnection, model_id: int, n_genes: int) -> list[str]:
     """A note on genes that nobody knows; GeneSpaceError if there is no other."""
-    names = [name for (name,) in run_statement(con, "queries/unknown_genes", {"model_id": model_id})]
+    names = [name for (name,) in run_statement(con, "ingest/genes.unknown_genes", {"model_id": model_id})]
     if len(names) == n_genes:
         raise GeneSpaceError(
             f"None of the {n_genes} genes is known to HGNC ({listed(names, 3)}). Are they the symbols or Ensembl ids "
@@ -263,7 +263,9 @@ def scaled(scores: csr_matrix, start: int, options: LoadOptions) -> tuple[csr_ma
 def record_signs(con: duckdb.DuckDBPyConnection, run_id: int, study: str, stage: Stage) -> None:
     """Record whether a run has signs; ScoresError if that of the scores of a study is not that of its other studies."""
     is_signed = stage.is_signed()
-    ((run, run_is_signed, n_others),) = run_statement(con, "queries/run_signs", {"run_id": run_id, "study": study})
+    ((run, run_is_signed, n_others),) = run_statement(
+        con, "ingest/records.run_signs", {"run_id": run_id, "study": study}
+    )
     if is_signed is None:
         return
     if n_others and is_signed != run_is_signed:
@@ -272,4 +274,4 @@ def record_signs(con: duckdb.DuckDBPyConnection, run_id: int, study: str, stage:
             f"Study {study!r} has {kinds[is_signed]}, the {n_others} other studies of run {run!r} have "
             f"{kinds[run_is_signed]}. They cannot be compared: give these a run of their own, --run NAME."
         )
-    run_statement(con, "write/set_signs", {"run_id": run_id, "is_signed": is_signed})
+    run_statement(con, "ingest/records.set_signs", {"run_id": run_id, "is_signed": is_signed})

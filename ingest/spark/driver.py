@@ -232,7 +232,7 @@ class OnSpark:
         n_groups = cells.group_by(["sample_id", "cell_type"]).aggregate([]).num_rows
         n_sums = min(stage.n_scores, n_groups * len(stage.gene_ids))
         n_files = 1 + (n_sums + sum(file.rows for file in old)) // FILE_ROWS
-        sums = self.spark.sql(selected("write/add_summary", {"run_id": writer.run_id, **writer.cells}))
+        sums = self.spark.sql(selected("atlas/derived.add_summary", {"run_id": writer.run_id, **writer.cells}))
         rows = (
             self.with_rows_of(old, sums)
             .repartitionByRange(n_files, "gene_id")

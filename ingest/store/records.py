@@ -91,9 +91,9 @@ def add_model(con: duckdb.DuckDBPyConnection, model: ModelInfo) -> tuple[int, li
         "latent_dim": model.latent_dim,
         "description": model.description,
     }
-    ((model_id,),) = run_statement(con, "write/add_model", parameters)
+    ((model_id,),) = run_statement(con, "ingest/records.add_model", parameters)
     positions = pa.table({"gene_id": pa.array(gene_ids, pa.uint32()), "position": range(len(gene_ids))})
-    run_statement(con, "write/add_model_genes", {"model_id": model_id}, sigdb_incoming=positions)
+    run_statement(con, "ingest/records.add_model_genes", {"model_id": model_id}, sigdb_incoming=positions)
     return model_id, gene_ids
 
 
@@ -110,7 +110,7 @@ def add_run(con: duckdb.DuckDBPyConnection, model_id: int, settings: RunSettings
         "summation": settings.summation,
         "target_sum": settings.target_sum,
     }
-    for run_id, run in run_statement(con, "write/find_run", same):
+    for run_id, run in run_statement(con, "ingest/records.find_run", same):
         if name in (None, run):
             return int(run_id)
     ((model,),) = con.execute("SELECT model FROM sigdb_data.models WHERE model_id = ?", [model_id]).fetchall()
@@ -120,19 +120,19 @@ def add_run(con: duckdb.DuckDBPyConnection, model_id: int, settings: RunSettings
     if con.execute("SELECT 1 FROM sigdb_data.attribution_runs WHERE run = ?", [name]).fetchall():
         raise AtlasError(f"The atlas has a run {name!r} with other settings. Give this one another name: --run NAME.")
     made = {"run": name, "started": now(), "device": settings.device, **split_versions(settings.versions)}
-    ((run_id,),) = run_statement(con, "write/add_run", same | made)
-    run_statement(con, "write/set_first_run_default", {"run": name})
+    ((run_id,),) = run_statement(con, "ingest/records.add_run", same | made)
+    run_statement(con, "ingest/records.set_first_run_default", {"run": name})
     return int(run_id)
 
 
 def has_run(con: duckdb.DuckDBPyConnection, study: str, run_id: int) -> bool:
     """Whether the atlas has this run of a study."""
-    return bool(run_statement(con, "queries/study_run", {"study": study, "run_id": run_id}))
+    return bool(run_statement(con, "ingest/records.study_run", {"study": study, "run_id": run_id}))
 
 
 def ledger(con: duckdb.DuckDBPyConnection, study: str, run_id: int) -> set[tuple[object, ...]]:
     """The chunks that a run of a study was stored from: number, scores, and when each was written."""
-    return set(run_statement(con, "queries/study_chunks", {"study": study, "run_id": run_id}))
+    return set(run_statement(con, "ingest/records.study_chunks", {"study": study, "run_id": run_id}))
 
 
 def split_versions(versions: Mapping[str, str]) -> dict[str, list[str]]:

@@ -56,7 +56,9 @@ def begin_study(
     field varies within a sample.
     """
     known = con.execute("SELECT study_id FROM sigdb_data.studies WHERE study = ?", [study.study]).fetchall()
-    if replace and (others := run_statement(con, "queries/other_runs", {"study": study.study, "run_id": run_id})):
+    if replace and (
+        others := run_statement(con, "ingest/records.other_runs", {"study": study.study, "run_id": run_id})
+    ):
         raise StudyExistsError(
             f"Study {study.study!r} has scores of {len(others)} other runs too ({listed([run for (run,) in others])}), "
             "which would go with its cells. Drop the study (sigdb drop-study) if that is meant, and ingest it anew."
@@ -68,13 +70,13 @@ def begin_study(
         check_samples(obs, study.study)
         if known:
             clear_study(con, study.study)
-        ((study_id,),) = run_statement(con, "write/add_study", vars(study))
-        run_statement(con, "write/add_samples", {"study_id": study_id}, sigdb_obs=obs)
-        run_statement(con, "write/drop_other_samples", {"study_id": study_id}, sigdb_obs=obs)
+        ((study_id,),) = run_statement(con, "ingest/study.add_study", vars(study))
+        run_statement(con, "ingest/study.add_samples", {"study_id": study_id}, sigdb_obs=obs)
+        run_statement(con, "ingest/study.drop_other_samples", {"study_id": study_id}, sigdb_obs=obs)
         first_cell = con.execute("SELECT coalesce(max(cell_id) + 1, 0) FROM sigdb_data.cell_data").fetchall()[0][0]
         ranks = by_cell_type(obs)
     genes = pa.table({"gene_id": pa.array(measured, pa.uint32())})
-    run_statement(con, "write/add_study_genes", {"study_id": study_id}, sigdb_incoming=genes)
+    run_statement(con, "ingest/study.add_study_genes", {"study_id": study_id}, sigdb_incoming=genes)
     has_cells = bool(known) and not replace
     return StudyWriter(con, run_id, study_id, first_cell, obs, np.asarray(gene_ids, np.uint32), ranks, has_cells)
 
@@ -116,7 +118,7 @@ def match_cells(
             f"Study {study.study!r} is in the atlas already, with this model and method. If it is another study, give "
             "it another name: --study NAME; or say what shall become of it: --if-exists skip, or --if-exists replace."
         )
-    cells = con.sql(statements.statement("queries/study_cells"), params={"study_id": study_id}).to_arrow_table()
+    cells = con.sql(statements.statement("atlas/derived.study_cells"), params={"study_id": study_id}).to_arrow_table()
     places = pa.compute.index_in(obs["barcode"], value_set=cells["barcode"])
     if places.null_count or len(cells) != len(obs):
         raise StudyExistsError(
@@ -170,13 +172,13 @@ class StudyWriter:
         notes = self._match_counts(cells) if self.has_cells else self._write_cells(cells)
         run = {"run_id": self.run_id}
         place = run | {"first_cell": self.first_cell}
-        run_statement(self.con, "write/add_attributed_cells", place, sigdb_incoming=cells)
+        run_statement(self.con, "ingest/study.add_attributed_cells", place, sigdb_incoming=cells)
         (store_scores or StudyWriter.write_scores)(self, stage)
         for entry in entries:
             versions = split_versions(entry.pop("versions"))
-            run_statement(self.con, "write/add_chunk", run | {"study_id": self.study_id} | entry | versions)
+            run_statement(self.con, "ingest/study.add_chunk", run | {"study_id": self.study_id} | entry | versions)
         self._derive()
-        ((name, default),) = run_statement(self.con, "write/run_names", run)
+        ((name, default),) = run_statement(self.con, "ingest/records.run_names", run)
         if name != default:
             notes.append(f"these scores are of run {name!r}; queries mean {default!r} unless they say run := '{name}'")
         return notes
@@ -199,7 +201,7 @@ class StudyWriter:
         rows = rows.append_column("n_counts", cells["n_counts"]).append_column("n_genes", cells["n_genes"])
         extras = [name for name in self.obs.column_names if name not in ("barcode", "cell_type", *SAMPLE_FIELDS)]
         notes = add_columns(self.con, self.obs.select(extras)) if extras else []
-        run_statement(self.con, "write/add_cells", {"study_id": self.study_id}, sigdb_obs=rows)
+        run_statement(self.con, "ingest/study.add_cells", {"study_id": self.study_id}, sigdb_obs=rows)
         return notes
 
     def write_scores(self, stage: Stage) -> None:
@@ -211,10 +213,10 @@ class StudyWriter:
             with pa.OSFile(waiting, "wb") as file, pa.ipc.new_stream(file, groups.schema) as sums:
                 ranges = merged(stage, lambda found: sums.write_table(groups.sums(found)))
                 scores = (found.table() for found in ranges)
-                insert(self.con, "write/add_sorted_scores", place, "sigdb_scores", SCORES, scores)
+                insert(self.con, "ingest/study.add_sorted_scores", place, "sigdb_scores", SCORES, scores)
             with pa.OSFile(waiting) as file, pa.ipc.open_stream(file) as sums:
                 tables = (pa.table(batch) for batch in sums)
-                insert(self.con, "write/add_sums", run, "sigdb_sums", sums.schema, tables)
+                insert(self.con, "ingest/study.add_sums", run, "sigdb_sums", sums.schema, tables)
 
     @property
     def cells(self) -> dict[str, int]:
@@ -223,14 +225,14 @@ class StudyWriter:
 
     def _groups(self) -> Groups:
         """The sample and cell type of each of the study's cells, which are in the atlas."""
-        found = self.con.sql(statements.statement("queries/cell_groups"), params=self.cells).to_arrow_table()
+        found = self.con.sql(statements.statement("ingest/study.cell_groups"), params=self.cells).to_arrow_table()
         _, firsts = np.unique(found["number"].to_numpy(), return_index=True)
         return Groups(found["number"].to_numpy(), found.select(["sample_id", "cell_type"]).take(firsts))
 
     def _derive(self) -> None:
         """Fill group sizes and materialised scores for the cells just written; show new obs columns in `cells`."""
         cells = {"run_id": self.run_id, **self.cells}
-        run_statement(self.con, "write/add_group_sizes", cells)
+        run_statement(self.con, "atlas/derived.add_group_sizes", cells)
         materialized.extend(self.con, **cells)
         materialized.refresh(self.con)
         self.con.execute("UPDATE sigdb_data.attribution_runs SET finished = ? WHERE run_id = ?", [now(), self.run_id])
@@ -246,8 +248,8 @@ def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> list[str]:
     Returns a note on each column that was widened.
     """
     notes = []
-    known = {name.lower(): kind for name, kind in run_statement(con, "write/cell_columns")}
-    for name, kind in run_statement(con, "write/incoming_columns", sigdb_incoming=columns):
+    known = {name.lower(): kind for name, kind in run_statement(con, "ingest/study.cell_columns")}
+    for name, kind in run_statement(con, "ingest/study.incoming_columns", sigdb_incoming=columns):
         there = known.get(name.lower())
         column = exp.to_identifier(name, quoted=True)
         if there is None:

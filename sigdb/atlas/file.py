@@ -145,7 +145,7 @@ LOCKED = {
 
 def check_tables(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> None:
     """Raise AtlasError for a file that only shows a lake (see `sigdb.lake`): neither written to nor locked."""
-    if con.execute(statement("queries/shows_lake")).fetchall():
+    if con.execute(statement("atlas/inspect.shows_lake")).fetchall():
         raise AtlasError(
             f"{path} shows a lake, and holds no rows of its own, so it can be neither written to nor locked. "
             "Write to the atlas that the lake comes from, and export it again; or make an atlas of the lake: "

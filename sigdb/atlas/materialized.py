@@ -29,7 +29,7 @@ def materialize(
     """
     asked = {"genes": None, "weights": None, "agg": "mean", "missing": missing, "run": run}
     check(con, asked | {"signed": False, "signatures": list(signatures)})
-    ((run_id,),) = run_statement(con, "queries/run_id", {"run": run})
+    ((run_id,),) = run_statement(con, "ingest/records.run_id", {"run": run})
     drop(con, signatures, run_id)
     for signature in signatures:
         keep(con, signature, run_id)
@@ -37,26 +37,28 @@ def materialize(
 
 def keep(con: duckdb.DuckDBPyConnection, signature: str, run_id: int) -> None:
     """Compute and store the scores of one signature in one run; nothing if there is nothing to score."""
-    for (number,) in run_statement(con, "write/materialize", {"signature": signature, "run": run_id}):
+    for (number,) in run_statement(con, "atlas/materialized.materialize", {"signature": signature, "run": run_id}):
         add_cells(con, number, *ALL_CELLS)
 
 
 def add_cells(con: duckdb.DuckDBPyConnection, materialized_id: int, first: int, last: int) -> None:
     """Store the scores of a materialised signature in the cells `first` to `last`."""
     cells = {"materialized_id": materialized_id, "first": first, "last": last}
-    run_statement(con, "write/add_signature_cells", cells)
+    run_statement(con, "atlas/materialized.add_signature_cells", cells)
 
 
 def drop(con: duckdb.DuckDBPyConnection, signatures: Sequence[str], run_id: int | None = None) -> None:
     """Forget the kept scores of signatures, in one run or in all."""
     chosen = {"signatures": list(signatures), "run_id": run_id}
-    run_statement(con, "write/drop_signature_cells", chosen)
-    run_statement(con, "write/drop_materialized", chosen)
+    run_statement(con, "atlas/materialized.drop_signature_cells", chosen)
+    run_statement(con, "atlas/materialized.drop_materialized", chosen)
 
 
 def extend(con: duckdb.DuckDBPyConnection, run_id: int, first: int, last: int) -> None:
     """Keep the scores of new cells too, `first` to `last`; where a signature has come to mean other genes, all anew."""
-    for materialized_id, signature, is_current in run_statement(con, "write/materialized_in_run", {"run_id": run_id}):
+    for materialized_id, signature, is_current in run_statement(
+        con, "atlas/materialized.materialized_in_run", {"run_id": run_id}
+    ):
         if is_current:
             add_cells(con, materialized_id, first, last)
         else:

@@ -31,7 +31,7 @@ WORTH_IT = 2.0
 
 def fragmentation(con: duckdb.DuckDBPyConnection) -> float:
     """How many times the row groups of a sorted atlas queries of single genes have to read; about 1 if it is sorted."""
-    ((n_read, n_ideal),) = con.execute(statements.statement("queries/fragmentation")).fetchall()
+    ((n_read, n_ideal),) = con.execute(statements.statement("atlas/optimize.fragmentation")).fetchall()
     return float(n_read / n_ideal) if n_ideal else 1.0
 
 
@@ -112,7 +112,7 @@ def check_room(path: Path, target: Path) -> None:
 
 def begin(con: duckdb.DuckDBPyConnection, target: Path, decimals: int | None) -> None:
     """Attach the new file as sigdb_new: that of an interrupted call if the atlas is as it was then, or an empty one."""
-    state = str([decimals, *con.execute(statements.statement("queries/atlas_state")).fetchall()])
+    state = str([decimals, *con.execute(statements.statement("atlas/optimize.atlas_state")).fetchall()])
     if target.exists():
         try:
             attach_new(con, target)
@@ -129,7 +129,7 @@ def begin(con: duckdb.DuckDBPyConnection, target: Path, decimals: int | None) ->
     attach_new(con, target)
     # First the table by which the file is known for ours, last the state by which it is known to be begun: not
     # every DuckDB copies a schema in one piece.
-    con.execute(statements.statement("write/begin_optimize"))
+    con.execute(statements.statement("atlas/optimize.begin_optimize"))
     # COPY FROM DATABASE takes names only.
     con.execute("COPY FROM DATABASE " + statements.current_database(con) + " TO sigdb_new (SCHEMA)")
     con.execute("INSERT INTO sigdb_new.sigdb_optimize (state) VALUES (?)", [state])
@@ -151,7 +151,7 @@ def noted_state(con: duckdb.DuckDBPyConnection) -> str | None:
 def sort_attributions(atlas: Atlas, batch: int, decimals: int | None, progress: Callable[[int, int], None]) -> None:
     """Copy the attributions, each range of genes in a transaction, with a note that it is done."""
     con = atlas.con
-    ranges = con.execute(statements.statement("queries/gene_batches"), {"batch": batch}).fetchall()
+    ranges = con.execute(statements.statement("atlas/optimize.gene_batches"), {"batch": batch}).fetchall()
     have = set(con.execute("SELECT run_id, last_gene FROM sigdb_new.sigdb_optimize WHERE state IS NULL").fetchall())
     done, total = 0, sum(n for *_, n in ranges)
     progress(done, total)
@@ -159,7 +159,7 @@ def sort_attributions(atlas: Atlas, batch: int, decimals: int | None, progress: 
         if (run_id, last) not in have:
             with atlas.transaction():
                 genes = {"run_id": run_id, "first": first, "last": last, "decimals": decimals}
-                statements.run_statement(con, "write/copy_attributions", genes)
+                statements.run_statement(con, "atlas/optimize.copy_attributions", genes)
                 con.execute("INSERT INTO sigdb_new.sigdb_optimize (run_id, last_gene) VALUES (?, ?)", [run_id, last])
         done += n
         progress(done, total)
@@ -167,7 +167,7 @@ def sort_attributions(atlas: Atlas, batch: int, decimals: int | None, progress: 
 
 def copy_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Copy all other tables, those included that are not sigdb's."""
-    for database, schema, table in con.execute(statements.statement("queries/other_tables")).fetchall():
+    for database, schema, table in con.execute(statements.statement("atlas/inspect.other_tables")).fetchall():
         source, target = (exp.table_(table, db=schema, catalog=place, quoted=True) for place in (database, "sigdb_new"))
         try:
             con.execute(exp.insert(exp.select("*").from_(source), target).sql("duckdb"))

@@ -3,93 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from sigdb.statements import run_statement, statement
+from sigdb.statements import names_in, run_statement, statement
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["MACROS", "VIEWS", "SqlObject", "comment_tables", "create", "install", "objects", "read_object"]
-
-# In the order in which they can be created: a macro may only call those before it.
-MACROS = (
-    "run_of",
-    "run_check",
-    "run_cells",
-    "run_genes",
-    "resolve_genes",
-    "branch_size",
-    "branch_needed",
-    "signature_terms",
-    "gene_report",
-    "signature_check",
-    "signature_branch",
-    "signature_values",
-    "cell_values",
-    "sample_labels",
-    "chosen_groups",
-    "coverage_check",
-    "study_coverage",
-    "measured_factors",
-    "scored_cells",
-    "population_scores",
-    "population_check",
-    "population_hits",
-    "summary_branch",
-    "summary_values",
-    "signature_score",
-    "signature_score_table",
-    "materialized_of",
-    "computed_values",
-    "library_scores",
-    "signature_scores",
-    "sample_scores",
-    "signature_by_sample",
-    "signature_hits",
-    "sample_hit_rates",
-    "group_contributions",
-    "signature_contributions",
-    "leading_genes",
-    "gene_strata",
-    "control_genes",
-    "null_check",
-    "group_sums",
-    "null_moments",
-    "signature_controls",
-    "signature_null",
-    "gene_importance",
-    "gene_attributions",
-    "check_genes",
-    "signature_genes",
-    "signature_weights",
-)
-VIEWS = (
-    "cells",
-    "samples",
-    "studies",
-    "genes",
-    "gene_aliases",
-    "attributions",
-    "attributed_cells",
-    "attribution_runs",
-    "attribution_summary",
-    "group_sizes",
-    "models",
-    "model_genes",
-    "study_genes",
-    "gene_coverage",
-    "signatures",
-    "signature_info",
-    "signature_library",
-    "materialized_signatures",
-    "ingest_chunks",
-    "atlas_info",
-)
+__all__ = ["SqlObject", "comment_tables", "create", "install", "objects", "read_object"]
 
 
 @dataclass(frozen=True)
@@ -104,7 +30,10 @@ class SqlObject:
     example: str
     expected: str
     sql: str
-    columns: dict[str, str]  # of a view, where the header describes them
+    columns: dict[str, str] = field(hash=False)  # of a view, where the header describes them
+
+
+FOLDERS = ("views", "macros/internal", "macros")
 
 
 @cache
@@ -133,9 +62,18 @@ def read_object(folder: str, name: str) -> SqlObject:
     )
 
 
-def objects() -> list[SqlObject]:
-    """All views and macros, in the order in which they are created."""
-    return [read_object("views", name) for name in VIEWS] + [read_object("macros", name) for name in MACROS]
+@cache
+def objects() -> tuple[SqlObject, ...]:
+    """All views and macros, in an order in which they can be created: DuckDB wants what a macro calls to be there."""
+    found = [read_object(folder, name) for folder in FOLDERS for name in names_in(folder)]
+    macros = [each for each in found if each.kind != "VIEW"]
+    called = re.compile(rf"\b({'|'.join(sorted({each.name for each in macros}))})\(")
+    graph: dict[SqlObject, list[SqlObject]] = {each: [] for each in found}
+    for each in macros:
+        body = re.sub(r"^--.*$", "", each.sql, flags=re.MULTILINE).partition(" AS")[2]
+        names = set(called.findall(body)) - {each.name}
+        graph[each] = [other for other in macros if other.name in names]
+    return tuple(TopologicalSorter(graph).static_order())
 
 
 def install(con: duckdb.DuckDBPyConnection) -> None:
@@ -150,10 +88,10 @@ def comment_tables(con: duckdb.DuckDBPyConnection) -> None:
     Tables that are views over the files of a lake are commented on as such.
     """
     comments = statement("comments")
-    for (table,) in run_statement(con, "queries/shows_lake"):
+    for (table,) in run_statement(con, "atlas/inspect.shows_lake"):
         comments = comments.replace(f"COMMENT ON TABLE sigdb_data.{table} IS", f"COMMENT ON VIEW sigdb_data.{table} IS")
     con.execute(comments)
-    for (column,) in run_statement(con, "queries/obs_columns"):
+    for (column,) in run_statement(con, "atlas/inspect.obs_columns"):
         place = exp.column(column, "cell_data", "sigdb_data", quoted=True)
         comment(con, "COLUMN", place, "Column of the studies' obs, as they have it.")
 
@@ -165,7 +103,7 @@ def create(con: duckdb.DuckDBPyConnection, *made: SqlObject) -> None:
         comment(con, each.kind, exp.table_(each.name, db=each.schema), f"{each.signature}\n{each.contract}")
     views = {each.name: each for each in made if each.kind == "VIEW"}
     # All at once: to list columns, DuckDB looks at every view there is.
-    for view, column, shown in run_statement(con, "queries/view_columns", {"views": list(views)}):
+    for view, column, shown in run_statement(con, "atlas/inspect.view_columns", {"views": list(views)}):
         comment(con, "COLUMN", exp.column(column, view, quoted=True), views[view].columns.get(column, shown))
 
 

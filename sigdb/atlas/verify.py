@@ -66,7 +66,7 @@ def verify(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     order of rows is not checked.
     """
     yield from schema_findings(con)
-    shows_lake = bool(con.execute(statements.statement("queries/shows_lake")).fetchall())
+    shows_lake = bool(con.execute(statements.statement("atlas/inspect.shows_lake")).fetchall())
     for name in CHECKS:
         if shows_lake and name == "sorted":
             continue
@@ -84,7 +84,7 @@ def violations(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[int, str 
     """How many violate a check, and one of them: in the whole atlas, or in each range of genes if it asks for one."""
     if "$first" not in sql:
         return con.execute(sql).fetchall()
-    ranges = con.execute(statements.statement("queries/gene_ranges"), {"batch": BATCH}).fetchall()
+    ranges = con.execute(statements.statement("atlas/inspect.gene_ranges"), {"batch": BATCH}).fetchall()
     return [row for first, last in ranges for row in con.execute(sql, {"first": first, "last": last}).fetchall()]
 
 
@@ -138,7 +138,7 @@ def shipped(*, with_definition: bool) -> dict[str, tuple[str, str | None]]:
 
 def parts(con: duckdb.DuckDBPyConnection, *, with_definition: bool) -> dict[str, tuple[str, str | None]]:
     """Columns, views and macros of an atlas, by kind and name: comment; type, or definition if wanted."""
-    rows = con.execute(statements.statement("queries/schema")).fetchall()
+    rows = con.execute(statements.statement("atlas/inspect.schema")).fetchall()
     return {
         f"{kind} {name}": (comment, text if with_definition or kind == "column" else None)
         for kind, name, comment, text in rows

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sigdb.atlas import schema
 from sigdb.errors import SignatureError, listed
 from sigdb.scores.engine import check
-from sigdb.statements import shipped
+from sigdb.statements import parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def create(con: duckdb.DuckDBPyConnection, signatures: Sequence[str], *, missing
 
 def create_one(con: duckdb.DuckDBPyConnection, folder: str, signature: str) -> None:
     """Make one view, with comments on it and its columns."""
-    query = shipped(folder)
+    query = parse_statement(f"atlas/signature_views.{folder}")
     if folder == "cell_scores":
         show_cells(con, query)
     for parameter in list(query.find_all(exp.Placeholder)):

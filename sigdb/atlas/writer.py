@@ -143,7 +143,9 @@ class Atlas:
             }
         )
         with self.transaction() as con:
-            statements.run_statement(con, "write/add_signatures", sigdb_incoming=info, sigdb_incoming_members=genes)
+            statements.run_statement(
+                con, "atlas/records.add_signatures", sigdb_incoming=info, sigdb_incoming_members=genes
+            )
             materialized.refresh(con)
 
     def materialize(self, signatures: Sequence[str], *, missing: str = "error", run: str | int | None = None) -> None:
@@ -190,7 +192,7 @@ class Atlas:
         """
         with self.transaction() as con:
             n_cells = clear_study(con, study)
-            statements.run_statement(con, "write/drop_study", sigdb_dropped=pa.table({"study": [study]}))
+            statements.run_statement(con, "atlas/derived.drop_study", sigdb_dropped=pa.table({"study": [study]}))
         return n_cells
 
 
@@ -212,7 +214,7 @@ def record_versions(con: duckdb.DuckDBPyConnection) -> None:
     """Write down which sigdb and DuckDB made the file as it is now."""
     statements.run_statement(
         con,
-        "write/record_versions",
+        "atlas/records.record_versions",
         {
             "schema_version": str(SCHEMA_VERSION),
             "sigdb_version": version("sigdb-atlas"),

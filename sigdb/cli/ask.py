@@ -16,8 +16,8 @@ from sigdb.dialects.expand import SCHEMA
 from sigdb.dialects.transpile import DIALECTS
 from sigdb.dialects.transpile import transpile as written_out
 from sigdb.findings.columns import columns_of
-from sigdb.scores.options import asked
-from sigdb.statements import shipped
+from sigdb.scores.options import score_parameters
+from sigdb.statements import parse_statement
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,8 +58,10 @@ def score(
 ) -> None:
     """Score a gene signature in every cell, or its mean by group of cells."""
     with connect(atlas) as con:
-        options = asked(con, genes_or_signature(con, names), agg=agg, missing=missing, run=run, signed=signed)
-        query = grouped_score(con, by) if by else statements.statement("queries/score_cells")
+        options = score_parameters(
+            con, genes_or_signature(con, names), agg=agg, missing=missing, run=run, signed=signed
+        )
+        query = grouped_score(con, by) if by else statements.statement("cli/ask.score_cells")
         dump(con, query, options, form, output)
 
 
@@ -83,7 +85,7 @@ def genes_or_signature(con: duckdb.DuckDBPyConnection, names: list[str]) -> str 
 def grouped_score(con: duckdb.DuckDBPyConnection, by: str) -> str:
     """The query for the mean score by columns of `cells`, separated by commas; QueryError if it has no such column."""
     groups = columns_of(con, "cells", [name.strip() for name in by.split(",") if name.strip()])
-    query = shipped("score")
+    query = parse_statement("cli/ask.score")
     columns = [exp.column(name, table="c", quoted=True) for name in groups]
     query.set("expressions", [*columns, *query.expressions])
     return query.group_by(*columns).sql("duckdb")

@@ -35,9 +35,9 @@ def info(atlas: AtlasPath) -> None:
     with connect(atlas) as con:
         size = manifest.read(atlas).bytes if disk.is_lake(atlas) else Path(atlas).stat().st_size
         console.print(f"{atlas}, {size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
-        show(con, "It holds", "overview")
-        show(con, "Studies", "studies")
-        show(con, "Attribution runs", "runs", across=True)
+        show(con, "It holds", "cli/atlas.overview")
+        show(con, "Studies", "cli/atlas.studies")
+        show(con, "Attribution runs", "cli/atlas.runs", across=True)
 
 
 def drop_study(

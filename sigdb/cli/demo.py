@@ -59,20 +59,20 @@ def print_findings(con: duckdb.DuckDBPyConnection, atlas: Path) -> None:
     """Print the size of the demo atlas, the MS1 score by cell type, the top myeloid genes, and queries to paste."""
     if not con.execute("SELECT 1 FROM studies WHERE study = 'wu2020_tcell'").fetchall():
         raise AtlasError(f"{atlas} is an atlas, but not the demo atlas. Give the demo another path: sigdb demo PATH")
-    show(con, f"{atlas} holds", "overview")
-    show(con, "Its studies", "studies")
+    show(con, f"{atlas} holds", "cli/atlas.overview")
+    show(con, "Its studies", "cli/atlas.studies")
     show(
         con,
         f"MS1, the monocyte signature of sepsis: mean score by cell type within each study (types of {MIN_CELLS} or "
         "more cells). n_measured: how many of the n_genes that the model knows, of 99, the study measured; where they "
         "are few, the score says little.",
-        "demo_signature",
+        "cli/demo.demo_signature",
         {"name": "MS1", "min_cells": MIN_CELLS},
     )
     show(
         con,
         f"The genes that matter most to {', '.join(MYELOID)}: mean attribution, of 1000 a cell, there and elsewhere",
-        "demo_top_genes",
+        "cli/demo.demo_top_genes",
         {"cell_types": MYELOID, "n": 12},
     )
     console.print(Text("Three queries to paste", style="bold"), end="\n\n")

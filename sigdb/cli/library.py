@@ -49,7 +49,7 @@ def add(
 def list_(atlas: AtlasPath, form: FormatOption = Format.table, output: OutputOption = None) -> None:
     """List the signatures of the library, and how many of their genes the atlas can score."""
     with connect(atlas) as con:
-        dump(con, statement("queries/signatures"), {}, form, output)
+        dump(con, statement("cli/library.signatures"), {}, form, output)
 
 
 @app.command("show", epilog="Example: sigdb signatures show demo.duckdb MS1")
@@ -63,7 +63,7 @@ def show(
     with connect(atlas) as con:
         if not con.execute("SELECT 1 FROM signature_info WHERE signature = ?", [name]).fetchall():
             raise SignatureError(f"No such signature: {name}. `sigdb signatures list {atlas}` shows those there are.")
-        dump(con, statement("queries/signature"), {"name": name}, form, output)
+        dump(con, statement("cli/library.signature"), {"name": name}, form, output)
 
 
 @app.command("materialize", epilog="Example: sigdb signatures materialize demo.duckdb MS1 --missing ignore")

@@ -173,7 +173,7 @@ def show(
     across: bool = False,
 ) -> None:
     """Print the result of a shipped query as a table; `across`: its rows side by side, named by their first column."""
-    rows = con.execute(statement(f"queries/{query}"), parameters or {}).fetchall()
+    rows = con.execute(statement(query), parameters or {}).fetchall()
     console.print(Text(title, style="bold"), end="\n\n")
     names = [column[0] for column in con.description or []]
     if across:

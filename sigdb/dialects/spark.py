@@ -14,12 +14,12 @@ import sqlglot
 from sqlglot import exp
 
 from sigdb.atlas.file import check_schema
-from sigdb.atlas.schema import VIEWS
+from sigdb.atlas.schema import objects
 from sigdb.dialects.expand import SCHEMA, base_tables, expand
 from sigdb.dialects.transpile import written_for
 from sigdb.errors import QueryError, needs_extra
 from sigdb.lake import manifest
-from sigdb.statements import statement, written
+from sigdb.statements import statement, to_sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,8 +62,8 @@ def register(spark: SparkSession, lake: str) -> None:
         for column, text in comments().get(table, {}).items():
             frame = frame.withMetadata(column, {"comment": text})
         frame.createOrReplaceTempView(f"{SCHEMA}_{table}")
-    for view in VIEWS:
-        sql(spark, written(exp.select("*").from_(view))).createOrReplaceTempView(view)
+    for view in (each.name for each in objects() if each.kind == "VIEW"):
+        sql(spark, to_sql(exp.select("*").from_(view))).createOrReplaceTempView(view)
 
 
 def described(spark: SparkSession, lake: str) -> Manifest:
@@ -113,7 +113,7 @@ def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: 
     arguments |= {name: exp.convert(value) for name, value in options.items() if name not in arguments}
     words = [exp.PropertyEQ(this=exp.to_identifier(name), expression=value) for name, value in arguments.items()]
     macro = exp.Anonymous(this="signature_score", expressions=words)
-    return sql(spark, written(exp.select("*").from_(exp.Table(this=macro))))
+    return sql(spark, to_sql(exp.select("*").from_(exp.Table(this=macro))))
 
 
 def rows_of(spark: SparkSession, steps: Sequence[exp.CTE], known: Mapping[str, Rows]) -> Rows:

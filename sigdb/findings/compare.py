@@ -14,8 +14,8 @@ from sqlglot import exp
 from sigdb.errors import QueryError, listed
 from sigdb.findings.columns import columns_of, cube_columns
 from sigdb.findings.statistics import Effect, adjusted, benjamini_hochberg, combined, independent, paired
-from sigdb.scores.options import Options, asked
-from sigdb.statements import Answer, ask, condition, shipped
+from sigdb.scores.options import Options, score_parameters
+from sigdb.statements import Answer, ask, parse_condition, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -124,7 +124,10 @@ def compare(
     left_out: Counter[str] = Counter()
     answers, rows = {}, []
     for name, members in signatures.items():
-        parameters = asked(con, members, **options) | {"measured_only": measured_only, "min_coverage": min_coverage}
+        parameters = score_parameters(con, members, **options) | {
+            "measured_only": measured_only,
+            "min_coverage": min_coverage,
+        }
         answers[name] = ask(con, units_statement(design, cells), parameters)
         known = covariates_of(con, design, cells, parameters) if covariates else {}
         units = list(usable(answers[name].table.to_pylist(), design, known, left_out))
@@ -147,8 +150,8 @@ def check_columns(con: duckdb.DuckDBPyConnection, design: Design) -> None:
 
 
 def units_statement(design: Design, cells: str | None) -> exp.Expression:
-    """The statement that gives the units: `queries/units` (or `unit_cells`) grouped by the columns of the design."""
-    return grouped(shipped("unit_cells" if design.unit == "cell" else "units"), design, cells)
+    """The statement that gives the units: `findings/units` (or `unit_cells`) grouped by the columns of the design."""
+    return grouped(parse_statement("findings/unit_cells" if design.unit == "cell" else "findings/units"), design, cells)
 
 
 def grouped(query: exp.Select, design: Design, cells: str | None) -> exp.Select:
@@ -157,7 +160,7 @@ def grouped(query: exp.Select, design: Design, cells: str | None) -> exp.Select:
     named = [exp.alias_(column.copy(), name, quoted=True) for name, column in zip(design.columns, columns, strict=True)]
     query.set("expressions", [*named, *query.expressions])
     if cells:
-        query = query.where(condition(cells))
+        query = query.where(parse_condition(cells))
     return query.group_by(*columns).order_by(*(column.copy() for column in columns))
 
 
@@ -167,7 +170,7 @@ def covariates_of(
     """The covariates of each unit, by the unit's columns."""
     if design.unit == "cell":
         raise QueryError("Covariates are for donors and samples, not for cells as replicates.")
-    query = shipped("unit_covariates")
+    query = parse_statement("findings/unit_covariates")
     types = dict(con.execute("SELECT column_name, column_type FROM (DESCRIBE cells)").fetchall())
     for number, name in enumerate(design.covariates):
         column = exp.column(name, table="u", quoted=True)

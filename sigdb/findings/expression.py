@@ -10,8 +10,8 @@ from sqlglot import exp
 
 from sigdb.errors import QueryError, needs_extra
 from sigdb.scores.engine import score
-from sigdb.scores.options import Options, asked
-from sigdb.statements import ask, condition, shipped
+from sigdb.scores.options import Options, score_parameters
+from sigdb.statements import ask, parse_condition, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,9 @@ def against_expression(
     Raises QueryError if cells or genes do not fit, and MissingDependencyError without the extra `expression`.
     """
     query = exp.select("cell_id", "barcode", "n_counts", "cell_type").from_("cells")
-    marked = exp.alias_(exp.Coalesce(this=exp.Paren(this=condition(population)), expressions=[exp.false()]), "marked")
+    marked = exp.alias_(
+        exp.Coalesce(this=exp.Paren(this=parse_condition(population)), expressions=[exp.false()]), "marked"
+    )
     query = query.select(marked).where(exp.column("study").eq(exp.Placeholder(this="study"))).order_by("cell_id")
     cells = ask(con, query, {"study": study}).table
     places = {name: place for place, name in enumerate(adata.obs_names)}
@@ -54,7 +56,7 @@ def against_expression(
     if cells["n_counts"].null_count:
         raise QueryError(f"Depth is not known of cells of {study}, whose scores were loaded without counts (n_counts).")
     rows = [places[barcode] for barcode in cells["barcode"].to_pylist()]
-    names = names_in(con, adata.var_names.tolist(), asked(con, genes, **options))
+    names = names_in(con, adata.var_names.tolist(), score_parameters(con, genes, **options))
     values = expression_scores(adata[rows], names, layer=layer)
     attribution = dict(zip(*(score_of(con, genes, options)), strict=True))
     methods = {"attribution": np.array([attribution.get(c, np.nan) for c in cells["cell_id"].to_pylist()]), **values}
@@ -67,13 +69,13 @@ def score_of(
     con: duckdb.DuckDBPyConnection, genes: str | Sequence[str], options: Options
 ) -> tuple[list[int], list[float]]:
     """cell_id and attribution score of all cells."""
-    table = score(con, **asked(con, genes, **options))
+    table = score(con, **score_parameters(con, genes, **options))
     return table["cell_id"].to_pylist(), table["score"].to_pylist()
 
 
 def names_in(con: duckdb.DuckDBPyConnection, var_names: list[str], parameters: dict[str, Any]) -> list[str]:
     """The columns of a matrix that are genes of a signature, whatever names both use; QueryError if there is none."""
-    resolved = shipped("resolved_names")
+    resolved = parse_statement("findings/resolved_names")
     wanted, there = (
         ask(con, resolved, {"names": names}).column("gene_id") for names in (parameters["genes"], var_names)
     )

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sigdb.errors import QueryError, listed
 from sigdb.findings.compare import Design, Unit, check_columns, grouped, partners, usable
 from sigdb.findings.statistics import Effect, benjamini_hochberg, combined, every_gene
-from sigdb.statements import Answer, ask, shipped
+from sigdb.statements import Answer, ask, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ def gene_compare(
     """
     design = Design(by, reference, unit, None, paired_by, (), min_cells, min_units)
     check_columns(con, design)
-    query = grouped(shipped("unit_genes"), design, cells).group_by(exp.column("gene", table="u"))
+    query = grouped(parse_statement("findings/unit_genes"), design, cells).group_by(exp.column("gene", table="u"))
     answer = ask(con, query, {"run": run, "signed": signed})
     left_out: Counter[str] = Counter()
     sizes = answer.table.filter(pc.is_null(answer.table["gene"])).to_pylist()

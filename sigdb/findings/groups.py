@@ -8,8 +8,8 @@ from sqlglot import exp
 
 from sigdb.errors import QueryError, listed
 from sigdb.findings.columns import columns_of, cube_columns
-from sigdb.scores.options import Options, asked
-from sigdb.statements import Answer, ask, condition, labelled, shipped, with_columns
+from sigdb.scores.options import Options, score_parameters
+from sigdb.statements import Answer, ask, parse_condition, parse_statement, replace_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,11 +35,11 @@ def group_scores(
     by, and the SQL condition `cells`: columns of the cube (study, sample, donor, tissue, disease, cell_type, ...).
     """
     (column,) = cube_columns([by])
-    parameters = asked(con, genes, **options) | {
+    parameters = score_parameters(con, genes, **options) | {
         "measured_only": measured_only, "min_coverage": min_coverage, "min_cells": min_cells,
     }  # fmt: skip
-    query = labelled(shipped("group_scores"), column)
-    return ask(con, query.where(condition(cells)) if cells else query, parameters)
+    query = replace_columns(parse_statement("findings/group_scores"), label_column=column)
+    return ask(con, query.where(parse_condition(cells)) if cells else query, parameters)
 
 
 def score_bins(
@@ -58,16 +58,18 @@ def score_bins(
     by, and the SQL condition `cells`: columns of the view `cells`.
     """
     (column,) = columns_of(con, "cells", [by])
-    parameters = asked(con, genes, **options) | {
+    parameters = score_parameters(con, genes, **options) | {
         "measured_only": measured_only, "n_bins": n_bins, "min_cells": min_cells,
     }  # fmt: skip
-    return ask(con, of_cells(labelled(shipped("score_bins"), column), cells), parameters)
+    return ask(
+        con, of_cells(replace_columns(parse_statement("findings/score_bins"), label_column=column), cells), parameters
+    )
 
 
 def of_cells(query: exp.Select, cells: str | None) -> exp.Select:
     """Keep the cells that fulfil a condition, in the innermost part of a shipped query, where it joins `cells` as c."""
     if cells:
-        chosen = exp.select("cell_id").from_("cells").where(condition(cells))
+        chosen = exp.select("cell_id").from_("cells").where(parse_condition(cells))
         inner = next(select for select in query.find_all(exp.Select) if select.args.get("joins"))
         inner.where(exp.column("cell_id", table="c").isin(query=chosen), copy=False)
     return query
@@ -98,10 +100,10 @@ def embedding(
             f"There is no embedding {basis} in this atlas. It has: {listed(there) or 'none'}. "
             f"`sigdb ingest --obsm X_{basis}` keeps that of a study."
         )
-    parameters = asked(con, genes, **options) | {
+    parameters = score_parameters(con, genes, **options) | {
         "measured_only": measured_only, "n_bins": n_bins, "max_points": max_points,
     }  # fmt: skip
-    query = with_columns(shipped("embedding"), x_column=names[0], y_column=names[1])
+    query = replace_columns(parse_statement("findings/embedding"), x_column=names[0], y_column=names[1])
     return ask(con, of_cells(query, cells), parameters)
 
 
@@ -121,9 +123,9 @@ def gene_dots(
     by, and the SQL condition `cells`: columns of the cube, as for `group_scores`. Not measured counts as 0.
     """
     (column,) = cube_columns([by])
-    parameters = asked(con, genes, missing=missing, run=run, signed=signed) | {"min_cells": min_cells}
-    query = labelled(shipped("gene_dots"), column)
+    parameters = score_parameters(con, genes, missing=missing, run=run, signed=signed) | {"min_cells": min_cells}
+    query = replace_columns(parse_statement("findings/gene_dots"), label_column=column)
     if cells:
         for select in [each for each in query.find_all(exp.Select) if each.args.get("group")]:
-            select.where(condition(cells), copy=False)
+            select.where(parse_condition(cells), copy=False)
     return ask(con, query, parameters)

@@ -13,8 +13,8 @@ from sqlglot import exp
 
 from sigdb.errors import QueryError
 from sigdb.findings.columns import POPULATION, columns_of
-from sigdb.scores.options import Options, asked
-from sigdb.statements import Answer, ask, condition, labelled, shipped
+from sigdb.scores.options import Options, score_parameters
+from sigdb.statements import Answer, ask, parse_condition, parse_statement, replace_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def hits(
     if quantile is not None and not 0 <= quantile <= 1:
         raise QueryError(f"quantile must be from 0 to 1, not {quantile}.")
     percentile = quantile * 100 if quantile is not None else 95 if not given else percentile
-    parameters = asked(con, genes, **options) | {
+    parameters = score_parameters(con, genes, **options) | {
         "percentile": 95 if percentile is None else percentile, "cutoff": cutoff, "sd": sd, "below": below,
         "cells": POPULATION if cells else "sigdb_data.cell_data", "measured_only": measured_only,
         "min_coverage": min_coverage, "min_cells": min_cells, "min_samples": min_samples,
@@ -112,10 +112,10 @@ def hits(
 
 
 def hit_rates(by: str, cells: str | None) -> exp.Expression:
-    """The statement: `queries/hit_rates` with its label, and the population as a CTE."""
-    query = labelled(shipped("hit_rates"), by)
+    """The statement: `findings/hit_rates` with its label, and the population as a CTE."""
+    query = replace_columns(parse_statement("findings/hit_rates"), label_column=by)
     if cells:
-        population = exp.select("cell_id").from_("cells").where(condition(cells))
+        population = exp.select("cell_id").from_("cells").where(parse_condition(cells))
         query = query.with_(POPULATION, as_=population)
     return query
 

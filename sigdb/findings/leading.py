@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from sigdb.scores.options import asked
-from sigdb.statements import Answer, ask, condition, shipped
+from sigdb.scores.options import score_parameters
+from sigdb.statements import Answer, ask, parse_condition, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,6 @@ def leading_genes(
 
     groups: a SQL condition on study, tissue, disease, cell_type, n_cells, gene and the macro's other columns.
     """
-    parameters = asked(con, genes, **options) | {"n": n, "min_cells": min_cells}
-    query = shipped("leading_genes")
-    return ask(con, query.where(condition(groups)) if groups else query, parameters)
+    parameters = score_parameters(con, genes, **options) | {"n": n, "min_cells": min_cells}
+    query = parse_statement("findings/leading_genes")
+    return ask(con, query.where(parse_condition(groups)) if groups else query, parameters)

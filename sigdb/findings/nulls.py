@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import pyarrow as pa
 
 from sigdb.findings.statistics import benjamini_hochberg
-from sigdb.scores.options import asked
-from sigdb.statements import Answer, ask, condition, shipped
+from sigdb.scores.options import score_parameters
+from sigdb.statements import Answer, ask, parse_condition, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,10 +56,10 @@ def matched_null(
     for the same seed. p values are empirical and one-sided, and treat genes, not cells, as what is random.
     Raises QueryError as the macro does, and MissingDependencyError without the extra `stats`.
     """
-    parameters = asked(con, genes, **options) | {
+    parameters = score_parameters(con, genes, **options) | {
         "n_controls": n_controls, "seed": seed, "n_bins": n_bins, "min_cells": min_cells,
     }  # fmt: skip
-    query = shipped("null")
-    answer = ask(con, query.where(condition(groups)) if groups else query, parameters)
+    query = parse_statement("findings/null")
+    answer = ask(con, query.where(parse_condition(groups)) if groups else query, parameters)
     q_values = pa.array(benjamini_hochberg(answer.column("p_value")), pa.float64())
     return Null(answer.table.append_column("q_value", q_values), answer)

@@ -17,8 +17,8 @@ from sigdb.findings.groups import gene_dots, group_scores, score_bins
 from sigdb.findings.hits import hits
 from sigdb.findings.leading import leading_genes
 from sigdb.findings.nulls import matched_null
-from sigdb.scores.options import asked
-from sigdb.statements import ask, shipped
+from sigdb.scores.options import score_parameters
+from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
     import os
@@ -136,8 +136,8 @@ def write_report(
 
 def sections_of(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Section]:
     """The sections of the page, in order."""
-    parameters = asked(con, subject.genes, **subject.options)
-    coverage = ask(con, shipped("coverage"), parameters)
+    parameters = score_parameters(con, subject.genes, **subject.options)
+    coverage = ask(con, parse_statement("findings/coverage"), parameters)
     yield Section(
         "Coverage",
         "Not measured is not zero. Of the genes asked for, the model knows n_genes, and the study measured n_measured.",
@@ -145,7 +145,7 @@ def sections_of(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Se
     )  # fmt: skip
     yield from scores(con, subject)
     yield from findings(con, subject)
-    made = ask(con, shipped("provenance"), parameters)
+    made = ask(con, parse_statement("findings/provenance"), parameters)
     yield Section("Provenance", "How the attributions were made.", upright(made.table), sql=[made.sql])
 
 

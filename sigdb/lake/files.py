@@ -37,7 +37,7 @@ LEVEL = 3
 def table_columns(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
     """The columns of each table, with their types."""
     columns = {}
-    for (table,) in con.execute(statements.statement("queries/tables")).fetchall():
+    for (table,) in con.execute(statements.statement("atlas/inspect.tables")).fetchall():
         described = con.execute(exp.Describe(this=exp.table_(table, db="sigdb_data")).sql("duckdb")).fetchall()
         columns[table] = {name: kind for name, kind, *_ in described}
     return columns

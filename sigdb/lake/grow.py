@@ -69,7 +69,7 @@ class GrowingLake:
         if not files:
             return
         con, name = self.atlas.con, exp.table_(table, db="sigdb_data")
-        if (table,) not in con.execute(statements.statement("queries/shows_lake")).fetchall():
+        if (table,) not in con.execute(statements.statement("atlas/inspect.shows_lake")).fetchall():
             # Parsed, since what a Drop is made of differs between versions of sqlglot.
             drop = sqlglot.parse_one("DROP TABLE attributions", dialect="duckdb")
             for place in list(drop.find_all(exp.Table)):

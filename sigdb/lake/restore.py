@@ -66,7 +66,7 @@ def fill(
     if lacking := table_columns(con).keys() - found.columns.keys():
         raise AtlasError(f"The lake {found.root} lacks tables of an atlas: {listed(sorted(lacking))}.")
     done, total = 0, sum(file.rows for table in tables for file in found.of(table))
-    have = {name for name, _ in statements.run_statement(con, "write/cell_columns")}
+    have = {name for name, _ in statements.run_statement(con, "ingest/study.cell_columns")}
     for name, kind in found.columns["cell_data"].items():
         if name not in have:
             column = exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=exp.DataType.build(kind, "duckdb"))

@@ -90,7 +90,7 @@ def open_cursor(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         cursor = con.cursor()
     except duckdb.Error as error:
         raise QueryError(f"The connection cannot be used: {error}") from error
-    found = cursor.execute(statement("queries/atlases")).fetchall()
+    found = cursor.execute(statement("atlas/inspect.atlases")).fetchall()
     if len(found) != 1 and not any(is_current for _, is_current in found):
         cursor.close()
         names = [name for name, _ in found]
@@ -124,8 +124,10 @@ def resolve(
         "run": run,
     }
     check(cursor, {**asked, "agg": agg, "missing": missing, "signed": signed})
-    terms = arrow(cursor, "score_terms", {**asked, "agg": agg}).read_all()
-    measured = arrow(cursor, "score_coverage", asked).read_all() if measured_only and agg == "mean" else None
+    terms = arrow(cursor, "scores/engine.score_terms", {**asked, "agg": agg}).read_all()
+    measured = (
+        arrow(cursor, "scores/engine.score_coverage", asked).read_all() if measured_only and agg == "mean" else None
+    )
     return Terms(
         run=terms["run"][0].as_py(),
         genes=terms["gene"].to_numpy().astype(np.int64),
@@ -136,9 +138,9 @@ def resolve(
 
 
 def check(con: duckdb.DuckDBPyConnection, asked: dict[str, Any]) -> None:
-    """Raise QueryError if a score cannot be computed as asked: the parameters of `queries/score_check`."""
+    """Raise QueryError if a score cannot be computed as asked: the parameters of `scores/engine.score_check`."""
     try:
-        con.execute(statement("queries/score_check"), asked).fetchall()
+        con.execute(statement("scores/engine.score_check"), asked).fetchall()
     except duckdb.Error as error:
         raise QueryError(str(error).removeprefix("Invalid Input Error: ")) from error
 
@@ -153,9 +155,9 @@ def score_vector(cursor: duckdb.DuckDBPyConnection, terms: Terms) -> NDArray[np.
 
 def attributed(cursor: duckdb.DuckDBPyConnection, run: int) -> NDArray[np.bool_]:
     """Whether the run has attributed each cell, by cell_id, from 0 to the last that it has."""
-    ((last,),) = cursor.execute(statement("queries/last_cell"), {"run": run}).fetchall()
+    ((last,),) = cursor.execute(statement("scores/engine.last_cell"), {"run": run}).fetchall()
     mask = np.zeros(0 if last is None else last + 1, np.bool_)
-    for batch in arrow(cursor, "attributed_cells", {"run": run}):
+    for batch in arrow(cursor, "scores/engine.attributed_cells", {"run": run}):
         mask[batch["cell_id"].to_numpy()] = True
     return mask
 
@@ -165,7 +167,7 @@ def add_up(cursor: duckdb.DuckDBPyConnection, terms: Terms, n_cells: int) -> NDA
     totals = np.zeros(n_cells)
     weights = np.zeros(int(terms.genes.max()) + 1)
     weights[terms.genes] = terms.weights
-    for batch in arrow(cursor, "stored_scores", {"run": terms.run}, gene_id=terms.genes):
+    for batch in arrow(cursor, "scores/engine.stored_scores", {"run": terms.run}, gene_id=terms.genes):
         scores = batch["score"].to_numpy()
         values = (scores if terms.signed else np.abs(scores)) * weights[batch["gene_id"].to_numpy()]
         # cell_id comes as BIGINT: numpy adds at other integers five times more slowly.
@@ -174,7 +176,7 @@ def add_up(cursor: duckdb.DuckDBPyConnection, terms: Terms, n_cells: int) -> NDA
         studies = terms.measured[:, 0].astype(int)
         factors = np.zeros(studies.max() + 1)
         factors[studies] = terms.measured[:, 1]
-        for batch in arrow(cursor, "cell_studies", {"last": n_cells - 1}):
+        for batch in arrow(cursor, "scores/engine.cell_studies", {"last": n_cells - 1}):
             totals[batch["cell_id"].to_numpy()] *= factors[batch["study_id"].to_numpy()]
     return totals
 
@@ -186,7 +188,7 @@ def arrow(
 
     members: columns and the integers they are to be among, as literals: DuckDB then skips row groups without a join.
     """
-    sql = statement(f"queries/{query}")
+    sql = statement(query)
     if members:
         select = sqlglot.parse_one(sql, dialect="duckdb", into=exp.Select)
         for column, integers in members.items():

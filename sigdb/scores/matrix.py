@@ -90,7 +90,7 @@ def match_cells(
         "barcode": pa.array(obs.index.astype(str), pa.string()),
         "sample": pa.nulls(len(obs), pa.string()) if sample is None else pa.array(obs[sample].astype(str), pa.string()),
     }
-    rows = run_statement(cursor, "queries/match_cells", {"study": study}, sigdb_obs=pa.table(keys))
+    rows = run_statement(cursor, "scores/matrix.match_cells", {"study": study}, sigdb_obs=pa.table(keys))
     several = [obs.index[position] for position, _, count in rows if count > 1]
     if several:
         raise ObsError(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-__all__ = ["Options", "asked"]
+__all__ = ["Options", "score_parameters"]
 
 
 class Options(TypedDict, total=False):
@@ -25,7 +25,7 @@ class Options(TypedDict, total=False):
     signed: bool
 
 
-def asked(
+def score_parameters(
     con: duckdb.DuckDBPyConnection,
     genes: str | Sequence[str],
     *,

@@ -116,7 +116,7 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
     QueryError if it is to no atlas.
     """
     with open_cursor(con) as cursor:
-        ((path, read_only),) = cursor.execute(statement("queries/current_file")).fetchall()
+        ((path, read_only),) = cursor.execute(statement("atlas/inspect.current_file")).fetchall()
     if not read_only:
         raise AtlasError(f"{NAME} is for read-only connections: on this one the scores could change behind it.")
     scorer = Scorer()
@@ -151,10 +151,10 @@ def register_signature(
     the function is not registered (`register`).
     """
     with open_cursor(con) as cursor:
-        ((path, _),) = cursor.execute(statement("queries/current_file")).fetchall()
+        ((path, _),) = cursor.execute(statement("atlas/inspect.current_file")).fetchall()
         if path not in scorers:
             raise QueryError(f"This connection has no {NAME}. sigdb.connect(path) or sigdb.register(con) adds it.")
-        known = cursor.execute(statement("queries/signature_names")).fetchall()
+        known = cursor.execute(statement("scores/udf.signature_names")).fetchall()
         if genes is not None and (name,) in known:
             raise SignatureError(f"The library of this atlas has a signature {name!r}. Choose another name.")
         terms = resolve(

@@ -105,7 +105,7 @@ def contents(path):
     with sigdb.connect(path) as con:
         return {
             name: con.execute(f"SELECT * {times.get(name, '')} FROM sigdb_data.{name} ORDER BY ALL").fetchall()
-            for (name,) in con.execute(statement("queries/tables")).fetchall()
+            for (name,) in con.execute(statement("atlas/inspect.tables")).fetchall()
             if name != "atlas_info"
         }
 

@@ -122,7 +122,7 @@ def test_rows_are_added_in_order_and_whole_row_groups_at_a_time(monkeypatch):
         con.execute("BEGIN")
         place = {"run_id": 1, "first_cell": 1000}
         for bounds in ((0, 7, 28, 33), (33, 33), (33, 40)):
-            insert(con, "write/add_sorted_scores", place, "sigdb_scores", SCORES, scores_between(*bounds))
+            insert(con, "ingest/study.add_sorted_scores", place, "sigdb_scores", SCORES, scores_between(*bounds))
         con.execute("COMMIT")
         rows = con.execute("FROM sigdb_data.attributions").fetchall()
     assert rows == [(1, n, 1000 + n, float(n)) for n in range(40)]
@@ -138,7 +138,9 @@ def test_what_goes_wrong_while_rows_are_made_is_what_is_raised(monkeypatch):
     with duckdb.connect() as con:
         con.execute(statements.statement("schema"))
         with pytest.raises(OSError, match="No space left"):
-            insert(con, "write/add_sorted_scores", {"run_id": 1, "first_cell": 0}, "sigdb_scores", SCORES, tables())
+            insert(
+                con, "ingest/study.add_sorted_scores", {"run_id": 1, "first_cell": 0}, "sigdb_scores", SCORES, tables()
+            )
         assert con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall() == [(0,)]
 
 
@@ -190,7 +192,7 @@ def test_a_statement_that_fails_in_a_transaction_says_why():
         con.execute(statements.statement("schema"))
         con.execute("BEGIN")
         with pytest.raises(duckdb.OutOfRangeException, match=r"Overflow in addition"):
-            statements.run_statement(con, "write/add_sorted_scores", place, sigdb_scores=table)
+            statements.run_statement(con, "ingest/study.add_sorted_scores", place, sigdb_scores=table)
 
 
 def test_metadata_may_take_more_memory_than_scores(tmp_path, monkeypatch):

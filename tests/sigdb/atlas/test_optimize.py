@@ -232,7 +232,7 @@ def test_what_was_done_is_not_done_again(copy, monkeypatch):
     original = optimize.catalog.run_statement
 
     def count(con, name, parameters=None, **relations):
-        if name == "write/copy_attributions":
+        if name == "atlas/optimize.copy_attributions":
             copied.append(parameters)
         return original(con, name, parameters, **relations)
 

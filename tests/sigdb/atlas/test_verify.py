@@ -69,7 +69,7 @@ def test_all_checks_run(sound):
 @pytest.mark.parametrize("batch", [1, 50, 70, 10_000])
 def test_ranges_of_genes_are_all_ids_there_can_be(sound, batch):
     with sigdb.connect(sound) as con:
-        ranges = con.execute(statement("queries/gene_ranges"), {"batch": batch}).fetchall()
+        ranges = con.execute(statement("atlas/inspect.gene_ranges"), {"batch": batch}).fetchall()
         counts = con.execute("SELECT gene_id, count(*) FROM sigdb_data.attributions GROUP BY ALL ORDER BY 1").fetchall()
     assert (ranges[0][0], ranges[-1][1]) == (0, 2**32 - 1)
     assert all(last + 1 == first for (_, last), (first, _) in pairwise(ranges))

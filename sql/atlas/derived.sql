@@ -1,0 +1,78 @@
+-- name: cluster
+-- Sort the attributions by (run, gene, cell), so that a query reads only the row groups that hold its genes. The
+-- table is made anew, as sql/schema.sql makes it.
+ALTER TABLE sigdb_data.attributions RENAME TO attributions_before;
+CREATE TABLE sigdb_data.attributions (
+    run_id UINTEGER USING COMPRESSION RLE,
+    gene_id UINTEGER USING COMPRESSION RLE,
+    cell_id UINTEGER USING COMPRESSION BITPACKING,
+    score FLOAT
+);
+INSERT INTO sigdb_data.attributions BY NAME FROM sigdb_data.attributions_before ORDER BY run_id, gene_id, cell_id;
+DROP TABLE sigdb_data.attributions_before;
+
+-- name: clear_summary
+-- Empty the cube and the group sizes, to be made anew.
+DELETE FROM sigdb_data.attribution_summary;
+DELETE FROM sigdb_data.group_sizes;
+
+-- name: add_summary
+-- The cube of a run for the cells $first to $last: exact sums a sample, cell type and gene.
+-- Sums are of the stored FLOAT scores, in double precision.
+INSERT INTO sigdb_data.attribution_summary (
+    run_id, sample_id, cell_type, gene_id, n_nonzero, sum_abs, sum_signed, sum_sq
+)
+SELECT
+    a.run_id, c.sample_id, c.cell_type, a.gene_id, count(*),
+    sum(abs(a.score::DOUBLE)), sum(a.score::DOUBLE), sum(a.score::DOUBLE * a.score::DOUBLE)
+FROM sigdb_data.attributions AS a
+JOIN sigdb_data.cell_data AS c ON a.cell_id = c.cell_id
+WHERE a.run_id = $run_id AND a.cell_id BETWEEN $first AND $last
+GROUP BY a.run_id, c.sample_id, c.cell_type, a.gene_id
+ORDER BY a.gene_id, c.sample_id, c.cell_type;
+
+-- name: add_group_sizes
+-- How many cells a sample and cell type has among the cells $first to $last of a run.
+INSERT INTO sigdb_data.group_sizes (run_id, sample_id, cell_type, n_cells)
+SELECT r.run_id, c.sample_id, c.cell_type, count(*)
+FROM sigdb_data.attributed_cells AS r
+JOIN sigdb_data.cell_data AS c ON r.cell_id = c.cell_id
+WHERE r.run_id = $run_id AND r.cell_id BETWEEN $first AND $last
+GROUP BY r.run_id, c.sample_id, c.cell_type
+ORDER BY c.sample_id, c.cell_type;
+
+-- name: clear_study
+-- Remove all cells of a study, which are those of sigdb_dropped_cells (cell_id) and of the samples in
+-- sigdb_dropped_samples (study_id, sample_id): scores in all runs, their sums, what the study measured, the ledger. Genes,
+-- models, runs and columns of cell_data stay, and so do the ids of all other studies.
+DELETE FROM sigdb_data.attributions WHERE cell_id IN (SELECT d.cell_id FROM sigdb_dropped_cells AS d);
+DELETE FROM sigdb_data.attributed_cells WHERE cell_id IN (SELECT d.cell_id FROM sigdb_dropped_cells AS d);
+DELETE FROM sigdb_data.signature_cells WHERE cell_id IN (SELECT d.cell_id FROM sigdb_dropped_cells AS d);
+DELETE FROM sigdb_data.cell_data WHERE cell_id IN (SELECT d.cell_id FROM sigdb_dropped_cells AS d);
+DELETE FROM sigdb_data.attribution_summary WHERE sample_id IN (SELECT d.sample_id FROM sigdb_dropped_samples AS d);
+DELETE FROM sigdb_data.group_sizes WHERE sample_id IN (SELECT d.sample_id FROM sigdb_dropped_samples AS d);
+DELETE FROM sigdb_data.study_genes WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
+DELETE FROM sigdb_data.ingest_chunks WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
+
+-- name: study_samples
+-- The samples of the study $study.
+SELECT s.study_id, s.sample_id
+FROM sigdb_data.samples AS s
+JOIN sigdb_data.studies AS t ON s.study_id = t.study_id
+WHERE t.study = $study;
+
+-- name: study_cells
+-- The cells of a study, in order.
+SELECT c.cell_id, c.barcode
+FROM sigdb_data.cell_data AS c
+JOIN sigdb_data.samples AS s ON c.sample_id = s.sample_id
+WHERE s.study_id = $study_id
+ORDER BY c.cell_id;
+
+-- name: drop_study
+-- Forget the study of sigdb_dropped (study), which has no cells any more, and its samples.
+DELETE FROM sigdb_data.samples
+WHERE study_id IN (
+    SELECT q.study_id FROM sigdb_data.studies AS q WHERE q.study IN (SELECT d.study FROM sigdb_dropped AS d)
+);
+DELETE FROM sigdb_data.studies WHERE study IN (SELECT d.study FROM sigdb_dropped AS d);

@@ -1,0 +1,93 @@
+-- name: tables
+-- The base tables of an atlas, or the views over the files of a lake that stand for them.
+SELECT t.table_name
+FROM information_schema.tables AS t
+WHERE t.table_catalog = current_database() AND t.table_schema = 'sigdb_data'
+ORDER BY t.table_name;
+
+-- name: schema
+-- What an atlas is made of: columns of the tables, views, macros; each with its comment and its definition.
+SELECT 'column' AS kind, c.table_name || '.' || c.column_name AS name, c.comment, c.data_type AS definition
+FROM duckdb_columns() AS c
+WHERE c.database_name = current_database() AND c.schema_name = 'sigdb_data'
+UNION ALL
+SELECT 'view', v.view_name, v.comment, v.sql
+FROM duckdb_views() AS v
+WHERE v.database_name = current_database() AND v.schema_name = 'main' AND NOT v.internal
+UNION ALL
+SELECT
+    'macro', f.schema_name || '.' || f.function_name || '(' || array_to_string(f.parameters, ', ') || ')', f.comment,
+    f.macro_definition
+FROM duckdb_functions() AS f
+WHERE f.database_name = current_database() AND f.function_type IN ('macro', 'table_macro') AND NOT f.internal
+ORDER BY ALL;
+
+-- name: view_columns
+-- The columns of $views, and the comment of the column that each shows: of that name in the table of the
+-- view's name, or in all tables that have one, where they say the same; else NULL.
+SELECT v.table_name, v.column_name, coalesce(
+    any_value(t.comment) FILTER (t.table_name = v.table_name),
+    CASE WHEN count(DISTINCT t.comment) = 1 THEN any_value(t.comment) END
+)
+FROM duckdb_columns() AS v
+LEFT JOIN duckdb_columns() AS t
+    ON v.column_name = t.column_name AND v.database_name = t.database_name AND t.schema_name = 'sigdb_data'
+WHERE v.database_name = current_database() AND v.schema_name = 'main' AND list_contains($views, v.table_name)
+GROUP BY v.table_name, v.column_name;
+
+-- name: obs_columns
+-- The columns of cell_data that came with the obs of studies, as far as they have no comment yet.
+SELECT c.column_name
+FROM duckdb_columns() AS c
+WHERE c.database_name = current_database() AND c.schema_name = 'sigdb_data' AND c.table_name = 'cell_data'
+    AND c.comment IS NULL;
+
+-- name: shows_lake
+-- The tables of the current database that are views over the files of a lake; of an atlas, none.
+SELECT v.view_name
+FROM duckdb_views() AS v
+WHERE v.database_name = current_database() AND v.schema_name = 'sigdb_data';
+
+-- name: other_tables
+-- All tables of the file but the attributions, also those that are not sigdb's; after a table, those that refer to it.
+WITH RECURSIVE found AS (
+    SELECT t.database_name, t.schema_name, t.table_name, 0 AS depth
+    FROM duckdb_tables() AS t
+    WHERE t.database_name = current_database() AND (t.schema_name, t.table_name) <> ('sigdb_data', 'attributions')
+    UNION
+    SELECT c.database_name, c.schema_name, c.table_name, f.depth + 1
+    FROM duckdb_constraints() AS c
+    JOIN found AS f
+        ON c.database_name = f.database_name AND c.schema_name = f.schema_name AND c.referenced_table = f.table_name
+    WHERE c.constraint_type = 'FOREIGN KEY' AND c.table_name <> f.table_name
+)
+SELECT f.database_name, f.schema_name, f.table_name
+FROM found AS f
+GROUP BY f.database_name, f.schema_name, f.table_name
+ORDER BY max(f.depth), f.schema_name, f.table_name;
+
+-- name: gene_ranges
+-- Ranges of gene ids that hold about $batch attributions each, in order; together they are all ids there can be.
+-- An attribution without a gene is in none: sql/checks/orphans.sql finds it.
+SELECT coalesce(lag(max(b.gene_id)) OVER (ORDER BY b.batch) + 1, 0) AS first, max(b.gene_id) AS last
+FROM (
+    SELECT c.gene_id, (sum(c.n) OVER (ORDER BY c.gene_id) - c.n) // $batch AS batch
+    FROM (
+        SELECT a.gene_id, count(*) AS n FROM sigdb_data.attributions AS a GROUP BY a.gene_id
+        UNION ALL
+        SELECT 4294967295, 0
+    ) AS c
+) AS b
+GROUP BY b.batch
+ORDER BY b.batch;
+
+-- name: current_file
+-- The file of the current database, and whether it is open read-only.
+SELECT d.path, d.readonly FROM duckdb_databases() AS d WHERE d.database_name = current_database();
+
+-- name: atlases
+-- The attached databases that are atlases, and whether each is the current one.
+SELECT s.database_name, s.database_name = current_database()
+FROM duckdb_schemas() AS s
+WHERE s.schema_name = 'sigdb_data'
+ORDER BY s.database_name;

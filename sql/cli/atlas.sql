@@ -1,0 +1,34 @@
+-- name: overview
+-- The size of an atlas, one row.
+SELECT
+    (SELECT count(*) FROM sigdb_data.studies) AS studies,
+    (SELECT count(*) FROM sigdb_data.samples) AS samples,
+    (SELECT count(*) FROM sigdb_data.cell_data) AS cells,
+    (SELECT count(*) FROM sigdb_data.genes) AS genes,
+    (SELECT count(*) FROM sigdb_data.attributions) AS scores,
+    (SELECT count(*) FROM sigdb_data.signature_info) AS signatures;
+
+-- name: studies
+-- What an atlas holds, a row a study.
+SELECT study, n_cells AS cells, n_samples AS samples, n_genes AS genes_measured, counts_from, source, licence
+FROM studies
+ORDER BY study_id;
+
+-- name: runs
+-- How the scores of an atlas were made, a row a run, with how well the attributions of a cell add up.
+-- median_delta is in the units of the unscaled attributions, median_scale of which are one unit of score; as a share of
+-- a cell's summed |attribution| it is delta_share.
+SELECT
+    r.run, m.model, m.architecture, r.method, r.n_steps AS steps, r.baseline, r.summation, r.target_sum,
+    r.is_signed AS signed,
+    count(c.cell_id) AS cells,
+    count(*) FILTER (c.cell_id IS NOT NULL AND c.attribution_scale IS NULL) AS cells_without,
+    median(c.attribution_scale) AS median_scale,
+    median(abs(c.completeness_delta)) AS median_delta,
+    median(abs(c.completeness_delta) / (c.attribution_scale * r.target_sum)) AS delta_share,
+    r.finished
+FROM sigdb_data.attribution_runs AS r
+JOIN sigdb_data.models AS m ON r.model_id = m.model_id
+LEFT JOIN sigdb_data.attributed_cells AS c ON r.run_id = c.run_id
+GROUP BY ALL
+ORDER BY r.run;

@@ -1,0 +1,37 @@
+-- name: demo_signature
+-- The score of signature $name by cell type within each study, for types of at least $min_cells cells,
+-- with how many of the genes that the model knows the study measured: a score from few of them says little.
+SELECT
+    study,
+    coalesce(cell_type, '(none)') AS cell_type,
+    sum(n_cells)::BIGINT AS cells,
+    sum(score * n_cells) / sum(n_cells) AS score,
+    any_value(n_measured) AS n_measured,
+    any_value(n_genes) AS n_genes
+FROM signature_by_sample(signature_genes($name), missing := 'ignore')
+GROUP BY study, cell_type
+HAVING sum(n_cells) >= $min_cells
+ORDER BY study, score DESC;
+
+-- name: demo_top_genes
+-- The genes of highest mean attribution in the cell types $cell_types, over all cells of those types,
+-- beside their mean in all other cells. From the cube.
+SELECT
+    g.symbol AS gene,
+    sum(a.sum_abs) FILTER (a.is_in) / any_value(n.n_in) AS score,
+    sum(a.sum_abs) FILTER (NOT a.is_in) / any_value(n.n_out) AS elsewhere,
+    sum(a.n_nonzero) FILTER (a.is_in) / any_value(n.n_in) AS fraction_nonzero
+FROM (
+    SELECT q.gene_id, q.sum_abs, q.n_nonzero, coalesce(list_contains($cell_types, q.cell_type), false) AS is_in
+    FROM attribution_summary AS q
+) AS a
+JOIN genes AS g ON a.gene_id = g.gene_id
+CROSS JOIN (
+    SELECT
+        sum(q.n_cells) FILTER (list_contains($cell_types, q.cell_type)) AS n_in,
+        sum(q.n_cells) FILTER (NOT coalesce(list_contains($cell_types, q.cell_type), false)) AS n_out
+    FROM group_sizes AS q
+) AS n
+GROUP BY g.symbol
+ORDER BY score DESC
+LIMIT $n;

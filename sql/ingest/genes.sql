@@ -1,0 +1,126 @@
+-- name: hgnc_names
+-- Every name under which HGNC knows a gene, with the gene's approved symbol.
+-- Reads sigdb_hgnc (symbol, ensembl_id, previous, alias). A name counts only as the best thing it is anywhere: a
+-- synonym of one gene that is the approved symbol of another means that other one, whether or not it is in the atlas.
+-- is_ambiguous: several genes bear the name, equally.
+CREATE OR REPLACE TEMP TABLE sigdb_hgnc_names AS
+WITH borne AS MATERIALIZED (
+    SELECT h.symbol AS name, h.symbol, 'approved' AS source, 1 AS rank FROM sigdb_hgnc AS h
+    UNION ALL
+    SELECT unnest(list_distinct(h.previous)), h.symbol, 'previous', 2 FROM sigdb_hgnc AS h
+    UNION ALL
+    SELECT unnest(list_distinct(h.alias)), h.symbol, 'alias', 3 FROM sigdb_hgnc AS h
+    UNION ALL
+    SELECT h.ensembl_id, h.symbol, 'ensembl', 4 FROM sigdb_hgnc AS h WHERE h.ensembl_id IS NOT NULL
+)
+SELECT b.name, b.symbol, b.source, b.rank, best.n_genes > 1 AS is_ambiguous
+FROM borne AS b
+JOIN (
+    SELECT c.name, min(c.rank) AS rank, arg_min(c.n_genes, c.rank) AS n_genes
+    FROM (SELECT o.name, o.rank, count(*) AS n_genes FROM borne AS o GROUP BY o.name, o.rank) AS c
+    GROUP BY c.name
+) AS best ON b.name = best.name AND b.rank = best.rank;
+
+-- name: incoming_genes
+-- What each name of a gene list ($names) is, and which gene of the atlas it is already.
+-- A name is the atlas gene of that symbol, or else the atlas gene with the same approved symbol, unless another name of
+-- the list is that gene more exactly. An Ensembl id that HGNC knows takes the approved symbol for its own, unless the
+-- list has that too; its version is dropped.
+CREATE OR REPLACE TEMP TABLE sigdb_incoming_genes AS
+SELECT
+    k.position, k.name, k.symbol, k.approved,
+    CASE WHEN k.n_claims = 1 THEN k.gene_id END AS gene_id
+FROM (
+    SELECT
+        j.*,
+        row_number() OVER (PARTITION BY j.gene_id ORDER BY j.is_exact DESC, j.position) AS n_claims
+    FROM (
+        SELECT
+            i.position, i.name, i.symbol, i.approved,
+            coalesce(g.gene_id, a.gene_id) AS gene_id,
+            g.gene_id IS NOT NULL AS is_exact
+        FROM (
+            SELECT
+                n.position, n.name, h.symbol AS approved,
+                CASE
+                    WHEN
+                        row_number() OVER (
+                            PARTITION BY coalesce(e.symbol, n.plain)
+                            ORDER BY n.name <> coalesce(e.symbol, n.plain), n.position
+                        ) = 1
+                        THEN coalesce(e.symbol, n.plain)
+                    ELSE n.name
+                END AS symbol
+            FROM (
+                SELECT
+                    m.name, m.position,
+                    CASE
+                        WHEN regexp_matches(m.name, '^ENS[A-Z]*G[0-9]+[.][0-9]+$', 'i') THEN split_part(m.name, '.', 1)
+                        ELSE m.name
+                    END AS plain
+                FROM (SELECT unnest($names) AS name, generate_subscripts($names, 1) AS position) AS m
+            ) AS n
+            LEFT JOIN sigdb_hgnc_names AS h ON n.plain = h.name AND NOT h.is_ambiguous
+            LEFT JOIN sigdb_hgnc_names AS e ON n.plain = e.name AND NOT e.is_ambiguous AND e.source = 'ensembl'
+        ) AS i
+        LEFT JOIN sigdb_data.genes AS g ON i.symbol = g.symbol
+        LEFT JOIN (
+            SELECT q.name, min(q.gene_id) AS gene_id FROM sigdb_data.gene_names AS q
+            WHERE q.source = 'approved' OR q.source = 'symbol' GROUP BY q.name
+        ) AS a ON i.approved = a.name
+    ) AS j
+) AS k;
+
+-- name: add_genes
+-- The genes of sigdb_incoming_genes that the atlas lacks, and their names.
+INSERT INTO sigdb_data.genes (gene_id, symbol, ensembl_id)
+SELECT
+    (SELECT coalesce(max(q.gene_id) + 1, 0) FROM sigdb_data.genes AS q) + row_number() OVER (ORDER BY i.position) - 1,
+    i.symbol,
+    e.name
+FROM sigdb_incoming_genes AS i
+LEFT JOIN (
+    SELECT h.symbol, min(h.name) AS name FROM sigdb_hgnc_names AS h WHERE h.source = 'ensembl' GROUP BY h.symbol
+) AS e ON i.approved = e.symbol
+WHERE i.gene_id IS NULL;
+
+INSERT INTO sigdb_data.gene_names (name, name_lower, gene_id, source, rank, is_ambiguous)
+SELECT g.symbol, lower(g.symbol), g.gene_id, 'symbol', 0, false
+FROM sigdb_incoming_genes AS i JOIN sigdb_data.genes AS g ON i.symbol = g.symbol
+WHERE i.gene_id IS NULL;
+
+-- Where two genes of the atlas have one approved symbol (a list that holds the old and the new name), the names go to
+-- the one that bears it, or the first.
+INSERT INTO sigdb_data.gene_names (name, name_lower, gene_id, source, rank, is_ambiguous)
+SELECT h.name, lower(h.name), i.gene_id, h.source, h.rank, h.is_ambiguous
+FROM (
+    SELECT n.approved, g.gene_id, g.symbol
+    FROM sigdb_incoming_genes AS n JOIN sigdb_data.genes AS g ON n.symbol = g.symbol
+    WHERE n.gene_id IS NULL
+    QUALIFY row_number() OVER (PARTITION BY n.approved ORDER BY g.symbol = n.approved DESC, g.gene_id) = 1
+) AS i
+JOIN sigdb_hgnc_names AS h ON i.approved = h.symbol AND h.name <> i.symbol
+WHERE h.is_ambiguous
+    OR NOT EXISTS (SELECT 1 FROM sigdb_data.gene_names AS q WHERE q.name = h.name AND q.source = h.source);
+
+-- name: incoming_gene_ids
+-- The gene of the atlas that each name of the list has become, in the order of the list.
+SELECT coalesce(i.gene_id, g.gene_id)
+FROM sigdb_incoming_genes AS i
+LEFT JOIN sigdb_data.genes AS g ON i.symbol = g.symbol
+ORDER BY i.position;
+
+-- name: resolve_columns
+-- Which gene of the atlas each column name ($names) of a study is, case and ambiguous names aside.
+-- Returns (column number from 0, gene_id, rank), rank as in gene_names.
+SELECT CAST(r._position - 1 AS BIGINT), r._gene, r._rank
+FROM sigdb_data.resolve_genes($names, NULL, NULL) AS r
+WHERE r._gene IS NOT NULL AND r._rank < 10;
+
+-- name: unknown_genes
+-- The genes of the model $model_id that are known by no name but the one they came with.
+SELECT g.symbol
+FROM sigdb_data.model_genes AS m JOIN sigdb_data.genes AS g ON m.gene_id = g.gene_id
+WHERE m.model_id = $model_id
+    AND NOT EXISTS (SELECT 1 FROM sigdb_data.gene_names AS n WHERE n.gene_id = g.gene_id AND n.source <> 'symbol')
+ORDER BY m.position;

@@ -1,6 +1,0 @@
--- score: the score of $genes in every cell; `sigdb score` adds the columns that cells are grouped by.
-SELECT count(*) AS n_cells, avg(s.score) AS mean_score
-FROM cells AS c
-JOIN signature_score($genes, weights := $weights, agg := $agg, missing := $missing, run := $run, signed := $signed) AS s
-    ON c.cell_id = s.cell_id
-ORDER BY mean_score DESC;

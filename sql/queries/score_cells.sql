@@ -1,6 +1,0 @@
--- score_cells: the score of $genes in every cell, highest first.
-SELECT s.cell_id, c.study, c.sample, c.barcode, c.cell_type, s.score
-FROM cells AS c
-JOIN signature_score($genes, weights := $weights, agg := $agg, missing := $missing, run := $run, signed := $signed) AS s
-    ON c.cell_id = s.cell_id
-ORDER BY s.score DESC, s.cell_id;

@@ -1,2 +1,0 @@
--- signature_names: the signatures of the library.
-SELECT i.signature FROM sigdb_data.signature_info AS i ORDER BY i.signature;
