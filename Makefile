@@ -1,6 +1,6 @@
 # make demo   set everything up in .venv, build demo.duckdb from the bundled studies, print findings
 # make test   set everything up, pass the tests: on the newest and the oldest DuckDB, from other clients, the notebooks
-# make lint   ruff, mypy, documentation up to date
+# make lint   ruff, mypy, who imports whom, documentation up to date
 # make wheel  build the wheel, and check it in a clean environment
 # make docs   write docs/sql.md and docs/cli.md anew from the headers of sql/ and from --help
 # make bench  measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
@@ -44,6 +44,7 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 
 docs: .venv/ready

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ __all__ = [
     "UnreadableError",
     "listed",
     "message",
+    "nearest",
     "needs_extra",
 ]
 
@@ -116,6 +118,12 @@ def listed(names: Iterable[object], limit: int = 10) -> str:
     words = [str(name) for name in names]
     shown = ", ".join(words[:limit])
     return shown if len(words) <= limit else f"{shown} and {len(words) - limit} more"
+
+
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """A hint at the known name that is most like a wrong one: " Did you mean 'X'?", or "" if none is alike."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f" Did you mean {found[0]!r}?" if found else ""
 
 
 def message(error: Exception | str) -> str:
