@@ -70,7 +70,7 @@ def prepare(folder: Path, n_cells: int) -> dict[str, Any]:
         ((rows,),) = con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall()
     return {
         "cells": n_cells, "rows": rows, "file_bytes": atlas.stat().st_size, "lake_bytes": exported.manifest.bytes,
-        "lake_files": len(exported.manifest.of("attributions")), "export_s": seconds,
+        "lake_files": len(exported.manifest.files_of("attributions")), "export_s": seconds,
     }  # fmt: skip
 
 

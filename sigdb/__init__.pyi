@@ -1,3 +1,6 @@
+from .atlas.optimize import optimize
+from .atlas.upgrade import upgrade
+from .atlas.verify import verify
 from .atlas.writer import Atlas
 from .connection import connect
 from .dialects import spark as spark
@@ -41,6 +44,7 @@ __all__ = [
     "import_lake",
     "leading_genes",
     "matched_null",
+    "optimize",
     "plots",
     "read_signatures",
     "register",
@@ -50,4 +54,6 @@ __all__ = [
     "score_matrix",
     "spark",
     "transpile",
+    "upgrade",
+    "verify",
 ]

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from sigdb.errors import SigdbError, UnreadableError
-from sigdb.lake.files import finish, write_rows
+from sigdb.lake.files import move_into_lake, write_rows
 from sigdb.lake.manifest import File, checksum
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def write_files(batches: Iterator[pa.RecordBatch], target: Target) -> Iterator[p
         n_rows = write_rows(rows, unfinished)
         sha256, size = checksum(unfinished), unfinished.stat().st_size
         path = folder / f"{sha256[:32]}.parquet"
-        finish(unfinished, path, target.root)
+        move_into_lake(unfinished, path, target.root)
         place = str(path.relative_to(target.root))
         file = File(target.table, place, path.stem, n_rows, size, sha256, target.run_id, bucket)
         yield pa.RecordBatch.from_pydict({"file": [json.dumps(asdict(file))]})

@@ -54,7 +54,7 @@ def register(spark: SparkSession, lake: str) -> None:
     found = described(spark, lake)
     spark.conf.set(GENES_PER_BUCKET, found.genes_per_bucket)
     for table in base_tables():
-        files = [escaped(found.place(file)) for file in found.of(table)]
+        files = [escaped(found.location(file)) for file in found.files_of(table)]
         try:
             frame = spark.read.option("basePath", f"{lake}/{table}").parquet(*files)
         except AnalysisException as error:

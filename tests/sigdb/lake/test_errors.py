@@ -262,8 +262,8 @@ def test_tables_of_several_files(toy_path, tmp_path):
     export_lake(toy_path, tmp_path / "lake")
     split(tmp_path / "lake")
     found = manifest.read(str(tmp_path / "lake"))
-    assert len(found.of("attributions")) == len(found.of("cell_data")) == 2
+    assert len(found.files_of("attributions")) == len(found.files_of("cell_data")) == 2
     manifest.check_sums(found)
     assert_whole(tmp_path / "lake", tmp_path)
     assert export_lake(toy_path, tmp_path / "lake").written > 10
-    assert len(manifest.read(str(tmp_path / "lake")).of("cell_data")) == 1
+    assert len(manifest.read(str(tmp_path / "lake")).files_of("cell_data")) == 1

@@ -207,6 +207,6 @@ def test_nobody_is_told_to_remove_it_or_to_export_what_there_is_not(lake, flaw):
 def test_files_that_go_or_come_while_others_are_removed(lake, monkeypatch):
     """Tasks that straggle: the lake is published all the same."""
     gone = lake / "attributions" / "run_id=7" / "gone.part"
-    monkeypatch.setattr(manifest, "stored", lambda made: [gone])
+    monkeypatch.setattr(manifest, "files_on_disk", lambda made: [gone])
     grow(lake)
     assert manifest.read(str(lake)).atlas_created is None

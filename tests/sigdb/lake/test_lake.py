@@ -69,6 +69,10 @@ def toy_lake(toy_path, tmp_path_factory):
         yield con
 
 
+# The files of a lake that are not named by its manifest.
+LASTING = {manifest.NAME, manifest.MARK, manifest.LOCK}
+
+
 def names(folder):
     return {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
 
@@ -109,7 +113,7 @@ def test_types_comments_and_macros_are_those_of_the_atlas(two_runs, whole):
 
 def test_how_the_files_are_written(whole):
     found = manifest.read(str(whole))
-    files = found.of("attributions")
+    files = found.files_of("attributions")
     buckets = [(run, bucket) for run in (0, 1) for bucket in range(5)]
     assert [(file.run_id, file.gene_bucket) for file in files] == buckets
     for file in files:
@@ -127,13 +131,13 @@ def test_how_the_files_are_written(whole):
         rows = read.read()
         assert rows.equals(rows.sort_by([("gene_id", "ascending"), ("cell_id", "ascending")]))
         assert len(rows) == file.rows
-    assert names(whole) == {file.path for file in found.files} | {manifest.NAME, manifest.MARK}
+    assert names(whole) == {file.path for file in found.files} | LASTING
 
 
 def test_many_row_groups(two_runs, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "ROW_GROUP", 1000)
     export_lake(two_runs, tmp_path / "lake")
-    (file, _) = manifest.read(str(tmp_path / "lake")).of("attributions")
+    (file, _) = manifest.read(str(tmp_path / "lake")).files_of("attributions")
     read = pq.read_metadata(tmp_path / "lake" / file.path)
     assert [read.row_group(i).num_rows for i in range(read.num_row_groups - 1)] == [1000] * (file.rows // 1000)
     with sigdb.connect(two_runs) as atlas, sigdb.connect(tmp_path / "lake") as con:
@@ -155,7 +159,7 @@ def test_only_what_has_changed_is_written_again(copy, tmp_path):
         "attributions/run_id=1/gene_bucket=1", "signatures", "signature_info"
     }  # fmt: skip
     assert third.written == len(new) == 3
-    assert names(folder) == {file.path for file in third.manifest.files} | {manifest.NAME, manifest.MARK}
+    assert names(folder) == {file.path for file in third.manifest.files} | LASTING
     import_lake(folder, tmp_path / "imported.duckdb")
     assert fingerprint(tmp_path / "imported.duckdb") == fingerprint(copy)
 
@@ -195,7 +199,7 @@ def test_an_empty_atlas(tmp_path):
 
 CODE = """
 import sys
-from sigdb.lake import export_lake
+from sigdb.lake.export import export_lake
 print(1, flush=True)
 export_lake(sys.argv[1], sys.argv[2], genes_per_bucket=1)
 """
@@ -222,7 +226,7 @@ def test_killed_at_any_moment(copy, tmp_path):
     # The last may have been killed after the manifest was replaced, and before old files were removed.
     last = export_lake(copy, folder)
     assert last.written == 0
-    assert names(folder) == {file.path for file in last.manifest.files} | {manifest.NAME, manifest.MARK}
+    assert names(folder) == {file.path for file in last.manifest.files} | LASTING
     import_lake(folder, tmp_path / "imported.duckdb")
     assert fingerprint(tmp_path / "imported.duckdb") == fingerprint(copy)
 
@@ -359,7 +363,7 @@ def test_the_lake_of_another_atlas_is_left_alone(damaged, tmp_path):
 
 
 def test_two_exports_at_once(two_runs, damaged):
-    with export.mine(damaged), pytest.raises(AtlasError, match=r"Another export .* is at work"):
+    with export.hold_folder(damaged), pytest.raises(AtlasError, match=r"Another export .* is at work"):
         export_lake(two_runs, damaged)
 
 
