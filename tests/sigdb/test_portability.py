@@ -11,7 +11,7 @@ pytestmark = pytest.mark.file_only("it opens atlas files in processes of its own
 
 # Before sigdb is imported: no modules of Unix, no hard links, and folders that cannot be opened.
 WITHOUT_UNIX = """
-import errno, os, sys, warnings
+import errno, os, shutil, sys, warnings
 import numpy, pyarrow, duckdb  # they import what they need of the real system
 for name in ("fcntl", "resource", "pwd", "grp", "termios"):
     sys.modules[name] = None
@@ -27,6 +27,7 @@ def no_links(*args, **options):
     raise OSError(errno.ENOTSUP, "Operation not supported")
 
 os.open, os.link = open_no_folder, no_links
+shutil._use_fd_functions = False  # as on Windows, rmtree opens no folder
 import sigdb.disk
 sigdb.disk.CAN_OPEN_FOLDERS = False
 import sigdb

@@ -1,4 +1,4 @@
-"""Dropping a study: everything of it goes, nothing else changes."""
+"""Drop a study: all of its data are removed, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_atlas_is_as_if_it_had_never_been(copy):
 
 
 def test_other_studies_keep_their_ids_and_scores_in_all_runs(copy):
-    """The first study goes; the second, of cells 3 to 5, stays where it is, in both runs."""
+    """The first study is removed; the second, cells 3 to 5, does not change in either run."""
     query = "SELECT * FROM signature_score(['S100A8', 'S100A9'], run := ?) WHERE cell_id >= 3 ORDER BY cell_id"
     groups = "FROM signature_by_sample(['CD3E']) WHERE study = 'more' ORDER BY ALL"
     with Atlas(copy) as atlas:

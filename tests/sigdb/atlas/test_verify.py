@@ -1,4 +1,4 @@
-"""`sigdb verify` finds what is planted, says which check it violates, and makes anew what is derived."""
+"""`sigdb.verify` finds planted errors and names the violated check; `fix` rebuilds derived data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import sigdb
 from sigdb import Atlas, Signature
+from sigdb.atlas.derived import cluster
 from sigdb.atlas.schema import comment_tables
 from sigdb.atlas.verify import CHECKS, fix, verify
 from sigdb.cli import app
@@ -36,7 +37,7 @@ def sound(tmp_path_factory):
         atlas.add_signatures([Signature("S", ("CD3E", "LYZ"))])
         atlas.materialize(["S"])
         with atlas.transaction() as con:
-            sigdb.atlas.cluster(con)
+            cluster(con)
     return path
 
 
@@ -47,7 +48,7 @@ def copy(sound, tmp_path):
 
 @pytest.fixture(autouse=True)
 def ranges_of_a_gene(monkeypatch):
-    """Checks that go by ranges of genes have several of them here."""
+    """Checks that run by ranges of genes have several ranges here."""
     monkeypatch.setattr("sigdb.atlas.verify.BATCH", 20)
 
 
@@ -84,7 +85,7 @@ def test_an_empty_atlas(tmp_path):
         assert [finding for finding in verify(atlas.con) if finding.n] == []
 
 
-# What is planted, the check that must name it, and a part of the example.
+# A planted error, the check that must find it, and a part of its example.
 PLANTED = [
     ("DELETE FROM sigdb_data.attributions WHERE cell_id = 5 AND gene_id = 0", "ledger", "study 0, run 0: 20 cells and"),
     ("DELETE FROM sigdb_data.ingest_chunks WHERE study_id = 1 AND chunk = 2", "ledger", "study 1, run 0: 14 cells"),

@@ -64,7 +64,9 @@ def test_the_second_time_the_file_is_not_made_again(lake, folder, made):
     assert n_cells(lake.with_name("shown.duckdb")) == 3
 
 
-@pytest.mark.parametrize("change", ["another place", "another export", "a file written again", "sigdb", "DuckDB", "SQL"])
+@pytest.mark.parametrize(
+    "change", ["another place", "another export", "a file written again", "sigdb", "DuckDB", "SQL"]
+)
 def test_a_change_makes_another_entry(lake, folder, made, monkeypatch, change):
     n_cells(lake)
     if change == "another place":
