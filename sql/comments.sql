@@ -1,6 +1,6 @@
 -- comments
--- Comments on the tables and columns of the schema sigdb_data. A column of a view takes the comment of the base column of
--- the same name, unless the header of the view describes the column.
+-- Comments on the tables and columns of the schema sigdb_data. A column of a view takes the comment of the base column
+-- with the same name, unless the header of the view describes the column.
 
 COMMENT ON TABLE sigdb_data.atlas_info IS 'Facts about the file: schema version, versions that made the file, default run.';
 COMMENT ON COLUMN sigdb_data.atlas_info.key IS 'Name of the fact.';

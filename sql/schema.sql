@@ -106,7 +106,7 @@ CREATE TABLE sigdb_data.study_genes (
     gene_id UINTEGER NOT NULL
 );
 
--- The rows are sorted, so the best compression is known. Trying others would take a sixth of the time to store the rows.
+-- The rows are sorted, so the best compression is known. Trying others takes a sixth of the time to store the rows.
 CREATE TABLE sigdb_data.attributions (
     run_id UINTEGER USING COMPRESSION RLE,
     gene_id UINTEGER USING COMPRESSION RLE,

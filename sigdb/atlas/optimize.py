@@ -113,7 +113,7 @@ def optimize(
 
 
 def check_target_sums(con: duckdb.DuckDBPyConnection, decimals: int) -> None:
-    """Raise AtlasError if scores are too small to be rounded: those of a cell add up to less than 1000."""
+    """Raise AtlasError if the scores of a run are too small to be rounded: they add up to less than 1000 per cell."""
     if small := run_statement(con, "atlas/optimize.runs_of_small_scores"):
         raise AtlasError(
             f"Rounding to {decimals} decimals would ruin scores that add up to less than 1000 per cell: "

@@ -353,7 +353,7 @@ class Atlas:
         --------
         >>> with sigdb.Atlas("demo.duckdb") as atlas:
         ...     atlas.drop_study("wu2020_tcell")
-        150
+        200
         """
         with self.transaction() as con:
             n_cells = clear_study(con, study)

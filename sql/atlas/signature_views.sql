@@ -26,15 +26,14 @@ WHERE c.schema_name = 'main' AND c.table_name = 'cells' AND c.database_name = cu
 DESCRIBE cells;
 
 -- name: cell_scores
--- The view of a signature with one row per cell. sigdb/atlas/views.py puts in the name of the signature, and replaces
--- `cells` by its definition: a view resolves names outside sigdb_data in the search path of the client, not of the atlas.
+-- The view of a signature with one row per cell. sigdb/atlas/views.py sets the name of the signature, and replaces `cells`
+-- by its definition: a view resolves names outside sigdb_data in the search path of the client, not of the atlas.
 SELECT s._score AS score
 FROM sigdb_data.library_scores([$signature], 'mean', 'ignore', NULL, FALSE, FALSE) AS s
 JOIN cells AS c ON s._cell = c.cell_id;
 
 -- name: sample_scores
--- The view of a signature with one row per sample and cell type, as signature_by_sample returns them. As for cell_scores,
--- every name is in sigdb_data.
+-- The view of a signature with one row per sample and cell type, as in signature_by_sample. All names are in sigdb_data.
 SELECT
     s._study AS study, s._name AS sample, s._donor AS donor, s._tissue AS tissue, s._disease AS disease,
     s._type AS cell_type, s._n AS n_cells, s._score AS score, s._n_genes AS n_genes, s._n_measured AS n_measured

@@ -1,6 +1,6 @@
 -- name: digest_table
--- The number of rows of a table, and two numbers that change when any row changes. sigdb/lake/files.py replaces atlas_info
--- by the table.
+-- The number of rows of a table, and two numbers that change when any row changes. sigdb/lake/files.py puts the table in
+-- the place of atlas_info.
 SELECT count(*) AS n, bit_xor(hash(t)) AS bits, sum(hash(t)) AS total FROM sigdb_data.atlas_info AS t;
 
 -- name: digest_attributions

@@ -9,7 +9,7 @@ SELECT q.run_id, q.gene_id, q.cell_id, q.score
 FROM read_parquet($files, hive_partitioning = true, union_by_name = true, hive_types = {'run_id': 'UINTEGER', 'gene_bucket': 'USMALLINT'}) AS q;
 
 -- name: show_table
--- The rows in $files. The purpose of union_by_name is the same as in show_attributions, since queries sum by cell here too.
+-- The rows in $files. union_by_name has the same purpose as in show_attributions.
 SELECT q.* FROM read_parquet($files, hive_partitioning = false, union_by_name = true) AS q;
 
 -- name: drop_attributions

@@ -1,6 +1,6 @@
 -- gene_coverage -> VIEW
--- One row per gene: how many studies measured it, and how many cells these studies have. Not measured does
--- not mean 0.
+-- One row per gene: how many studies measured it, and how many cells these studies have.
+-- Not measured does not mean 0.
 -- Columns:
 --   gene: Symbol of the gene.
 --   n_studies: Studies that measured the gene.

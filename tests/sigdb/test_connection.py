@@ -292,7 +292,7 @@ def test_writers_of_several_threads(copy):
         assert con.execute(tables).fetchall() == [(20,)]
 
 
-def test_a_writer_takes_the_file_from_nobody_in_its_process(copy):
+def test_a_writer_leaves_other_connections_of_its_process_alone(copy):
     with duckdb.connect(copy) as con:
         con.execute("BEGIN")
         con.execute("CREATE TABLE theirs AS FROM range(3)")

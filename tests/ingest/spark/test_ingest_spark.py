@@ -404,7 +404,7 @@ def test_a_driver_that_is_killed_is_taken_up(slow, small_model):
         wait_for_chunks(slow, process, 3)
     left = chunks(slow)
     assert 3 <= len(left) < N_CHUNKS
-    with pytest.raises(AtlasError, match="a lake that is not finished"):
+    with pytest.raises(AtlasError, match="an unfinished lake"):
         sigdb.connect(slow / "lake")
     with started(slow, small_model) as process:
         wait_for_chunks(slow, process, len(left) + 1)

@@ -59,9 +59,8 @@ def test_other_studies_keep_their_ids_and_scores_in_all_runs(copy):
         assert scores() == before
     with sigdb.connect(copy) as con:
         assert con.execute("SELECT cell_id FROM cells ORDER BY 1").fetchall() == [(3,), (4,), (5,)]
-        assert con.execute("SELECT cell_id, score FROM signature_scores(['T_CELL']) ORDER BY 1").fetchall() == [
-            (3, 1.0), (4, 0.0), (5, 0.0)
-        ]  # fmt: skip
+        scores = con.execute("SELECT cell_id, score FROM signature_scores(['T_CELL']) ORDER BY 1").fetchall()
+        assert scores == [(3, 1.0), (4, 0.0), (5, 0.0)]
         assert sigdb.score(con, ["CD3E"]).to_pydict() == {"cell_id": [3, 4, 5], "score": [1.0, 0.0, 0.0]}
         assert con.execute("SELECT signature_score_py(3, 'T_CELL'), signature_score_py(0, 'T_CELL')").fetchall() == [
             (1.0, None)

@@ -184,7 +184,7 @@ def test_the_file_behind_a_link_is_replaced_and_keeps_its_mode(copy):
     assert content(copy) == before
 
 
-def test_with_other_decimals_it_starts_anew(copy, monkeypatch):
+def test_with_other_decimals_it_starts_again(copy, monkeypatch):
     interrupted(copy, monkeypatch)
     optimize.optimize(copy, decimals=3)
     with sigdb.connect(copy) as con:

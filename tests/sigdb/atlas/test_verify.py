@@ -156,7 +156,7 @@ of_a_file = pytest.mark.file_only("a lake has the views and macros of the sigdb 
         for each in PLANTED
     ],
 )
-def test_what_is_planted_is_found(copy, statement, check, example):
+def test_a_planted_error_is_found(copy, statement, check, example):
     with Atlas(copy) as atlas:
         atlas.con.execute(statement)
     wrong = found(copy)
@@ -165,7 +165,7 @@ def test_what_is_planted_is_found(copy, statement, check, example):
 
 
 @pytest.mark.file_only("it writes to the atlas")
-def test_what_is_not_sigdbs_does_not_count(copy):
+def test_objects_of_the_user_are_ignored(copy):
     with Atlas(copy) as atlas:
         atlas.con.execute("""
             CREATE TABLE mine AS SELECT 1 AS a;
@@ -180,7 +180,7 @@ def test_what_is_not_sigdbs_does_not_count(copy):
 
 
 @pytest.mark.file_only("it writes to the atlas")
-def test_the_command_sees_that_macros_and_views_were_made_anew(copy):
+def test_the_command_sees_that_macros_and_views_were_rebuilt(copy):
     with Atlas(copy) as atlas:
         atlas.con.execute("CREATE OR REPLACE MACRO signature_genes(name) AS ['LYZ']; DROP VIEW gene_coverage")
     result = CliRunner().invoke(app, ["verify", str(copy), "--fix"])
@@ -189,15 +189,13 @@ def test_the_command_sees_that_macros_and_views_were_made_anew(copy):
     assert "is sound" in result.stdout
 
 
-DERIVED = [
-    (statement, check) for statement, check, _ in PLANTED
-    if check in ("cube", "group_sizes", "materialized", "sorted") or "MACRO signature_genes" in statement
-]  # fmt: skip
+REBUILT = ("cube", "group_sizes", "materialized", "sorted")
+DERIVED = [each[:2] for each in PLANTED if each[1] in REBUILT or "MACRO signature_genes" in each[0]]
 
 
 @pytest.mark.file_only("it writes to the atlas")
 @pytest.mark.parametrize(("statement", "check"), DERIVED, ids=[statement[:60] for statement, _ in DERIVED])
-def test_what_is_derived_is_made_anew(copy, statement, check):
+def test_derived_data_are_rebuilt(copy, statement, check):
     before = fingerprint(copy)
     with Atlas(copy) as atlas:
         atlas.con.execute(statement)
@@ -212,7 +210,7 @@ def test_what_is_derived_is_made_anew(copy, statement, check):
 
 
 @pytest.mark.file_only("it writes to the atlas")
-def test_columns_that_are_gone_are_not_made_anew(copy):
+def test_missing_columns_are_not_rebuilt(copy):
     with Atlas(copy) as atlas:
         atlas.con.execute("ALTER TABLE sigdb_data.group_sizes DROP n_cells")
     wrong = found(copy)

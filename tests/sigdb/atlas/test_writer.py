@@ -117,7 +117,7 @@ def test_one_that_was_there_is_not(path):
 
 
 @pytest.mark.parametrize("make", [Atlas.create, Atlas.open_or_create, grow])
-def test_the_log_of_an_atlas_that_is_gone_is_not_taken_over(path, make):
+def test_the_log_of_a_missing_atlas_is_not_used(path, make):
     log = path.with_name("new.duckdb.wal")
     with Atlas.create(path) as atlas:
         atlas.con.execute("INSERT INTO sigdb_data.genes VALUES (0, 'MINE', NULL)")

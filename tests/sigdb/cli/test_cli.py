@@ -410,8 +410,11 @@ def test_a_lake_is_asked_as_an_atlas_is(workdir, toy_path):
     _, out, _ = run("export", toy_path, "toy.lake", "--check", cwd=workdir)
     assert "1 files written, 18 as they were" in out
     run("attach-lake", "toy.lake", "shown.duckdb", cwd=workdir)
-    folder, export = "is a folder, not an atlas file. A lake is only read", "is an export of an atlas. Write to that"
-    shown = "shows a lake, and holds no rows"
+    folder, export = (
+        "is a folder, not an atlas file. A lake is read-only",
+        "is an export of an atlas. Write to the atlas",
+    )
+    shown = "shows a lake and holds no rows"
     refused = [
         (["upgrade", "toy.lake"], folder),
         (["optimize", "toy.lake"], folder),

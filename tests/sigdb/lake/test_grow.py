@@ -96,7 +96,7 @@ def test_on_the_command_line(lake, two_runs, tmp_path, monkeypatch, capsys):
         pass
 
 
-def test_it_is_nobodys_export(lake, two_runs, tmp_path):
+def test_it_is_not_an_export(lake, two_runs, tmp_path):
     assert manifest.read(str(lake)).atlas_created is None
     with pytest.raises(AtlasError, match=r"Studies were added to the lake .* itself, and .* may lack them"):
         sigdb.export_lake(two_runs, lake)
@@ -200,7 +200,7 @@ FLAWS = {
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
-def test_nobody_is_told_to_remove_it_or_to_export_what_there_is_not(lake, flaw):
+def test_no_message_advises_to_remove_it_or_to_export_it(lake, flaw):
     damage, message = FLAWS[flaw]
     damage(lake)
     with pytest.raises(AtlasError, match=message) as caught:
