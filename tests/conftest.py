@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +30,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The files of lakes are cached for the time of a run, not in the home folder.
+    cache = tempfile.TemporaryDirectory(prefix="sigdb-cache-")
+    os.environ["SIGDB_CACHE_DIR"] = cache.name
+    config.add_cleanup(cache.cleanup)
     config.addinivalue_line("markers", "file_only(reason): what an atlas file does, and a lake does not.")
     if config.getoption("atlas_as") == "lake":
         stand_ins.append(StandIns())

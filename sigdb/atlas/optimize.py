@@ -124,8 +124,8 @@ def check_target_sums(con: duckdb.DuckDBPyConnection, decimals: int) -> None:
 
 def check_room(path: Path, target: Path) -> None:
     """Raise AtlasError unless the disk has space for the new file."""
-    held = target.stat().st_size if target.exists() else 0
-    needed, free = path.stat().st_size - held, shutil.disk_usage(path.parent).free
+    existing = target.stat().st_size if target.exists() else 0
+    needed, free = path.stat().st_size - existing, shutil.disk_usage(path.parent).free
     if free < needed:
         raise AtlasError(
             f"{path} cannot be optimized: the new file needs {needed / 1e9:.1f} GB more, and its disk has "

@@ -15,22 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import platformdirs
-
 from sigdb.statements import sql_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from importlib.resources.abc import Traversable
 
-__all__ = ["cached", "code_digest"]
+__all__ = ["code_digest", "get_or_make"]
 
 # The number of entries to keep; those that were used last stay.
 ENTRIES = 50
 DIGEST_SIZE = hashlib.sha256().digest_size
 
 
-def cached(key: str, make: Callable[[], bytes]) -> bytes:
+def get_or_make(key: str, make: Callable[[], bytes]) -> bytes:
     """The contents of the entry `key`. If there is no sound entry, `make` returns its contents."""
     folder = cache_folder()
     if folder is None:
@@ -48,6 +46,8 @@ def cache_folder() -> Path | None:
     """The folder of the entries, or None if the cache is turned off or the user has no folder for it."""
     chosen = os.environ.get("SIGDB_CACHE_DIR")
     if chosen is None:
+        import platformdirs  # not at the start of every command
+
         folder = platformdirs.user_cache_path("sigdb")
         # Without a home folder, the path begins with "~".
         return folder / "lakes" if folder.is_absolute() else None

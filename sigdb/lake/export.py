@@ -9,8 +9,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import filelock
-
 from sigdb import disk
 from sigdb.atlas import views
 from sigdb.atlas.file import SCHEMA_VERSION, little_memory, open_atlas
@@ -201,6 +199,8 @@ def check_empty(root: Path) -> None:
 @contextmanager
 def lock_folder(root: Path) -> Iterator[None]:
     """Hold the lock of a folder, which ends with the process at the latest. Raises AtlasError if it is held already."""
+    import filelock  # not at the start of every command
+
     lock = filelock.FileLock(root / LOCK)
     try:
         lock.acquire(blocking=False)

@@ -17,7 +17,7 @@ from sigdb.atlas import schema, views
 from sigdb.atlas.file import attach_new, check_name, check_schema, open_file, remove
 from sigdb.errors import AtlasError, message
 from sigdb.lake import manifest
-from sigdb.lake.cache import cached, code_digest
+from sigdb.lake.cache import code_digest, get_or_make
 from sigdb.statements import parse_statement, run_statement
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def check_new_file(path: str | os.PathLike[str]) -> Path:
 
 def view_file(found: Manifest) -> bytes:
     """The contents of a DuckDB file of views over a lake, from the cache if possible."""
-    return cached(cache_key(found), lambda: make_view_file(found))
+    return get_or_make(cache_key(found), lambda: make_view_file(found))
 
 
 def cache_key(found: Manifest) -> str:

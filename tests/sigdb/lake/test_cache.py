@@ -146,7 +146,7 @@ def test_a_full_disk_leaves_no_entry(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", fail)
-    assert cache.cached("key", lambda: b"content") == b"content"
+    assert cache.get_or_make("key", lambda: b"content") == b"content"
     assert list(folder.iterdir()) == []
 
 
@@ -170,12 +170,12 @@ def test_its_folder_is_that_of_the_user_unless_chosen_otherwise(monkeypatch, tmp
 def test_the_entries_that_were_used_last_stay(folder, monkeypatch):
     monkeypatch.setattr(cache, "ENTRIES", 3)
     for number in range(3):
-        cache.cached(f"entry {number}", lambda: b"content")
+        cache.get_or_make(f"entry {number}", lambda: b"content")
         os.utime(folder / f"entry {number}", (number, number))
     (folder / "left by a killed process.part").write_bytes(b"")
     os.utime(folder / "left by a killed process.part", (0, 0))
-    assert cache.cached("entry 0", lambda: b"made again") == b"content"
-    cache.cached("new", lambda: b"content")
+    assert cache.get_or_make("entry 0", lambda: b"made again") == b"content"
+    cache.get_or_make("new", lambda: b"content")
     assert {path.name for path in folder.iterdir()} == {"entry 0", "entry 2", "new"}
 
 
