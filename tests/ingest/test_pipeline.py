@@ -185,8 +185,8 @@ def test_another_run_of_the_same_study(tmp_path, model, file):
         tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(Method(n_steps=20), run="fewer steps")
     )
     assert report.notes[-2:] == (
-        "the atlas had these cells already: their metadata are as they were",
-        "these scores are of run 'fewer steps'; queries mean 'small-ig' unless they say run := 'fewer steps'",
+        "the atlas had these cells already: their metadata are unchanged",
+        "these scores are of run 'fewer steps'; queries use 'small-ig' unless they say run := 'fewer steps'",
     )
     with sigdb.connect(tmp_path / "a.duckdb") as con:
         assert con.execute("SELECT count(*) FROM cells").fetchall() == [(40,)]

@@ -22,7 +22,7 @@ from ingest.attribution.methods import Method
 from ingest.counts.matrix import RowReader
 from ingest.models import load_model
 from ingest.pipeline import IngestOptions, Source, ingest_files
-from ingest.store import chunks, writer
+from ingest.store import chunks, stage, writer
 from ingest.store import study as store_study
 from ingest.work import job
 from sigdb.atlas.verify import verify
@@ -166,15 +166,15 @@ def test_killed_with_its_workers(folder, small_model, whole, processes):
 
 # Where to die: module or class, function, and at which of its calls.
 MOMENTS = {
-    "in the middle of a chunk's files": (chunks, "sync", 8),
+    "in the middle of a chunk's files": (chunks, "sync", 6),
     "before a chunk has its name": (Path, "rename", 3),
     "when the last chunk is attributed": (job.Job, "keep", N_CHUNKS),
     "before anything is stored": (writer.StudyWriter, "store", 1),
     "when the scores are stored, but not the sums": (writer.StudyWriter, "_derive", 2),
-    "when all is stored, but the chunks are still there": (pipeline, "settle", 1),
-    "when the note of what is stored is written": (chunks, "write_note", 2),
-    "when its chunks are removed": (chunks.shutil, "rmtree", 1),
-    "before the notes are removed": (store_study, "forget_stored", 1),
+    "when all is stored, but the chunks are still there": (pipeline, "mark_stored", 1),
+    "when the note of what is stored is written": (stage, "write_note", 2),
+    "when its chunks are removed": (stage.shutil, "rmtree", 1),
+    "before the notes are removed": (store_study, "remove_stored_notes", 1),
     "in the middle of sorting": (store_study, "cluster", 1),
 }
 
@@ -207,7 +207,7 @@ def test_a_disk_that_is_full_when_a_study_is_stored(folder, small_model, model, 
     ingest_files(folder / "whole.duckdb", sources(folder), model)
     assert run(processes, folder, small_model, file_limit=1_500_000) == 1
     assert studies(folder / ATLAS) == [("first", 40)]
-    assert chunks.unfinished_studies(folder / ATLAS) == ["second"]
+    assert stage.unfinished_studies(folder / ATLAS) == ["second"]
     assert run(processes, folder, small_model) == 0
     assert contents(folder / ATLAS) == contents(folder / "whole.duckdb")
 
@@ -243,7 +243,7 @@ def count_chunks(monkeypatch):
 def test_only_what_is_missing_is_attributed(folder, model, whole, monkeypatch, caplog):
     interrupted(folder, model)
     assert "24 of 40 cells are done and kept" in caplog.text or "16 of 40 cells" in caplog.text
-    assert chunks.unfinished_studies(folder / ATLAS) == ["second"]
+    assert stage.unfinished_studies(folder / ATLAS) == ["second"]
     numbers, told = count_chunks(monkeypatch), []
     options = IngestOptions(progress=lambda *news: told.append(news))
     ingest_files(folder / ATLAS, sources(folder)[1:], model, options)
@@ -289,9 +289,9 @@ def test_files_of_one_name_are_refused_before_any_is_read(folder, model):
 @pytest.mark.parametrize("damage", ["", "{"])
 def test_a_stage_without_a_readable_plan_is_begun_anew(folder, model, whole, damage):
     interrupted(folder, model)
-    (note,) = (folder / f"{ATLAS}.ingest").glob(f"*/{chunks.PLAN}")
+    (note,) = (folder / f"{ATLAS}.ingest").glob(f"*/{stage.PLAN}")
     note.write_text(damage)
-    assert chunks.unfinished_studies(folder / ATLAS) == []
+    assert stage.unfinished_studies(folder / ATLAS) == []
     ingest_files(folder / ATLAS, sources(folder), model)
     assert contents(folder / ATLAS) == whole
 
@@ -303,7 +303,7 @@ def test_a_matrix_that_cannot_be_sorted_leaves_no_stage(folder, model):
     adata.write_h5ad(folder / "second.h5ad")
     with pytest.raises(CountsError, match="fractional"):
         ingest_files(folder / ATLAS, sources(folder), model, IngestOptions(layer="X"))
-    assert chunks.unfinished_studies(folder / ATLAS) == []
+    assert stage.unfinished_studies(folder / ATLAS) == []
 
 
 def test_an_atlas_that_cannot_be_sorted_is_whole_all_the_same(folder, model, whole, monkeypatch, caplog):
@@ -313,7 +313,7 @@ def test_an_atlas_that_cannot_be_sorted_is_whole_all_the_same(folder, model, who
     monkeypatch.setattr(store_study, "cluster", fail)
     reports = ingest_files(folder / ATLAS, sources(folder), model)
     assert [report.study for report in reports] == ["first", "second"]
-    assert "could not be sorted (sigdb optimize): No space left" in caplog.text
+    assert "could not be sorted: No space left on device. To sort them: `sigdb.atlas.optimize" in caplog.text
     assert contents(folder / ATLAS) == whole
 
 
@@ -338,7 +338,7 @@ def test_what_would_be_other_is_attributed_anew(folder, model, monkeypatch, chan
     )
     assert numbers == list(range(N_CHUNKS))
     assert report.n_cells == 40
-    assert chunks.unfinished_studies(folder / ATLAS) == ["second"], "the first attempt is still kept"
+    assert stage.unfinished_studies(folder / ATLAS) == ["second"], "the first attempt is still kept"
 
 
 def test_chunks_whose_cells_have_other_places_now_are_attributed_anew(folder, model, monkeypatch):
@@ -362,7 +362,7 @@ def test_a_file_that_is_at_fault_leaves_no_chunks(folder, model):
         ingest_files(folder / ATLAS, sources(folder), model, IngestOptions(layer="X"))
     assert studies(folder / ATLAS) == [("first", 40)]
     assert not list(folder.glob(f"{ATLAS}.ingest/*/chunk-*"))
-    assert chunks.unfinished_studies(folder / ATLAS) == []
+    assert stage.unfinished_studies(folder / ATLAS) == []
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_a_file_that_cannot_be_read_costs_no_chunks(folder, model, whole, monkey
         patch.setattr(RowReader, "sparse_rows", sparse_rows)
         with pytest.raises(kind, match=text):
             ingest_files(folder / ATLAS, sources(folder), model)
-    assert chunks.unfinished_studies(folder / ATLAS) == ["second"]
+    assert stage.unfinished_studies(folder / ATLAS) == ["second"]
     numbers = count_chunks(monkeypatch)
     ingest_files(folder / ATLAS, sources(folder)[1:], model)
     assert set(numbers) < set(range(N_CHUNKS))
@@ -447,7 +447,7 @@ def test_a_study_with_other_runs_is_not_replaced(folder, model):
     ingest_files(folder / ATLAS, sources(folder)[:1], model)
     ingest_files(folder / ATLAS, sources(folder)[:1], model, IngestOptions(Method(n_steps=5), run="quick"))
     before = contents(folder / ATLAS)
-    with pytest.raises(StudyExistsError, match=r"scores of 1 other runs too \(quick\).*drop-study"):
+    with pytest.raises(StudyExistsError, match=r"scores of 1 other runs too \(quick\).*drop the study with `sigdb\.Atlas\(path\)\.drop_study"):
         ingest_files(folder / ATLAS, sources(folder)[:1], model, IngestOptions(if_exists="replace"))
     assert contents(folder / ATLAS) == before
     assert not (folder / f"{ATLAS}.ingest").exists()

@@ -111,7 +111,7 @@ def test_what_ingest_wrote_comes_back(tmp_path, small_model):
         known = con.execute("SELECT barcode, n_counts, n_genes FROM cells").df().set_index("barcode")
         pd.testing.assert_frame_equal(known.sort_index(), counts.sort_index())
     report = loaded(tmp_path / "one.duckdb", files, "study", run="given")
-    assert "the atlas had these cells already: their metadata are as they were" in report.notes
+    assert "the atlas had these cells already: their metadata are unchanged" in report.notes
     with sigdb.connect(tmp_path / "one.duckdb") as con:
         assert stored(con, "given") == scores
         assert unsound(con) == {}
@@ -120,7 +120,7 @@ def test_what_ingest_wrote_comes_back(tmp_path, small_model):
 def test_rescale_keeps_what_was_given(tmp_path):
     dense = given_scores() * np.linspace(1, 3, N_CELLS)[:, None]
     files = write_files(tmp_path, dense)
-    with pytest.raises(ScoresError, match=r"of 18 of 19 cells \(of those 0 to 19\).*1000 to 3000\. --rescale"):
+    with pytest.raises(ScoresError, match=r"of 18 of 19 cells \(among the cells 0 to 19\).*1000 to 3000\. `rescale=True`"):
         loaded(tmp_path / "a.duckdb", files)
     assert not (tmp_path / "a.duckdb").exists()
     loaded(tmp_path / "a.duckdb", files, rescale=True)
@@ -134,7 +134,7 @@ def test_rescale_keeps_what_was_given(tmp_path):
 
 def test_another_target_sum(tmp_path):
     files = write_files(tmp_path, given_scores() / 1000)
-    with pytest.raises(ScoresError, match=r"1 to 1\. If that is what they shall add up to, say --target-sum 1;"):
+    with pytest.raises(ScoresError, match=r"1 to 1\. If this is the sum they should have, say `target_sum=1`;"):
         loaded(tmp_path / "a.duckdb", files)
     loaded(tmp_path / "a.duckdb", files, target_sum=1.0)
     with sigdb.connect(tmp_path / "a.duckdb") as con:
@@ -186,7 +186,7 @@ def test_studies_with_and_without_signs_are_not_one_run(tmp_path, first):
     loaded(tmp_path / "a.duckdb", write_files(tmp_path, given_scores(signed=first)), "one")
     before = contents(tmp_path / "a.duckdb")
     other = write_files(tmp_path, given_scores(signed=not first))
-    with pytest.raises(ScoresError, match=r"'two' has .*the 1 other studies of run .* have .*--run NAME"):
+    with pytest.raises(ScoresError, match=r"'two' has .*the 1 other studies of run .* have .*a run of their own with `run`"):
         loaded(tmp_path / "a.duckdb", other, "two")
     assert contents(tmp_path / "a.duckdb") == before
     loaded(tmp_path / "a.duckdb", other, "two", run="other")
@@ -213,7 +213,7 @@ REFUSED = {
     "no such genes": ({"genes": [f"xq{i}" for i in range(30)]}, {}, GeneSpaceError, r"None of the 30 genes .*\(xq0"),
     "empty name": ({"genes": [*GENES[:-2], "", "ACTB"]}, {}, GeneSpaceError, "1 of 30 names of genes are empty"),
     "not a column": ({}, {"measured": ["LYZ", "FOO"]}, GeneSpaceError, "1 of 2 measured genes have no column: FOO"),
-    "not measured": ({}, {"measured": GENES[1:]}, ScoresError, "1 genes have scores, but .* measured: S100A8"),
+    "not measured": ({}, {"measured": GENES[1:]}, ScoresError, "1 genes have scores, but `measured` does not name them: S100A8"),
     "counts": ({"obs": given_obs().assign(n_counts=-1)}, {}, ObsError, "'n_counts' must hold counts; 20 of 20"),
     "no numbers": ({"obs": given_obs().assign(n_genes="many")}, {}, ObsError, "'n_genes' must hold numbers"),
     "there": ({"study": "there"}, {}, StudyExistsError, "is in the atlas already"),
@@ -247,9 +247,9 @@ def test_files_that_are_no_scores(tmp_path):
     np.savez(tmp_path / "dense.npz", scores=given_scores())
     (tmp_path / "text.npz").write_text("no scores")
     for name in ("dense.npz", "text.npz"):
-        with pytest.raises(ScoresError, match=r"is no sparse matrix as scipy\.sparse\.save_npz writes it"):
+        with pytest.raises(ScoresError, match=r"is not a sparse matrix as scipy\.sparse\.save_npz writes it"):
             loaded(tmp_path / "a.duckdb", files | {"matrix": tmp_path / name})
-    with pytest.raises(ScoresError, match="give --obs and --genes"):
+    with pytest.raises(ScoresError, match="give `obs` and `genes`"):
         loaded(tmp_path / "a.duckdb", files | {"genes": None})
     with pytest.raises(ScoresError, match="There is no file"):
         loaded(tmp_path / "a.duckdb", files | {"matrix": tmp_path / "none.npz"})
@@ -290,8 +290,8 @@ def test_an_interrupted_load_goes_on(tmp_path, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         loaded(tmp_path / "a.duckdb", files, progress=interrupt)
-    numbers, original = [], load.checked
-    monkeypatch.setattr(load, "checked", lambda *args: numbers.append(args[1]) or original(*args))
+    numbers, original = [], load.check_scores
+    monkeypatch.setattr(load, "check_scores", lambda *args: numbers.append(args[1]) or original(*args))
     loaded(tmp_path / "a.duckdb", files)
     assert numbers == [16]
     assert contents(tmp_path / "a.duckdb") == contents(tmp_path / "whole.duckdb")
