@@ -202,9 +202,7 @@ def begin(
     return job, writer, [] if writer.has_cells else notes
 
 
-def chunks_depend_on(
-    file: CountsFile, genes: GeneMap, model: CellModel, profile: Profile | None
-) -> dict[str, object]:
+def chunks_depend_on(file: CountsFile, genes: GeneMap, model: CellModel, profile: Profile | None) -> dict[str, object]:
     """What makes the attributions of a file what they are: chunks made with another of these are of no use."""
     matrices = {"genes": genes.selection, "baseline": profile.x if profile else csr_matrix((1, 1))}
     return {

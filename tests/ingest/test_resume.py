@@ -447,7 +447,10 @@ def test_a_study_with_other_runs_is_not_replaced(folder, model):
     ingest_files(folder / ATLAS, sources(folder)[:1], model)
     ingest_files(folder / ATLAS, sources(folder)[:1], model, IngestOptions(Method(n_steps=5), run="quick"))
     before = contents(folder / ATLAS)
-    with pytest.raises(StudyExistsError, match=r"scores of 1 other runs too \(quick\).*drop the study with `sigdb\.Atlas\(path\)\.drop_study"):
+    with pytest.raises(
+        StudyExistsError,
+        match=r"scores of 1 other runs too \(quick\).*drop the study with `sigdb\.Atlas\(path\)\.drop_study",
+    ):
         ingest_files(folder / ATLAS, sources(folder)[:1], model, IngestOptions(if_exists="replace"))
     assert contents(folder / ATLAS) == before
     assert not (folder / f"{ATLAS}.ingest").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ingest.spark.driver import to_merge
+from ingest.spark.driver import files_to_merge
 from sigdb.lake.files import FILE_ROWS
 from sigdb.lake.manifest import File
 
@@ -28,7 +28,7 @@ def test_a_row_is_written_few_times_however_many_studies_come(sizes):
     files, written, total = [], 0, 0
     for study in range(1000):
         new = SIZES[sizes](rng)
-        old = to_merge(files)
+        old = files_to_merge(files)
         files = [each for each in files if each not in old] + [file(study, new + sum(each.rows for each in old))]
         written += files[-1].rows
         total += new

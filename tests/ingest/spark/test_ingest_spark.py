@@ -224,7 +224,7 @@ def nearly_done(session, tmp_path, model, monkeypatch):
     """A study of five chunks, of which all but one are kept, since something went wrong."""
     source = small_study(tmp_path, "first")
     with monkeypatch.context() as patch:
-        patch.setattr(on_spark.OnSpark, "store_scores", lambda *what: 1 / 0)
+        patch.setattr(on_spark.SparkEngine, "store_scores", lambda *what: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             in_lake(session, tmp_path / "lake", [source], model)
     (last,) = tmp_path.glob("lake.ingest/*/chunk-4")
@@ -289,10 +289,10 @@ def test_an_error_ends_what_it_belongs_to_and_no_jobs_of_others(session, tmp_pat
         return len(tracker.getActiveJobsIds())
 
     with growing_lake(tmp_path / "lake") as lake, ThreadPoolExecutor(1) as pool:
-        engine = on_spark.OnSpark(session, lake, tmp_path)
+        engine = on_spark.SparkEngine(session, lake, tmp_path)
         others = pool.submit(slow.collect)
         with pytest.raises(ZeroDivisionError):
-            engine.watch(slow.collect, lambda: n_jobs() == 2 and 1 / 0)
+            engine.run_watched(slow.collect, lambda: n_jobs() == 2 and 1 / 0)
         assert n_jobs() == 1
         assert len(others.result()) == 1
 
