@@ -1,4 +1,4 @@
-"""Which files of a lake become one as it grows. Needs no Spark."""
+"""Which files of a lake are merged as it grows. Needs no Spark."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def file(name, rows):
 
 
 @pytest.mark.parametrize("sizes", SIZES)
-def test_a_row_is_written_few_times_however_many_studies_come(sizes):
-    """A thousand studies: once, and once more for each time that its file becomes eight times as large."""
+def test_a_row_is_rewritten_few_times_no_matter_how_many_studies_are_added(sizes):
+    """For a thousand studies: once, and once more each time its file becomes eight times as large."""
     rng = np.random.default_rng(0)
     files, written, total = [], 0, 0
     for study in range(1000):
