@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from ingest.store.records import SAMPLE_FIELDS, StudyInfo, has_run, read_ledger
 from ingest.store.stage import Stage, mark_stored, matches_ledger, remove_stage, remove_stored_notes
-from ingest.store.writer import OTHER_STUDY, STORE_MEMORY, StudyWriter
+from ingest.store.writer import OTHER_STUDY, REPLACE_STUDY, STORE_MEMORY, StudyWriter
 from sigdb.atlas.derived import clear_study, cluster
 from sigdb.atlas.file import little_memory, remove
 from sigdb.atlas.optimize import BATCH
@@ -200,8 +200,8 @@ def find_cells(con: duckdb.DuckDBPyConnection, study: NewStudy, study_id: int) -
     """Find the cells of a study that the atlas has by their barcodes: the first cell_id, and the rank of each cell."""
     if has_run(con, study.info.study, study.run_id):
         raise StudyExistsError(
-            f"Study {study.info.study!r} is in the atlas already, with this model and method. {OTHER_STUDY}, or leave "
-            "it as it is with `if_exists='skip'`."
+            f"Study {study.info.study!r} is in the atlas already, with this model and method. {OTHER_STUDY} To "
+            "leave the study in the atlas as it is, or to replace it, use `if_exists='skip'`, or `if_exists='replace'`."
         )
     query = statement("atlas/derived.study_cells")
     cells = con.sql(query, params={"study_id": study_id}).to_arrow_table()
@@ -209,7 +209,7 @@ def find_cells(con: duckdb.DuckDBPyConnection, study: NewStudy, study_id: int) -
     if ranks.null_count or len(cells) != len(study.obs):
         raise StudyExistsError(
             f"The atlas has a study {study.info.study!r} of {len(cells)} cells; these {len(study.obs)} are others, so "
-            f"this cannot be a further run of it. {OTHER_STUDY}."
+            f"this cannot be a further run of it. {OTHER_STUDY} {REPLACE_STUDY}"
         )
     return cells["cell_id"][0].as_py(), ranks.to_numpy().astype(np.uint32)
 

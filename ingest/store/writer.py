@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ingest.store.stage import Stage
 
 
-__all__ = ["OTHER_STUDY", "STORE_MEMORY", "StudyWriter"]
+__all__ = ["OTHER_STUDY", "REPLACE_STUDY", "STORE_MEMORY", "StudyWriter"]
 
 # The memory that DuckDB may use to store scores. DuckDB keeps what it has written for as long as it has room, so this
 # is part of the peak memory of every ingest, however small the study. With less, its threads wait for each other.
@@ -37,11 +37,9 @@ STORE_MEMORY = "192MB"
 # Each thread needs some of that memory, and more threads would only wait for the thread that merges the chunks.
 STORE_THREADS = 4
 
-# The way out where the atlas has a study of this name.
-OTHER_STUDY = (
-    "If this is another study, give it another name with `study`. If it should replace the study in the atlas, use "
-    "`if_exists='replace'`"
-)
+# The ways out if the atlas has a study of this name.
+OTHER_STUDY = "If this is another study, give it another name with `study`."
+REPLACE_STUDY = "To replace the study in the atlas, use `if_exists='replace'`."
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class StudyWriter:
         if n_other := pc.sum(pc.not_equal(known["n_counts"], cells["n_counts"])).as_py():
             raise StudyExistsError(
                 f"The atlas has a study of this name with the same cells, but with other counts in {n_other} of the "
-                f"{len(cells)} cells. {OTHER_STUDY}."
+                f"{len(cells)} cells. {OTHER_STUDY} {REPLACE_STUDY}"
             )
         return ["the atlas had these cells already: their metadata are unchanged"]
 

@@ -215,7 +215,7 @@ def test_an_error_half_way_undoes_the_study_and_keeps_those_before(tmp_path, mod
 
 def test_the_same_study_twice(tmp_path, model, file):
     ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
-    with pytest.raises(StudyExistsError, match="--study NAME"):
+    with pytest.raises(StudyExistsError, match="give it another name with `study`"):
         ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
     assert issubclass(StudyExistsError, SigdbError)
 
