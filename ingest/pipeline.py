@@ -16,9 +16,9 @@ from ingest.attribution.methods import TARGET_SUM, Method
 from ingest.counts.open import CountsFile, open_counts, study_name
 from ingest.genes import GeneMap, map_genes
 from ingest.obs import obs_table, with_embeddings
-from ingest.store.chunks import digest, settle, stage_folder
 from ingest.store.records import ModelInfo, RunSettings, StudyInfo, add_model, add_run
-from ingest.store.study import IfExists, NewStudy, StudyReport, growing_atlas, kept_for_later, open_study
+from ingest.store.stage import digest, mark_stored, stage_folder
+from ingest.store.study import IfExists, NewStudy, StudyReport, keep_or_remove_chunks, open_study, study_session
 from ingest.work.engine import ThisMachine
 from ingest.work.job import Job
 from sigdb.errors import MethodError, StudyExistsError, listed
@@ -104,7 +104,7 @@ def ingest_files(
     made for nothing is removed. A small atlas is sorted at the end. Errors as for `ingest_study`.
     """
     check_names(sources)
-    with growing_atlas(Path(path)) as (atlas, reports):
+    with study_session(Path(path)) as (atlas, reports):
         for source in sources:
             reports += filter(None, [ingest_study(atlas, source, model, options)])
     return reports
@@ -126,7 +126,7 @@ def ingest_study(
     """Attribute all cells of a file that `open_counts` can read, and add them to the atlas as a study.
 
     None if the study was there, and is left as it is. engine: what does the work (default: this machine). A note of
-    what was stored stays beside the atlas until `forget_stored`.
+    what was stored stays beside the atlas until `remove_stored_notes`.
 
     Chunks of cells are kept in a folder beside the atlas until the study is whole. Then one transaction adds it: it is
     in the atlas whole, or not at all. Where this was interrupted, the next call for the same file, model and method
@@ -142,7 +142,7 @@ def ingest_study(
             if begun is None:
                 return None
             job, writer, notes = begun
-            with kept_for_later(job.stage, file.n_cells):
+            with keep_or_remove_chunks(job.stage, file.n_cells):
                 notes += attribute_study(source.name, job, options, engine)
                 deltas = Deltas(job.stage.cells())
                 deltas.check(options.max_delta, source.name)
@@ -159,7 +159,7 @@ def ingest_study(
             counts_from=file.counts_from,
             notes=tuple(notes),
         )
-        settle(job.stage.folder)
+        mark_stored(job.stage.folder)
     return report
 
 
@@ -185,7 +185,8 @@ def begin(
         profile = options.baseline.profile(model, lambda names: find_genes(con, names, gene_ids, options))
     settings = run_settings(options, profile)
     run_id = add_run(con, model_id, settings, options.run)
-    folder = stage_folder(home, source.name, chunks_depend_on(file, genes, model, profile, settings))
+    inputs = chunks_depend_on(file, genes, model, profile)
+    folder = stage_folder(home, source.name, settings, CHUNK_CELLS, inputs)
     study = StudyInfo(source.name, file.counts_from, source.title, source.organism, source.source, source.licence)
     measured = [gene_ids[n] for n in genes.measured]
     # What may fail comes first, lest a folder without chunks is left.
@@ -201,19 +202,14 @@ def begin(
     return job, writer, [] if writer.has_cells else notes
 
 
-def chunks_depend_on(
-    file: CountsFile, genes: GeneMap, model: CellModel, profile: Profile | None, settings: RunSettings
-) -> dict[str, object]:
+def chunks_depend_on(file: CountsFile, genes: GeneMap, model: CellModel, profile: Profile | None) -> dict[str, object]:
     """What makes the attributions of a file what they are: chunks made with another of these are of no use."""
     matrices = {"genes": genes.selection, "baseline": profile.x if profile else csr_matrix((1, 1))}
     return {
         "files": sorted((str(part), part.stat().st_size, part.stat().st_mtime_ns) for part in parts_of(file.path)),
         "counts": file.counts_from,
         "model": model.sha256,
-        "method": [settings.method, settings.n_steps, settings.summation, settings.target_sum],
         **{name: [digest(part.tobytes()) for part in (m.data, m.indices, m.indptr)] for name, m in matrices.items()},
-        "n_chunk": CHUNK_CELLS,
-        "sigdb": settings.versions["sigdb-atlas"],
     }
 
 

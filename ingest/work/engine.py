@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ingest.attribution.device import Compute
-    from ingest.store.chunks import Stage
+    from ingest.store.stage import Stage
     from ingest.store.writer import StudyWriter
     from ingest.work.job import Job
 

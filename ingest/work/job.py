@@ -12,7 +12,7 @@ import numpy as np
 from ingest.ahead import ahead
 from ingest.attribution.device import attribute_cells
 from ingest.attribution.methods import scale
-from ingest.store.chunks import Chunk, Stage
+from ingest.store.chunks import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ingest.counts.matrix import RowReader, RowSource
     from ingest.genes import GeneMap
     from ingest.models import CellModel
+    from ingest.store.stage import Stage
 
 
 __all__ = ["Job"]
@@ -72,7 +73,7 @@ class Job:
 
     def keep(self, number: int, chunk: Chunk) -> None:
         """Keep chunk `number`."""
-        self.stage.write(number, number * self.n_chunk, chunk, device=self.device, versions=self.versions)
+        self.stage.write_chunk(number, number * self.n_chunk, chunk, device=self.device, versions=self.versions)
 
     def run(self, file: RowReader, numbers: Sequence[int], done: Callable[[int], None]) -> None:
         """Do these chunks in this process. One thread reads ahead and one writes, while this one computes."""

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 def print_outcome(atlas: Path, reports: Sequence[StudyReport], left: Sequence[str]) -> None:
     """Say what came of all studies, those left as they are too, and what a user should do next."""
-    from ingest.store.chunks import stages_of, unfinished_studies
+    from ingest.store.stage import stages_folder, unfinished_studies
 
     print_reports(reports)
     for study in left:
         console.print(f"{study}: in the atlas already, and left as it is", markup=False)
     if unfinished := unfinished_studies(atlas):
         console.print(
-            f"Cells of {listed(unfinished)} from an interrupted ingest are kept in {stages_of(atlas)}. "
+            f"Cells of {listed(unfinished)} from an interrupted ingest are kept in {stages_folder(atlas)}. "
             "Its command goes on from there; without it, remove the folder.",
             markup=False,
         )

@@ -185,8 +185,8 @@ def test_another_run_of_the_same_study(tmp_path, model, file):
         tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(Method(n_steps=20), run="fewer steps")
     )
     assert report.notes[-2:] == (
-        "the atlas had these cells already: their metadata are as they were",
-        "these scores are of run 'fewer steps'; queries mean 'small-ig' unless they say run := 'fewer steps'",
+        "the atlas had these cells already: their metadata are unchanged",
+        "these scores are of run 'fewer steps'; queries use 'small-ig' unless they say run := 'fewer steps'",
     )
     with sigdb.connect(tmp_path / "a.duckdb") as con:
         assert con.execute("SELECT count(*) FROM cells").fetchall() == [(40,)]
@@ -215,7 +215,7 @@ def test_an_error_half_way_undoes_the_study_and_keeps_those_before(tmp_path, mod
 
 def test_the_same_study_twice(tmp_path, model, file):
     ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
-    with pytest.raises(StudyExistsError, match="--study NAME"):
+    with pytest.raises(StudyExistsError, match="give it another name with `study`"):
         ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
     assert issubclass(StudyExistsError, SigdbError)
 

@@ -1,7 +1,7 @@
-"""Atlases as sc-signature writes them: a program for a process of its own, which can import that package.
+"""Write atlases with sc-signature, and query them with it. A program, since only its own process imports that package.
 
-python signature_atlas.py write FOLDER     folders of arrays and metadata from the .npz and .csv.gz in FOLDER
-python signature_atlas.py ask FOLDER       scores and hit rates of that package, as .json
+python signature_atlas.py FOLDER     writes arrays and metadata from the .npz and .csv.gz in FOLDER, and then
+                                     the scores and hit rates of that package, as .json
 """
 
 from __future__ import annotations
@@ -56,4 +56,5 @@ def ask(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"write": write, "ask": ask}[sys.argv[1]](Path(sys.argv[2]))
+    write(Path(sys.argv[1]))
+    ask(Path(sys.argv[1]))

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_matrix
 
-from ingest.store.chunks import Chunk, Stage
+from ingest.store.chunks import Chunk
 from ingest.store.records import FIELDS, ModelInfo, RunSettings, StudyInfo, add_model, add_run
-from ingest.store.writer import begin_study
+from ingest.store.stage import Stage
+from ingest.store.study import NewStudy, begin_study
 from sigdb import Atlas, Signature
 from sigdb.connection import connect
 
@@ -58,14 +59,8 @@ def write_study(
     with atlas.transaction() as con:
         model_id, gene_ids = add_model(con, ModelInfo(model, "mlp", f"sha of {model}", genes, 2))
         run_id = add_run(con, model_id, run_settings or settings(), run)
-        writer = begin_study(
-            con,
-            run_id=run_id,
-            study=StudyInfo(study, "X"),
-            obs=obs,
-            gene_ids=gene_ids,
-            measured=[gene_ids[i] for i in (measured if measured is not None else range(len(genes)))],
-        )
+        found = [gene_ids[i] for i in (measured if measured is not None else range(len(genes)))]
+        writer = begin_study(con, NewStudy(StudyInfo(study, "X"), run_id, obs, gene_ids, found))
         with TemporaryDirectory() as folder:
             stage = Stage.open(Path(folder) / "stage", study, writer.gene_ids, writer.ranks)
             first = 0
@@ -78,7 +73,7 @@ def write_study(
                     scale=np.where(empty, np.nan, 0.5),
                     delta=np.where(empty, np.nan, 0.01),
                 )
-                stage.write(number, first, chunk, device="cpu", versions=VERSIONS)
+                stage.write_chunk(number, first, chunk, device="cpu", versions=VERSIONS)
                 first += len(part)
             writer.store(stage)
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 import sigdb
-from ingest.store.study import growing_atlas
+from ingest.store.study import study_session
 from sigdb import Atlas
 from sigdb.atlas import writer
 from sigdb.errors import AtlasError, AtlasLockedError
@@ -37,7 +37,7 @@ def held(path):
 
 def grow(path, *statements):
     """Run an ingest that fails after some statements."""
-    with growing_atlas(path) as (atlas, _):
+    with study_session(path) as (atlas, _):
         for statement in statements:
             atlas.con.execute(statement)
         raise ZeroDivisionError
