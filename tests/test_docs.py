@@ -289,3 +289,19 @@ def test_lines_are_short(page):
     for number, line in enumerate((ROOT / page).read_text(encoding="utf-8").splitlines(), 1):
         if not line.startswith("|") and "](" not in line and "://" not in line:
             assert len(line) <= 120, f"{page}:{number}"
+
+
+def test_the_table_of_markers_is_what_the_benchmark_gives(demo_path):
+    """The page compares attribution with expression; the figures of both are measured again, to the last digit."""
+    pytest.importorskip("anndata")
+    from benchmarks.markers import by_study, compare
+
+    with sigdb.connect(demo_path) as con:
+        found = by_study(compare(con))
+    table = re.findall(
+        r"^\| (\w+) \|(.*\d.*)\|$", markdown("docs/concepts/expression.md").partition("##")[2], re.MULTILINE
+    )
+    shown = {study: [float(number) for number in re.findall(r"[\d.]+", row)] for study, row in table if study in found}
+    assert shown.keys() == found.keys()
+    for study, figures in found.items():
+        assert shown[study] == pytest.approx(list(figures.values()), abs=0.0051), study
