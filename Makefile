@@ -2,7 +2,8 @@
 # make test   set everything up, pass the tests: on the newest and the oldest DuckDB, from other clients, the notebooks
 # make lint   ruff, mypy, who imports whom, documentation up to date
 # make wheel  build the wheel, and check it in a clean environment
-# make docs   write docs/sql.md and docs/cli.md anew from the headers of sql/ and from --help
+# make docs   write docs/sql.md and docs/cli.md from the headers of sql/ and from --help
+# make site   build the documentation into build/site, warnings are errors
 # make bench  measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
 # make bi     a dashboard in Apache Superset: installed, made, its numbers compared, docs/superset/superset.png taken (needs Chromium)
 # make test-lake  the tests of the SQL once more, each atlas exported and opened as a lake, tables in several files
@@ -28,7 +29,7 @@ SC_SIGNATURE := 1.0.0
 SCVI_TOOLS := 1.4.2
 SUPERSET := 6.1.0
 
-.PHONY: demo test test-lake test-remote test-dialects test-cluster test-scvi lint wheel docs train bench bi clean
+.PHONY: demo test test-lake test-remote test-dialects test-cluster test-scvi lint wheel docs site train bench bi clean
 
 demo: .venv/ready
 	$(BIN)/sigdb demo demo.duckdb
@@ -49,6 +50,16 @@ lint: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/python docs/generate.py
+
+site: .venv-docs/ready
+	rm -rf build/site
+	.venv-docs/bin/sphinx-build -W --keep-going --quiet -c docs . build/site
+
+# Sphinx beside the query side of sigdb. Without torch: docs/conf.py says what stands in for the extras.
+.venv-docs/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
 
 train: .venv/ready
 	$(BIN)/python -m ingest.demo.train --out ingest/demo/model
@@ -165,4 +176,4 @@ test-scvi: .venv-scvi/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-remote .venv-scvi .venv-spark .clients .originals dist demo.duckdb
+	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-remote .venv-scvi .venv-spark .venv-docs .clients .originals dist build/site demo.duckdb

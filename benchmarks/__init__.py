@@ -1,1 +1,1 @@
-"""Side-by-side measurements; each prints a table and writes a JSON."""
+"""Measurements, many of them side by side with others. Each prints a table and writes JSON."""

@@ -1,10 +1,10 @@
-"""Synthetic atlases, as large as published ones: for measuring, not for looking at.
+"""Synthetic atlases, as large as published ones, for measurements only.
 
     python -m benchmarks.atlases wide build/wide.duckdb
 
 `cells`: 22 million cells, 100 genes, about 137 million scores. `wide`: 1 million cells, 20,000 genes, 1.2 billion
 scores. Genes differ in how often they are not 0 (log-normal, 6 % on average) and scores within a gene are log-normal,
-a third of them negative. The same on every machine, for one numpy.
+a third of them negative. One version of numpy makes the same atlas on every machine.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SHAPES = {
 
 
 def make(shape: Shape, path: Path) -> None:
-    """Write the atlas of this shape to `path`, through the same tables and statements as ingest does."""
+    """Write the atlas of this shape to `path`, with the tables and statements that ingest uses."""
     with Atlas.create(path) as atlas:
         con = atlas.con
         genes = genes_named(shape.n_genes)
@@ -95,7 +95,7 @@ def density(shape: Shape, gene_id: int) -> float:
 
 
 def batches(shape: Shape, gene_ids: list[int]) -> list[list[int]]:
-    """Genes in order, as many at a time as have about BATCH scores."""
+    """The genes in order, in batches with about BATCH scores."""
     found: list[list[int]] = [[]]
     held = 0.0
     for gene_id in sorted(gene_ids):
@@ -124,12 +124,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shape", choices=SHAPES)
     parser.add_argument("path", type=Path)
-    asked = parser.parse_args()
-    asked.path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = asked.path.with_suffix(".unfinished.duckdb")
+    options = parser.parse_args()
+    options.path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = options.path.with_suffix(".unfinished.duckdb")
     unfinished.unlink(missing_ok=True)
-    make(SHAPES[asked.shape], unfinished)
-    unfinished.rename(asked.path)
+    make(SHAPES[options.shape], unfinished)
+    unfinished.rename(options.path)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
     python -m benchmarks.attribution --out build/attribution.json
 
 Random checkpoints of the published sizes, simulated counts, Integrated Gradients in 50 steps. Each round runs all sides
-one after the other; the output is compared on the cells that all of them had. The fastest round of each side counts,
-since other work on the machine can only slow one down; the JSON has them all. The slow sides get fewer cells.
+one after the other. The output is compared on the cells that all sides had. The fastest round of each side counts,
+since other work on the machine can only slow a round down; the JSON has all rounds. The slow sides get fewer cells.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ CASES = {
 
 
 def random_model(case: Case) -> FeedForward:
-    """A model with random weights; statistics of the batch norms off 0 and 1."""
+    """A model with random weights. The statistics of its batch norms are not 0 and 1."""
     torch.manual_seed(0)
     widths, layers, tensors = (case.genes, *case.hidden), [], {}
 
@@ -85,19 +85,25 @@ def random_model(case: Case) -> FeedForward:
         add(case.activation, getattr(nn, case.activation)())
     add("Linear", nn.Linear(widths[-1], case.latent))
     return feed_forward(
-        layers, tensors, name=case.name, genes=[f"G{n}" for n in range(case.genes)], architecture="mlp",
-        normalisation=case.normalisation, l2_normalised=case.l2, sha256="",
-    )  # fmt: skip
+        layers,
+        tensors,
+        name=case.name,
+        genes=[f"G{n}" for n in range(case.genes)],
+        architecture="mlp",
+        normalisation=case.normalisation,
+        l2_normalised=case.l2,
+        sha256="",
+    )
 
 
 def cells(case: Case, n_cells: int) -> csr_matrix:
-    """Counts (n_cells, n_genes) of about the density of the case."""
+    """Counts (n_cells, n_genes) with about the density of the case."""
     drawn = random_array((n_cells, case.genes), density=case.density, format="csr", rng=np.random.default_rng(0))
     return csr_matrix((np.ceil(drawn.data**4 * 30).astype(np.float32), drawn.indices, drawn.indptr), drawn.shape)
 
 
 def captum(model: FeedForward, x: csr_matrix, batch_size: int) -> csr_matrix:
-    """Scores by Captum from the genes on, dense, as one would write it with Captum alone."""
+    """Scores by Captum on the whole model, dense, as one would write it with Captum alone."""
     net = nn.Sequential(model.first, *model.tail)
     gradients = IntegratedGradients(lambda inputs, e: (model.finish(net(inputs)) * e).abs().sum(dim=1))
     parts = []
@@ -110,7 +116,7 @@ def captum(model: FeedForward, x: csr_matrix, batch_size: int) -> csr_matrix:
 
 
 def sc_signature(case: Case, model: FeedForward, folder: Path) -> Callable[[csr_matrix, int], csr_matrix] | None:
-    """Scores by the package, from a checkpoint in the original layout; None where it needs scvi-tools too."""
+    """Scores by the package, from a checkpoint in the original layout; None if it also needs scvi-tools."""
     sys.path.insert(0, str(ORIGINALS))
     state = {key: tensor.contiguous() for key, tensor in nn.Sequential(model.first, *model.tail).state_dict().items()}
     if case.name == "SCimilarity":
@@ -145,7 +151,7 @@ def sc_signature(case: Case, model: FeedForward, folder: Path) -> Callable[[csr_
 
 
 def per_second(run: Callable[[], Any], n_cells: int) -> tuple[float, Any]:
-    """Cells a second, and what came out."""
+    """Cells per second, and the result."""
     start = time.perf_counter()
     result = run()
     return n_cells / (time.perf_counter() - start), result
@@ -161,25 +167,25 @@ def relative_difference(found: csr_matrix, expected: csr_matrix) -> float:
     return float(np.median(np.abs(found - expected).max(axis=1) / expected.max(axis=1)))
 
 
-def measure(case: Case, asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def measure(case: Case, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """All sides of one case."""
-    compute = Compute("cpu", threads=asked.threads)
+    compute = Compute("cpu", threads=options.threads)
     model, batch_size = place(random_model(case), compute)
     assert isinstance(model, FeedForward)
-    counts = cells(case, asked.cells)
-    x, few = model.prepare(counts), model.prepare(counts[: asked.few])
+    counts = cells(case, options.cells)
+    x, few = model.prepare(counts), model.prepare(counts[: options.few])
     peer = sc_signature(case, model, folder)
     peak = peak_memory(model, counts, batch_size)
     rows = []
-    for _ in range(asked.rounds):
+    for _ in range(options.rounds):
         ours, found = per_second(
             lambda: scale(attribute_cells(model, counts, Method(), batch_size=batch_size))[0], x.shape[0]
         )
-        whole, by_captum = per_second(lambda: captum(model, few, asked.slow_batch), few.shape[0])
-        row = {"ours": ours, "captum": whole, "captum_difference": relative_difference(found[: asked.few], by_captum)}
+        whole, by_captum = per_second(lambda: captum(model, few, options.slow_batch), few.shape[0])
+        row = {"ours": ours, "captum": whole, "captum_difference": relative_difference(found[: options.few], by_captum)}
         if peer:
-            row["peer"], by_peer = per_second(lambda: peer(few, asked.slow_batch), few.shape[0])
-            row["peer_difference"] = relative_difference(found[: asked.few], by_peer)
+            row["peer"], by_peer = per_second(lambda: peer(few, options.slow_batch), few.shape[0])
+            row["peer_difference"] = relative_difference(found[: options.few], by_peer)
         rows.append(row)
     result: dict[str, Any] = {key: max(row[key] for row in rows) for key in rows[0]}
     result |= {f"times_{key}": result["ours"] / result[key] for key in ("captum", "peer") if key in result}
@@ -194,7 +200,7 @@ def peak_memory(model: FeedForward, counts: csr_matrix, batch_size: int) -> floa
 
 
 def parts(model: FeedForward, x: csr_matrix, batch_size: int) -> dict[str, float]:
-    """Milliseconds a cell in each part: the first layer, the tail there and back in 50 steps, the pull-back."""
+    """Milliseconds per cell in each part: the first layer, the tail forward and backward in 50 steps, the pull-back."""
     batch = x[:batch_size]
     entry = model.enter(batch)
     multipliers = torch.ones_like(entry.point)
@@ -236,17 +242,23 @@ def show(results: list[dict[str, Any]]) -> None:
         peer = (f"{r['peer']:.1f}", f"{r['times_peer']:.1f}") if "peer" in r else ("", "")
         difference = f"{r.get('peer_difference', r['captum_difference']):.1e}"
         table.add_row(
-            r["case"], f"{r['ours']:.0f}", f"{r['captum']:.1f}", f"{r['times_captum']:.1f}", *peer, difference,
+            r["case"],
+            f"{r['ours']:.0f}",
+            f"{r['captum']:.1f}",
+            f"{r['times_captum']:.1f}",
+            *peer,
+            difference,
             f"{r['peak_mb']:.0f}",
-        )  # fmt: skip
+        )
     console = Console(width=120)
     console.print(table)
     spent = Table("milliseconds a cell", "first layer", "tail", "pull-back", "all", "bf16 off by", "float32 off by")
     for r in results:
         spent.add_row(
-            r["case"], *(f"{r['parts'][key]:.2f}" for key in ("first layer", "tail", "pull-back", "all")),
+            r["case"],
+            *(f"{r['parts'][key]:.2f}" for key in ("first layer", "tail", "pull-back", "all")),
             *(f"{r['precision'][key]:.1e}" for key in ("bf16", "float32")),
-        )  # fmt: skip
+        )
     console.print(spent)
 
 
@@ -260,15 +272,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("build/attribution.json"))
-    asked = parser.parse_args()
+    options = parser.parse_args()
     results = []
-    for case in [CASES[name] for name in asked.models]:
+    for case in [CASES[name] for name in options.models]:
         with tempfile.TemporaryDirectory() as folder:
-            results.append(measure(case, asked, Path(folder)) | {"precision": precision(case)})
+            results.append(measure(case, options, Path(folder)) | {"precision": precision(case)})
     show(results)
-    about = {"machine": platform.processor(), "cores": os.cpu_count(), "torch": torch.__version__, **vars(asked)}
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    asked.out.write_text(json.dumps({"about": about, "results": results}, default=str, indent=1))
+    about = {"machine": platform.processor(), "cores": os.cpu_count(), "torch": torch.__version__, **vars(options)}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps({"about": about, "results": results}, default=str, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Bytes a row of the attributions as Parquet, by how their columns are encoded.
+"""Bytes per row of the attributions as Parquet, by the encoding of their columns.
 
     python -m benchmarks.encodings demo.duckdb
 
-Row groups of 262,144 rows, as `sigdb export` writes them, sorted by gene and cell, statistics and page index on.
-Reading: DuckDB, all columns, the files in the page cache, the best of three.
+Row groups of 262,144 rows, as `sigdb export` writes them, sorted by gene and cell, with statistics and a page index.
+Reading is by DuckDB: all columns, files in the page cache, the best of three.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ ENCODINGS = (
 
 
 def measure(rows: pa.Table, encoding: Encoding, folder: Path) -> tuple[str, float, float, float]:
-    """Name, bytes a row, million rows written and read a second."""
+    """Name, bytes per row, million rows written and read per second."""
     file = folder / "scores.parquet"
     begin = time.perf_counter()
     pq.write_table(
@@ -73,7 +73,7 @@ def measure(rows: pa.Table, encoding: Encoding, folder: Path) -> tuple[str, floa
 
 
 def rates(n: int, written: float, file: Path) -> tuple[float, float]:
-    """Million rows a second, written and read."""
+    """Million rows per second, written and read."""
     times = []
     with duckdb.connect() as con:
         for _ in range(3):
@@ -84,7 +84,7 @@ def rates(n: int, written: float, file: Path) -> tuple[float, float]:
 
 
 def copied(atlas: Path, folder: Path) -> tuple[str, float, float, float]:
-    """The same by DuckDB's own writer, which chooses encodings itself."""
+    """The same by DuckDB's writer, which chooses encodings itself."""
     file = folder / "copied.parquet"
     with sigdb.connect(atlas) as con:
         ((n,),) = con.execute("SELECT count(*) FROM sigdb_data.attributions WHERE run_id = 0").fetchall()

@@ -2,10 +2,10 @@
 
     python -m benchmarks.engines build/engines --cells 250000 1000000 4000000
 
-Makes an atlas of each size (benchmarks.atlases: 400 genes, 24 scores a cell, 20,000 cells a sample) and its lake, asks
-all three the same queries, compares the answers, prints one table and writes engines.json. Each engine is a process of
-its own for each size, which asks each query once to warm up. Spark runs on this machine; it needs the extra `spark`
-and Java.
+Makes an atlas of each size (benchmarks.atlases: 400 genes, 24 scores per cell, 20,000 cells per sample) and its lake.
+Runs the same queries on all three, compares the answers, prints one table and writes engines.json. Each engine is a
+separate process for each size, and runs each query once to warm up. Spark runs on this machine. It needs the extra
+`spark` and Java.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ N_GENES = 400
 DENSITY = 0.06
 CELLS_A_SAMPLE = 20_000
 ENGINES = ("file", "lake", "spark")
-# Of each engine, {genes} is a list of SQL. ROUND, since engines add up in other orders.
+# {genes} is a list in SQL. Answers are rounded, since engines add up in different orders.
 QUERIES = {
     "scores of all cells, 2 genes": ("SELECT count(*), round(sum(score), 3) FROM signature_score({genes})", 2),
     "scores of all cells, 80 genes": ("SELECT count(*), round(sum(score), 3) FROM signature_score({genes})", 80),
@@ -58,7 +58,7 @@ def place(folder: Path, n_cells: int, engine: str) -> Path:
 
 
 def prepare(folder: Path, n_cells: int) -> dict[str, Any]:
-    """Make atlas and lake, if they are not there; how large they are, and how long the export took."""
+    """Make atlas and lake if they do not exist. Gives their sizes and the seconds of the export."""
     atlas, lake = place(folder, n_cells, "file"), place(folder, n_cells, "lake")
     if not atlas.exists():
         shape = atlases.Shape(n_cells, N_GENES, max(1, n_cells // CELLS_A_SAMPLE), DENSITY)
@@ -69,13 +69,17 @@ def prepare(folder: Path, n_cells: int) -> dict[str, Any]:
     with sigdb.connect(atlas) as con:
         ((rows,),) = con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall()
     return {
-        "cells": n_cells, "rows": rows, "file_bytes": atlas.stat().st_size, "lake_bytes": exported.manifest.bytes,
-        "lake_files": len(exported.manifest.files_of("attributions")), "export_s": seconds,
-    }  # fmt: skip
+        "cells": n_cells,
+        "rows": rows,
+        "file_bytes": atlas.stat().st_size,
+        "lake_bytes": exported.manifest.bytes,
+        "lake_files": len(exported.manifest.files_of("attributions")),
+        "export_s": seconds,
+    }
 
 
-def asked(query: str, n: int) -> str:
-    """A query of n genes, here and there among all."""
+def with_genes(query: str, n: int) -> str:
+    """A query of n genes that are spread over all genes."""
     genes = atlases.genes_named(N_GENES)[:: N_GENES // n][:n]
     return query.format(genes="[" + ", ".join(f"'{gene}'" for gene in genes) + "]")
 
@@ -87,7 +91,7 @@ def measure(folder: Path, n_cells: int, engine: str, repeats: int) -> list[dict[
     opened = time.perf_counter() - start
     found = []
     for name, (query, n) in QUERIES.items():
-        text, seconds = asked(query, n), []
+        text, seconds = with_genes(query, n), []
         for _ in range(repeats + 1):
             start = time.perf_counter()
             result = ask(text)
@@ -95,19 +99,19 @@ def measure(folder: Path, n_cells: int, engine: str, repeats: int) -> list[dict[
         median = statistics.median(seconds[1:])
         found.append({"cells": n_cells, "engine": engine, "query": name, "first": seconds[0], "median": median})
         found[-1] |= {"opened": opened, "result": result} | about(text)
-    # Of Spark, what counts is the JVM, which this process has started.
+    # For Spark, the JVM counts, which is a child of this process.
     processes = ["self", *Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
     return [each | {"peak_gb": max(peak(process) or 0.0 for process in processes)} for each in found]
 
 
 def on_duckdb(path: Path) -> tuple[Callable[[str], Any], Callable[[str], dict[str, Any]]]:
-    """What asks DuckDB, and what tells of a query which rows and row groups it reads."""
+    """A function that runs a query on DuckDB, and one that says how many rows and row groups a query reads."""
     con = sigdb.connect(path)
     return lambda text: con.execute(text).fetchall(), lambda text: read_by(con, text) or {}
 
 
 def on_spark(path: Path) -> tuple[Callable[[str], Any], Callable[[str], dict[str, Any]]]:
-    """What asks Spark on this machine, all its cores."""
+    """A function that runs a query on Spark, on all cores of this machine."""
     import sigdb.spark
 
     from ingest.spark.driver import spark_session
@@ -124,7 +128,7 @@ def row_groups(lake: Path) -> int:
 
 
 def compare(found: list[dict[str, Any]]) -> None:
-    """Raise if engines answered differently; print the table."""
+    """Raise if engines give different answers, and print the table."""
     table = Table("cells", "query", "engine", "s", "first s", "rows read", "row groups", "peak GB")
     for each in found:
         first = next(o for o in found if (o["cells"], o["query"]) == (each["cells"], each["query"]))
@@ -133,14 +137,20 @@ def compare(found: list[dict[str, Any]]) -> None:
                 raise AssertionError(f"{each['query']}: {each['engine']} says {mine}, {first['engine']} {other}")
         groups = f"{each['row_groups']:,} of {each['of_row_groups']:,}" if "row_groups" in each else ""
         table.add_row(
-            f"{each['cells']:,}", each["query"], each["engine"], f"{each['median']:.2f}", f"{each['first']:.2f}",
-            f"{each['rows']:,}" if "rows" in each else "", groups, f"{each['peak_gb']:.1f}",
-        )  # fmt: skip
+            f"{each['cells']:,}",
+            each["query"],
+            each["engine"],
+            f"{each['median']:.2f}",
+            f"{each['first']:.2f}",
+            f"{each['rows']:,}" if "rows" in each else "",
+            groups,
+            f"{each['peak_gb']:.1f}",
+        )
     Console(width=140).print(table)
 
 
 def main() -> None:
-    """Measure everything, or (in a process of its own) one engine at one size."""
+    """Measure everything, or (in a separate process) one engine at one size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cells", type=int, nargs="+", default=[250_000, 1_000_000, 4_000_000])

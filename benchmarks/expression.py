@@ -1,8 +1,9 @@
 """Signatures by attribution and by expression, on the bundled studies: depth, variance within types, AUROC.
 
-For each signature and each study that has the population it marks (`sigdb.against_expression`), and across studies: the
-AUROC of the population of all studies against all other cells of these studies, by the scores as they are. Signatures
-are textbook markers, chosen before any of this was run, and MS1; the demonstration model never saw the annotation.
+Measures each signature in each study that has the population it marks (`sigdb.against_expression`). Across studies, it
+measures the AUROC of the population of all studies against all other cells of these studies, with unscaled scores.
+Signatures are MS1 and textbook markers, chosen before any of this was run. The demonstration model never saw the
+annotation.
 
     python -m benchmarks.expression demo.duckdb --json expression.json
 """
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 METHODS = ("attribution", "mean_log", "score_genes", "ucell")
 MEASURES = ("auroc", "depth_rho", "depth_rho_within", "within_variance")
-# signature: genes (or a name of the library), and the cell types that it should mark.
+# signature: its genes (or its name in the library), and the cell types that it should mark.
 SIGNATURES = {
     "T cell": (
         "CD3D CD3E CD3G CD2 CD5 CD6 TRAT1 IL7R",
@@ -59,14 +60,14 @@ def counts_of(study: str) -> anndata.AnnData:
 
 
 def studies_of(con: duckdb.DuckDBPyConnection, types: str) -> list[str]:
-    """The studies that have cells both of these types and of others."""
+    """The studies that have cells of these types and of other types."""
     query = exp.select("study").from_("cells").group_by("study").order_by("study")
     marked = parse_condition(f"bool_or(cell_type IN ({types})) AND bool_or(cell_type NOT IN ({types}))")
     return ask(con, query.having(marked), {}).column("study")
 
 
 def compare(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """A row a signature, study and method; and across the studies of a signature, only with an AUROC."""
+    """One row per signature, study and method, and one across the studies of a signature, which has an AUROC only."""
     rows = []
     for name, (listed, types) in SIGNATURES.items():
         genes = listed if listed == "MS1" else listed.split()
@@ -84,15 +85,15 @@ def compare(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 def across(
     con: duckdb.DuckDBPyConnection, genes: str | list[str], types: str, studies: list[str]
 ) -> list[dict[str, Any]]:
-    """AUROC of the population over the pooled cells of all studies, by the scores as they are."""
+    """AUROC of the population over the pooled cells of all studies, with unscaled scores."""
     pooled: dict[str, list[np.ndarray]] = {method: [] for method in METHODS}
     con.register("scores", sigdb.score(con, **score_parameters(con, genes, **OPTIONS)))
     marked = []
     wanted = [each.strip("' ") for each in types.split(",")]
     for study in studies:
-        query = "SELECT score, cell_type FROM cells JOIN scores USING (cell_id) WHERE study = ? ORDER BY cell_id"
-        scores, labels = con.execute(query, [study]).fetchnumpy().values()
-        adata = counts_of(study)
+        query = "SELECT barcode, score, cell_type FROM cells JOIN scores USING (cell_id) WHERE study = ?"
+        barcodes, scores, labels = con.execute(query, [study]).fetchnumpy().values()
+        adata = counts_of(study)[barcodes]
         values = expression_scores(
             adata, names_in(con, adata.var_names.tolist(), score_parameters(con, genes, **OPTIONS))
         )
@@ -110,7 +111,7 @@ def across(
 
 
 def medians(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Medians over signatures and studies, by method: of correlations, the median of their absolute values."""
+    """Medians over signatures and studies, by method. For correlations, the median of the absolute values."""
     return {method: {each: middle(rows, method, each) for each in MEASURES} for method in METHODS}
 
 

@@ -1,11 +1,11 @@
-"""How much memory `sigdb ingest` takes, model and torch loaded, at two sizes of a study.
+"""How much memory `sigdb ingest` takes at two sizes of a study, with model and torch loaded.
 
     python -m benchmarks.ingesting build/ingesting --cells 20000 200000
 
-Writes studies of so many cells to the folder (h5ad, 1,500 counts a cell over the genes of the demonstration model;
-200,000 cells are 2.4 GB), ingests each by that model and Input x Gradient, prints one table and writes ingesting.json.
-Each ingest is a process of its own, `sigdb ingest` as a user runs it; its peak is what the kernel says of it when it
-has ended, and the peak before anything is stored is VmHWM when the last chunk is there. With --repeat each is done
+Writes studies with these numbers of cells to the folder (h5ad, 1,500 counts per cell over the genes of the
+demonstration model; 200,000 cells are 2.4 GB). Ingests each with that model and Input x Gradient, prints one table and
+writes ingesting.json. Each ingest is a separate process, `sigdb ingest` as a user runs it. Its peak memory is the
+kernel's figure at its end; the peak before storing is VmHWM when the last chunk exists. With --repeat, each is done
 several times, in turn.
 """
 
@@ -24,12 +24,12 @@ from typing import Any
 MODEL = Path("ingest/demo/model")
 CHUNK_CELLS = 2048
 N_COUNTS = 1_500
-# Seconds between two looks at the process.
+# Seconds between two measurements of the process.
 EVERY = 0.05
 
 
 def make_study(path: Path, n_cells: int) -> None:
-    """Write a study, chunk by chunk: twenty samples, fifteen cell types, N_COUNTS genes a cell."""
+    """Write a study, chunk by chunk: twenty samples, fifteen cell types, N_COUNTS genes per cell."""
     import anndata
     import h5py
     import numpy as np
@@ -58,7 +58,7 @@ def make_study(path: Path, n_cells: int) -> None:
 
 
 def ingested(study: Path, n_cells: int, threads: int | None) -> dict[str, Any]:
-    """Ingest a study; seconds and peak memory in GB, of the whole and before anything was stored."""
+    """Ingest a study. Gives seconds and peak memory in GB, for the whole and until storing begins."""
     atlas = study.with_suffix(".duckdb")
     atlas.unlink(missing_ok=True)
     stages = atlas.with_name(f"{atlas.name}.ingest")
@@ -89,7 +89,7 @@ def ingested(study: Path, n_cells: int, threads: int | None) -> dict[str, Any]:
 
 
 def high_water(pid: int) -> float:
-    """The most memory that a process has had so far, GB."""
+    """The peak memory of a process so far, in GB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("VmHWM"))
 
@@ -102,28 +102,28 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    studies = {n_cells: asked.folder / f"study-{n_cells}.h5ad" for n_cells in asked.cells}
-    if asked.make:
-        make_study(studies[asked.cells[0]], asked.cells[0])
+    options = parser.parse_args()
+    studies = {n_cells: options.folder / f"study-{n_cells}.h5ad" for n_cells in options.cells}
+    if options.make:
+        make_study(studies[options.cells[0]], options.cells[0])
         return
-    asked.folder.mkdir(parents=True, exist_ok=True)
+    options.folder.mkdir(parents=True, exist_ok=True)
     for n_cells, study in studies.items():
         if not study.exists():
-            # By another process: the peak of a child is at least what its parent takes when it starts.
-            command = [sys.executable, "-m", "benchmarks.ingesting", str(asked.folder), "--make", "--cells"]
+            # In another process: the peak of a child is at least the memory that its parent had when the child started.
+            command = [sys.executable, "-m", "benchmarks.ingesting", str(options.folder), "--make", "--cells"]
             subprocess.run([*command, str(n_cells)], check=True)
     results = []
     sys.stdout.write("| cells | s | of it attributing | peak GB before storing | peak GB |\n" + "|---" * 5 + "|\n")
-    for n_cells, study in [*studies.items()] * asked.repeat:
-        found = ingested(study, n_cells, asked.threads)
+    for n_cells, study in [*studies.items()] * options.repeat:
+        found = ingested(study, n_cells, options.threads)
         results.append(found)
         sys.stdout.write(
             f"| {n_cells:,} | {found['s']:.1f} | {found['attributed_s']:.1f} | {found['attributed_gb']:.3f} | "
             f"{found['peak_gb']:.3f} |\n"
         )
         sys.stdout.flush()
-        (asked.folder / "ingesting.json").write_text(json.dumps(results, indent=1))
+        (options.folder / "ingesting.json").write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Do attributions tell cell types apart by their markers, better than expression does? On the demo atlas.
+"""Do attributions tell cell types apart by their markers better than expression does? Measured on the demo atlas.
 
-The demonstration model never saw the annotation when it was trained; its settings were chosen with it in view. The
-markers were listed before any training. For a marker of some cell types of a study, and for each cell, take the rank
-of the marker among the genes that the cell expresses (0 to 1; 0 if it is not expressed), by absolute attribution and
-by expression. *Separation* is the mean rank in its own types minus the mean rank in the others; *AUROC* is that of the
-score or the log-expression itself, own types against others.
+The demonstration model never saw the annotation when it was trained, but its settings were chosen with the annotation
+in view. The markers were listed before any training. A marker belongs to some cell types of a study. In each cell, the
+marker is ranked among the genes that the cell expresses (0 to 1; 0 if the marker is not expressed), by absolute
+attribution and by expression. *Separation* is the mean rank in the marker's own types minus the mean rank in the
+others. *AUROC* compares own types with others by the score or the log-expression itself.
 
     python -m benchmarks.markers demo.duckdb --json markers.json
 """
@@ -79,6 +79,11 @@ MARKERS = [
     (TIROSH, "cell_type", ("malignant",), "PDGFRA"),
 ]
 
+SCORES = """
+    SELECT cell_id - min(cell_id) OVER () AS cell, gene_id, abs(score) AS score
+    FROM attributions JOIN cells USING (cell_id) WHERE study = ?
+"""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -107,19 +112,18 @@ def within_cell_ranks(values: csr_matrix) -> csr_matrix:
 
 
 def matrices(con: duckdb.DuckDBPyConnection, study: str) -> tuple[csr_matrix, csr_matrix]:
-    """|attribution| and log-expression of a study's cells, (n_cells, n_genes), genes by gene_id, where expressed."""
+    """|attribution| and log-expression of a study, (n_cells, n_genes): cells by cell_id, genes by gene_id."""
     n_genes = con.execute("SELECT count(*) FROM genes").fetchall()[0][0]
+    barcodes = con.execute("SELECT barcode FROM cells WHERE study = ? ORDER BY cell_id", [study]).fetchnumpy()
     with open_counts(files("ingest") / "demo" / "studies" / f"{study}.h5ad") as file:
         (counts,) = file.chunks(file.n_cells)
         expression = Normalisation()(map_genes(con, file.var_names, range(n_genes), min_genes=1)(counts))
-    rows, columns, scores = con.execute(
-        """SELECT cell_id - min(cell_id) OVER () AS cell, gene_id, abs(score) AS score
-        FROM attributions JOIN cells USING (cell_id) WHERE study = ?""",
-        [study],
-    ).fetchnumpy().values()  # fmt: skip
-    attribution = csr_matrix((scores, (rows.astype(int), columns.astype(int))), shape=expression.shape)
+        rows = file.take_obs().index.get_indexer(barcodes["barcode"])
+    found = con.execute(SCORES, [study]).fetchnumpy()
+    places = found["cell"].astype(int), found["gene_id"].astype(int)
+    attribution = csr_matrix((found["score"], places), shape=expression.shape)
     attribution.sort_indices()
-    return attribution, expression
+    return attribution, expression[rows]
 
 
 def compare(con: duckdb.DuckDBPyConnection) -> list[Comparison]:
@@ -143,7 +147,7 @@ def compare(con: duckdb.DuckDBPyConnection) -> list[Comparison]:
 
 
 def summary(found: list[Comparison]) -> dict[str, float]:
-    """What the comparisons come to: how many markers of each kind, and medians over the markers."""
+    """Summary of the comparisons: numbers of markers, and medians over the markers."""
     separation = np.array([each.separation for each in found])
     own = np.array([(each.own_attribution, each.own_expression) for each in found])
     auroc = np.array([(each.auroc_attribution, each.auroc_expression) for each in found])
@@ -161,13 +165,13 @@ def summary(found: list[Comparison]) -> dict[str, float]:
 
 
 def by_study(found: list[Comparison]) -> dict[str, dict[str, float]]:
-    """The summary of each study, and of all."""
+    """The summary of each study, and of all studies."""
     studies = dict.fromkeys(each.study for each in found)
     return {name: summary([each for each in found if each.study == name]) for name in studies} | {"all": summary(found)}
 
 
 def print_markers(console: Console, found: list[Comparison]) -> None:
-    """Print one row a marker."""
+    """Print one row per marker."""
     columns = ("study", "own types", "marker", "separation", "by expression", "AUROC", "by expression")
     table = Table(*columns, box=box.SIMPLE_HEAD)
     for each in found:
@@ -177,11 +181,11 @@ def print_markers(console: Console, found: list[Comparison]) -> None:
 
 
 def main() -> None:
-    """Print one row a study and, with --all, one a marker; write both as JSON."""
+    """Print one row per study and, with --all, one per marker. Write both as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("atlas", type=Path)
     parser.add_argument("--json", type=Path, help="write all figures to this file")
-    parser.add_argument("--all", action="store_true", help="print one row a marker, too")
+    parser.add_argument("--all", action="store_true", help="also print one row per marker")
     arguments = parser.parse_args()
     with sigdb.connect(arguments.atlas) as con:
         found = compare(con)

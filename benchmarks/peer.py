@@ -1,10 +1,10 @@
-"""What sc-signature 1.0.0 does with the same scores, in its own file format: the other side of `benchmarks.search`.
+"""Write the scores of an atlas in the format of sc-signature 1.0.0, for `benchmarks.search`.
 
     python -m benchmarks.peer build/cells.duckdb build/cells.tiledb
 
-writes the attributions of an atlas as the TileDB array that `SIGnature.create_tiledb` makes (same schema, filters, cell
-and tile order, consolidated into one fragment; the package's own loop over Python lists would take hours here). Scores
-are stored without their sign, since the package has no absolute value in its search.
+Writes the attributions as the TileDB array that `SIGnature.create_tiledb` makes: same schema, filters, cell order and
+tile order, consolidated into one fragment. (The package's own loop over Python lists would take hours here.) Scores are
+stored without sign, since the package's search takes no absolute values.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("atlas", type=Path)
     parser.add_argument("uri", type=Path)
-    asked = parser.parse_args()
-    shutil.rmtree(asked.uri, ignore_errors=True)
-    export(asked.atlas, asked.uri)
+    options = parser.parse_args()
+    shutil.rmtree(options.uri, ignore_errors=True)
+    export(options.atlas, options.uri)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How fast counts are read, chunk by chunk, and how much memory that takes, in every format at two sizes.
+"""How fast counts are read chunk by chunk, and with how much memory, in every format at two sizes.
 
     python -m benchmarks.reading build/reading
 
-Writes a study of 20,000 cells and one of 200,000 in each format to the folder (about 8 GB; temporary files, in TMPDIR,
-about 1 GB more), reads each in a process of its own, prints one table and writes reading.json. Memory is VmHWM, with
-nothing loaded but the reader.
+Writes a study of 20,000 cells and one of 200,000 to the folder in each format (about 8 GB, and about 1 GB more for
+temporary files in TMPDIR). Reads each in a separate process, prints one table and writes reading.json. Memory is VmHWM,
+with nothing loaded but the reader.
 """
 
 from __future__ import annotations
@@ -26,17 +26,24 @@ from tests.support.formats import WRITERS
 
 CELLS = (20_000, 200_000)
 CHUNK_CELLS = 2048
-# Formats: sparse ones have 300 entries a cell over 20,000 genes; a dense matrix has 1,000 genes.
+# Sparse formats have 300 entries per cell over 20,000 genes. A dense matrix has 1,000 genes.
 SPARSE = (
-    "h5ad csr", "h5ad csc", "zarr 2 csr", "zarr 3 csr", "zarr 2 csc", "Cell Ranger 3 h5", "Cell Ranger 3 mtx",
-    "Cell Ranger 2 mtx", "mtx by genes",
-)  # fmt: skip
+    "h5ad csr",
+    "h5ad csc",
+    "zarr 2 csr",
+    "zarr 3 csr",
+    "zarr 2 csc",
+    "Cell Ranger 3 h5",
+    "Cell Ranger 3 mtx",
+    "Cell Ranger 2 mtx",
+    "mtx by genes",
+)
 DENSE = ("h5ad dense", "zarr 3 dense", "h5ad dense by columns")
 ENTRIES = 300
 
 
 def study(n_cells: int, n_genes: int) -> anndata.AnnData:
-    """Random counts, ENTRIES genes a cell."""
+    """Random counts of ENTRIES genes per cell."""
     rng = np.random.default_rng(0)
     step = n_genes // ENTRIES
     genes = np.arange(0, ENTRIES * step, step, dtype=np.int32) + rng.integers(0, step, (n_cells, ENTRIES), np.int32)
@@ -46,7 +53,7 @@ def study(n_cells: int, n_genes: int) -> anndata.AnnData:
 
 
 def prepare(folder: Path) -> dict[tuple[str, int], Path]:
-    """Write the studies that are not there; return where each is."""
+    """Write the studies that do not exist. Return their paths."""
     paths = {}
     for n_cells in CELLS:
         for forms, n_genes in ((SPARSE, 20_000), (DENSE, 1_000)):
@@ -79,15 +86,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.file:
-        json.dump(measure(asked.file), sys.stdout)
+    options = parser.parse_args()
+    if options.file:
+        json.dump(measure(options.file), sys.stdout)
         return
-    asked.folder.mkdir(parents=True, exist_ok=True)
+    options.folder.mkdir(parents=True, exist_ok=True)
     results = []
     sys.stdout.write("| format | cells | file MB | s | M entries/s | peak GB |\n" + "|---" * 6 + "|\n")
-    for (form, n_cells), path in prepare(asked.folder).items():
-        command = [sys.executable, "-m", "benchmarks.reading", str(asked.folder), "--file", str(path)]
+    for (form, n_cells), path in prepare(options.folder).items():
+        command = [sys.executable, "-m", "benchmarks.reading", str(options.folder), "--file", str(path)]
         found = json.loads(subprocess.check_output(command, text=True))
         found |= {"format": form, "n_cells": n_cells, "mb": size(path) / 1e6}
         results.append(found)
@@ -96,7 +103,7 @@ def main() -> None:
             f"{found['n_entries'] / found['s'] / 1e6:.1f} | {found['peak_gb'] or float('nan'):.2f} |\n"
         )
         sys.stdout.flush()
-        (asked.folder / "reading.json").write_text(json.dumps(results, indent=1))
+        (options.folder / "reading.json").write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

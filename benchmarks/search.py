@@ -1,10 +1,10 @@
-"""How long a search takes, beside sc-signature 1.0.0 on the same scores: `make bench`.
+"""How long a search takes, beside sc-signature 1.0.0 on the same scores. `make bench` runs it.
 
     python -m benchmarks.search build
 
-measures what CASES lists on build/cells.duckdb and build/wide.duckdb (benchmarks.atlases) and build/cells.tiledb
-(benchmarks.peer), prints one table and writes build/search.json. Every measurement is a process of its own, that warms
-up once and then repeats; the two sides of a comparison run one after the other. Peak memory is that of the process.
+Measures the CASES on build/cells.duckdb and build/wide.duckdb (benchmarks.atlases) and on build/cells.tiledb
+(benchmarks.peer), prints one table and writes build/search.json. Every measurement is a separate process, which warms
+up once and then repeats. The two sides of a comparison run one after the other. Peak memory is that of the process.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ SQL = {
         SELECT disease, cell_type, sum(score * n_cells) / sum(n_cells) AS score
         FROM signature_by_sample($genes) GROUP BY disease, cell_type ORDER BY disease, cell_type""",
     "hit rates": "SELECT sample, hit_rate FROM sample_hit_rates($genes) ORDER BY sample",
-    "function again": "SELECT count(s), sum(s) FROM (SELECT signature_score_py(cell_id, 'ASKED') AS s FROM cells)",
-    "materialised": "SELECT count(*), sum(score) FROM signature_scores(['ASKED'])",
+    "function again": "SELECT count(s), sum(s) FROM (SELECT signature_score_py(cell_id, 'QUESTION') AS s FROM cells)",
+    "materialised": "SELECT count(*), sum(score) FROM signature_scores(['QUESTION'])",
     "50 signatures": "SELECT count(*), sum(score) FROM signature_scores((SELECT list(signature) FROM signature_info))",
 }
 
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement. how: `connect`, `plain` (a DuckDB connection as it comes), `python` or `peer`."""
+    """One measurement. how: `connect`, `plain` (DuckDB with its default settings), `python` or `peer`."""
 
     atlas: str
     what: str
@@ -92,13 +92,13 @@ CASES = (
 
 
 def genes_of(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """The genes that are asked for: in the narrow atlas most of them, in the wide one here and there."""
+    """The genes of the question: most genes of the narrow atlas, and genes spread over the wide one."""
     query = "SELECT symbol FROM genes WHERE gene_id % greatest((SELECT count(*) FROM genes) // $n, 1) = 0 LIMIT $n"
     return [gene for (gene,) in con.execute(query, {"n": N_GENES}).fetchall()]
 
 
 def on_sigdb(case: Case, folder: Path) -> tuple[Callable[[], Any], duckdb.DuckDBPyConnection]:
-    """What to time, and the connection."""
+    """The function to time, and the connection."""
     import duckdb
 
     import sigdb
@@ -113,13 +113,13 @@ def on_sigdb(case: Case, folder: Path) -> tuple[Callable[[], Any], duckdb.DuckDB
 
 
 def parameters_of(query: str, genes: list[str]) -> dict[str, Any]:
-    """Those that the query names."""
+    """The parameters that the query names."""
     every = {"genes": genes, "weights": [1.0 + i % 3 for i in range(len(genes))]}
     return {name: value for name, value in every.items() if f"${name}" in query}
 
 
 def on_peer(case: Case, folder: Path) -> Callable[[], Any]:
-    """What to time: the package's own functions, as its documentation calls them."""
+    """The function to time: the package's own functions, as its documentation calls them."""
     import duckdb
     from SIGnature import SIGnature
     from SIGnature.meta import Meta
@@ -152,12 +152,12 @@ def on_peer(case: Case, folder: Path) -> Callable[[], Any]:
 
 
 def totals(scores: NDArray[np.float64]) -> list[tuple[Any, ...]]:
-    """Something of a vector of scores by which two can be compared."""
+    """A summary by which two vectors of scores can be compared."""
     return [(len(scores), float(scores.sum()))]
 
 
 def prepare(folder: Path) -> None:
-    """Make the atlases that are not there; put 50 signatures into their libraries, and keep the scores of ASKED."""
+    """Make the atlases that do not exist, with 50 signatures each, and materialise the scores of QUESTION."""
     import sigdb
     from benchmarks import atlases, peer
 
@@ -172,8 +172,8 @@ def prepare(folder: Path) -> None:
             genes = [gene for (gene,) in atlas.con.execute("SELECT symbol FROM genes ORDER BY gene_id").fetchall()]
             rng = np.random.default_rng(3)
             drawn = [sigdb.Signature(f"S{i:02}", tuple(rng.permutation(genes)[:50].tolist())) for i in range(49)]
-            atlas.add_signatures([*drawn, sigdb.Signature("ASKED", tuple(genes_of(atlas.con)))])
-            atlas.materialize(["ASKED"])
+            atlas.add_signatures([*drawn, sigdb.Signature("QUESTION", tuple(genes_of(atlas.con)))])
+            atlas.materialize(["QUESTION"])
     if not (folder / "cells.tiledb").is_dir():
         unfinished = folder / "cells.unfinished.tiledb"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -198,7 +198,7 @@ def measure(case: Case, folder: Path, repeats: int) -> dict[str, Any]:
 
 
 def peak(process: str = "self") -> float | None:
-    """The most memory that a process has had, in GB, where Linux says so; ru_maxrss begins at the parent's."""
+    """The peak memory of a process in GB, if Linux gives it: ru_maxrss begins with the memory of the parent."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:
@@ -207,7 +207,7 @@ def peak(process: str = "self") -> float | None:
 
 
 def read(con: duckdb.DuckDBPyConnection, case: Case) -> dict[str, int] | None:
-    """Rows and row groups of the attributions that a query reads, as DuckDB 2 says."""
+    """Rows and row groups of the attributions that a query reads, as DuckDB 2 reports them."""
     query = SQL.get(case.what)
     return query and read_by(con, query, parameters_of(query, genes_of(con)))
 
@@ -215,7 +215,7 @@ def read(con: duckdb.DuckDBPyConnection, case: Case) -> dict[str, int] | None:
 def read_by(
     con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None
 ) -> dict[str, int] | None:
-    """Rows and row groups of the attributions that a query reads; None where DuckDB does not say."""
+    """Rows and row groups of the attributions that a query reads; None if DuckDB does not report them."""
     ((_, plan),) = con.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}", parameters).fetchall()
     scans = [scan for scan in nodes(json.loads(plan)) if "row_groups_scanned" in scan]
     mine = [scan for scan in scans if str(scan["extra_info"].get("Table", "")).endswith("sigdb_data.attributions")]
@@ -238,7 +238,7 @@ def nodes(plan: Any) -> list[dict[str, Any]]:
 
 
 def measured_apart(case: Case, folder: Path, repeats: int) -> dict[str, Any]:
-    """Time one case in a process of its own, with the DuckDB that it asks for (from `make .clients/ready`)."""
+    """Time one case in a separate process, with the DuckDB that it names (from `make .clients/ready`)."""
     command = [sys.executable, "-m", "benchmarks.search", str(folder), "--repeats", str(repeats)]
     other = {"PYTHONPATH": f".clients/duckdb-{case.duckdb}"} if case.duckdb else {}
     output = subprocess.run(
@@ -248,7 +248,7 @@ def measured_apart(case: Case, folder: Path, repeats: int) -> dict[str, Any]:
 
 
 def compare(found: list[dict[str, Any]]) -> None:
-    """Print the table, and raise if two sides gave different results."""
+    """Print the table, and raise if two sides give different results."""
     table = Table(
         "atlas", "what", "how", "duckdb", "median s", "peak GB", "row groups", "sc-signature s", "times faster"
     )
@@ -260,9 +260,16 @@ def compare(found: list[dict[str, Any]]) -> None:
         groups = "{row_groups:,} of {of_row_groups:,}".format(**each["read"]) if each["read"] else ""
         memory = f"{each['peak_gb']:.1f}" if each["peak_gb"] else ""
         table.add_row(
-            each["atlas"], each["what"], each["how"], each["duckdb"], f"{each['median']:.2f}", memory, groups,
-            f"{peer['median']:.2f}" if peer else "", f"{peer['median'] / each['median']:.1f}" if peer else "",
-        )  # fmt: skip
+            each["atlas"],
+            each["what"],
+            each["how"],
+            each["duckdb"],
+            f"{each['median']:.2f}",
+            memory,
+            groups,
+            f"{peer['median']:.2f}" if peer else "",
+            f"{peer['median'] / each['median']:.1f}" if peer else "",
+        )
     Console(width=140).print(table)
 
 
@@ -278,22 +285,22 @@ def same(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Measure everything, or (in a process of its own) one case."""
+    """Measure everything, or (in a separate process) one case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--atlas", choices=sorted({case.atlas for case in CASES}), help="only the cases of this atlas")
     parser.add_argument("--case", type=int, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.case is not None:
-        json.dump(measure(CASES[asked.case], asked.folder, asked.repeats), sys.stdout)
+    options = parser.parse_args()
+    if options.case is not None:
+        json.dump(measure(CASES[options.case], options.folder, options.repeats), sys.stdout)
         return
-    prepare(asked.folder)
-    cases = [case for case in CASES if asked.atlas in (None, case.atlas)]
+    prepare(options.folder)
+    cases = [case for case in CASES if options.atlas in (None, case.atlas)]
     found: list[dict[str, Any]] = []
     for case in track(cases, "Measuring"):
-        found.append(measured_apart(case, asked.folder, asked.repeats))
-        (asked.folder / "search.json").write_text(json.dumps(found, indent=1))
+        found.append(measured_apart(case, options.folder, options.repeats))
+        (options.folder / "search.json").write_text(json.dumps(found, indent=1))
     for each in found:
         each["result"] = [tuple(row) for row in each["result"]]
     compare(found)

@@ -1,11 +1,12 @@
-"""How fast attributions become an atlas, beside sc-signature 1.0.0's `create_tiledb`: a part of `make bench`.
+"""How fast attributions become an atlas, beside sc-signature 1.0.0's `create_tiledb`. `make bench` runs it.
 
     python -m benchmarks.writing build --cells 200000 --peer-cells 5000
 
-A cell has 1,500 scores among 20,000 genes; genes differ in how often they are not 0, scores are log-normal and 1000 a
-cell in absolute value. Ours: from CSR matrices in memory through the folder of chunks to the atlas with its sums, all
-that `sigdb ingest` does but for reading counts and for the model. Theirs: from the .npz file that the package asks for
-to its array. Each side is a process of its own; peak memory is that of the process.
+A cell has 1,500 scores among 20,000 genes. Genes differ in how often they are not 0. Scores are log-normal, and their
+absolute values add up to 1000 per cell. sigdb's side goes from CSR matrices in memory through the folder of chunks to
+the atlas with its sums: everything that `sigdb ingest` does, except reading counts and running the model. The other
+side goes from the .npz file that the package expects to its array. Each side is a separate process, and peak memory is
+that of the process.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ VERSIONS = {"numpy": np.__version__}
 
 
 def scores(first: int, n_cells: int) -> csr_matrix:
-    """Attributions of cells, (n_cells, N_GENES); the same for the same `first`."""
+    """Attributions of cells, (n_cells, N_GENES). The same `first` gives the same values."""
     rng = np.random.default_rng((3, first))
     likely = np.random.default_rng(3).lognormal(0, 1, N_GENES).astype(np.float32)
-    # The genes with the largest of independent exponential variates, scaled, are a sample in proportion to `likely`.
+    # Genes with the largest scaled exponential variates are a sample without replacement, in proportion to `likely`.
     order = np.argpartition(rng.standard_exponential((n_cells, N_GENES), np.float32) / likely, N_SCORES, axis=1)
     genes = np.sort(order[:, :N_SCORES], axis=1)
     values = rng.lognormal(0, 1, genes.shape).astype(np.float32) * rng.choice(np.float32([1, 1, -1]), genes.shape)
@@ -64,7 +65,7 @@ def obs_of(n_cells: int) -> pa.Table:
 
 
 def write_chunks(stage: Stage, n_cells: int) -> float:
-    """Write the chunks of a study by as many threads as `sigdb load` has; return how long that took, all in all."""
+    """Write the chunks of a study with as many threads as `sigdb load` has. Return the seconds."""
 
     def write(number: int, matrix: csr_matrix) -> None:
         n = matrix.shape[0]
@@ -84,7 +85,7 @@ def write_chunks(stage: Stage, n_cells: int) -> float:
 
 
 def ours(folder: Path, n_cells: int) -> dict[str, float]:
-    """Write an atlas; seconds do not count the making of the scores."""
+    """Write an atlas. The seconds do not include making the scores."""
     path = folder / "writing.duckdb"
     path.unlink(missing_ok=True)
     obs = obs_of(n_cells)
@@ -108,7 +109,7 @@ def ours(folder: Path, n_cells: int) -> dict[str, float]:
 
 
 def peer(folder: Path, n_cells: int) -> dict[str, float]:
-    """Write an array with sc-signature, from scores without their sign, as it needs them."""
+    """Write an array with sc-signature, from scores without sign, as it needs them."""
     from SIGnature import SIGnature
 
     target, matrix = folder / "writing.tiledb", folder / "writing.npz"
@@ -124,7 +125,7 @@ def peer(folder: Path, n_cells: int) -> dict[str, float]:
 
 
 def measured(side: str, folder: Path, n_cells: int) -> dict[str, float]:
-    """Measure one side in a process of its own."""
+    """Measure one side in a separate process."""
     command = [sys.executable, "-m", "benchmarks.writing", str(folder), "--side", side, "--cells", str(n_cells)]
     return dict(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1]))
 
@@ -136,19 +137,24 @@ def main() -> None:
     parser.add_argument("--cells", type=int, nargs="+", default=[20_000, 200_000])
     parser.add_argument("--peer-cells", type=int, default=5_000)
     parser.add_argument("--side", choices=("ours", "peer"), help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.side:
-        print(json.dumps({"ours": ours, "peer": peer}[asked.side](asked.folder, asked.cells[0])))  # noqa: T201
+    options = parser.parse_args()
+    if options.side:
+        print(json.dumps({"ours": ours, "peer": peer}[options.side](options.folder, options.cells[0])))  # noqa: T201
         return
     table = Table("", "cells", "scores", "s", "of it chunks", "M scores/s", "bytes a score", "peak GB")
-    for side, n_cells in (("peer", asked.peer_cells), *(("ours", n) for n in (asked.peer_cells, *asked.cells))):
-        found = measured(side, asked.folder, n_cells)
+    for side, n_cells in (("peer", options.peer_cells), *(("ours", n) for n in (options.peer_cells, *options.cells))):
+        found = measured(side, options.folder, n_cells)
         n_scores = n_cells * N_SCORES
         table.add_row(
-            "sc-signature" if side == "peer" else "sigdb", f"{n_cells:,}", f"{n_scores:,}", f"{found['seconds']:.1f}",
-            f"{found['chunks']:.1f}", f"{n_scores / found['seconds'] / 1e6:.2f}", f"{found['bytes'] / n_scores:.2f}",
+            "sc-signature" if side == "peer" else "sigdb",
+            f"{n_cells:,}",
+            f"{n_scores:,}",
+            f"{found['seconds']:.1f}",
+            f"{found['chunks']:.1f}",
+            f"{n_scores / found['seconds'] / 1e6:.2f}",
+            f"{found['bytes'] / n_scores:.2f}",
             f"{found['peak_gb']:.2f}",
-        )  # fmt: skip
+        )
     Console(width=120).print(table)
 
 

@@ -1,28 +1,77 @@
-"""What a reader can paste from the README is run, and prints what the README says it prints."""
+"""What a reader can paste from the documentation is run, and prints what the page says; links lead somewhere.
+
+A block's language says what happens to it: see `DONE`. A block that cannot be run here has `not-run` after its
+language, and its page says so.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
+import duckdb
 import pytest
 from markdown_it import MarkdownIt
 
 import sigdb
 from tests.support import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 TOOLS = ROOT / ".venv-tools" / "bin" / "python"
 NODE = ROOT / ".clients" / "node" / "node_modules"
-BLOCKS = [(token.info, token.content) for token in MarkdownIt().parse(README) if token.type == "fence"]
+
+# Written by `make docs`. tests/sql/test_headers.py runs the examples of the first; the second is what --help prints.
+GENERATED = ["docs/sql.md", "docs/cli.md"]
+WRITTEN = sorted(
+    str(path.relative_to(ROOT))
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
+    if str(path.relative_to(ROOT)) not in GENERATED
+)
+PAGES = [*WRITTEN, *GENERATED]
+
+DONE = {
+    "console": "commands are run, and print what follows them",
+    "python": "run",
+    "python tools": "run, without sigdb",
+    "js": "run",
+    "sql": "run on the demo atlas",
+    "sh": "commands, options and targets of make exist",
+    "json": "parsed",
+    "text": "nothing: no code, or code that the page explains",
+}
+# What a block of a page needs, and the page explains in words.
+BEFORE = {
+    "docs/mlp-format.md": "import os, torch; os.mkdir('my-encoder'); net = torch.nn.Sequential(torch.nn.Linear(2, 1))"
+}
 
 
-def blocks(language):
-    return [content for info, content in BLOCKS if info == language]
+class Block(NamedTuple):
+    """A fenced block of code of a page."""
+
+    page: str
+    info: str
+    code: str
+
+
+@cache
+def tokens(page):
+    return MarkdownIt().enable("table").parse((ROOT / page).read_text(encoding="utf-8"))
+
+
+BLOCKS = [Block(page, token.info, token.content) for page in WRITTEN for token in tokens(page) if token.type == "fence"]
+
+
+def each_block(language):
+    """A test for each block of a language."""
+    found = [block for block in BLOCKS if block.info == language]
+    return pytest.mark.parametrize("block", found, ids=lambda block: f"{block.page}: {block.code[:30]}")
 
 
 @pytest.fixture
@@ -32,65 +81,227 @@ def folder(demo_path, tmp_path):
     return tmp_path
 
 
+def run(command, folder):
+    """What a command prints, which succeeds."""
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def words(text):
-    """Text as words, with numbers as numbers: another machine may round the last digit of a score otherwise."""
+    """Text as words, with numbers as numbers: another machine may round the last digit of a score differently."""
     found = [word.replace(",", "") for word in text.split()]
     return [float(word) if re.fullmatch(r"-?\d+(\.\d+)?", word) else word for word in found]
 
 
-@pytest.mark.parametrize("block", blocks("console"), ids=lambda block: block[:40])
-def test_console_blocks_print_what_they_say(folder, block):
-    command, _, output = block.removeprefix("$ ").partition("\n")
-    program, *arguments = shlex.split(command)
+def arguments(command):
+    """The words of a command of a shell, or None while it goes on in the next line."""
+    try:
+        return None if command.endswith("\\\n") else shlex.split(command.replace("\\\n", " "), comments=True)
+    except ValueError:
+        return None
+
+
+def sessions(block):
+    """Commands, which begin with `$ ` and may have several lines, and what each prints."""
+    found = []
+    for line in block.splitlines(keepends=True):
+        if found and arguments(found[-1][0]) is None:
+            found[-1][0] += line
+        elif line.startswith("$ "):
+            found.append([line.removeprefix("$ "), ""])
+        else:
+            found[-1][1] += line
+    return [(arguments(command), output) for command, output in found]
+
+
+@each_block("console")
+def test_commands_print_what_the_page_says(folder, block):
     programs = {"sigdb": [sys.executable, "-m", "sigdb.cli"], "duckdb": [Path(sys.executable).with_name("duckdb")]}
-    done = subprocess.run([*programs[program], *arguments], capture_output=True, text=True, cwd=folder)
-    assert done.stderr == ""
-    found, expected = words(done.stdout), words(output)
-    assert len(found) == len(expected)
-    for got, want in zip(found, expected, strict=True):
-        assert got == (pytest.approx(want, rel=0.01) if isinstance(want, float) else want)
+    for (program, *rest), output in sessions(block.code):
+        done = subprocess.run([*programs[program], *rest], capture_output=True, text=True, cwd=folder)
+        assert done.stderr == ""
+        found, expected = words(done.stdout), words(output)
+        assert len(found) == len(expected)
+        for got, want in zip(found, expected, strict=True):
+            assert got == (pytest.approx(want, rel=0.01) if isinstance(want, float) else want)
 
 
-@pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block[:20])
-def test_python_blocks_run(folder, block):
-    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+@each_block("python")
+def test_python_runs(folder, block):
+    assert run([sys.executable, "-c", f"{BEFORE.get(block.page, '')}\n{block.code}"], folder).stderr == ""
 
 
 @pytest.mark.skipif(not TOOLS.exists(), reason="the tools are not installed: make .venv-tools/ready")
-@pytest.mark.parametrize("block", blocks("python tools"), ids=lambda block: block[:20])
-def test_blocks_of_database_tools_run_without_sigdb(folder, block):
-    done = subprocess.run([TOOLS, "-c", block], capture_output=True, text=True, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("n_measured") == 2
+@each_block("python tools")
+def test_database_tools_run_without_sigdb(folder, block):
+    assert run([TOOLS, "-c", block.code], folder).stdout.count("n_measured") == 2
 
 
 @pytest.mark.skipif(shutil.which("node") is None or not NODE.exists(), reason="node is not installed")
-@pytest.mark.parametrize("block", blocks("js"), ids=lambda block: block[:20])
-def test_node_blocks_run(folder, block):
+@each_block("js")
+def test_node_runs(folder, block):
     (folder / "node_modules").symlink_to(NODE)
-    (folder / "block.mjs").write_text(block)
-    done = subprocess.run(["node", "block.mjs"], capture_output=True, text=True, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert "n_measured" in done.stdout
+    (folder / "block.mjs").write_text(block.code)
+    assert "n_measured" in run(["node", "block.mjs"], folder).stdout
+
+
+@each_block("sql")
+def test_sql_runs(folder, monkeypatch, block):
+    monkeypatch.chdir(folder)
+    with duckdb.connect() if "ATTACH" in block.code else sigdb.connect("demo.duckdb") as con:
+        con.execute(block.code)
+
+
+@each_block("json")
+def test_json_is_json(block):
+    assert json.loads(block.code)
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_what_is_not_run_is_said_to_be(page):
+    """Every block has a language that says what is done with it; r and java have no runtime here."""
+    kinds = {block.info for block in BLOCKS if block.page == page and not block.info.startswith("{")} - set(DONE)
+    assert all(kind in {"r", "java"} or kind.endswith(" not-run") for kind in kinds), kinds
+    if kinds:
+        assert "not run" in (ROOT / page).read_text(encoding="utf-8").lower()
 
 
 def test_the_blocks_are_there():
-    assert len(blocks("console")) >= 2
-    assert len(blocks("python")) >= 2
-    assert [len(blocks(kind)) for kind in ("python tools", "js")] == [1, 1]
+    """A parser that finds nothing would pass every test above."""
+    counts = {kind: sum(block.info == kind for block in BLOCKS) for kind in DONE}
+    assert counts["console"] >= 7
+    assert counts["python"] >= 6
+    assert counts["sql"] >= 3
+    assert counts["sh"] >= 10
+    assert (counts["python tools"], counts["js"]) == (1, 1)
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", *(str(p.relative_to(ROOT)) for p in sorted((ROOT / "docs").rglob("*.md")))]
-)
+# --- commands that are named
+
+
+@cache
+def commands():
+    """The options of each command, as docs/cli.md lists them (`make lint` compares it with the commands)."""
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    parts = re.split(r"^#+ `(sigdb.*?)`$", page, flags=re.MULTILINE)[1:]
+    return {
+        name: {
+            option
+            for line in re.findall(r"^\* `(-.*?)`:?", text, re.MULTILINE)
+            for option in re.findall(r"-[-\w]+", line)
+        }
+        for name, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+@cache
+def targets():
+    """The targets of the Makefile."""
+    return set(re.findall(r"^([\w./-]+):(?!=)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def named_commands(page):
+    """The commands that a page names: in blocks for a shell, in indented blocks, and within the text."""
+    for token in tokens(page):
+        if token.type == "code_block" or (token.type == "fence" and token.info == "sh"):
+            yield from (line for line in re.split(r"(?<!\\)\n", token.content) if line.strip())
+        yield from (child.content for child in token.children or () if child.type == "code_inline")
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_named_commands_exist(page):
+    for text in named_commands(page):
+        program, *rest = text.replace("\\\n", " ").split() or [""]
+        if program == "make":
+            assert set(rest[:1]) - set(re.findall(r"\w+=.*", text)) <= targets(), text
+        elif program == "sigdb":
+            name = max((name for name in commands() if f"{text} ".startswith(f"{name} ")), key=len)
+            rest = text.removeprefix(name).split()
+            assert name != "sigdb" or not rest or rest[0].startswith("-"), f"There is no such command: {text}"
+            options = {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
+            assert options <= commands()[name] | commands()["sigdb"], text
+
+
+# --- links and lines
+
+
+def slug(heading):
+    """The anchor of a heading, as GitHub and MyST make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@cache
+def anchors(path):
+    """The anchors of a page."""
+    found = MarkdownIt().parse(path.read_text(encoding="utf-8"))
+    return {
+        slug("".join(child.content for child in after.children))
+        for before, after in pairwise(found)
+        if before.type == "heading_open"
+    }
+
+
+def markdown(page):
+    """The Markdown of a page, or of the cells of a notebook."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if page.endswith(".md"):
+        return text
+    return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
+
+
+def links(page):
+    """The targets of a page's links and pictures."""
+    for token in MarkdownIt().enable("table").parse(markdown(page)):
+        targets = (child.attrs.get("href") or child.attrs.get("src") for child in token.children or ())
+        yield from (str(target) for target in targets if target)
+
+
+NOTEBOOKS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.ipynb"))
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS])
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text(encoding="utf-8")):
-        assert (ROOT / page).parent.joinpath(target).exists(), target
+    for target in links(page):
+        if re.match(r"https?:", target):
+            continue
+        place, _, anchor = target.partition("#")
+        path = (ROOT / page).parent / place if place else ROOT / page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), target
 
 
-@pytest.mark.parametrize("block", blocks("sql"), ids=lambda block: block[:20])
-def test_sql_blocks_run(demo_path, block):
+@pytest.mark.parametrize("name", ["sigdb", "ingest"])
+def test_every_public_name_is_in_the_reference(name):
+    module = pytest.importorskip(name)
+    page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    listed = set(re.findall(rf"\.\. (?:auto\w+|py:module):: {name}\.(\w+)$", page, re.MULTILINE))
+    assert listed == set(module.__all__)
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_lines_are_short(page):
+    """At most 120 characters, but for rows of a table and for lines that a link makes longer."""
+    for number, line in enumerate((ROOT / page).read_text(encoding="utf-8").splitlines(), 1):
+        if not line.startswith("|") and "](" not in line and "://" not in line:
+            assert len(line) <= 120, f"{page}:{number}"
+
+
+def test_the_table_of_markers_is_what_the_benchmark_gives(demo_path):
+    """The page compares attribution with expression; the figures of both are measured again, to the last digit."""
+    pytest.importorskip("anndata")
+    from benchmarks.markers import by_study, compare
+
     with sigdb.connect(demo_path) as con:
-        con.execute(block)
+        found = by_study(compare(con))
+    table = re.findall(
+        r"^\| (\w+) \|(.*\d.*)\|$", markdown("docs/concepts/expression.md").partition("##")[2], re.MULTILINE
+    )
+    shown = {study: [float(number) for number in re.findall(r"[\d.]+", row)] for study, row in table if study in found}
+    assert shown.keys() == found.keys()
+    for study, figures in found.items():
+        assert shown[study] == pytest.approx(list(figures.values()), abs=0.0051), study

@@ -1,9 +1,9 @@
-"""A dashboard of an atlas in Apache Superset: made through its REST API, its numbers compared, its picture taken.
+"""Make a dashboard of an atlas in Apache Superset through its REST API, compare its numbers, and take its picture.
 
     python docs/superset/dashboard.py demo.duckdb --sigdb .venv/bin/sigdb --picture superset.png
 
-`make bi` runs it in .venv-bi, where Superset is. It starts a server of its own, in a temporary folder and for this
-machine only, and fails if a number is not that of `sigdb sql`. --serve leaves the server up, to look around.
+`make bi` runs it in .venv-bi, where Superset is installed. It starts a server in a temporary folder, for this machine
+only. It fails if a number differs from that of `sigdb sql`. --serve leaves the server running.
 """
 
 from __future__ import annotations
@@ -49,29 +49,10 @@ SCORE = {
     "d3format": ".2f",
 }
 CELLS = {"metric_name": "cells", "verbose_name": "cells", "expression": "SUM(n_cells)", "d3format": ",d"}
-# How many genes of a signature a study measured: scores of studies compare only where that is alike.
+# How many genes of a signature a study measured. Scores of two studies compare only if both measured about as many.
 MEASURED = {"metric_name": "measured", "verbose_name": "genes measured", "expression": "MAX(n_measured)"}
 GENES = {"metric_name": "genes", "verbose_name": "genes of the signature", "expression": "MAX(n_genes)"}
-CHARTS: dict[str, dict[str, Any]] = {
-    "Mean score by cell type (the 15 highest)": {
-        "viz_type": "echarts_timeseries_bar", "x_axis": "cell_type", "metrics": ["mean_score"], "groupby": [],
-        "orientation": "horizontal", "row_limit": 15, "x_axis_sort": "mean_score", "x_axis_sort_asc": True,
-        "y_axis_format": ".1f", "show_legend": False, "color_scheme": "supersetColors",
-        "y_axis_title": "attribution, thousandths of a cell", "y_axis_title_margin": 30,
-        "x_axis_title_margin": 15, "order_desc": True, "timeseries_limit_metric": "mean_score",
-    },
-    "Mean score by disease and tissue": {
-        "viz_type": "heatmap_v2", "x_axis": "tissue", "groupby": "disease", "metric": "mean_score",
-        "normalize_across": "heatmap", "legend_type": "continuous", "show_legend": True, "show_values": True,
-        "value_bounds": [None, None], "y_axis_format": ".2f", "left_margin": "auto", "bottom_margin": 40,
-        "xscale_interval": 1, "yscale_interval": 1, "x_axis_label_rotation": 45, "row_limit": 1000,
-    },
-    "What each study measured": {
-        "viz_type": "table", "query_mode": "aggregate", "groupby": ["study"],
-        "metrics": ["mean_score", "cells", "measured", "genes"], "order_desc": True, "row_limit": 100,
-        "show_cell_bars": False,
-    },
-}  # fmt: skip
+CHARTS: dict[str, dict[str, Any]] = json.loads((HERE / "charts.json").read_text(encoding="utf-8"))
 
 
 def main() -> None:
@@ -80,26 +61,26 @@ def main() -> None:
     parser.add_argument("atlas", type=Path, help="an atlas, as `sigdb demo` makes one")
     parser.add_argument("--sigdb", default="sigdb", help="the command whose numbers Superset's must equal")
     parser.add_argument("--picture", type=Path, help="where to write a picture of the dashboard, .png")
-    parser.add_argument("--serve", action="store_true", help="leave the server up until Ctrl-C")
-    asked = parser.parse_args()
+    parser.add_argument("--serve", action="store_true", help="leave the server running until Ctrl-C")
+    options = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     log.setLevel(logging.INFO)
-    if missing := not_installed(asked.atlas, asked.sigdb, picture=asked.picture is not None):
+    if missing := not_installed(options.atlas, options.sigdb, picture=options.picture is not None):
         sys.exit("\n".join(["The dashboard cannot be made:", *(f"- {line}" for line in missing)]))
     with TemporaryDirectory() as folder, served(Path(folder)) as (url, password):
         api = Api(url, password)
-        data_set, dashboard = build(api, asked.atlas.absolute())
-        compare(api, data_set, asked.atlas, asked.sigdb)
+        data_set, dashboard = build(api, options.atlas.absolute())
+        compare(api, data_set, options.atlas, options.sigdb)
         refuse_other_files(api)
-        if asked.picture:
-            photograph(f"{url}{dashboard}", password, asked.picture)
-        if asked.serve:
+        if options.picture:
+            photograph(f"{url}{dashboard}", password, options.picture)
+        if options.serve:
             log.info("%s%s: admin, password %s. Ctrl-C ends it.", url, dashboard, password)
             wait()
 
 
 def not_installed(atlas: Path, sigdb: str, *, picture: bool) -> list[str]:
-    """What is missing on this machine, a line each, with the way to get it."""
+    """What is missing on this machine: one line for each program, with the way to get it."""
     missing = []
     if not atlas.is_file():
         missing.append(f"there is no atlas {atlas}: `sigdb demo {atlas}` makes one")
@@ -121,12 +102,14 @@ def browser() -> str | None:
 
 @contextmanager
 def served(folder: Path) -> Iterator[tuple[str, str]]:
-    """Superset with an empty database in a folder; its address and the password of `admin`. Ends with the block."""
+    """Run Superset with an empty database in a folder; gives its address and the password of `admin`."""
     password = secrets.token_urlsafe(12)
     environment = os.environ | {
-        "SUPERSET_CONFIG_PATH": str(HERE / "superset_config.py"), "SUPERSET_HOME": str(folder), "FLASK_APP": "superset",
+        "SUPERSET_CONFIG_PATH": str(HERE / "superset_config.py"),
+        "SUPERSET_HOME": str(folder),
+        "FLASK_APP": "superset",
         "SUPERSET_SECRET_KEY": secrets.token_urlsafe(42),
-    }  # fmt: skip
+    }
     person = ["--username", "admin", "--firstname", "a", "--lastname", "b", "--email", "a@b.c", "--password", password]
     messages = folder / "superset.log"
     with messages.open("w") as out:
@@ -155,7 +138,7 @@ def free_port() -> int:
 
 
 def await_server(url: str, process: subprocess.Popen[bytes], messages: Path, seconds: int = 120) -> None:
-    """Return once the server answers; exit with its last messages if it ends, or does not within some time."""
+    """Return once the server answers. Exit with its last messages if it stops, or takes too long."""
     import requests
 
     for _ in range(seconds):
@@ -189,23 +172,23 @@ class Api:
         self.session.headers["Authorization"] = f"Bearer {token}"
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The answer to a POST; exit with Superset's message if it is an error."""
+        """The answer to a POST. Exit with Superset's message if it is an error."""
         return self.answer(self.session.post(f"{self.url}/{path}", json=body, timeout=120))
 
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The answer to a PUT; exit with Superset's message if it is an error."""
+        """The answer to a PUT. Exit with Superset's message if it is an error."""
         return self.answer(self.session.put(f"{self.url}/{path}", json=body, timeout=120))
 
     @staticmethod
     def answer(response: requests.Response) -> Any:
-        """What was answered; exit with Superset's message if it is an error."""
+        """The content of an answer. Exit with Superset's message if it is an error."""
         if not response.ok:
             sys.exit(f"{response.request.method} {response.url}: {response.status_code} {response.text[:2000]}")
         return response.json()
 
 
 def build(api: Api, atlas: Path) -> tuple[int, str]:
-    """Create database, data sets, charts and dashboard; return the data set's id, and the path of the dashboard."""
+    """Create database, data sets, charts and dashboard; return the id of the data set and the path of the dashboard."""
     uri = f"duckdb:///{atlas}?{OPTIONS}"
     database = api.post("database/", {"database_name": "atlas", "sqlalchemy_uri": uri, "expose_in_sqllab": True})["id"]
     sql = (HERE / "signature_by_sample.sql").read_text()
@@ -216,11 +199,13 @@ def build(api: Api, atlas: Path) -> tuple[int, str]:
     made = api.post(
         "dashboard/",
         {
-            "dashboard_title": "A signature in the atlas", "slug": "signature", "published": True,
+            "dashboard_title": "A signature in the atlas",
+            "slug": "signature",
+            "published": True,
             "position_json": json.dumps(layout(charts)),
             "json_metadata": json.dumps(metadata(library, list(charts.values()))),
         },
-    )  # fmt: skip
+    )
     for chart in charts.values():
         api.put(f"chart/{chart}", {"dashboards": [made["id"]]})
     log.info("made a database, 2 data sets, %d charts, a dashboard", len(charts))
@@ -255,28 +240,38 @@ def layout(charts: Mapping[str, int]) -> dict[str, Any]:
 
 
 def metadata(library: int, charts: Sequence[int]) -> dict[str, Any]:
-    """The dashboard's filter: one signature of the library, in all charts; to begin with, the first of SIGNATURES."""
+    """The filter of the dashboard: one signature of the library for all charts, at first the first of SIGNATURES."""
     chosen = {
         "extraFormData": {"filters": [{"col": "signature", "op": "IN", "val": [SIGNATURES[0]]}]},
         "filterState": {"value": [SIGNATURES[0]], "label": SIGNATURES[0]},
     }
     choice = {
-        "id": "NATIVE_FILTER-signature", "name": "Signature", "type": "NATIVE_FILTER", "filterType": "filter_select",
-        "targets": [{"datasetId": library, "column": {"name": "signature"}}], "defaultDataMask": chosen,
+        "id": "NATIVE_FILTER-signature",
+        "name": "Signature",
+        "type": "NATIVE_FILTER",
+        "filterType": "filter_select",
+        "targets": [{"datasetId": library, "column": {"name": "signature"}}],
+        "defaultDataMask": chosen,
         "controlValues": {
-            "multiSelect": False, "enableEmptyFilter": True, "defaultToFirstItem": False, "inverseSelection": False,
+            "multiSelect": False,
+            "enableEmptyFilter": True,
+            "defaultToFirstItem": False,
+            "inverseSelection": False,
             "searchAllOptions": False,
         },
-        "scope": {"rootPath": ["ROOT_ID"], "excluded": []}, "chartsInScope": charts, "cascadeParentIds": [],
-        "tabsInScope": [], "description": "",
-    }  # fmt: skip
+        "scope": {"rootPath": ["ROOT_ID"], "excluded": []},
+        "chartsInScope": charts,
+        "cascadeParentIds": [],
+        "tabsInScope": [],
+        "description": "",
+    }
     return {"native_filter_configuration": [choice], "filter_bar_orientation": "HORIZONTAL", "color_scheme": ""}
 
 
 def compare(api: Api, data_set: int, atlas: Path, sigdb: str) -> None:
-    """Exit unless Superset's mean scores, by study and cell type, are those of sigdb.
+    """Exit unless Superset's mean scores by study and cell type equal sigdb's.
 
-    Superset asks the cube, as a chart of the dashboard does; sigdb averages the scores of single cells.
+    Superset reads the cube, as a chart of the dashboard does. sigdb averages the scores of single cells.
     """
     done = subprocess.run([sigdb, "sql", atlas, WANTED, "--format", "json"], capture_output=True, text=True)
     if done.returncode:
@@ -285,11 +280,13 @@ def compare(api: Api, data_set: int, atlas: Path, sigdb: str) -> None:
     for signature in SIGNATURES:
         wanted = means(row for row in rows if row["signature"] == signature)
         query = {
-            "columns": ["study", "cell_type"], "metrics": ["mean_score", "cells"], "row_limit": 10_000,
+            "columns": ["study", "cell_type"],
+            "metrics": ["mean_score", "cells"],
+            "row_limit": 10_000,
             "filters": [{"col": "signature", "op": "IN", "val": [signature]}],
-        }  # fmt: skip
-        asked = {"datasource": {"id": data_set, "type": "table"}, "queries": [query], "force": True}
-        found = means(api.post("chart/data", asked)["result"][0]["data"])
+        }
+        chart = {"datasource": {"id": data_set, "type": "table"}, "queries": [query], "force": True}
+        found = means(api.post("chart/data", chart)["result"][0]["data"])
         other = [key for key in wanted.keys() | found.keys() if not same(wanted.get(key), found.get(key))]
         if other or not wanted:
             lines = [f"{key}: sigdb {wanted.get(key)}, Superset {found.get(key)}" for key in other[:10]]
@@ -308,7 +305,7 @@ def same(one: tuple[int, float] | None, other: tuple[int, float] | None) -> bool
 
 
 def refuse_other_files(api: Api) -> None:
-    """Exit unless SQL Lab may read the atlas, and no other file."""
+    """Exit unless SQL Lab can read the atlas and no other file."""
     tries = {"SELECT count(*) AS n FROM cells": '"n"', "FROM read_text('/etc/hosts')": "disabled by configuration"}
     for sql, wanted in tries.items():
         body = {"database_id": 1, "runAsync": False, "queryLimit": 10, "sql": sql}

@@ -1,9 +1,9 @@
-"""What Superset needs to be told to show an atlas. SUPERSET_CONFIG_PATH names this file."""
+"""Superset's settings for an atlas. SUPERSET_CONFIG_PATH names this file."""
 
 import os
 from pathlib import Path
 
-# Superset keeps its dashboards here, not in the atlas, which it only reads.
+# Superset keeps its dashboards here. It only reads the atlas.
 HOME = Path(os.environ["SUPERSET_HOME"])
 SECRET_KEY = os.environ["SUPERSET_SECRET_KEY"]
 SQLALCHEMY_DATABASE_URI = f"sqlite:///{HOME / 'superset.db'}?check_same_thread=false"
