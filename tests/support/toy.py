@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from ingest.store.records import FIELDS, ModelInfo, RunSettings, StudyInfo, add_
 from ingest.store.writer import begin_study
 from sigdb import Atlas, Signature
 from sigdb.connection import connect
+from tests.support.prebuilt import copy_prebuilt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +27,31 @@ VERSIONS = {"sigdb-atlas": "0", "torch": "0"}
 
 
 def settings(**changes: object) -> RunSettings:
-    usual = {
-        "method": "ig", "n_steps": 50, "baseline": "zero", "summation": "published",
-        "target_sum": 1000.0, "device": "cpu", "versions": VERSIONS,
-    }  # fmt: skip
+    """Settings of a run: integrated gradients of 50 steps, but for the changes."""
+    usual: dict[str, object] = {"method": "ig", "n_steps": 50, "baseline": "zero", "summation": "published"}
+    usual |= {"target_sum": 1000.0, "device": "cpu", "versions": VERSIONS}
     return RunSettings(**{**usual, **changes})
+
+
+def model_of(genes: Sequence[str], name: str = "toy-model") -> ModelInfo:
+    """A model of these genes; models of one name are one checkpoint."""
+    return ModelInfo(name, "mlp", f"sha of {name}", genes, 2)
+
+
+def new_atlas(path: Path | str, genes: Sequence[str] = (), model: str = "toy-model") -> Atlas:
+    """`Atlas.create(path)`, in less time: a copy of a prebuilt empty atlas.
+
+    With genes, the atlas already knows the model that `write_study` writes scores of these genes for.
+    """
+
+    def build(made: Path) -> None:
+        with Atlas.create(made) as atlas:
+            if genes:
+                with atlas.transaction() as con:
+                    add_model(con, model_of(genes, model))
+
+    key = hashlib.sha256(repr((tuple(genes), model)).encode()).hexdigest()[:16] if genes else "empty"
+    return Atlas(copy_prebuilt(f"{key}.duckdb", build, Path(path)))
 
 
 def obs_of(n: int, **columns: Sequence[object]) -> pa.Table:
@@ -56,7 +78,7 @@ def write_study(
     """Store dense scores (n_cells, n_genes) as a study; 0 is not stored, NaN rows are cells without attributions."""
     obs = obs if obs is not None else obs_of(len(scores))
     with atlas.transaction() as con:
-        model_id, gene_ids = add_model(con, ModelInfo(model, "mlp", f"sha of {model}", genes, 2))
+        model_id, gene_ids = add_model(con, model_of(genes, model))
         run_id = add_run(con, model_id, run_settings or settings(), run)
         writer = begin_study(
             con,
@@ -98,12 +120,17 @@ def make_toy(path: Path) -> Path:
     obs = obs_of(
         3, sample=["blood 1"] * 3, disease=["normal"] * 3, cell_type=["monocyte", "T cell", None], age=[61, 61, 61]
     )
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, TOY_GENES) as atlas:
         write_study(atlas, scores, TOY_GENES, obs=obs)
         atlas.add_signatures(
             [Signature("MYELOID", ("S100A8", "S100A9"), (1.0, 0.5), "by hand"), Signature("T_CELL", ("CD3E",))]
         )
     return path
+
+
+def copy_toy(path: Path) -> Path:
+    """Copy the prebuilt toy atlas to `path`."""
+    return copy_prebuilt("toy.duckdb", make_toy, path)
 
 
 def fingerprint(path: Path | str) -> dict[str, object]:

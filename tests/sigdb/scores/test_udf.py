@@ -14,7 +14,7 @@ from sigdb import Atlas, Signature
 from sigdb.errors import AtlasError, QueryError, SignatureError
 from sigdb.scores import udf
 from tests.support.lakes import asked
-from tests.support.toy import TOY_GENES, write_study
+from tests.support.toy import TOY_GENES, new_atlas, write_study
 
 EACH = "SELECT cell_id, signature_score_py(cell_id, ?) FROM cells ORDER BY cell_id"
 
@@ -55,7 +55,7 @@ def test_many_rows_of_many_signatures_equal_the_macro(tmp_path):
     rng = np.random.default_rng(0)
     dense = np.where(rng.random((5000, 6)) < 0.4, rng.normal(size=(5000, 6)), 0).astype(np.float32)
     genes = [f"GENE{i}" for i in range(6)]
-    with Atlas.create(tmp_path / "a.duckdb") as atlas:
+    with new_atlas(tmp_path / "a.duckdb", genes) as atlas:
         write_study(atlas, dense, genes)
         atlas.add_signatures([Signature(f"S{i}", tuple(genes[: i + 1])) for i in range(6)])
     with sigdb.connect(tmp_path / "a.duckdb") as con:
