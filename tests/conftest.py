@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # torch is not imported yet. Its threads would otherwise wait by spinning, on cores that other workers need.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     config.addinivalue_line("markers", "file_only(reason): a test of what only an atlas file does, not a lake.")
     if config.getoption("atlas_as") == "lake":
         stand_ins.append(StandIns())
