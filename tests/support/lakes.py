@@ -57,7 +57,7 @@ def copy_two_runs_lake(path: Path) -> Path:
 
 
 def copy_grown_lake(path: Path) -> Path:
-    """Copy the prebuilt lake to `path` that `copy_two_runs_lake` makes, after a growth that added nothing."""
+    """Copy a prebuilt lake to `path`: the lake of two runs, after a growth that added nothing."""
 
     def build(folder: Path) -> None:
         with growing_lake(copy_two_runs_lake(folder)) as grown:
@@ -123,9 +123,9 @@ def examples(wanted: int) -> int:
     return max(wanted // 10, 2) if stand_ins else wanted
 
 
-def asked(path: Path | str) -> Path | str:
+def path_to_read(path: Path | str) -> Path | str:
     """The file that tests attach for reading: the atlas, or a file that shows its lake."""
-    return stand_ins[0].shown(path) if stand_ins else path
+    return stand_ins[0].lake_view(path) if stand_ins else path
 
 
 class StandIns:
@@ -135,7 +135,7 @@ class StandIns:
         self.root = Path(mkdtemp())
         self.made: dict[tuple[Path, int, int], Path] = {}
 
-    def shown(self, path: Path | str) -> Path:
+    def lake_view(self, path: Path | str) -> Path:
         """A file that shows the lake of an atlas; a new one whenever the atlas has changed."""
         with connect(path):
             state = Path(path).stat()
@@ -150,5 +150,5 @@ class StandIns:
 
     def connect(self, path: Path | str, *, read_only: bool = True, locked: bool = False) -> duckdb.DuckDBPyConnection:
         """`sigdb.connect`, which opens the lake instead if the atlas is opened for reading and not locked."""
-        is_asked = read_only and not locked and not Path(path).is_dir()
-        return connect(self.shown(path) if is_asked else path, read_only=read_only, locked=locked)
+        is_read = read_only and not locked and not Path(path).is_dir()
+        return connect(self.lake_view(path) if is_read else path, read_only=read_only, locked=locked)

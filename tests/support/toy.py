@@ -27,7 +27,7 @@ VERSIONS = {"sigdb-atlas": "0", "torch": "0"}
 
 
 def settings(**changes: object) -> RunSettings:
-    """Settings of a run: integrated gradients of 50 steps, but for the changes."""
+    """The settings of a run: integrated gradients with 50 steps, unless changed."""
     usual: dict[str, object] = {"method": "ig", "n_steps": 50, "baseline": "zero", "summation": "published"}
     usual |= {"target_sum": 1000.0, "device": "cpu", "versions": VERSIONS}
     return RunSettings(**{**usual, **changes})
@@ -55,7 +55,7 @@ def new_atlas(path: Path | str, genes: Sequence[str] = (), model: str = "toy-mod
 
 
 def obs_of(n: int, **columns: Sequence[object]) -> pa.Table:
-    """obs of n cells: barcodes b0, b1, ...; one sample; NULL for every field that is not given."""
+    """obs of n cells, with barcodes b0, b1, ... and one sample; every field that is not given is NULL."""
     table = {"barcode": [f"b{i}" for i in range(n)]}
     table |= {name: pa.nulls(n, pa.bool_() if name == "in_vivo" else pa.string()) for name in FIELDS}
     table["sample"] = ["sample 1"] * n
@@ -75,7 +75,7 @@ def write_study(
     measured: Sequence[int] | None = None,
     chunks: int = 1,
 ) -> None:
-    """Store dense scores (n_cells, n_genes) as a study; 0 is not stored, NaN rows are cells without attributions."""
+    """Store dense scores (n_cells, n_genes) as a study. Zeros are not stored; a NaN row is a cell without attributions."""
     obs = obs if obs is not None else obs_of(len(scores))
     with atlas.transaction() as con:
         model_id, gene_ids = add_model(con, model_of(genes, model))
@@ -134,7 +134,7 @@ def copy_toy(path: Path) -> Path:
 
 
 def fingerprint(path: Path | str) -> dict[str, object]:
-    """All that an atlas file holds: tables, and their rows, in order; columns; text of every view and macro."""
+    """Everything in an atlas file: the rows of each table, in order; columns; the text of views and macros."""
     with connect(path) as con:
         query = "SELECT table_name, sql FROM duckdb_tables() WHERE schema_name = 'sigdb_data' ORDER BY ALL"
         tables = con.execute(query).fetchall()
@@ -150,7 +150,7 @@ def fingerprint(path: Path | str) -> dict[str, object]:
 
 
 def narrow_ids(con: duckdb.DuckDBPyConnection) -> None:
-    """Give ids the types that they had up to schema 3; the primary keys, which the upgrade makes anew, go."""
+    """Give ids the types that they had up to schema 3. The primary keys are dropped; the upgrade makes them again."""
     kinds = {"run_id": "UTINYINT", "gene_id": "USMALLINT", "gene_ids": "USMALLINT[]"}
     query = "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'sigdb_data'"
     for table, column in con.execute(query).fetchall():

@@ -13,7 +13,7 @@ import sigdb
 from sigdb import Atlas, Signature
 from sigdb.errors import AtlasError, QueryError, SignatureError
 from sigdb.scores import udf
-from tests.support.lakes import asked
+from tests.support.lakes import path_to_read
 from tests.support.toy import TOY_GENES, new_atlas, write_study
 
 EACH = "SELECT cell_id, signature_score_py(cell_id, ?) FROM cells ORDER BY cell_id"
@@ -108,12 +108,12 @@ def test_a_plain_connection_with_the_atlas_attached(copy, toy_path, tmp_path):
     """Whether the atlas is the current database or not; with two, one must be."""
     other = shutil.copy(toy_path, tmp_path / "other.duckdb")
     with duckdb.connect() as con:
-        con.execute(f"ATTACH '{asked(copy)}' AS atlas (READ_ONLY)")
+        con.execute(f"ATTACH '{path_to_read(copy)}' AS atlas (READ_ONLY)")
         assert sigdb.score(con, ["CD3E"])["score"].to_pylist() == [0.0, 9.0, 0.0]
         sigdb.register(con)
         query = "SELECT signature_score_py(cell_id, 'T_CELL') FROM atlas.cells ORDER BY cell_id"
         assert con.execute(query).fetchall() == [(0.0,), (9.0,), (0.0,)]
-        con.execute(f"ATTACH '{asked(other)}' AS other (READ_ONLY)")
+        con.execute(f"ATTACH '{path_to_read(other)}' AS other (READ_ONLY)")
         with pytest.raises(QueryError, match="2 of the attached databases are atlases \\(atlas, other\\)"):
             sigdb.score(con, ["CD3E"])
 
