@@ -75,7 +75,7 @@ def write_study(
     measured: Sequence[int] | None = None,
     chunks: int = 1,
 ) -> None:
-    """Store dense scores (n_cells, n_genes) as a study. Zeros are not stored; a NaN row is a cell without attributions."""
+    """Store dense scores (n_cells, n_genes) as a study. Zeros are not stored; NaN rows have no attributions."""
     obs = obs if obs is not None else obs_of(len(scores))
     with atlas.transaction() as con:
         model_id, gene_ids = add_model(con, model_of(genes, model))
