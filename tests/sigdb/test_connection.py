@@ -26,7 +26,7 @@ from sigdb.errors import (
     SignatureError,
     StudyExistsError,
 )
-from tests.support.toy import TOY_GENES, fingerprint, obs_of, settings, write_study
+from tests.support.toy import TOY_GENES, fingerprint, new_atlas, obs_of, settings, write_study
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_a_file_name_that_cannot_be(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["sqlite:y.duckdb", "main.duckdb", "temp.duckdb", "system.duckdb"])
 def test_a_file_name_that_can_be(toy_path, tmp_path, name):
-    Atlas.create(tmp_path / name).close()
+    new_atlas(tmp_path / name).close()
     shutil.copy(toy_path, tmp_path / name)
     before = fingerprint(tmp_path / name)
     optimize(tmp_path / name, decimals=2)

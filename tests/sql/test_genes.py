@@ -7,8 +7,7 @@ import pytest
 
 import sigdb
 from ingest.genes import add_genes
-from sigdb import Atlas
-from tests.support.toy import write_study
+from tests.support.toy import new_atlas, write_study
 
 # FAM65B is now RIPOR2 (before that C6orf32); CD20 became MS4A1; 60B8AG is an alias of S100A8 and S100A9 both.
 SYMBOLS = ["S100A8", "S100A9", "FAM65B", "MS4A1", "Novel-1", "LYZ", "C1orf112", "NOC2L"]
@@ -39,7 +38,7 @@ CASES = [
 @pytest.fixture(scope="module")
 def con(tmp_path_factory):
     path = tmp_path_factory.mktemp("genes") / "genes.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         write_study(atlas, np.full((1, len(SYMBOLS)), np.nan), SYMBOLS)
         known = "SELECT symbol FROM sigdb_hgnc_names WHERE name = 'MIF'"
         assert atlas.con.execute(known).fetchall() == [("MIF",)], "a gene of its own"
@@ -68,7 +67,7 @@ def test_more_genes_than_there_are_numbers_of_16_bits(tmp_path):
     names = [f"X{n}" for n in range(70_000)]
     scores = np.zeros((2, len(names)), np.float32)
     scores[0, [0, 65_535, 69_999]] = 1, 2, 4
-    with Atlas.create(tmp_path / "many.duckdb") as atlas:
+    with new_atlas(tmp_path / "many.duckdb") as atlas:
         write_study(atlas, scores, names)
     with sigdb.connect(tmp_path / "many.duckdb") as con:
         assert con.execute("SELECT gene_id FROM genes WHERE symbol = 'X69999'").fetchall() == [(69_999,)]
@@ -79,7 +78,7 @@ def test_more_genes_than_there_are_numbers_of_16_bits(tmp_path):
 
 
 def test_genes_of_a_second_model_are_the_same_genes_under_other_names(tmp_path):
-    with Atlas.create(tmp_path / "two.duckdb") as atlas:
+    with new_atlas(tmp_path / "two.duckdb") as atlas:
         first = add_genes(atlas.con, ["FAM65B", "LYZ", "XYZ1"])
         assert first == [0, 1, 2]
         assert add_genes(atlas.con, ["ENSG00000156738", "RIPOR2", "XYZ1", "ENSG00000090382", "ENSG99999999999"]) == [

@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 import sigdb
 from sigdb import Atlas, Signature
 from tests.support.lakes import examples
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ", "MS4A1", "NKG7")
 TYPES = ["monocyte", "T cell", None]
@@ -48,7 +48,7 @@ weighting = st.one_of(st.none(), st.just([1.0, -0.5, 2.0, 3.0, -1.0, 0.25]))
 def template(tmp_path_factory):
     """An atlas that knows the model, and holds one cell without attributions, of a study that measured everything."""
     path = tmp_path_factory.mktemp("groups") / "template.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES) as atlas:
         write_study(atlas, np.full((1, len(GENES)), np.nan), GENES, study="first", obs=obs_of(1))
     return path
 
@@ -219,7 +219,7 @@ def ranked(tmp_path_factory):
     """101 cells; CD3E scores them 0 to 100, shuffled; LYZ 0 to 20, five of each, and 20."""
     path = tmp_path_factory.mktemp("ranked") / "ranked.duckdb"
     order = np.random.default_rng(0).permutation(101)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, ("CD3E", "LYZ")) as atlas:
         write_study(atlas, np.column_stack([order, order // 5]).astype(np.float32), ("CD3E", "LYZ"))
     with sigdb.connect(path) as con:
         yield con, {"CD3E": order.astype(float), "LYZ": (order // 5).astype(float)}

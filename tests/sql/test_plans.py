@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas, Signature
+from sigdb import Signature
 from sigdb.atlas.derived import cluster
 from sigdb.lake import files
-from tests.support.toy import write_study
+from tests.support.toy import new_atlas, write_study
 
 N_CELLS, N_GENES = 2000, 60
 GENES = [f"GENE{i}" for i in range(N_GENES)]
@@ -24,7 +24,7 @@ def con(tmp_path_factory):
     path = tmp_path_factory.mktemp("plans") / "plans.duckdb"
     dense = np.zeros((N_CELLS, N_GENES), np.float32)
     dense[np.arange(N_CELLS), np.arange(N_CELLS) % N_GENES] = 1
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES) as atlas:
         write_study(atlas, dense, GENES)
         atlas.add_signatures([Signature("ALL", tuple(GENES))])
     with sigdb.connect(path) as con:
@@ -70,7 +70,7 @@ def dense(tmp_path_factory):
     path = tmp_path_factory.mktemp("dense") / "dense.duckdb"
     scores = np.random.default_rng(0).uniform(1, 2, (30_000, 40)).astype(np.float32)
     genes = [f"GENE{i:02}" for i in range(40)]
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, genes) as atlas:
         write_study(atlas, scores, genes)
         atlas.add_signatures([Signature(f"S{i}", tuple(genes[i : i + 20])) for i in range(20)])
         with atlas.transaction() as con:
@@ -119,7 +119,7 @@ def test_many_signatures_take_one_scan(dense):
 
 @names_its_scans
 def test_a_materialised_signature_is_read_without_the_attributions(tmp_path):
-    with Atlas.create(tmp_path / "a.duckdb") as atlas:
+    with new_atlas(tmp_path / "a.duckdb", GENES[:4]) as atlas:
         write_study(atlas, np.random.default_rng(0).uniform(1, 2, (30_000, 4)).astype(np.float32), GENES[:4])
         atlas.add_signatures([Signature("S", tuple(GENES[:4]))])
         atlas.materialize(["S"])

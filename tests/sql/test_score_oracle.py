@@ -16,7 +16,7 @@ import sigdb
 from sigdb import Atlas, Signature
 from sigdb.atlas.derived import cluster
 from tests.support.lakes import examples
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ", "MS4A1", "FAM65B", "NKG7", "GNLY")
 # Other names of these genes, by index.
@@ -50,7 +50,7 @@ def oracle(dense, indices, weights, agg, signed):
 def template(tmp_path_factory):
     """An atlas whose model is known, so that an example need not load all gene names again."""
     path = tmp_path_factory.mktemp("oracle") / "template.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES) as atlas:
         write_study(atlas, np.full((1, len(GENES)), np.nan), GENES, study="first", obs=obs_of(1))
     return path
 
@@ -106,7 +106,7 @@ def wide(tmp_path_factory):
     """1,400 genes, 5 cells, dense: more genes than the macros' branches of 50 cover, and than one branch."""
     path = tmp_path_factory.mktemp("wide") / "wide.duckdb"
     dense = np.random.default_rng(0).normal(size=(5, 1400)).astype(np.float32)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         write_study(atlas, dense, [f"GENE{i}" for i in range(1400)], obs=obs_of(5))
     return path, dense
 
@@ -138,7 +138,7 @@ def shuffled(tmp_path_factory):
     paths = [tmp_path_factory.mktemp("order") / name for name in ("sorted.duckdb", "shuffled.duckdb")]
     rng = np.random.default_rng(1)
     dense = np.where(rng.random((3000, 120)) < 0.3, rng.normal(size=(3000, 120)), 0).astype(np.float32)
-    with Atlas.create(paths[0]) as atlas:
+    with new_atlas(paths[0]) as atlas:
         write_study(atlas, dense, [f"GENE{i}" for i in range(120)], chunks=5)
         with atlas.transaction() as con:
             cluster(con)
@@ -175,7 +175,7 @@ def test_several_runs_of_several_models(tmp_path):
     """Run b knows other genes and one of the two studies; a query means the first run unless it says so."""
     path = tmp_path / "runs.duckdb"
     one, two = np.array([[1.0, 2.0], [0.0, 4.0]]), np.array([[8.0, 0.0]])
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         write_study(atlas, one, ("CD3E", "LYZ"), study="one", run="a")
         write_study(atlas, two, ("CD3E", "LYZ"), study="two", run="a")
         write_study(

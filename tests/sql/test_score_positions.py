@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 import sigdb
-from tests.support.lakes import asked
+from tests.support.lakes import path_to_read
 
 S = "signature_score({cell}, ['S100A8', 'S100A9'])"
 
@@ -124,7 +124,7 @@ def test_relations_of_the_caller_do_not_stand_in_for_ours(toy_path, decoy):
 
 def test_attached_under_another_name(toy_path):
     with duckdb.connect() as con:
-        con.execute(f"ATTACH '{asked(toy_path)}' AS other (READ_ONLY)")
+        con.execute(f"ATTACH '{path_to_read(toy_path)}' AS other (READ_ONLY)")
         assert con.execute("SELECT count(*) FROM other.cells").fetchall() == [(3,)]
         with pytest.raises(duckdb.Error):
             con.execute("FROM other.signature_score(['CD3E'])")

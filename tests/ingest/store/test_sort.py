@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix, random_array, vstack
 
-import sigdb
 from ingest.store import sort, stream, writer
 from ingest.store.chunks import Chunk
 from ingest.store.sort import SCORES, Groups, merge_chunks
@@ -19,7 +18,7 @@ from ingest.store.stream import insert_tables, row_groups
 from ingest.store.writer import limit_resources
 from sigdb import statements
 from sigdb.errors import DamagedError
-from tests.support.toy import TOY_GENES, obs_of, write_study
+from tests.support.toy import TOY_GENES, new_atlas, obs_of, write_study
 
 N_CELLS, N_GENES, CHUNK = 37, 11, 8
 VERSIONS = {"numpy": "2"}
@@ -179,7 +178,7 @@ def test_limits_hold_inside_the_block_only_and_hide_no_error():
 def test_scores_are_compressed(tmp_path, decimals, compression):
     scores = np.random.default_rng(0).lognormal(3, 1, (60_000, 3))
     scores = scores if decimals is None else np.round(scores, decimals)
-    with sigdb.Atlas.create(tmp_path / "large.duckdb") as atlas:
+    with new_atlas(tmp_path / "large.duckdb", TOY_GENES) as atlas:
         write_study(atlas, scores, TOY_GENES)
         (found,) = atlas.con.execute("""
             SELECT DISTINCT compression FROM pragma_storage_info('sigdb_data.attributions')
@@ -201,6 +200,6 @@ def test_a_statement_that_fails_in_a_transaction_says_why():
 def test_metadata_may_use_more_memory_than_scores(tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "STORE_MEMORY", "10MB")
     n_cells, columns = 20_000, {f"column {n}": np.random.default_rng(n).random(20_000) for n in range(40)}
-    with sigdb.Atlas.create(tmp_path / "wide.duckdb") as atlas:
+    with new_atlas(tmp_path / "wide.duckdb", TOY_GENES) as atlas:
         write_study(atlas, np.ones((n_cells, 3)), TOY_GENES, obs=obs_of(n_cells, **columns))
         assert atlas.con.execute('SELECT count(DISTINCT "column 39") FROM cells').fetchall() == [(n_cells,)]

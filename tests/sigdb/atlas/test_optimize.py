@@ -18,7 +18,7 @@ from sigdb.atlas.derived import cluster
 from sigdb.atlas.file import SORTED_ROW_GROUP_SIZE
 from sigdb.atlas.verify import verify
 from sigdb.errors import AtlasError, AtlasLockedError
-from tests.support.toy import fingerprint, obs_of, settings, write_study
+from tests.support.toy import fingerprint, new_atlas, obs_of, settings, write_study
 
 pytestmark = pytest.mark.file_only("it rewrites the atlas file")
 
@@ -30,7 +30,7 @@ def scattered(tmp_path_factory):
     """Two studies and two runs, 300 genes, 3,000 cells, 1.1 million scores, in the order in which they were written."""
     path = tmp_path_factory.mktemp("optimize") / "scattered.duckdb"
     rng = np.random.default_rng(0)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES) as atlas:
         for study, run in (("one", 5), ("two", 5), ("one", 7)):
             scores = np.where(np.random.default_rng(run).random((1500, 300)) < 0.8, rng.normal(size=(1500, 300)), 0)
             obs = obs_of(1500, sample=[f"s{i % 3}" for i in range(1500)])
@@ -114,7 +114,7 @@ def test_rounded_to_nothing_or_not_at_all(copy, decimals):
 
 def test_scores_that_add_up_to_little_are_not_rounded(tmp_path):
     path = tmp_path / "ones.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES[:2]) as atlas:
         write_study(atlas, np.array([[0.5, 0.5]]), GENES[:2], run_settings=settings(target_sum=1.0), run="ones")
     before = path.read_bytes()
     with pytest.raises(
@@ -334,7 +334,7 @@ def test_open_elsewhere(copy):
 
 
 def test_an_empty_atlas(tmp_path):
-    Atlas.create(tmp_path / "empty.duckdb").close()
+    new_atlas(tmp_path / "empty.duckdb").close()
     before = fingerprint(tmp_path / "empty.duckdb")
     optimize.optimize(tmp_path / "empty.duckdb")
     assert fingerprint(tmp_path / "empty.duckdb") == before

@@ -16,7 +16,7 @@ from sigdb.atlas.schema import comment_tables
 from sigdb.atlas.verify import CHECKS, fix, verify
 from sigdb.cli import app
 from sigdb.statements import statement
-from tests.support.toy import fingerprint, obs_of, write_study
+from tests.support.toy import fingerprint, new_atlas, obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ")
 
@@ -26,7 +26,7 @@ def sound(tmp_path_factory):
     """Two studies of 20 cells, scores that add up to 1000, one cell without attributions, a materialised signature."""
     path = tmp_path_factory.mktemp("verify") / "sound.duckdb"
     rng = np.random.default_rng(0)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         for study in ("one", "two"):
             scores = rng.normal(size=(20, 4)) * (rng.random((20, 4)) < 0.8)
             scores[0] = np.nan
@@ -81,7 +81,7 @@ def test_ranges_of_genes_are_all_ids_there_can_be(sound, batch):
 
 
 def test_an_empty_atlas(tmp_path):
-    with Atlas.create(tmp_path / "empty.duckdb") as atlas:
+    with new_atlas(tmp_path / "empty.duckdb") as atlas:
         assert [finding for finding in verify(atlas.con) if finding.n] == []
 
 

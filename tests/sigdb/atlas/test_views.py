@@ -14,7 +14,7 @@ from sigdb.atlas.optimize import optimize
 from sigdb.atlas.upgrade import upgrade
 from sigdb.atlas.verify import verify
 from sigdb.errors import AtlasError, QueryError, SignatureError
-from tests.support.lakes import asked
+from tests.support.lakes import path_to_read
 from tests.support.toy import TOY_GENES, fingerprint, obs_of, write_study
 
 NAMES = ["MYELOID", "T_CELL"]
@@ -33,7 +33,7 @@ def attached(path, query, before=""):
     """The rows of a query in another database, to which the atlas is attached as `elsewhere`."""
     with duckdb.connect() as con:
         con.execute(before)
-        con.execute(f"ATTACH '{asked(path)}' AS elsewhere (READ_ONLY)")
+        con.execute(f"ATTACH '{path_to_read(path)}' AS elsewhere (READ_ONLY)")
         return con.execute(query).fetchall()
 
 

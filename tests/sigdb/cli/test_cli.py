@@ -32,7 +32,8 @@ from sigdb.cli import progress as cli_progress
 from sigdb.cli.progress import progress_bars
 from sigdb.errors import AtlasNotFoundError
 from tests.ingest.conftest import save_small_model, small_adata
-from tests.support.toy import TOY_GENES, fingerprint, narrow_ids, obs_of, write_study
+from tests.support.lakes import copy_toy_lake
+from tests.support.toy import TOY_GENES, fingerprint, narrow_ids, new_atlas, obs_of, write_study
 
 
 def run(*arguments, cwd=".", stdin=""):
@@ -54,10 +55,8 @@ def run(*arguments, cwd=".", stdin=""):
 
 
 @pytest.fixture(scope="module")
-def toy_lake(toy_path, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lakes") / "toy.lake"
-    sigdb.export_lake(toy_path, folder)
-    return folder
+def toy_lake(tmp_path_factory):
+    return copy_toy_lake(tmp_path_factory.mktemp("lakes") / "toy.lake")
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def workdir(tmp_path, toy_path, toy_lake):
     save_small_model(tmp_path / "model")
     shutil.copytree(toy_lake, tmp_path / "toy.lake")
     (tmp_path / "hallmark.gmt").write_text("MYELOID\tnew\tS100A8\tS100A9\nB_CELL\tnew\tMS4A1\tCD79A\n")
-    with sigdb.Atlas.create(tmp_path / "umap.duckdb") as atlas:
+    with new_atlas(tmp_path / "umap.duckdb", TOY_GENES) as atlas:
         write_study(atlas, np.eye(3), TOY_GENES, obs=obs_of(3, umap_1=[0.0, 1.0, 2.0], umap_2=[0.5, 0.0, 3.0]))
     write_scores(tmp_path)
     return tmp_path
@@ -429,7 +428,7 @@ def test_a_lake_is_asked_as_an_atlas_is(workdir, toy_path):
 
 
 def test_upgrade_tells_of_the_gaps_that_it_leaves(tmp_path):
-    with sigdb.Atlas.create(tmp_path / "old.duckdb") as atlas:
+    with new_atlas(tmp_path / "old.duckdb", TOY_GENES) as atlas:
         write_study(atlas, np.random.default_rng(0).lognormal(0, 1, (50_000, len(TOY_GENES))), TOY_GENES)
         narrow_ids(atlas.con)
         atlas.con.execute("UPDATE sigdb_data.atlas_info SET value = '3' WHERE key = 'schema_version'")

@@ -10,9 +10,8 @@ from statsmodels.stats.meta_analysis import combine_effects, effectsize_smd
 from statsmodels.stats.multitest import multipletests
 
 import sigdb
-from sigdb import Atlas
 from sigdb.errors import QueryError
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 FLU = {"one": [5.0, 7.0, 6.5, 9.0], "two": [4.0, 8.0, 6.0]}
 NORMAL = {"one": [2.0, 3.5, 1.0, 4.0, 2.5], "two": [3.0, 5.5, 2.0, 4.5]}
@@ -32,7 +31,7 @@ def study_rows(name):
 def con(tmp_path_factory):
     """Studies one and two: FLU and NORMAL, by donor. Study pairs: donors with tumour and normal adjacent tissue."""
     path = tmp_path_factory.mktemp("compare") / "compare.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         for name in ("one", "two"):
             rows = list(study_rows(name))
             columns = {key: [row[key] for row in rows] for key in ("donor", "disease", "cell_type")}

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas
 from sigdb.errors import QueryError
-from tests.support.toy import fingerprint, obs_of, write_study
+from tests.support.toy import fingerprint, new_atlas, obs_of, write_study
 
 SAMPLES = ["a1"] * 4 + ["a2"] * 4 + ["b1"] * 4 + ["b2"] * 2
 DISEASES = ["flu"] * 8 + ["normal"] * 4 + [None] * 2
@@ -25,7 +24,7 @@ def path(tmp_path_factory):
     """
     path = tmp_path_factory.mktemp("hits") / "hits.duckdb"
     obs = obs_of(14, sample=SAMPLES, disease=DISEASES, cell_type=["T cell", "it's odd"] * 7)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, ["CD3E", "LYZ"]) as atlas:
         write_study(atlas, np.column_stack([SCORES, np.ones(14)]), ["CD3E", "LYZ"], obs=obs)
         atlas.add_signatures([sigdb.Signature("T", ("CD3E",)), sigdb.Signature("W", ("CD3E", "LYZ"), (2.0, -1.0))])
     return path

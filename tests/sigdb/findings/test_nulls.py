@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 N_GENES, N_CELLS = 240, 30
 # Names that no gene list knows: each is a gene of its own, whose gene_id is its place.
@@ -30,7 +29,7 @@ def scores_of(study):
 @pytest.fixture(scope="module")
 def con(tmp_path_factory):
     path = tmp_path_factory.mktemp("null") / "null.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         for study, measured in MEASURED.items():
             obs = obs_of(N_CELLS, disease=["flu"] * N_CELLS, cell_type=list(TYPES))
             write_study(atlas, scores_of(study), GENES, study=study, obs=obs, measured=range(measured))

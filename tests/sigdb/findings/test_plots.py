@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas
 from sigdb.errors import MissingDependencyError, QueryError
 from sigdb.findings import plots
 from sigdb.findings.report import write_report
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 GENE = "<b>G&'\""
@@ -26,7 +25,7 @@ def con(tmp_path_factory):
     """Two studies of six donors, three of them flu; the names of studies, types and a gene are hostile."""
     path = tmp_path_factory.mktemp("plots") / "plots.duckdb"
     rng = np.random.default_rng(0)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         for study in (HOSTILE, "two"):
             donors = [f"d{n // 4}" for n in range(24)]
             obs = obs_of(

@@ -17,16 +17,15 @@ from sigdb import Atlas, attach_lake, export_lake, import_lake
 from sigdb.cli import app
 from sigdb.errors import AtlasError
 from sigdb.lake import manifest
-from tests.support.lakes import split
+from tests.support.lakes import copy_toy_lake, split
 from tests.support.toy import TOY_GENES, fingerprint, write_study
 
 pytestmark = pytest.mark.file_only("it makes lakes of its own")
 
 
 @pytest.fixture
-def whole(toy_path, tmp_path):
-    export_lake(toy_path, tmp_path / "lake")
-    return tmp_path / "lake"
+def whole(tmp_path):
+    return copy_toy_lake(tmp_path / "lake")
 
 
 def edited(folder, change):

@@ -16,21 +16,18 @@ from sigdb import Signature, cli
 from sigdb.errors import AtlasError, SignatureError
 from sigdb.lake import manifest
 from sigdb.lake.grow import growing_lake, writable
-from tests.support.lakes import QUERIES, assert_same, make_two_runs
+from tests.support.lakes import QUERIES, assert_same, copy_grown_lake, copy_two_runs
 
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
-    return make_two_runs(tmp_path_factory.mktemp("two") / "two.duckdb")
+    return copy_two_runs(tmp_path_factory.mktemp("two") / "two.duckdb")
 
 
 @pytest.fixture
-def lake(two_runs, tmp_path):
-    """The lake of an atlas, grown by nothing. From then on, it is not an export of the atlas."""
-    sigdb.export_lake(two_runs, tmp_path / "lake", genes_per_bucket=8)
-    with growing_lake(tmp_path / "lake") as grown:
-        grown.publish()
-    return tmp_path / "lake"
+def lake(tmp_path):
+    """The lake of an atlas after a growth that added nothing: the lake now belongs to no atlas."""
+    return copy_grown_lake(tmp_path / "lake")
 
 
 def rows(path, query):

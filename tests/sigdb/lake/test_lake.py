@@ -21,15 +21,15 @@ from sigdb.atlas.verify import verify
 from sigdb.errors import AtlasError, AtlasNotFoundError, AtlasVersionError
 from sigdb.lake import export, files, manifest
 from tests.sql.test_headers import OBJECTS, shown
-from tests.support.lakes import QUERIES, assert_same, make_two_runs
-from tests.support.toy import TOY_GENES, fingerprint, make_toy, write_study
+from tests.support.lakes import QUERIES, assert_same, copy_toy_lake, copy_two_runs, copy_two_runs_lake
+from tests.support.toy import TOY_GENES, fingerprint, make_toy, new_atlas, write_study
 
 pytestmark = pytest.mark.file_only("it makes lakes of its own, and compares them with the atlas file")
 
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
-    return make_two_runs(tmp_path_factory.mktemp("lake") / "it's two runs.duckdb")
+    return copy_two_runs(tmp_path_factory.mktemp("lake") / "it's two runs.duckdb")
 
 
 @pytest.fixture
@@ -38,11 +38,9 @@ def copy(two_runs, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def whole(two_runs, tmp_path_factory):
-    """The lake of `two_runs`, in files of 8 genes. Tests do not change it."""
-    folder = tmp_path_factory.mktemp("whole") / "it's a lake"
-    export_lake(two_runs, folder, genes_per_bucket=8)
-    return folder
+def whole(tmp_path_factory):
+    """The lake of `two_runs`, in files of 8 genes; read-only by agreement."""
+    return copy_two_runs_lake(tmp_path_factory.mktemp("whole") / "it's a lake")
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +59,9 @@ def damaged(whole, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def toy_lake(toy_path, tmp_path_factory):
+def toy_lake(tmp_path_factory):
     """A connection to the lake of the toy atlas."""
-    folder = tmp_path_factory.mktemp("toy") / "toy"
-    export_lake(toy_path, folder)
-    with sigdb.connect(folder) as con:
+    with sigdb.connect(copy_toy_lake(tmp_path_factory.mktemp("toy") / "toy")) as con:
         yield con
 
 
@@ -188,7 +184,7 @@ def test_an_imported_atlas_is_the_exported_one(two_runs, whole, toy_path, tmp_pa
 
 
 def test_an_empty_atlas(tmp_path):
-    Atlas.create(tmp_path / "empty.duckdb").close()
+    new_atlas(tmp_path / "empty.duckdb").close()
     export_lake(tmp_path / "empty.duckdb", tmp_path / "lake")
     with sigdb.connect(tmp_path / "lake") as con:
         assert con.execute("SELECT count(*) FROM attributions").fetchall() == [(0,)]

@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas, attach_lake, export_lake, import_lake
+from sigdb import attach_lake, export_lake, import_lake
 from sigdb.errors import AtlasError, AtlasNotFoundError
 from sigdb.lake import files, manifest
 from sigdb.statements import literal
 from tests.support import ROOT
-from tests.support.lakes import GENES, QUERIES, assert_same, make_two_runs
-from tests.support.toy import write_study
+from tests.support.lakes import GENES, QUERIES, assert_same, copy_two_runs, copy_two_runs_lake
+from tests.support.toy import new_atlas, write_study
 
 httpfs = pytest.importorskip("duckdb_extension_httpfs", reason="httpfs is not installed: make test-remote")
 boto3 = pytest.importorskip("boto3")
@@ -45,15 +45,13 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
-    return make_two_runs(tmp_path_factory.mktemp("two") / "two.duckdb")
+    return copy_two_runs(tmp_path_factory.mktemp("two") / "two.duckdb")
 
 
 @pytest.fixture(scope="module")
-def whole(two_runs, tmp_path_factory):
-    """The lake of `two_runs`, in files of 8 genes. Tests do not change it."""
-    folder = tmp_path_factory.mktemp("whole") / "lake"
-    export_lake(two_runs, folder, genes_per_bucket=8)
-    return folder
+def whole(tmp_path_factory):
+    """The lake of `two_runs`, in files of 8 genes; read-only by agreement."""
+    return copy_two_runs_lake(tmp_path_factory.mktemp("whole") / "lake")
 
 
 class Ranges(SimpleHTTPRequestHandler):
@@ -188,7 +186,7 @@ def test_only_ranges_are_read(serve, tmp_path, monkeypatch):
     """The lake has 40 genes in 10 files, with one row group per file. The query needs two genes."""
     monkeypatch.setattr(files, "ROW_GROUP", 20_000)
     scores = np.random.default_rng(0).uniform(1, 2, (20_000, 40)).astype(np.float32)
-    with Atlas.create(tmp_path / "dense.duckdb") as atlas:
+    with new_atlas(tmp_path / "dense.duckdb", GENES) as atlas:
         write_study(atlas, scores, GENES)
     size = export_lake(tmp_path / "dense.duckdb", tmp_path / "lake", genes_per_bucket=4).manifest.bytes
     address, sent = serve(tmp_path / "lake")

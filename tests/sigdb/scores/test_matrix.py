@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import sigdb
-from sigdb import Atlas, Signature
+from sigdb import Signature
 from sigdb.errors import ObsError, QueryError
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 GENES = ("CD3E", "LYZ")
 SIGNATURES = ["T", Signature("M", ("LYZ", "CD3E"), (3, 1))]
@@ -20,7 +20,7 @@ SIGNATURES = ["T", Signature("M", ("LYZ", "CD3E"), (3, 1))]
 def con(tmp_path_factory):
     """Two studies with the barcodes c0, c1, c2; in the first, samples a, a, b. T = CD3E, M = (3 LYZ + CD3E) / 4."""
     path = tmp_path_factory.mktemp("matrix") / "a.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES) as atlas:
         one = obs_of(3, barcode=["c0", "c1", "c2"], sample=["a", "a", "b"])
         write_study(atlas, np.array([[1.0, 0], [2, 4], [np.nan, np.nan]]), GENES, study="one", obs=one)
         two = obs_of(3, barcode=["c0", "c1", "c2"], sample=["x", "x", "x"])

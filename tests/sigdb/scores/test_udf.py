@@ -13,8 +13,8 @@ import sigdb
 from sigdb import Atlas, Signature
 from sigdb.errors import AtlasError, QueryError, SignatureError
 from sigdb.scores import udf
-from tests.support.lakes import asked
-from tests.support.toy import TOY_GENES, write_study
+from tests.support.lakes import path_to_read
+from tests.support.toy import TOY_GENES, new_atlas, write_study
 
 EACH = "SELECT cell_id, signature_score_py(cell_id, ?) FROM cells ORDER BY cell_id"
 
@@ -55,7 +55,7 @@ def test_many_rows_of_many_signatures_equal_the_macro(tmp_path):
     rng = np.random.default_rng(0)
     dense = np.where(rng.random((5000, 6)) < 0.4, rng.normal(size=(5000, 6)), 0).astype(np.float32)
     genes = [f"GENE{i}" for i in range(6)]
-    with Atlas.create(tmp_path / "a.duckdb") as atlas:
+    with new_atlas(tmp_path / "a.duckdb", genes) as atlas:
         write_study(atlas, dense, genes)
         atlas.add_signatures([Signature(f"S{i}", tuple(genes[: i + 1])) for i in range(6)])
     with sigdb.connect(tmp_path / "a.duckdb") as con:
@@ -108,12 +108,12 @@ def test_a_plain_connection_with_the_atlas_attached(copy, toy_path, tmp_path):
     """Whether the atlas is the current database or not; with two, one must be."""
     other = shutil.copy(toy_path, tmp_path / "other.duckdb")
     with duckdb.connect() as con:
-        con.execute(f"ATTACH '{asked(copy)}' AS atlas (READ_ONLY)")
+        con.execute(f"ATTACH '{path_to_read(copy)}' AS atlas (READ_ONLY)")
         assert sigdb.score(con, ["CD3E"])["score"].to_pylist() == [0.0, 9.0, 0.0]
         sigdb.register(con)
         query = "SELECT signature_score_py(cell_id, 'T_CELL') FROM atlas.cells ORDER BY cell_id"
         assert con.execute(query).fetchall() == [(0.0,), (9.0,), (0.0,)]
-        con.execute(f"ATTACH '{asked(other)}' AS other (READ_ONLY)")
+        con.execute(f"ATTACH '{path_to_read(other)}' AS other (READ_ONLY)")
         with pytest.raises(QueryError, match="2 of the attached databases are atlases \\(atlas, other\\)"):
             sigdb.score(con, ["CD3E"])
 
