@@ -23,13 +23,20 @@ app = typer.Typer()
 @app.command("info", epilog="Example: sigdb info demo.duckdb")
 def info(atlas: AtlasPath) -> None:
     """Show what an atlas holds, and how its scores were computed."""
-    from sigdb import disk
-    from sigdb.atlas.file import schema_version
-    from sigdb.connection import connect
-    from sigdb.lake import manifest
+    from sigdb.atlas.file import readable, schema_version
+    from sigdb.disk import is_lake
 
-    with connect(atlas) as con:
-        size = manifest.read(atlas).bytes if disk.is_lake(atlas) else Path(atlas).stat().st_size
+    if is_lake(atlas):
+        from sigdb.lake import manifest
+        from sigdb.lake.open import open_lake
+
+        con, size = open_lake(atlas), manifest.read(atlas).bytes
+    else:
+        # Unlike `sigdb.connect`, without the function signature_score_py, which takes longer to load than all the rest.
+        from sigdb.atlas.file import open_atlas
+
+        con, size = open_atlas(atlas, read_only=True, config={}), Path(atlas).stat().st_size
+    with readable(con, atlas), con:
         console.print(f"{atlas}, {size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
         print_query(con, "Contents", "cli/atlas.overview")
         print_query(con, "Studies", "cli/atlas.studies")

@@ -89,7 +89,7 @@ def command_line(call: ast.Call) -> str | None:
         spell(each, named.pop(each.name, value)) for each, value in zip_longest(arguments, values[: len(arguments)])
     ]
     # Values beyond the arguments of the command name options: `sigdb.transpile(sql, dialect)`.
-    words += [spell_name(command, each) for each in values[len(arguments) :]]
+    words += [spell_name(command, each, each) for each in values[len(arguments) :]]
     words += [spell(find_parameter(command, name), value) for name, value in named.items()]
     return join(["sigdb", COMMANDS[function], *words, *FLAGS.get(function, [])])
 
@@ -104,9 +104,9 @@ def find_parameter(command: Any, name: str | None) -> Any:
     return next((each for each in command.params if each.name == name), None)
 
 
-def spell_name(command: Any, value: ast.expr) -> str | None:
-    """The parameter of a command that is named, without a value: `--layer`."""
-    return spell(find_parameter(command, value.id)) if isinstance(value, ast.Name) else None
+def spell_name(command: Any, name: ast.expr, value: ast.expr | None = None) -> str | None:
+    """The parameter of a command that a name in a message stands for."""
+    return spell(find_parameter(command, name.id), value) if isinstance(name, ast.Name) else None
 
 
 def spell(parameter: Any, value: ast.expr | None = None) -> str | None:
