@@ -130,8 +130,8 @@ def hits(
     atlas: AtlasPath,
     genes: GenesArgument,
     options: HitsOptions,
-    samples: Annotated[bool, typer.Option("--samples", help="Print one row per sample instead of per group.")],
     view: View,
+    samples: Annotated[bool, typer.Option("--samples", help="Print one row per sample instead of per group.")] = False,
 ) -> None:
     """Call hits in a population of cells, and rank groups of samples by their share of hits."""
     found = find("hits", atlas, genes, options)

@@ -11,7 +11,7 @@ import typer
 from sigdb.cli import options
 from sigdb.cli.options import IngestParameters, NewAtlasPath
 from sigdb.cli.parameters import expand_options
-from sigdb.errors import ObsError, StudyExistsError, needs_extra
+from sigdb.errors import CountsError, ModelError, ObsError, StudyExistsError, nearest, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,8 +123,18 @@ def check_parameters(parameters: IngestParameters) -> None:
         raise StudyExistsError(f"--study, --title, --source and --obs are for one file, but {n_files} are given.")
     if parameters.baseline_file and not parameters.baseline_cells:
         raise ObsError("--baseline-file needs --baseline-cells, the condition that selects the reference cells.")
+    for path in filter(None, [*parameters.files, parameters.obs, parameters.baseline_file]):
+        if not path.exists():
+            raise CountsError(f"There is no file or folder {path}.{nearest_file(path)}")
+    if not parameters.weights.exists():
+        raise ModelError(f"There is no model folder {parameters.weights}.{nearest_file(parameters.weights)}")
     options.parse_mapping(parameters.mapping)
     options.parse_covariates(parameters.covariates)
+
+
+def nearest_file(path: Path) -> str:
+    """A hint at the file beside a path whose name is most like it, or an empty text."""
+    return nearest(path.name, [each.name for each in path.parent.iterdir()]) if path.parent.is_dir() else ""
 
 
 @dataclass(frozen=True)

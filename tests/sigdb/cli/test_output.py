@@ -57,7 +57,7 @@ def test_json_and_csv_keep_what_sql_can_say(toy_path):
 def test_names_are_not_markup(workdir):
     (workdir / "odd.gmt").write_text("x[/red]y\t\tCD3E\n")
     code, out, err = run("signatures", "add", "toy.duckdb", "odd.gmt", cwd=workdir)
-    assert (code, out) == (0, "Added 1 signature of 1 genes: x[/red]y.\n"), err
+    assert (code, out) == (0, "Added 1 signature of 1 gene: x[/red]y.\n"), err
     out = run(
         "sql",
         "toy.duckdb",
@@ -75,7 +75,7 @@ def test_names_are_not_markup(workdir):
 
 def test_more_rows_than_a_table_shows_are_counted(toy_path):
     _, out, _ = run("sql", toy_path, "SELECT * FROM range(1000)")
-    assert "over 200 rows. The first are shown; --format csv gives all." in out
+    assert "over 200 rows. These are the first; --format csv prints all." in out
     _, out, _ = run("sql", toy_path, "SELECT * FROM range(25000)", "--format", "csv")
     assert len(out.splitlines()) == 25001
 
