@@ -71,7 +71,11 @@ class Commands(Group):
 def load_command(name: str) -> Any:
     """Import the module of a command, and make the command."""
     module = import_module(f"sigdb.cli.{MODULES[name]}")
-    return typer.main.get_group(module.app).commands[name]
+    command: Any = typer.main.get_group(module.app).commands[name]
+    for each in (command, *getattr(command, "commands", {}).values()):
+        # The whole first paragraph: typer would cut it off.
+        each.short_help = (each.help or "").split("\n\n")[0]
+    return command
 
 
 def find_command(name: str) -> Any:

@@ -13,7 +13,7 @@ from tests.sigdb.cli.conftest import run, words
 
 
 def test_ingest_again(workdir):
-    """What is there is refused, left or replaced; what an interrupted ingest has kept is told."""
+    """A study that exists is refused, skipped or replaced. Chunks of an interrupted ingest are reported."""
     arguments = ["ingest", "new.duckdb", "study.h5ad", "--model", "mlp", "--weights", "model", "--method", "ixg"]
     code, out, err = run(*arguments, cwd=workdir)
     assert code == 0, err
@@ -80,15 +80,15 @@ def test_signatures_of_the_library_can_be_scored_by_name(workdir):
 
 
 def test_hits_prints_groups_samples_and_sql_and_draws(workdir):
-    asked = ["hits", "toy.duckdb", "CD3E", "--cutoff", "1", "--min-cells", "1", "--min-samples", "1"]
-    code, out, err = run(*asked, "--plot", "hits.svg", cwd=workdir)
+    arguments = ["hits", "toy.duckdb", "CD3E", "--cutoff", "1", "--min-cells", "1", "--min-samples", "1"]
+    code, out, err = run(*arguments, "--plot", "hits.svg", cwd=workdir)
     assert code == 0, err
     assert "A hit is above a score of 1 (1)." in out
     assert (workdir / "hits.svg").read_text().startswith("<svg")
-    _, out, _ = run(*asked, "--samples", "-f", "csv", cwd=workdir)
+    _, out, _ = run(*arguments, "--samples", "-f", "csv", cwd=workdir)
     (row,) = csv.DictReader(io.StringIO(out))
     assert (row["sample"], row["n_cells"], row["n_hits"], row["left_out"]) == ("blood 1", "3", "1", "")
-    _, statement, _ = run(*asked, "--sql", cwd=workdir)
+    _, statement, _ = run(*arguments, "--sql", cwd=workdir)
     _, out, _ = run("sql", "toy.duckdb", statement.rstrip().rstrip(";"), "-f", "csv", cwd=workdir)
     assert list(csv.DictReader(io.StringIO(out))) == [row]
 
@@ -103,8 +103,8 @@ def test_demo_run_again_is_quick_and_changes_nothing(demo_path, tmp_path):
     assert copy.read_bytes() == before
 
 
-def test_a_lake_is_asked_as_an_atlas_is(workdir, toy_path):
-    """info, sql, verify; a damaged file is found by verify, and written again by export --check."""
+def test_commands_read_a_lake_as_they_read_an_atlas(workdir, toy_path):
+    """info, sql and verify read a lake. verify finds a damaged file, and export --check writes it again."""
     _, out, _ = run("export", toy_path, "toy.lake", cwd=workdir)
     assert "0 files written, 19 unchanged" in out
     query = "SELECT score FROM signature_score(['CD3E']) ORDER BY 1"
