@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from sigdb.errors import QueryError, message
+from sigdb.lazy import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
     import pyarrow as pa
+    import sqlglot
     from sqlglot import exp
-
-# sqlglot and pyarrow are imported by the functions that need them: opening an atlas needs neither.
+else:
+    # Opening an atlas needs neither, and loading them takes longer than all the rest.
+    pa, sqlglot, exp = LazyModule("pyarrow"), LazyModule("sqlglot"), LazyModule("sqlglot.expressions")
 
 __all__ = [
     "Answer",
@@ -51,9 +54,6 @@ class Answer:
 
 def parse_statement(name: str) -> exp.Select:
     """The syntax tree of a statement that is a SELECT; names as for `statement`."""
-    import sqlglot
-    from sqlglot import exp
-
     tree = sqlglot.parse_one(statement(name), dialect="duckdb")
     assert isinstance(tree, exp.Select)
     return tree
@@ -61,9 +61,6 @@ def parse_statement(name: str) -> exp.Select:
 
 def parse_condition(text: str) -> exp.Condition:
     """Parse a SQL condition, as it may stand after WHERE; QueryError for anything else, several statements included."""
-    import sqlglot
-    from sqlglot import exp
-
     try:
         trees = sqlglot.parse(text, dialect="duckdb")
     except sqlglot.errors.SqlglotError as error:
@@ -80,8 +77,6 @@ def parse_condition(text: str) -> exp.Condition:
 
 def replace_columns(query: exp.Select, **columns: str) -> exp.Select:
     """Put columns in the place of those that a shipped query has under other names."""
-    from sqlglot import exp
-
     for node in list(query.find_all(exp.Column)):
         if node.name in columns:
             node.replace(exp.column(columns[node.name], table=node.table, quoted=True))
@@ -90,9 +85,6 @@ def replace_columns(query: exp.Select, **columns: str) -> exp.Select:
 
 def ask(con: duckdb.DuckDBPyConnection, query: exp.Expression, parameters: Mapping[str, Any]) -> Answer:
     """Run a statement with the parameters it names; errors of DuckDB's are QueryError."""
-    import pyarrow as pa
-    from sqlglot import exp
-
     named = {node.name for node in query.find_all(exp.Placeholder)}
     bound = {name: value for name, value in parameters.items() if name in named}
     try:
@@ -140,16 +132,12 @@ def named_parts(text: str) -> dict[str, str]:
 
 def current_database(con: duckdb.DuckDBPyConnection) -> str:
     """The name of the database that a connection uses, quoted, for statements that take names only."""
-    from sqlglot import exp
-
     ((name,),) = con.execute("SELECT current_database()").fetchall()
     return exp.Identifier(this=name, quoted=True).sql("duckdb")
 
 
 def literal(text: str) -> str:
     """A SQL string literal, for the few statements that take no bound parameter (ATTACH, COPY TO)."""
-    from sqlglot import exp
-
     return exp.Literal.string(text).sql("duckdb")
 
 
