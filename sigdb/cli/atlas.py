@@ -23,7 +23,7 @@ app = typer.Typer()
 @app.command("info", epilog="Example: sigdb info demo.duckdb")
 def info(atlas: AtlasPath) -> None:
     """Show what an atlas holds, and how its scores were computed."""
-    from sigdb.atlas.file import readable, schema_version
+    from sigdb.atlas.file import explain_read_errors, schema_version
     from sigdb.disk import is_lake
 
     if is_lake(atlas):
@@ -36,7 +36,7 @@ def info(atlas: AtlasPath) -> None:
         from sigdb.atlas.file import open_atlas
 
         con, size = open_atlas(atlas, read_only=True, config={}), Path(atlas).stat().st_size
-    with readable(con, atlas), con:
+    with explain_read_errors(con, atlas), con:
         console.print(f"{atlas}, {size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
         print_query(con, "Contents", "cli/atlas.overview")
         print_query(con, "Studies", "cli/atlas.studies")
