@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
-import sqlglot
-from sqlglot import exp
 
 from sigdb.errors import QueryError, message
+from sigdb.lazy import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from importlib.resources.abc import Traversable
 
+    import pyarrow as pa
+    import sqlglot
+    from sqlglot import exp
+else:
+    # Opening an atlas needs neither, and loading them takes longer than all the rest.
+    pa, sqlglot, exp = LazyModule("pyarrow"), LazyModule("sqlglot"), LazyModule("sqlglot.expressions")
 
 __all__ = [
     "Answer",

@@ -185,7 +185,7 @@ def test_the_command_sees_that_macros_and_views_were_rebuilt(copy):
         atlas.con.execute("CREATE OR REPLACE MACRO signature_genes(name) AS ['LYZ']; DROP VIEW gene_coverage")
     result = CliRunner().invoke(app, ["verify", str(copy), "--fix"])
     assert result.exit_code == 0, result.exception
-    assert "Made anew: schema" in result.stdout
+    assert "Rebuilt: schema" in result.stdout
     assert "is sound" in result.stdout
 
 
@@ -219,7 +219,7 @@ def test_missing_columns_are_not_rebuilt(copy):
     plain, fixing = (CliRunner().invoke(app, ["verify", str(copy), *each]) for each in ([], ["--fix"]))
     assert "is not sound: tables, " in str(plain.exception)
     assert "--fix" not in str(plain.exception)
-    assert "Not fixed: tables cannot be made anew" in str(fixing.exception)
+    assert "Not fixed: tables cannot be rebuilt" in str(fixing.exception)
     assert "Put the columns back" in str(fixing.exception)
 
 
@@ -231,10 +231,10 @@ def test_the_command(copy):
     result = run(app, ["verify", str(copy)])
     assert isinstance(result.exception, sigdb.errors.AtlasError)
     assert "is not sound: group_sizes. `sigdb verify --fix" in str(result.exception)
-    assert "group_sizes: 8 times not so" in result.stdout
+    assert "group_sizes: wrong 8 times" in result.stdout
     result = run(app, ["verify", str(copy), "--fix"])
     assert result.exit_code == 0
-    assert "Made anew: group_sizes" in result.stdout
+    assert "Rebuilt: group_sizes" in result.stdout
     with Atlas(copy) as atlas:
         atlas.con.execute(
             "CREATE OR REPLACE TABLE sigdb_data.attributions AS "
@@ -244,8 +244,8 @@ def test_the_command(copy):
     result = run(app, ["verify", str(copy)])
     assert result.exit_code == 0
     assert "is sound" in result.stdout
-    assert "faster if it were sorted: sigdb optimize" in " ".join(result.stdout.split())
+    assert "faster if the atlas were sorted: sigdb optimize" in " ".join(result.stdout.split())
     with Atlas(copy) as atlas:
         atlas.con.execute("DELETE FROM sigdb_data.attributions WHERE cell_id = 5")
     result = run(app, ["verify", str(copy), "--fix"])
-    assert "Not fixed: ledger, sums cannot be made anew" in str(result.exception)
+    assert "Not fixed: ledger, sums cannot be rebuilt" in str(result.exception)
