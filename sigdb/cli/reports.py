@@ -23,8 +23,8 @@ def print_outcome(atlas: Path, reports: Sequence[StudyReport], skipped: Sequence
         console.print(f"{study}: in the atlas already, and left as it is")
     if unfinished := unfinished_studies(atlas):
         console.print(
-            f"Cells of {listed(unfinished)} from an interrupted ingest are kept in {stages_folder(atlas)}. Run its command "
-            "again to continue, or remove the folder."
+            f"Cells of {listed(unfinished)} from an interrupted ingest are kept in {stages_folder(atlas)}. "
+            "Run its command again to continue, or remove the folder."
         )
 
 
