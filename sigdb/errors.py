@@ -23,6 +23,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelError",
     "ObsError",
+    "OptionError",
     "QueryError",
     "ScoresError",
     "SigdbError",
@@ -67,6 +68,10 @@ class SignatureError(SigdbError, ValueError):
 
 class QueryError(SigdbError, ValueError):
     """A query that DuckDB refused."""
+
+
+class OptionError(SigdbError, ValueError):
+    """An option that names something which does not exist, or does not go together with another option."""
 
 
 class ModelError(SigdbError, ValueError):

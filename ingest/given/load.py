@@ -14,7 +14,7 @@ from ingest.ahead import ahead
 from ingest.obs import obs_table
 from ingest.store.chunks import Chunk, Stage, digest, settle, stage_folder
 from ingest.store.records import ModelInfo, RunSettings, StudyInfo, add_model, add_run
-from ingest.store.study import IfExists, NewStudy, StudyReport, kept_for_later, open_study
+from ingest.store.study import NewStudy, StudyReport, kept_for_later, open_study
 from sigdb.errors import GeneSpaceError, ObsError, ScoresError, listed
 from sigdb.statements import run_statement
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import duckdb
     from numpy.typing import NDArray
 
+    from ingest.options import IfExists
     from sigdb.atlas.writer import Atlas
 
 __all__ = ["GivenScores", "LoadOptions", "load_study"]

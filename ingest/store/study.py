@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -24,16 +24,15 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from ingest.options import IfExists
     from ingest.store.writer import StudyWriter
 
-__all__ = ["IfExists", "NewStudy", "StudyReport", "growing_atlas", "kept_for_later", "open_study"]
+__all__ = ["NewStudy", "StudyReport", "growing_atlas", "kept_for_later", "open_study"]
 
 log = logging.getLogger(__name__)
 
 # Errors after which chunks are of no use.
 AT_FAULT = (CountsError, MethodError, ScoresError, StudyExistsError)
-
-IfExists = Literal["error", "skip", "replace"]
 
 
 @dataclass(frozen=True)

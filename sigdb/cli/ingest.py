@@ -17,9 +17,8 @@ from sigdb.errors import ObsError, StudyExistsError, needs_extra
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ingest.attribution.device import Compute
     from ingest.models import CellModel
-    from ingest.pipeline import IngestOptions, Source
+    from ingest.options import Compute, IngestOptions, Source
     from ingest.store.study import StudyReport
 
 
@@ -62,7 +61,7 @@ def ingest(
     Cells are kept beside the atlas as they are attributed: where this was interrupted, the same command goes on.
     """
     with needs_extra("ingest"):
-        from ingest.attribution.device import Compute
+        from ingest.options import Compute
         from ingest.pipeline import ingest_files
     with progress_bars(quiet=quiet) as report:
         plan = planned(
@@ -130,7 +129,7 @@ def ingest_spark(
     this was interrupted, the same command goes on.
     """
     with needs_extra("ingest"):
-        from ingest.attribution.device import Compute
+        from ingest.options import Compute
         from ingest.spark.driver import ingest_into_lake, spark_session
     settings = options.parse_settings(conf or [])
     with progress_bars(quiet=quiet) as report:
@@ -194,8 +193,7 @@ def planned(
     min_genes: int | None,
 ) -> Plan:
     """What the options of a command ask for; an error where they do not go together, or the model cannot be read."""
-    from ingest import pipeline
-    from ingest.attribution import baseline, methods
+    from ingest import options as ingest_options
     from ingest.models import load_model
 
     if len(files) > 1 and (study or title or source or obs):
@@ -203,13 +201,13 @@ def planned(
     if baseline_file and not baseline_cells:
         raise ObsError("--baseline-file needs --baseline-cells, which says which of its cells count.")
     fields = options.parse_mapping(mapping or [])
-    reference = baseline_cells and baseline.ReferenceCells(
+    reference = baseline_cells and ingest_options.ReferenceCells(
         baseline_file or files[0], baseline_cells, layer, fields, None if baseline_file else obs
     )
-    how = pipeline.IngestOptions(
-        method=methods.Method(method.value, summation and summation.value, steps, quadrature.value),
+    how = ingest_options.IngestOptions(
+        method=ingest_options.Method(method.value, summation and summation.value, steps, quadrature.value),
         baseline=reference or None, compute=compute, max_delta=max_delta, layer=layer, mapping=fields, obsm=obsm or (),
         run=run, min_genes=min_genes, if_exists=if_exists.value, progress=progress,
     )  # fmt: skip
-    sources = [pipeline.Source(file, study or "", title, organism, source, licence, obs) for file in files]
+    sources = [ingest_options.Source(file, study or "", title, organism, source, licence, obs) for file in files]
     return Plan(sources, load_model(model.value, weights, options.parse_covariates(covariate or [])), how)

@@ -18,15 +18,15 @@ from scipy.sparse import csc_matrix
 
 import sigdb
 from ingest import pipeline
-from ingest.attribution.methods import Method
 from ingest.counts.matrix import RowReader
 from ingest.models import load_model
-from ingest.pipeline import IngestOptions, Source, ingest_files
+from ingest.options import Compute, IngestOptions, Method, Source
+from ingest.pipeline import ingest_files
 from ingest.store import chunks, writer
 from ingest.store import study as store_study
 from ingest.work import job
 from sigdb.atlas.verify import verify
-from sigdb.errors import CountsError, DamagedError, StudyExistsError, UnreadableError
+from sigdb.errors import CountsError, DamagedError, OptionError, StudyExistsError, UnreadableError
 from tests.ingest.conftest import contents, small_adata
 
 CHUNK_CELLS = 8
@@ -66,7 +66,7 @@ def ingest_in_process(folder, small_model, n_workers=1, moment=None, file_limit=
         die_at(*MOMENTS[moment])
     if file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
-    options = IngestOptions(compute=pipeline.Compute(device="cpu", workers=n_workers), if_exists="skip")
+    options = IngestOptions(compute=Compute(device="cpu", workers=n_workers), if_exists="skip")
     try:
         ingest_files(folder / ATLAS, sources(folder), load_model("mlp", small_model), options)
     except Exception as error:
@@ -281,7 +281,7 @@ def test_a_replacement_that_is_interrupted_goes_on(folder, model):
 def test_files_of_one_name_are_refused_before_any_is_read(folder, model):
     (folder / "other").mkdir()
     twice = [*sources(folder), Source(folder / "other" / "first.h5ad")]
-    with pytest.raises(StudyExistsError, match="1 names are those of more than one of the 3 files: first"):
+    with pytest.raises(OptionError, match="1 study names are used by more than one of the 3 files: first"):
         ingest_files(folder / ATLAS, twice, model, IngestOptions(if_exists="skip"))
     assert not (folder / ATLAS).exists()
 
@@ -376,7 +376,7 @@ def test_a_file_that_is_at_fault_leaves_no_chunks(folder, model):
 )
 def test_a_file_that_cannot_be_read_costs_no_chunks(folder, model, whole, monkeypatch, error, kind, text):
     """It may be the machine: what was attributed is as good as before."""
-    original = RowReader.sparse_rows
+    original = RowReader.read_sparse
 
     def sparse_rows(reader, start, stop):
         if reader.source.path.stem == "second" and start == 3 * CHUNK_CELLS:
@@ -384,7 +384,7 @@ def test_a_file_that_cannot_be_read_costs_no_chunks(folder, model, whole, monkey
         return original(reader, start, stop)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RowReader, "sparse_rows", sparse_rows)
+        patch.setattr(RowReader, "read_sparse", sparse_rows)
         with pytest.raises(kind, match=text):
             ingest_files(folder / ATLAS, sources(folder), model)
     assert chunks.unfinished_studies(folder / ATLAS) == ["second"]
