@@ -67,7 +67,7 @@ IF_EXISTS = {
 IfExists = Literal["error", "skip", "replace"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-# Names that Cell Ranger gives to its results, whatever the study.
+# Names that Cell Ranger gives to the results of every study.
 CELL_RANGER = {
     "filtered_feature_bc_matrix",
     "raw_feature_bc_matrix",
@@ -136,7 +136,7 @@ class Method:
 
     @property
     def is_local(self) -> bool:
-        """Whether the method uses the gradient at the cell alone."""
+        """Whether the method uses only the gradient at the cell itself."""
         return self.name == "ixg"
 
     def check_baseline(self) -> None:
@@ -171,6 +171,12 @@ class Compute:
     ------
     DeviceError
         If a device or precision is unknown, the two do not go together, or a number is below 1.
+
+    Examples
+    --------
+    >>> from ingest import Compute
+    >>> Compute("cpu", workers=2, threads=8).threads_each
+    4
     """
 
     device: str = "auto"
@@ -227,6 +233,13 @@ class ReferenceCells:
         cells for which it is true are used.
     layer, mapping, obs
         As in `IngestOptions` and `Source`, for this file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from ingest import ReferenceCells
+    >>> ReferenceCells(Path("pbmc.h5ad"), "cell_type = 'T cell'").path.name
+    'pbmc.h5ad'
     """
 
     path: Path
@@ -297,7 +310,7 @@ class IngestOptions:
         Field of the atlas -> column of obs, such as ``{"disease": "condition"}``. An empty column name means that the
         study has no such field. Default: columns with the usual names.
     obsm
-        Embeddings of which the first two dimensions are kept: ``X_umap`` becomes the columns umap_1 and umap_2.
+        Embeddings to keep, with their first two dimensions: ``X_umap`` becomes the columns umap_1 and umap_2.
     run
         Name of the run. Default: model and method.
     if_exists
@@ -334,7 +347,7 @@ class IngestOptions:
     progress: Callable[[str, int, int], None] = lambda study, done, total: None
 
     def __post_init__(self) -> None:
-        """Refuse what is impossible, before any file is read."""
+        """Refuse impossible options before any file is read."""
         check_choice("if_exists", self.if_exists, tuple(IF_EXISTS))
         if self.min_genes is not None and self.min_genes < 1:
             raise OptionError(f"`min_genes` must be at least 1, not {self.min_genes}.")

@@ -53,16 +53,15 @@ def ingest_files(
 ) -> list[StudyReport]:
     """Attribute the cells of files of raw counts, and add each file to an atlas as a study.
 
-    A study is in the atlas whole or not at all: an error in the third file leaves the first two. While a study is
-    attributed, its cells are kept in a folder beside the atlas (``<atlas>.ingest``). After an interruption, the same
-    call continues from there. A small atlas is sorted by gene at the end.
+    A study is in the atlas whole or not at all: an error in the third file leaves the first two. Attributed cells of an
+    unfinished study are kept in a folder beside the atlas. After an interruption, the same call continues from there.
 
     Parameters
     ----------
     path
         The atlas file. It is created if it does not exist.
     sources
-        The files, each of which becomes a study.
+        The files. Each becomes a study.
     model
         The model whose embedding is explained, from `load_model`.
     options
@@ -75,16 +74,12 @@ def ingest_files(
 
     Raises
     ------
-    OptionError
-        If two files have the same study name, or an option names something that a file does not have.
+    OptionError, StudyExistsError
+        If a name is used by two files or by a study in the atlas, or an option names something that does not exist.
     CountsError, GeneSpaceError, ObsError
         If a file has no raw counts, too few genes of the model, or metadata that cannot be stored.
-    MethodError
-        If the method gives wrong numbers for the model, or the attributions of a study exceed `max_delta`.
-    DeviceError
-        If this machine lacks the device, or its memory is too small.
-    StudyExistsError
-        If the atlas has a study of this name, unless `if_exists` says otherwise.
+    MethodError, DeviceError
+        If the method does not suit the model, `max_delta` is exceeded, or this machine lacks the device or memory.
 
     Examples
     --------

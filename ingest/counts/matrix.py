@@ -1,4 +1,4 @@
-"""Read a matrix of counts from disk by cells, in bounded memory, in whatever order it is stored."""
+"""Read a matrix of counts from disk by cells, in bounded memory, whether it is stored by cells or by genes."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def select_genes(
     is_gene: NDArray[np.bool_],
     layer: str | None,
 ) -> Contents:
-    """The contents of a matrix of features, of which only the genes are read."""
+    """The contents of a matrix of features, reduced to the genes."""
     check_not_empty(source.path, len(barcodes), "cells")
     columns = np.flatnonzero(is_gene)
     if not len(columns):

@@ -26,7 +26,7 @@ KEY = re.compile(r"network\.(\d+)\.(?:(\d+)\.)?(\w+)")
 
 
 def load_scimilarity(folder: Path) -> FeedForward:
-    """Read a SCimilarity model folder, of which only these two files are needed. Nothing in it is executed.
+    """Read a SCimilarity model folder. Only these two files are needed, and nothing in them is executed.
 
     The tensors give the number and sizes of the layers. The input is log1p(counts / total * 1e4) over the model's
     genes, and the embedding has unit length.

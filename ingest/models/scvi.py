@@ -197,8 +197,8 @@ def fold_constants(linear: Mapping[str, Tensor], width: int, constants: Tensor, 
     n_extra = weight.shape[1] - width
     if n_extra not in (0, len(constants)):
         raise ModelError(
-            f"A layer of {path} has {n_extra} more input columns than the {width} expected, which are not those of the "
-            "covariates."
+            f"A layer of {path} has {n_extra} input columns more than the {width} expected, but the covariates have "
+            f"{len(constants)}."
         )
     if n_extra:
         bias = bias + weight[:, width:] @ constants
