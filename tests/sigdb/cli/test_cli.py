@@ -239,7 +239,11 @@ ERRORS = {
         1,
         "maximum at the cell itself",
     ),
-    "covariate of a model without": ([*INGEST, *MODEL, "--covariate", "batch=b1"], 1, "no covariate batch to fix"),
+    "covariate of a model without": (
+        [*INGEST, *MODEL, "--covariate", "batch=b1"],
+        1,
+        "only genes as input: leave batch out",
+    ),
     "covariate without a value": ([*INGEST, *MODEL, "--covariate", "batch="], 1, "--covariate takes NAME=VALUE"),
     "baseline file alone": ([*INGEST, *MODEL, "--baseline-file", "study.h5ad"], 1, "needs --baseline-cells"),
     "no such device": ([*INGEST, *MODEL, "--device", "tpu"], 1, "There is no device 'tpu'"),
