@@ -87,10 +87,9 @@ def ingest_files(
     >>> from ingest import IngestOptions, Method, Source, ingest_files, load_model
     >>> demo = files("ingest") / "demo"
     >>> source = Source(demo / "studies" / "tirosh2016_oligodendroglioma.h5ad", study="tirosh2016")
-    >>> model = load_model("mlp", demo / "model")
-    >>> (report,) = ingest_files("tirosh.duckdb", [source], model, IngestOptions(Method(n_steps=2)))
-    >>> report.study, report.n_cells, report.counts_from
-    ('tirosh2016', 102, 'X')
+    >>> model, options = load_model("mlp", demo / "model"), IngestOptions(Method(n_steps=2))
+    >>> [(report.study, report.n_cells) for report in ingest_files("tirosh.duckdb", [source], model, options)]
+    [('tirosh2016', 102)]
     """
     check_names(sources)
     with growing_atlas(Path(path)) as (atlas, reports):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from torch import nn
@@ -113,6 +113,7 @@ def linear_model(weight):
     return FeedForward("linear", "mlp", genes, Normalisation(None, log1p=False), first, nn.Sequential(), False, "x")
 
 
+@settings(deadline=None)  # a busy machine takes longer than the default
 @given(st.integers(0, 10_000), st.sampled_from(["ig", "ixg", "deeplift"]))
 def test_a_linear_model_is_explained_exactly(seed, name):
     """Every method gives x_g * sum_d w_d W_dg with w = W x, which adds up to |W x|^2."""
