@@ -23,6 +23,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelError",
     "ObsError",
+    "OptionError",
     "QueryError",
     "ScoresError",
     "SigdbError",
@@ -78,6 +79,10 @@ class SignatureError(SigdbError, ValueError):
 
 class QueryError(SigdbError, ValueError):
     """DuckDB refused a query."""
+
+
+class OptionError(SigdbError, ValueError):
+    """An option that names something which does not exist, or does not go together with another option."""
 
 
 class ModelError(SigdbError, ValueError):

@@ -155,10 +155,10 @@ def open_h5ad(stack: ExitStack, path: Path, layer: str | None) -> tuple[str, Any
         import anndata
         import h5py
 
-        from ingest.counts.values import broken_file, open_store
+        from ingest.counts.files import convert_errors, open_store
     key = "X" if layer in (None, "X") else f"layers/{layer}"
     file = stack.enter_context(open_store(path))
-    with broken_file(path):
+    with convert_errors(path):
         if key not in file:
             there = [name for name in ("X",) if name in file] + sorted(file.get("layers", {}))
             raise ScoresError(f"{path} has no matrix {layer or 'X'!r}. It has: {listed(there) or 'none'}.")
@@ -176,8 +176,8 @@ def open_h5ad(stack: ExitStack, path: Path, layer: str | None) -> tuple[str, Any
 def read_rows(path: Path, matrix: Any, start: int, stop: int) -> csr_matrix:
     """Read rows of a matrix in memory or on disk; duplicate entries are added up."""
     with needs_extra("ingest"):
-        from ingest.counts.values import broken_file
-    with broken_file(path):
+        from ingest.counts.files import convert_errors
+    with convert_errors(path):
         rows = csr_matrix(matrix[start:stop])
         rows.check_format(full_check=True)
     if not np.issubdtype(rows.dtype, np.number) or np.issubdtype(rows.dtype, np.complexfloating):

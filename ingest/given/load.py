@@ -17,7 +17,7 @@ from ingest.obs import obs_table
 from ingest.store.chunks import Chunk
 from ingest.store.records import ModelInfo, RunSettings, StudyInfo, add_model, add_run
 from ingest.store.stage import Stage, digest, mark_stored, stage_folder
-from ingest.store.study import IfExists, NewStudy, StudyReport, keep_or_remove_chunks, open_study
+from ingest.store.study import NewStudy, StudyReport, keep_or_remove_chunks, open_study
 from sigdb.errors import GeneSpaceError, ScoresError, listed
 from sigdb.statements import run_statement
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
     from ingest.given.scores import GivenScores
+    from ingest.options import IfExists
     from sigdb.atlas.writer import Atlas
 
 __all__ = ["LoadOptions", "load_study"]

@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 import sqlglot
 from sqlglot import exp
 
-from ingest.pipeline import IngestOptions, check_names, ingest_study
+from ingest.options import IngestOptions
+from ingest.pipeline import check_names, ingest_study
 from ingest.spark.tasks import (
     BATCH_ROWS,
     CELLS_DONE,
@@ -51,10 +52,10 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from ingest.attribution.device import Compute
     from ingest.models import CellModel
-    from ingest.pipeline import Source, StudyReport
+    from ingest.options import Compute, Source
     from ingest.store.stage import Stage
+    from ingest.store.study import StudyReport
     from ingest.store.writer import StudyWriter
     from ingest.work.job import Job
     from sigdb.lake.grow import GrowingLake

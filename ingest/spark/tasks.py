@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pyspark import Broadcast
 
-    from ingest.attribution.device import Compute
+    from ingest.options import Compute
     from ingest.store.stage import Stage
     from ingest.work.workers import Worker
 

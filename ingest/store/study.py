@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ingest.options import IfExists
+
 __all__ = [
-    "IfExists",
     "NewStudy",
     "StudyReport",
     "begin_study",
@@ -51,8 +52,6 @@ log = logging.getLogger(__name__)
 
 # The file or the method is at fault: the chunks are of no use.
 AT_FAULT = (CountsError, MethodError, ScoresError, StudyExistsError)
-
-IfExists = Literal["error", "skip", "replace"]
 
 
 @dataclass(frozen=True)

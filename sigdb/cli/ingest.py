@@ -11,15 +11,13 @@ import typer
 from sigdb.cli import options
 from sigdb.cli.options import IngestParameters, NewAtlasPath
 from sigdb.cli.parameters import expand_options
-from sigdb.errors import CountsError, ModelError, ObsError, StudyExistsError, nearest, needs_extra
+from sigdb.errors import CountsError, ModelError, OptionError, nearest, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ingest.attribution.baseline import ReferenceCells
-    from ingest.attribution.device import Compute
     from ingest.models import CellModel
-    from ingest.pipeline import IngestOptions, Source
+    from ingest.options import Compute, IngestOptions, ReferenceCells, Source
     from ingest.store.study import StudyReport
 
 app = typer.Typer()
@@ -51,7 +49,7 @@ def ingest(
 
     check_parameters(parameters)
     with needs_extra("ingest"):
-        from ingest.attribution.device import Compute
+        from ingest.options import Compute
         from ingest.pipeline import ingest_files
     compute = Compute(device, parameters.precision, parameters.batch_size, workers, threads)
     with progress_bars(quiet=parameters.quiet) as report:
@@ -101,7 +99,7 @@ def ingest_spark(
     check_parameters(parameters)
     settings = options.parse_settings(conf or [])
     with needs_extra("ingest"):
-        from ingest.attribution.device import Compute
+        from ingest.options import Compute
         from ingest.spark.driver import ingest_into_lake, spark_session
     compute = Compute(device, parameters.precision, parameters.batch_size, is_remote=True)
     with progress_bars(quiet=parameters.quiet) as report:
@@ -120,9 +118,9 @@ def check_parameters(parameters: IngestParameters) -> None:
     """Refuse parameters that do not fit together, before torch is loaded."""
     n_files = len(parameters.files)
     if n_files > 1 and (parameters.study or parameters.title or parameters.source or parameters.obs):
-        raise StudyExistsError(f"--study, --title, --source and --obs are for one file, but {n_files} are given.")
+        raise OptionError(f"--study, --title, --source and --obs are for one file, but {n_files} are given.")
     if parameters.baseline_file and not parameters.baseline_cells:
-        raise ObsError("--baseline-file needs --baseline-cells, the condition that selects the reference cells.")
+        raise OptionError("--baseline-file needs --baseline-cells, the condition that selects the reference cells.")
     for path in filter(None, [*parameters.files, parameters.obs, parameters.baseline_file]):
         if not path.exists():
             raise CountsError(f"There is no file or folder {path}.{nearest_file(path)}")
@@ -153,9 +151,8 @@ class Plan:
 
 def make_plan(parameters: IngestParameters, compute: Compute, progress: Callable[[str, int, int], None]) -> Plan:
     """Load the model, and turn parameters of a command into those of the library."""
-    from ingest.attribution.methods import Method
     from ingest.models import load_model
-    from ingest.pipeline import IngestOptions, Source
+    from ingest.options import IngestOptions, Method, Source
 
     p = parameters
     return Plan(
@@ -179,7 +176,7 @@ def make_plan(parameters: IngestParameters, compute: Compute, progress: Callable
 
 def reference_cells(parameters: IngestParameters) -> ReferenceCells | None:
     """The cells whose mean is the baseline, if there are any."""
-    from ingest.attribution.baseline import ReferenceCells
+    from ingest.options import ReferenceCells
 
     if not parameters.baseline_cells:
         return None

@@ -15,9 +15,9 @@ from scipy.sparse import csr_matrix
 from torch import nn
 
 import sigdb
-from ingest.attribution.methods import Method
 from ingest.models import load_model
-from ingest.pipeline import IngestOptions, Source, ingest_files
+from ingest.options import IngestOptions, Method, Source
+from ingest.pipeline import ingest_files
 from sigdb import cli
 from sigdb.statements import statement
 from tests.support import ROOT

@@ -19,16 +19,15 @@ from scipy.sparse import csc_matrix
 
 import sigdb
 from ingest import pipeline
-from ingest.attribution.device import Compute
-from ingest.attribution.methods import Method
 from ingest.counts.matrix import RowReader
 from ingest.models import load_model
-from ingest.pipeline import IngestOptions, Source, ingest_files
+from ingest.options import Compute, IngestOptions, Method, Source
+from ingest.pipeline import ingest_files
 from ingest.store import chunks, stage, writer
 from ingest.store import study as store_study
 from ingest.work import job
 from sigdb.atlas.verify import verify
-from sigdb.errors import CountsError, DamagedError, StudyExistsError, UnreadableError
+from sigdb.errors import CountsError, DamagedError, OptionError, StudyExistsError, UnreadableError
 from tests.ingest.conftest import contents, small_adata
 
 CHUNK_CELLS = 8
@@ -328,7 +327,7 @@ def test_a_replacement_that_is_interrupted_continues(with_both, model):
 def test_files_of_one_name_are_refused_before_any_is_read(folder, model):
     (folder / "other").mkdir()
     twice = [*sources(folder), Source(folder / "other" / "first.h5ad")]
-    with pytest.raises(StudyExistsError, match="1 names are those of more than one of the 3 files: first"):
+    with pytest.raises(OptionError, match="1 study names are used by more than one of the 3 files: first"):
         ingest_files(folder / ATLAS, twice, model, options(if_exists="skip"))
     assert not (folder / ATLAS).exists()
 
@@ -422,7 +421,7 @@ def test_a_file_that_is_at_fault_leaves_no_chunks(with_atlas, model):
 )
 def test_a_file_that_cannot_be_read_costs_no_chunks(with_atlas, model, whole, monkeypatch, error, kind, text):
     """The machine may be at fault, and the chunks that exist are still good."""
-    folder, original = with_atlas, RowReader.sparse_rows
+    folder, original = with_atlas, RowReader.read_sparse
 
     def sparse_rows(reader, start, stop):
         if reader.source.path.stem == "second" and start == 3 * CHUNK_CELLS:
@@ -430,7 +429,7 @@ def test_a_file_that_cannot_be_read_costs_no_chunks(with_atlas, model, whole, mo
         return original(reader, start, stop)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RowReader, "sparse_rows", sparse_rows)
+        patch.setattr(RowReader, "read_sparse", sparse_rows)
         with pytest.raises(kind, match=text):
             ingest_files(folder / ATLAS, sources(folder), model, options())
     assert stage.unfinished_studies(folder / ATLAS) == ["second"]

@@ -19,7 +19,8 @@ from ingest.given import load
 from ingest.given.files import load_file
 from ingest.given.load import LoadOptions
 from ingest.models import load_model
-from ingest.pipeline import Source, ingest_files
+from ingest.options import Source
+from ingest.pipeline import ingest_files
 from ingest.store.stage import unfinished_studies
 from sigdb.atlas.verify import verify
 from sigdb.cli import app

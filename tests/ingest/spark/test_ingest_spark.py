@@ -22,10 +22,9 @@ from typer.testing import CliRunner
 
 import sigdb
 from ingest import pipeline
-from ingest.attribution.device import Compute
-from ingest.attribution.methods import Method
 from ingest.models import load_model
-from ingest.pipeline import IngestOptions, Source, ingest_files
+from ingest.options import Compute, IngestOptions, Method, Source
+from ingest.pipeline import ingest_files
 from sigdb.atlas.verify import verify
 from sigdb.cli import app
 from sigdb.errors import AtlasError, CountsError, SparkError, StudyExistsError
