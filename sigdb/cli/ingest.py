@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sigdb.cli import options
-from sigdb.cli.options import IngestParameters, NewAtlasPath
+from sigdb.cli.options import (
+    IngestParameters,
+    ModelParameters,
+    NewAtlasPath,
+    parse_covariates,
+    parse_mapping,
+    parse_settings,
+)
 from sigdb.cli.parameters import expand_options
-from sigdb.errors import CountsError, ModelError, OptionError, nearest, needs_extra
+from sigdb.errors import ModelError, OptionError, UnreadableError, nearest, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,18 +49,18 @@ def ingest(
 
     A study is added whole or not at all. After an interruption, the same command continues.
     """
+    from ingest.options import Compute
     from sigdb.cli.progress import progress_bars
     from sigdb.cli.reports import print_advice, print_outcome
 
-    check_parameters(parameters)
-    with needs_extra("ingest"):
-        from ingest.options import Compute
-        from ingest.pipeline import ingest_files
+    sources = list_sources(parameters)
     compute = Compute(device, parameters.precision, parameters.batch_size, workers, threads)
     with progress_bars(quiet=parameters.quiet) as report:
-        plan = make_plan(parameters, compute, report)
-        reports = ingest_files(atlas, plan.sources, plan.model, plan.options)
-    print_outcome(atlas, reports, plan.skipped(reports))
+        options = make_options(parameters, compute, report)
+        with needs_extra("ingest"):
+            from ingest.pipeline import ingest_files
+        reports = ingest_files(atlas, sources, read_model(parameters), options)
+    print_outcome(atlas, reports, skipped(sources, reports))
     print_advice(atlas)
 
 
@@ -93,41 +98,39 @@ def ingest_spark(
 
     A study is added whole or not at all. After an interruption, the same command continues.
     """
+    from ingest.options import Compute
     from sigdb.cli.progress import progress_bars
     from sigdb.cli.reports import print_outcome
 
-    check_parameters(parameters)
-    settings = options.parse_settings(conf or [])
-    with needs_extra("ingest"):
-        from ingest.options import Compute
-        from ingest.spark.driver import ingest_into_lake, spark_session
+    sources = list_sources(parameters)
     compute = Compute(device, parameters.precision, parameters.batch_size, is_remote=True)
+    settings = parse_settings(conf or [])
     with progress_bars(quiet=parameters.quiet) as report:
-        plan = make_plan(parameters, compute, report)
+        options = make_options(parameters, compute, report)
+        with needs_extra("ingest"):
+            from ingest.spark.driver import ingest_into_lake, spark_session
+        model = read_model(parameters)
         spark = spark_session(master, settings)
         try:
-            reports = ingest_into_lake(
-                spark, lake, plan.sources, plan.model, plan.options, genes_per_bucket=genes_per_bucket
-            )
+            reports = ingest_into_lake(spark, lake, sources, model, options, genes_per_bucket=genes_per_bucket)
         finally:
             spark.stop()
-    print_outcome(lake.absolute(), reports, plan.skipped(reports))
+    print_outcome(lake.absolute(), reports, skipped(sources, reports))
 
 
-def check_parameters(parameters: IngestParameters) -> None:
-    """Refuse parameters that do not fit together, before torch is loaded."""
-    n_files = len(parameters.files)
-    if n_files > 1 and (parameters.study or parameters.title or parameters.source or parameters.obs):
-        raise OptionError(f"--study, --title, --source and --obs are for one file, but {n_files} are given.")
-    if parameters.baseline_file and not parameters.baseline_cells:
-        raise OptionError("--baseline-file needs --baseline-cells, the condition that selects the reference cells.")
-    for path in filter(None, [*parameters.files, parameters.obs, parameters.baseline_file]):
+def list_sources(parameters: IngestParameters) -> list[Source]:
+    """The files to ingest, with what is known about each study. Missing files are found before torch is loaded."""
+    from ingest.options import Source
+
+    p = parameters
+    if len(p.files) > 1 and (p.study or p.title or p.source or p.obs):
+        raise OptionError(f"--study, --title, --source and --obs are for one file, but {len(p.files)} are given.")
+    for path in filter(None, [*p.files, p.obs, p.baseline_file]):
         if not path.exists():
-            raise CountsError(f"There is no file or folder {path}.{nearest_file(path)}")
-    if not parameters.weights.exists():
-        raise ModelError(f"There is no model folder {parameters.weights}.{nearest_file(parameters.weights)}")
-    options.parse_mapping(parameters.mapping)
-    options.parse_covariates(parameters.covariates)
+            raise UnreadableError(f"There is no file or folder {path}.{nearest_file(path)}")
+    if not p.weights.exists():
+        raise ModelError(f"There is no model folder {p.weights}.{nearest_file(p.weights)}")
+    return [Source(file, p.study or "", p.title, p.organism, p.source, p.licence, p.obs) for file in p.files]
 
 
 def nearest_file(path: Path) -> str:
@@ -135,53 +138,50 @@ def nearest_file(path: Path) -> str:
     return nearest(path.name, [each.name for each in path.parent.iterdir()]) if path.parent.is_dir() else ""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to ingest, and how: the parameters of a command, loaded."""
+def make_options(
+    parameters: IngestParameters, compute: Compute, progress: Callable[[str, int, int], None]
+) -> IngestOptions:
+    """The parameters of a command as those of the library."""
+    from ingest.options import IngestOptions, Method
 
-    sources: Sequence[Source]
-    model: CellModel
-    options: IngestOptions
-
-    def skipped(self, reports: Sequence[StudyReport]) -> list[str]:
-        """The names of the studies that the atlas already had."""
-        added = {report.study for report in reports}
-        return [source.name for source in self.sources if source.name not in added]
-
-
-def make_plan(parameters: IngestParameters, compute: Compute, progress: Callable[[str, int, int], None]) -> Plan:
-    """Load the model, and turn parameters of a command into those of the library."""
-    from ingest.models import load_model
-    from ingest.options import IngestOptions, Method, Source
-
-    p = parameters
-    return Plan(
-        [Source(file, p.study or "", p.title, p.organism, p.source, p.licence, p.obs) for file in p.files],
-        load_model(p.model, p.weights, options.parse_covariates(p.covariates)),
-        IngestOptions(
-            method=Method(p.method, p.summation, p.n_steps, p.quadrature),
-            baseline=reference_cells(p),
-            compute=compute,
-            max_delta=p.max_delta,
-            layer=p.layer,
-            mapping=options.parse_mapping(p.mapping),
-            obsm=p.obsm,
-            run=p.run,
-            min_genes=p.min_genes,
-            if_exists=p.if_exists,  # type: ignore[arg-type]
-            progress=progress,
-        ),
+    return IngestOptions(
+        method=Method(parameters.method, parameters.summation, parameters.n_steps, parameters.quadrature),
+        baseline=reference_cells(parameters),
+        compute=compute,
+        max_delta=parameters.max_delta,
+        layer=parameters.layer,
+        mapping=parse_mapping(parameters.mapping),
+        obsm=parameters.obsm,
+        run=parameters.run,
+        min_genes=parameters.min_genes,
+        if_exists=parameters.if_exists,  # type: ignore[arg-type]
+        progress=progress,
     )
 
 
 def reference_cells(parameters: IngestParameters) -> ReferenceCells | None:
-    """The cells whose mean is the baseline, if there are any."""
+    """The cells whose mean is the baseline; None if the baseline is a cell without expression."""
     from ingest.options import ReferenceCells
 
-    if not parameters.baseline_cells:
+    condition, file, obs = parameters.baseline_cells, parameters.baseline_file, None
+    if not condition:
+        if file:
+            raise OptionError("--baseline-file needs --baseline-cells, the condition that selects the reference cells.")
         return None
-    file, obs = parameters.baseline_file, None
     if file is None:
         file, obs = parameters.files[0], parameters.obs
-    mapping = options.parse_mapping(parameters.mapping)
-    return ReferenceCells(file, parameters.baseline_cells, parameters.layer, mapping, obs)
+    return ReferenceCells(file, condition, parameters.layer, parse_mapping(parameters.mapping), obs)
+
+
+def read_model(parameters: ModelParameters) -> CellModel:
+    """The model that a command names."""
+    covariates = parse_covariates(parameters.covariates)
+    with needs_extra("ingest"):
+        from ingest.models import load_model
+    return load_model(parameters.model, parameters.weights, covariates)
+
+
+def skipped(sources: Sequence[Source], reports: Sequence[StudyReport]) -> list[str]:
+    """The names of the studies that the atlas already had."""
+    added = {report.study for report in reports}
+    return [source.name for source in sources if source.name not in added]

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from sigdb.cli.commands import Group
-from sigdb.cli.options import ModelParameters, parse_covariates
+from sigdb.cli.ingest import read_model
+from sigdb.cli.options import ModelParameters
 from sigdb.cli.output import console
 from sigdb.cli.parameters import expand_options
 
@@ -32,7 +33,7 @@ def export(
     from sigdb.errors import needs_extra
 
     with needs_extra("ingest"):
-        from ingest.models import load_model, save_mlp
-    loaded = load_model(parameters.model, parameters.weights, parse_covariates(parameters.covariates))
-    save_mlp(loaded, folder)
-    console.print(f"{folder} is {loaded.name}, {len(loaded.gene_ids):,} genes to {loaded.latent_dim} dimensions.")
+        from ingest.models import save_mlp
+    model = read_model(parameters)
+    save_mlp(model, folder)
+    console.print(f"{folder} is {model.name}, {len(model.gene_ids):,} genes to {model.latent_dim} dimensions.")

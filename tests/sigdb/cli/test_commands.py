@@ -110,7 +110,7 @@ def test_commands_read_a_lake_as_they_read_an_atlas(workdir, toy_path):
     query = "SELECT score FROM signature_score(['CD3E']) ORDER BY 1"
     assert run("sql", "toy.lake", query, "-f", "csv", cwd=workdir) == run("sql", toy_path, query, "-f", "csv")
     assert "3" in run("info", "toy.lake", cwd=workdir)[1]
-    assert "toy.lake is not sound: sums" in " ".join(run("verify", "toy.lake", cwd=workdir)[2].split())
+    assert "toy.lake is not sound: sums" in words(run("verify", "toy.lake", cwd=workdir)[2])
     (file,) = (workdir / "toy.lake" / "genes").iterdir()
     held = bytearray(file.read_bytes())
     held[10] ^= 1
@@ -120,7 +120,10 @@ def test_commands_read_a_lake_as_they_read_an_atlas(workdir, toy_path):
     _, out, _ = run("export", toy_path, "toy.lake", "--check", cwd=workdir)
     assert "1 files written, 18 unchanged" in out
     run("attach-lake", "toy.lake", "shown.duckdb", cwd=workdir)
-    folder, export = "is a folder, not an atlas file. A lake is only read", "is an export of an atlas. Write to that"
+    folder, export = (
+        "is a folder, not an atlas file. A lake is read-only",
+        "is an export of an atlas. Write to the atlas",
+    )
     shown = "shows a lake, and holds no rows"
     refused = [
         (["upgrade", "toy.lake"], folder),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from sigdb.errors import AtlasNotFoundError
@@ -28,7 +30,7 @@ ERRORS = {
     "no atlas": (["info", "none.duckdb"], 1, "There is no atlas at none.duckdb"),
     "not an atlas": (["info", "study.h5ad"], 1, "cannot be opened"),
     "unknown gene": (["score", "toy.duckdb", "CD3EE"], 1, "did you mean CD3E?"),
-    "unknown column": (["score", "toy.duckdb", "CD3E", "--by", "type"], 1, "cells has no column type. It has:"),
+    "unknown column": (["score", "toy.duckdb", "CD3E", "--by", "type"], 1, "cells has no column type."),
     "hostile column": (["score", "toy.duckdb", "CD3E", "--by", 'cell_type") --'], 1, "cells has no column"),
     "unknown agg": (["score", "toy.duckdb", "CD3E", "--agg", "max"], 1, "agg must be 'mean' or 'sum', not 'max'"),
     "no genes": (["genes", "check", "toy.duckdb"], 1, "Name at least one gene"),
@@ -42,7 +44,7 @@ ERRORS = {
         1,
         "not one SQL condition",
     ),
-    "two cut-offs": (["hits", "toy.duckdb", "CD3E", "--sd", "2", "--cutoff", "1"], 1, "one cut-off; 2 are given"),
+    "two cut-offs": (["hits", "toy.duckdb", "CD3E", "--sd", "2", "--cutoff", "1"], 1, "A hit has one cut-off"),
     "cells as replicates": (["compare", "toy.duckdb", "CD3E", "--unit", "cell"], 1, "they are not replicates"),
     "no such picture": (["leading", "toy.duckdb", "CD3E", "--min-cells", "1", "--plot", "x.pdf"], 1, "not 'x.pdf'"),
     "no such page": (["report", "toy.duckdb", "CD3E", "-o", "x.pdf"], 1, "A report is an .html file, not 'x.pdf'"),
@@ -59,7 +61,11 @@ ERRORS = {
         1,
         "maximum at the cell itself",
     ),
-    "covariate of a model without": ([*INGEST, *MODEL, "--covariate", "batch=b1"], 1, "no covariate batch to fix"),
+    "covariate of a model without": (
+        [*INGEST, *MODEL, "--covariate", "batch=b1"],
+        1,
+        "only genes as input: leave batch out",
+    ),
     "covariate without a value": ([*INGEST, *MODEL, "--covariate", "batch="], 1, "--covariate takes NAME=VALUE"),
     "baseline file alone": ([*INGEST, *MODEL, "--baseline-file", "study.h5ad"], 1, "needs --baseline-cells"),
     "no such device": ([*INGEST, *MODEL, "--device", "tpu"], 1, "There is no device 'tpu'"),
@@ -84,3 +90,36 @@ def test_errors_are_one_paragraph_and_an_exit_code(workdir, case):
 def test_debug_shows_the_traceback(workdir):
     with pytest.raises(AtlasNotFoundError):
         run("--debug", "info", "none.duckdb", cwd=workdir)
+
+
+LOAD = ["load", "a.duckdb", "--matrix", "scores.npz"]
+GIVEN = [*LOAD, "--obs", "obs.csv", "--genes", "genes.txt"]
+# Errors of the library whose way out is an option or a command.
+WAYS_OUT = {
+    "tables of a matrix": (LOAD, "give --obs and --genes"),
+    "layer of a matrix": ([*GIVEN, "--layer", "x"], "--layer"),
+    "impossible sum": ([*GIVEN, "--target-sum", "0"], "--target-sum must be a positive number, not 0"),
+    "another sum": ([*GIVEN, "--target-sum", "500"], "--target-sum 1000; --rescale"),
+    "few genes": ([*INGEST, *MODEL, "--min-genes", "5000"], "--min-genes"),
+    "delta": ([*INGEST, *MODEL, "--steps", "2", "--max-delta", "0"], "--max-delta 0"),
+    "summation": ([*INGEST, *MODEL, "--method", "ixg", "--summation", "published"], "--summation dot"),
+    "precision": ([*INGEST, *MODEL, "--method", "deeplift", "--precision", "bf16"], "leave --precision out"),
+    "names of files": ([*INGEST, "study.h5ad", *MODEL], "--study"),
+    "device": ([*INGEST, *MODEL, "--device", "cuda:99"], "--device cpu"),
+    "a lake is read-only": (["optimize", "toy.lake"], "`sigdb import-lake"),
+    "an export": (["signatures", "add", "toy.lake", "hallmark.gmt"], "sigdb export"),
+    "a signature of the library": (["signatures", "add", "toy.duckdb", "hallmark.gmt"], "--replace"),
+    "cells as replicates": (["compare", "toy.duckdb", "CD3E", "--unit", "cell"], "--cells-as-replicates compares"),
+    "no atlas": (["verify", "no.lake"], "`sigdb ingest"),
+}
+
+
+@pytest.mark.parametrize("case", WAYS_OUT)
+def test_errors_of_the_library_name_options_and_commands(workdir, case):
+    """The library names parameters and calls; nothing of that is left in what a user of the command line reads."""
+    arguments, way_out = WAYS_OUT[case]
+    code, _, err = run(*arguments, cwd=workdir)
+    assert code == 1
+    assert way_out in words(err)
+    assert "`sigdb." not in err
+    assert not re.search(r"`\w+(=[^`]*)?`", words(err))
