@@ -29,6 +29,9 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
     A read-only connection can still read and write other files of the machine. Use `locked=True` for queries of people
     that you do not trust. DuckDB does not open one file both locked and unlocked in one process.
 
+    To open a lake faster the next time, sigdb keeps a small file of its views in the user's cache folder. The environment
+    variable SIGDB_CACHE_DIR names another folder; if it is empty, nothing is kept.
+
     Parameters
     ----------
     path
