@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sigdb.atlas.file import LOCKED, check_no_lake, explain_read_errors, open_atlas
+from sigdb.atlas.file import explain_read_errors, open_atlas
 from sigdb.disk import is_lake
 from sigdb.errors import AtlasError
 from sigdb.lake.open import open_lake
@@ -28,6 +28,9 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
 
     A read-only connection can still read and write other files of the machine. Use `locked=True` for queries of people
     that you do not trust. DuckDB does not open one file both locked and unlocked in one process.
+
+    To open a lake faster the next time, sigdb keeps a small file of its views in the user's cache folder. The
+    environment variable SIGDB_CACHE_DIR names another folder; if it is empty, nothing is kept.
 
     Parameters
     ----------
@@ -65,10 +68,8 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
     if read_only and is_lake(path):
         con = open_unlocked_lake(path, locked=locked)
     else:
-        con = open_atlas(path, read_only=read_only, config=LOCKED if locked else {})
+        con = open_atlas(path, read_only=read_only, locked=locked)
     with explain_read_errors(con, path):
-        if locked:
-            check_no_lake(con, path)
         if read_only:
             register(con)
         if locked:

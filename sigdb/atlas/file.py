@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "LOCKED",
     "SCHEMA_VERSION",
     "attach_new",
     "check_name",
@@ -200,13 +199,11 @@ def open_file(
         return duckdb.connect(str(Path(path).absolute()), read_only=read_only, config=config or {})
 
 
-def open_atlas(
-    path: str | os.PathLike[str], *, read_only: bool, config: dict[str, Any] | None = None
-) -> duckdb.DuckDBPyConnection:
+def open_atlas(path: str | os.PathLike[str], *, read_only: bool, locked: bool = False) -> duckdb.DuckDBPyConnection:
     """Open an atlas file that has the schema of this sigdb, with settings for fast scores (see `speed_up`)."""
-    con = open_file(path, read_only=read_only, config=config)
+    con = open_file(path, read_only=read_only, config=LOCKED if locked else {})
     with explain_read_errors(con, path):
-        if not read_only:
+        if locked or not read_only:
             check_no_lake(con, path)
         check_version(con, path)
         speed_up(con)

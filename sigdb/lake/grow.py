@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["GENES_PER_BUCKET", "GrowingLake", "growing_lake", "writable"]
 
 # The large tables. Their files are made elsewhere, and the atlas has views over them.
-SHOWN = ("attributions", "attribution_summary")
+LARGE_TABLES = ("attributions", "attribution_summary")
 # For a new lake, whose size is not known yet: about a hundred buckets of genes, which a cluster shares.
 GENES_PER_BUCKET = 256
 
@@ -45,7 +45,7 @@ class GrowingLake:
     """A lake that grows, and the atlas of its small tables. Changes become visible to others with `publish`.
 
     root: the absolute path of its folder. before: its manifest, None for a new lake. files: the files of the tables in
-    SHOWN, changes included.
+    LARGE_TABLES, changes included.
     """
 
     def __init__(self, root: Path, atlas: Atlas, before: Manifest | None, genes_per_bucket: int) -> None:
@@ -54,8 +54,8 @@ class GrowingLake:
         self.before = before
         self.genes_per_bucket = genes_per_bucket
         self.columns = table_columns(atlas.con)
-        self.files: dict[str, list[File]] = {table: [] for table in SHOWN}
-        for table in SHOWN:
+        self.files: dict[str, list[File]] = {table: [] for table in LARGE_TABLES}
+        for table in LARGE_TABLES:
             self.change(table, before.files_of(table) if before else [])
 
     def arrow_schema(self, table: str) -> pa.Schema:
@@ -64,7 +64,7 @@ class GrowingLake:
         return self.atlas.con.sql(query.sql("duckdb")).to_arrow_table().schema
 
     def change(self, table: str, new: Sequence[File], old: Collection[File] = ()) -> None:
-        """Add new files to a table in SHOWN, and remove old ones."""
+        """Add new files to a table in LARGE_TABLES, and remove old ones."""
         files = [file for file in (*self.files[table], *new) if file.rows and file not in old]
         self.files[table] = files
         if not files:
@@ -77,14 +77,16 @@ class GrowingLake:
 
     def manifest(self, files: list[File]) -> Manifest:
         """The manifest of a lake of these files."""
-        columns = table_columns(self.atlas.con) | {table: self.columns[table] for table in SHOWN}
+        columns = table_columns(self.atlas.con) | {table: self.columns[table] for table in LARGE_TABLES}
         size = self.genes_per_bucket
         return make_manifest(self.atlas.con, self.root, columns, files, genes_per_bucket=size, atlas_created=None)
 
     def publish(self) -> None:
         """Write the small tables that have changed, and make all changes visible in one step."""
-        con, empty = self.atlas.con, [table for table in SHOWN if not self.files[table]]
-        columns = {table: kinds for table, kinds in table_columns(con).items() if table not in SHOWN or table in empty}
+        con, empty = self.atlas.con, [table for table in LARGE_TABLES if not self.files[table]]
+        columns = {
+            table: kinds for table, kinds in table_columns(con).items() if table not in LARGE_TABLES or table in empty
+        }
         parts = [*table_parts(con, columns)]
         if "attributions" in empty:
             parts += attribution_parts(con, self.genes_per_bucket, columns["attributions"])
@@ -117,7 +119,7 @@ def growing_lake(lake: str | os.PathLike[str], *, genes_per_bucket: int | None =
         with Atlas.create(Path(folder) / "lake.duckdb") as atlas:
             if before:
                 with little_memory(atlas.con):
-                    load_tables(atlas, before, before.columns.keys() - set(SHOWN))
+                    load_tables(atlas, before, before.columns.keys() - set(LARGE_TABLES))
             yield GrowingLake(root, atlas, before, size)
 
 

@@ -3,6 +3,7 @@
 CREATE TABLE sigdb_new.sigdb_optimize (state VARCHAR, run_id UINTEGER, last_gene UINTEGER);
 
 -- name: drop_notes
+-- Remove the notes from the finished file.
 DROP TABLE sigdb_new.sigdb_optimize;
 
 -- name: note_state

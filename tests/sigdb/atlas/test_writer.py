@@ -8,13 +8,15 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 import sigdb
 from ingest.store.study import study_session
 from sigdb import Atlas
-from sigdb.atlas import writer
+from sigdb.atlas import empty, writer
 from sigdb.errors import AtlasError, AtlasLockedError
 from tests.support.toy import fingerprint, make_toy
 
@@ -70,6 +72,22 @@ def test_the_slower_of_two_leaves_the_atlas_of_the_other(toy_path, path, overtak
         make(path)
     assert fingerprint(path)["attributions"] == fingerprint(toy_path)["attributions"]
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_second_atlas_is_like_the_first_but_has_its_own_time(path, monkeypatch):
+    """One process makes the contents of an empty file only once."""
+    Atlas.create(path).close()
+    later = datetime(2101, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(empty, "datetime", SimpleNamespace(now=lambda zone: later))
+    monkeypatch.setattr(empty.schema, "install", None)
+    with Atlas.create(path.with_name("second.duckdb")) as atlas:
+        atlas.con.execute("CREATE TABLE mine AS SELECT 1 AS a")
+    Atlas.create(path.with_name("third.duckdb")).close()
+    first, third = fingerprint(path), fingerprint(path.with_name("third.duckdb"))
+    info = [dict(each.pop("atlas_info")) for each in (first, third)]
+    assert first == third
+    assert info[1].pop("created") == "2101-01-01T00:00:00+00:00" != info[0].pop("created")
+    assert info[0] == info[1]
 
 
 @pytest.mark.usefixtures("no_hard_links")
