@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 
+from sigdb.answers import Answer
 from sigdb.errors import QueryError, message
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "Answer",
     "ask",
     "current_database",
     "literal",
@@ -33,19 +32,6 @@ __all__ = [
     "run_statement",
     "statement",
 ]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A table, and the one SQL statement that it came from, values written out: it runs in any client of the atlas."""
-
-    table: pa.Table
-    sql: str
-
-    def column(self, name: str) -> list[Any]:
-        """One column as a list."""
-        values: list[Any] = self.table[name].to_pylist()
-        return values
 
 
 def parse_statement(name: str) -> exp.Select:

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from sigdb.atlas import schema
 from sigdb.errors import SignatureError, listed
-from sigdb.scores.engine import check
+from sigdb.scores.engine import check_score
 from sigdb.statements import parse_statement
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def create(con: duckdb.DuckDBPyConnection, signatures: Sequence[str], *, missing
     model does not know unless missing is 'ignore'; SignatureError where two names differ in case alone.
     """
     asked = {"genes": None, "weights": None, "agg": "mean", "missing": missing, "run": None}
-    check(con, asked | {"signed": False, "signatures": list(signatures)})
+    check_score(con, asked | {"signed": False, "signatures": list(signatures)})
     names = sorted({*viewed(con), *signatures})
     if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
         raise SignatureError(f"Names of views differ in more than case, unlike {listed(alike)}.")

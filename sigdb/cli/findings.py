@@ -74,7 +74,7 @@ def hits(
             cutoff=cutoff, sd=sd, below=below, min_cells=min_cells, min_samples=min_samples, missing=missing, run=run,
         )  # fmt: skip
     draw(plot, "hit_rates", found, f"{name_of(names)}: hits by {by}")
-    write(found.samples if samples else found.groups, [found.answer.sql] if sql else None, form, output)
+    write(found.samples if samples else found.table, [found.sql] if sql else None, form, output)
     if form is Format.table and not sql:
         console.print(f"A hit is {found.rule} ({found.cutoff:.4g})." if found.cutoff is not None else "No samples.")
         say_left_out("samples", found.left_out)
@@ -118,7 +118,7 @@ def compare(
     short = ["within", "group", "study", "test", "n_group", "n_reference", "n_cells_group", "n_cells_reference"]
     short += ["mean_group", "mean_reference", "difference", "hedges_g", "g_low", "g_high", "p_value", "q_value", "note"]
     table = found.table.select(short) if form is Format.table else found.table
-    write(table, [answer.sql for answer in found.answers.values()] if sql else None, form, output)
+    write(table, [each.sql for each in found.units.values()] if sql else None, form, output)
     if form is Format.table and not sql:
         say_left_out("units", found.left_out)
 
@@ -145,7 +145,7 @@ def null(
             min_cells=min_cells, missing=missing, run=run,
         )  # fmt: skip
     draw(plot, "null_scores", found, f"{name_of(names)} against matched genes")
-    write(found.table, [found.answer.sql] if sql else None, form, output)
+    write(found.table, [found.sql] if sql else None, form, output)
 
 
 def leading(
@@ -195,7 +195,7 @@ def genes_compare(
             min_cells=min_cells, min_units=min_units, min_nonzero=min_nonzero, run=run,
         )  # fmt: skip
     draw(plot, "volcano", found)
-    write(found.table, [found.answer.sql] if sql else None, form, output)
+    write(found.table, [found.sql] if sql else None, form, output)
     if form is Format.table and not sql:
         for each in found.studies:
             units = f"{each.n_group} units of {found.group}, {each.n_reference} of {found.reference}"

@@ -135,8 +135,9 @@ def test_what_is_too_small_is_shown_and_not_tested(con):
 
 def test_the_statement_it_shows_gives_the_units(con):
     found = sigdb.compare(con, ["CD3E"], within=None, min_cells=1)
-    answer = found.answers["genes"]
-    assert con.execute(answer.sql).fetchall() == [tuple(row.values()) for row in answer.table.to_pylist()]
+    units = found.units["genes"]
+    assert found.sql == units.sql
+    assert con.execute(units.sql).fetchall() == [tuple(row.values()) for row in units.table.to_pylist()]
 
 
 REFUSED = {
@@ -224,7 +225,7 @@ def test_a_study_that_is_too_small_for_its_genes_is_counted(con):
 GENE_ERRORS = {
     "several groups": (
         {"by": "sample", "reference": "flu0", "study": "two"},
-        "6 groups can be compared with flu0: flu1 in two, flu2 in two, .*Choose a group",
+        "6 groups can be compared with flu0: flu1 in two, flu2 in two, .*Choose one with `group`",
     ),
     "all too few": (
         {"by": "disease", "reference": "normal", "min_units": 5},

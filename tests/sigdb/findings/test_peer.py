@@ -47,10 +47,8 @@ def test_hit_rates_are_those_of_the_peer(demo_path, tmp_path, case):
             coalesce(c.disease, 'NA') AS disease, s.score
             FROM cells AS c JOIN signature_score(signature_genes('MS1'), missing := 'ignore') AS s USING (cell_id)"""
         ).write_csv(str(tmp_path / "scores.csv"))
-        ours = sigdb.hits(
-            con, "MS1", missing="ignore", min_cells=min_cells, min_samples=min_samples, below=side == "below",
-            **{"cutoff" if mode == "value" else mode: value},
-        )  # fmt: skip
+        rule = {"cutoff" if mode == "value" else mode: value, "below": side == "below"}
+        ours = sigdb.hits(con, "MS1", missing="ignore", min_cells=min_cells, min_samples=min_samples, **rule)
     arguments = [tmp_path / "scores.csv", mode, value, side, min_cells, min_samples]
     command = [sys.executable, "-c", THEIRS, *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ORIGINALS)}
@@ -66,7 +64,7 @@ def test_hit_rates_are_those_of_the_peer(demo_path, tmp_path, case):
     assert len(found) > 3
     assert theirs == found
     order = list(dict.fromkeys(row[column["disease"]].lower() for row in rows))
-    means = dict(zip(*(ours.groups[name].to_pylist() for name in ("label", "mean_rate")), strict=True))
+    means = dict(zip(*(ours.table[name].to_pylist() for name in ("label", "mean_rate")), strict=True))
     assert sorted(means.values()) in (
         [means[n] for n in sorted(means, key=order.index)],
         [means[n] for n in sorted(means, key=order.index, reverse=True)],

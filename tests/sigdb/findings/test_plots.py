@@ -137,7 +137,7 @@ def test_each_panel_of_an_embedding_has_its_own_cells_alone(con, tmp_path):
 
 
 def test_an_embedding_that_is_not_there(con):
-    with pytest.raises(QueryError, match=r"no embedding tsne in this atlas. It has: umap. .*--obsm X_tsne"):
+    with pytest.raises(QueryError, match=r"no embedding tsne in this atlas. It has: umap. .*name X_tsne in `obsm`"):
         sigdb.embedding(con, SIGNATURE, basis="tsne")
 
 

@@ -92,7 +92,7 @@ def test_errors_say_what_to_do(con):
 
 def test_a_writable_connection_is_refused(copy):
     with Atlas(copy) as atlas:
-        with pytest.raises(AtlasError, match="for read-only connections"):
+        with pytest.raises(AtlasError, match="needs a read-only connection"):
             sigdb.register(atlas.con)
         with pytest.raises(QueryError, match="This connection has no signature_score_py"):
             sigdb.register_signature(atlas.con, "X", ["CD3E"])
