@@ -69,7 +69,7 @@ def group_scores(
     --------
     >>> found = sigdb.group_scores(con, ["LYZ", "CD14"], by="study", cells="tissue = 'blood'")
     >>> found.column("cell_type")[0]
-    'CD14+ Monocyte'
+    'Dendritic'
     """
     check_options(group_scores, options)
     (label,) = cube_columns([by])

@@ -66,7 +66,7 @@ def leading_genes(
     --------
     >>> found = sigdb.leading_genes(con, ["LYZ", "CD14", "FCN1"], n=1, groups="cell_type = 'CD14+ Monocyte'")
     >>> found.column("gene")
-    ['LYZ']
+    ['FCN1']
     """
     check_options(leading_genes, options, GeneOptions)
     parameters = score_parameters(con, genes, weights=weights, **options) | {"n": n, "min_cells": min_cells}

@@ -1,5 +1,5 @@
--- expression_cells: the cells of $study with their depth, cell type and score, in the order of cell_id. The score is NULL
--- where a cell has none. sigdb.against_expression adds the column `marked`.
+-- expression_cells: the cells of $study with their depth, cell type and score, in the order of cell_id. The score is
+-- NULL where a cell has none. sigdb.against_expression adds the column `marked`.
 SELECT c.cell_id, c.barcode, c.n_counts, c.cell_type, s.score
 FROM cells AS c
 LEFT JOIN signature_score(

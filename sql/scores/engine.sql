@@ -3,7 +3,8 @@
 SELECT k._error FROM sigdb_data.signature_check($genes, $weights, $agg, $missing, $run, $signed, $signatures) AS k;
 
 -- name: score_terms
--- The genes of a score, and the number that each attribution is multiplied by. score_check has checked the parameters.
+-- The genes of a score, and the number that each attribution is multiplied by. score_check has checked the
+-- parameters.
 SELECT t._run AS run, t._gene AS gene, t._weight AS weight
 FROM sigdb_data.signature_terms($genes, $weights, $agg, $run, $signatures) AS t
 ORDER BY t._gene;

@@ -6,6 +6,7 @@ import itertools
 import shutil
 import uuid
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -200,7 +201,7 @@ def test_several_runs_of_several_models(tmp_path):
         assert sigdb.score(con, ["LYZ"], run="b").to_pylist() == [
             {"cell_id": 0, "score": 5.0}, {"cell_id": 1, "score": 0.0}
         ]  # fmt: skip
-        with pytest.raises(sigdb.connection.duckdb.Error, match="1 of 1 genes are not in this atlas: CD3E"):
+        with pytest.raises(duckdb.Error, match="1 of 1 genes are not in this atlas: CD3E"):
             con.execute("FROM signature_score(['CD3E'], run := 'b')").fetchall()
         assert con.execute("SELECT study, n_cells, n_genes FROM studies ORDER BY 1").fetchall() == [
             ("one", 2, 4),
