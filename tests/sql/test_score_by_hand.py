@@ -1,4 +1,4 @@
-"""signature_score and its kin on the toy atlas (drawn in tests/toy.py), every expected value worked out by hand."""
+"""signature_score and related macros on the toy atlas (tests/support/toy.py), with values worked out by hand."""
 
 from __future__ import annotations
 
@@ -45,9 +45,13 @@ def test_table_and_scalar_score(toy, arguments, expected):
 def test_scores_of_library_signatures_in_one_call(toy):
     rows = toy.execute("FROM signature_scores(['MYELOID', 'T_CELL', 'MYELOID']) ORDER BY signature, cell_id").fetchall()
     assert rows == [
-        ("MYELOID", 0, pytest.approx(14 / 3)), ("MYELOID", 1, 0.0), ("MYELOID", 2, 0.0),
-        ("T_CELL", 0, 0.0), ("T_CELL", 1, 9.0), ("T_CELL", 2, 0.0),
-    ]  # fmt: skip
+        ("MYELOID", 0, pytest.approx(14 / 3)),
+        ("MYELOID", 1, 0.0),
+        ("MYELOID", 2, 0.0),
+        ("T_CELL", 0, 0.0),
+        ("T_CELL", 1, 9.0),
+        ("T_CELL", 2, 0.0),
+    ]
     summed = toy.execute(
         "SELECT score FROM signature_scores(['MYELOID'], agg := 'sum', signed := true) WHERE cell_id = 0"
     )
@@ -138,8 +142,9 @@ def test_scores_in_python_raise_the_same(toy, arguments, message):
 def test_scores_in_python_can_be_joined(toy):
     found = sigdb.score(toy, ["S100A8", "FOO"], missing="ignore")
     assert [(name, str(found.schema.field(name).type)) for name in found.column_names] == [
-        ("cell_id", "uint32"), ("score", "double")
-    ]  # fmt: skip
+        ("cell_id", "uint32"),
+        ("score", "double"),
+    ]
     toy.register("myeloid", found)
     rows = toy.execute("SELECT cell_type, score FROM myeloid JOIN cells USING (cell_id) ORDER BY cell_id").fetchall()
     assert rows == [("monocyte", 6.0), ("T cell", 0.0), (None, 0.0)]

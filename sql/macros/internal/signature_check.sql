@@ -16,7 +16,7 @@ SELECT CASE
     WHEN k._unknown IS NOT NULL
         THEN error('No such signature: ' || k._unknown || '. FROM signature_info lists the signatures of this atlas.')
     WHEN g._n_asked = 0
-        THEN error('The list of genes is empty or NULL (signature_genes gives an empty list for an unknown name). '
+        THEN error('The list is empty or NULL (signature_genes gives an empty list for an unknown name). '
             || 'Give at least one gene.')
     WHEN g._n_null > 0
         THEN error(g._n_null || ' of ' || g._n_asked || ' genes are NULL. Remove them.')

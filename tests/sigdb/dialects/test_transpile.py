@@ -196,7 +196,7 @@ def test_checks_are_kept(dialect):
         ("FROM signature_score(['XYZ'])", "1 of 1 genes are not in this atlas: XYZ. check_genes"),
         ("SELECT count(*) FROM signature_score(['CD3E', 'CD3'])", "CD3 (did you mean CD3E?)"),
         ("SELECT signature_score(1, ['CD3E', NULL])", "1 of 2 genes are NULL"),
-        ("FROM signature_score([])", "The list of genes is empty"),
+        ("FROM signature_score([])", "The list is empty"),
         ("FROM signature_score(['CD3E'], weights := [1, 2])", "2 weights for 1 genes"),
         ("FROM signature_score(['CD3E'], weights := [0])", "All weights are 0"),
         ("FROM signature_score(['CD3E', 'cd3e'], weights := [1, 2])", "Given more than once"),

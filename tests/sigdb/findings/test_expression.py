@@ -1,4 +1,4 @@
-"""Attribution beside expression: each measure against a direct computation, on a bundled study."""
+"""Attribution and expression: each measure against a direct computation, on a bundled study."""
 
 from __future__ import annotations
 

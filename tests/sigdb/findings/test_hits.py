@@ -1,4 +1,4 @@
-"""Hits: every cut-off rule against numpy, the ranking by hand, and conditions that must not become statements."""
+"""Hits: each cut-off rule against numpy, the ranking by hand, and conditions that must not become statements."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_asked(con, path, case):
+def test_impossible_requests_are_refused(con, path, case):
     options, message = REFUSED[case]
     before = fingerprint(path)
     with pytest.raises(QueryError, match=message):

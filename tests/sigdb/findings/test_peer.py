@@ -1,6 +1,6 @@
-"""Hit rates are those of SIGnature's `Meta` (sc-signature 1.0.0) on the same scores: add_hits, samphit_df.
+"""Hit rates equal those of SIGnature's `Meta` (sc-signature 1.0.0) for the same scores: add_hits, samphit_df.
 
-`make .originals/ready` installs that package in a folder of its own, without the versions that it pins.
+`make .originals/ready` installs that package in a separate folder, without the versions that it pins.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import pandas as pd
 from SIGnature import Meta
 
 scores, mode, cutoff, side, cell_min, samp_min = sys.argv[1:]
-# As text, or pandas would read the name "NA" as no value.
+# As text: otherwise pandas reads the name "NA" as a missing value.
 meta = Meta(pd.read_csv(scores, keep_default_na=False))
 meta.add_hits("score", mode=mode, cut_val=float(cutoff), hit_type=side)
 print(meta.samphit_df(int(cell_min), int(samp_min), hit_col="score__hit", num_dis=None).to_csv(index=False))

@@ -1,4 +1,4 @@
-"""`score_matrix`: scores beside adata.obs, each in the row of its cell."""
+"""`score_matrix`: scores in the rows of adata.obs, each in the row of its cell."""
 
 from __future__ import annotations
 
