@@ -1,3 +1,4 @@
+from .answers import Answer
 from .atlas.optimize import optimize
 from .atlas.upgrade import upgrade
 from .atlas.verify import verify
@@ -19,16 +20,19 @@ from .lake.open import attach_lake
 from .lake.restore import import_lake
 from .scores.engine import score
 from .scores.matrix import score_matrix
+from .scores.options import ScoreOptions
 from .scores.udf import register, register_signature
 from .signatures import Signature, read_signatures
 
 __all__ = [
+    "Answer",
     "Atlas",
     "Comparison",
     "GeneComparison",
     "GeneStudy",
     "Hits",
     "Null",
+    "ScoreOptions",
     "SigdbError",
     "Signature",
     "against_expression",

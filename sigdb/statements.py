@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from sigdb.answers import Answer
 from sigdb.errors import QueryError, message
 from sigdb.lazy import LazyModule
 
@@ -27,7 +27,6 @@ else:
     pa, sqlglot, exp = LazyModule("pyarrow"), LazyModule("sqlglot"), LazyModule("sqlglot.expressions")
 
 __all__ = [
-    "Answer",
     "ask",
     "current_database",
     "literal",
@@ -37,19 +36,6 @@ __all__ = [
     "run_statement",
     "statement",
 ]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A table, and the one SQL statement that it came from, values written out: it runs in any client of the atlas."""
-
-    table: pa.Table
-    sql: str
-
-    def column(self, name: str) -> list[Any]:
-        """One column as a list."""
-        values: list[Any] = self.table[name].to_pylist()
-        return values
 
 
 def parse_statement(name: str) -> exp.Select:

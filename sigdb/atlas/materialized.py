@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sigdb.scores.engine import check
+from sigdb.scores.engine import check_score
 from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def materialize(
     run's model knows. Raises QueryError for invalid options, and for unknown genes unless missing is 'ignore'.
     """
     options = {"genes": None, "weights": None, "agg": "mean", "missing": missing, "run": run}
-    check(con, options | {"signed": False, "signatures": list(signatures)})
+    check_score(con, options | {"signed": False, "signatures": list(signatures)})
     ((run_id,),) = run_statement(con, "ingest/records.run_id", {"run": run})
     drop(con, signatures, run_id)
     for signature in signatures:

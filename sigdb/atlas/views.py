@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from sigdb.atlas import schema
 from sigdb.errors import SignatureError, listed
-from sigdb.scores.engine import check
+from sigdb.scores.engine import check_score
 from sigdb.statements import parse_statement, run_statement
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def create(con: duckdb.DuckDBPyConnection, signatures: Sequence[str], *, missing
     unless missing is 'ignore'; SignatureError if two names differ only in case.
     """
     options = {"genes": None, "weights": None, "agg": "mean", "missing": missing, "run": None}
-    check(con, options | {"signed": False, "signatures": list(signatures)})
+    check_score(con, options | {"signed": False, "signatures": list(signatures)})
     names = sorted({*view_names(con), *signatures})
     if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
         raise SignatureError(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from sigdb.lake.manifest import Manifest
-    from sigdb.scores.options import Options
+    from sigdb.scores.options import ScoreOptions
 
 __all__ = ["GENES_PER_BUCKET", "escaped", "register", "signature_score", "sql"]
 
@@ -101,7 +101,7 @@ def sql(spark: SparkSession, query: str) -> DataFrame:
     return spark.sql(written_for(tree, "spark", lambda table: place(spark, table, terms)))
 
 
-def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: Unpack[Options]) -> DataFrame:
+def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: Unpack[ScoreOptions]) -> DataFrame:
     """The score of every cell, as the table macro `signature_score` gives it: cell_id, score.
 
     genes: a list of genes, or the name of a signature of the library, which brings its weights.

@@ -1,4 +1,4 @@
-"""Macros over groups of cells: what they refuse, populations, and two studies that measured different genes."""
+"""Macros over groups of cells: results by hand, populations, errors, and two studies that measured different genes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`score_matrix`: scores beside adata.obs, each in the row of its cell."""
+"""`score_matrix`: scores in the rows of adata.obs, each in the row of its cell."""
 
 from __future__ import annotations
 
@@ -71,10 +71,15 @@ def test_a_sample_that_is_missing_is_not_any_sample(con):
 
 
 REFUSED = [
-    ({"sample": None}, ObsError, r"2 of 2 rows of obs could be several cells of the atlas \(c0, c1\).*study="),
-    ({"sample": "batch"}, ObsError, "obs has no column 'batch'.*sample=None"),
-    ({"unmatched": "drop"}, QueryError, "unmatched must be 'error' or 'nan', not 'drop'"),
+    (
+        {"sample": None},
+        ObsError,
+        r"2 of 2 rows of obs match several cells of the atlas \(c0, c1\).*`study` or .*`sample`",
+    ),
+    ({"sample": "batch"}, ObsError, "obs has no column 'batch'.*`sample=None`"),
+    ({"unmatched": "drop"}, QueryError, "`unmatched` must be 'error' or 'nan', not 'drop'"),
     ({"agg": "median"}, QueryError, "agg must be"),
+    ({"weights": [1.0]}, QueryError, "sigdb.score_matrix has no parameter `weights`"),
 ]
 
 
@@ -85,7 +90,7 @@ def test_what_is_refused(con, options, error, message):
 
 
 def test_signatures_that_are_refused(con):
-    with pytest.raises(QueryError, match="Asked for more than once: T"):
+    with pytest.raises(QueryError, match="given more than once: T"):
         sigdb.score_matrix(con, ["T", Signature("T", ("LYZ",))])
     with pytest.raises(QueryError, match="no signatures to score"):
         sigdb.score_matrix(con, [])
