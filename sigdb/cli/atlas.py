@@ -35,7 +35,7 @@ def info(atlas: AtlasPath) -> None:
         # Unlike `sigdb.connect`, without the function signature_score_py, which takes longer to load than all the rest.
         from sigdb.atlas.file import open_atlas
 
-        con, size = open_atlas(atlas, read_only=True, config={}), Path(atlas).stat().st_size
+        con, size = open_atlas(atlas, read_only=True), Path(atlas).stat().st_size
     with explain_read_errors(con, atlas), con:
         console.print(f"{atlas}, {size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
         print_query(con, "Contents", "cli/atlas.overview")
