@@ -15,7 +15,7 @@ from sigdb.atlas.file import attach_new, little_memory, remove
 from sigdb.atlas.writer import Atlas
 from sigdb.disk import sync
 from sigdb.errors import AtlasError, listed, message
-from sigdb.statements import current_database, run_statement
+from sigdb.statements import current_database, run_statement, statement
 
 if TYPE_CHECKING:
     import os
@@ -153,7 +153,7 @@ def attach_target(con: duckdb.DuckDBPyConnection, target: Path, decimals: int | 
     # The table of notes comes first and marks the file as ours. The state comes last and says that the schema is
     # complete, because some versions of DuckDB do not copy a schema in one transaction.
     run_statement(con, "atlas/optimize.create_notes")
-    con.execute("COPY FROM DATABASE " + current_database(con) + " TO sigdb_new (SCHEMA)")
+    con.execute(statement("atlas/optimize.copy_schema").replace("current_atlas", current_database(con)))
     run_statement(con, "atlas/optimize.note_state", {"state": state})
 
 

@@ -89,7 +89,7 @@ def comment_tables(con: duckdb.DuckDBPyConnection) -> None:
     """
     comments = statement("comments")
     for (table,) in run_statement(con, "atlas/inspect.shows_lake"):
-        comments = comments.replace(f"COMMENT ON TABLE sigdb_data.{table} IS", f"COMMENT ON VIEW sigdb_data.{table} IS")
+        comments = comments.replace(f" TABLE sigdb_data.{table} IS", f" VIEW sigdb_data.{table} IS")
     con.execute(comments)
     for (column,) in run_statement(con, "atlas/inspect.obs_columns"):
         target = exp.column(column, "cell_data", "sigdb_data", quoted=True)

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sigdb.atlas import schema
 from sigdb.errors import SignatureError, listed
 from sigdb.scores.engine import check_score
-from sigdb.statements import parse_statement, run_statement
+from sigdb.statements import parse_statement, run_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ def drop(con: duckdb.DuckDBPyConnection, signatures: Sequence[str]) -> None:
     for folder in SCHEMAS:
         for signature in signatures:
             view = exp.table_(signature, db=folder, quoted=True)
-            con.execute("DROP VIEW " + view.sql("duckdb"))
+            con.execute(statement("atlas/signature_views.drop_view").replace("signature_view", view.sql("duckdb")))
     if set(existing) <= set(signatures):
         run_statement(con, "atlas/signature_views.drop_schemas")
 

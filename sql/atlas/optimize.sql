@@ -2,6 +2,10 @@
 -- A table of notes in the new file: the state of the atlas that is copied (one row), and the finished ranges of genes.
 CREATE TABLE sigdb_new.sigdb_optimize (state VARCHAR, run_id UINTEGER, last_gene UINTEGER);
 
+-- name: copy_schema
+-- Copy all definitions into the new file, without rows. sigdb/atlas/optimize.py puts in the quoted name of the atlas.
+COPY FROM DATABASE current_atlas TO sigdb_new (SCHEMA);
+
 -- name: drop_notes
 -- Remove the notes from the finished file.
 DROP TABLE sigdb_new.sigdb_optimize;

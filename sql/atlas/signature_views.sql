@@ -8,6 +8,10 @@ CREATE SCHEMA IF NOT EXISTS sample_scores;
 DROP SCHEMA cell_scores;
 DROP SCHEMA sample_scores;
 
+-- name: drop_view
+-- sigdb/atlas/views.py puts in the quoted name of a view.
+DROP VIEW signature_view;
+
 -- name: view_names
 -- The signatures that have views, sorted.
 SELECT v.view_name

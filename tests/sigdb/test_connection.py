@@ -14,10 +14,10 @@ import pytest
 
 import sigdb
 from ingest.store.writer import add_columns
-from sigdb import Atlas, Signature, statements
+from sigdb import Atlas, Signature
 from sigdb.atlas.file import ROW_GROUP_SIZE, SCHEMA_VERSION, attach
 from sigdb.atlas.optimize import optimize
-from sigdb.atlas.upgrade import OLDEST_SCHEMA, upgrade
+from sigdb.atlas.upgrade import upgrade
 from sigdb.errors import (
     AtlasError,
     AtlasLockedError,
@@ -230,12 +230,6 @@ def test_a_file_name_that_can_be(toy_path, tmp_path, name):
     assert after == before
 
 
-def test_an_atlas_older_than_any_upgrade(copy):
-    set_schema_version(copy, OLDEST_SCHEMA - 1)
-    with pytest.raises(AtlasVersionError, match=f"can upgrade schemas from {OLDEST_SCHEMA} on"):
-        upgrade(copy)
-
-
 def test_another_run_with_other_counts_is_refused(copy):
     before = fingerprint(copy)
     with Atlas(copy) as atlas:
@@ -352,58 +346,3 @@ def test_a_file_that_another_process_opens_while_it_is_detached(copy, monkeypatc
     processes[0].communicate("\n")
     monkeypatch.undo()
     Atlas(copy).close()
-
-
-@pytest.mark.file_only("a lake records the schema of the sigdb that runs, and this test changes that schema")
-def test_upgrade_runs_the_scripts_in_between_and_installs_the_macros(copy, monkeypatch):
-    """A current atlas, opened by a sigdb that is two schemas ahead and has these two upgrade steps."""
-    scripts = {
-        f"upgrades/{SCHEMA_VERSION:03}": "ALTER TABLE sigdb_data.studies ADD COLUMN doi VARCHAR;",
-        f"upgrades/{SCHEMA_VERSION + 1:03}": "UPDATE sigdb_data.studies SET doi = 'unknown';",
-    }
-    original = statements.statement
-    monkeypatch.setattr(statements, "statement", lambda name: scripts.get(name) or original(name))
-    for module in ("upgrade", "file", "empty"):
-        monkeypatch.setattr(f"sigdb.atlas.{module}.SCHEMA_VERSION", SCHEMA_VERSION + 2)
-    with duckdb.connect(copy) as con:
-        con.execute("CREATE OR REPLACE MACRO signature_genes(name) AS ['stale']")
-    assert upgrade(copy) == (SCHEMA_VERSION, SCHEMA_VERSION + 2)
-    with sigdb.connect(copy) as con:
-        assert con.execute("SELECT doi FROM studies").fetchall() == [("unknown",)]
-        assert con.execute("SELECT signature_genes('T_CELL')").fetchall() == [(["CD3E"],)]
-
-
-def test_a_failing_upgrade_changes_nothing(copy, monkeypatch):
-    before = fingerprint(copy)
-    original = statements.statement
-    script = "ALTER TABLE sigdb_data.studies ADD COLUMN doi VARCHAR; SELECT * FROM nowhere;"
-    scripts = {f"upgrades/{SCHEMA_VERSION:03}": script}
-    monkeypatch.setattr(statements, "statement", lambda name: scripts.get(name) or original(name))
-    monkeypatch.setattr("sigdb.atlas.upgrade.SCHEMA_VERSION", SCHEMA_VERSION + 1)
-    with pytest.raises(AtlasError, match=r"copy of toy\.duckdb cannot be upgraded and is unchanged: .*nowhere"):
-        upgrade(copy)
-    assert fingerprint(copy) == before
-
-
-def test_an_index_of_the_user_prevents_an_upgrade(copy, monkeypatch):
-    script = (
-        "ALTER TABLE sigdb_data.attributions RENAME TO renamed;ALTER TABLE sigdb_data.renamed RENAME TO attributions;"
-    )
-    original = statements.statement
-    scripts = {f"upgrades/{SCHEMA_VERSION:03}": script}
-    monkeypatch.setattr(statements, "statement", lambda name: scripts.get(name) or original(name))
-    for module in ("upgrade", "empty"):
-        monkeypatch.setattr(f"sigdb.atlas.{module}.SCHEMA_VERSION", SCHEMA_VERSION + 1)
-    with duckdb.connect(copy) as con:
-        con.execute("CREATE INDEX mine ON sigdb_data.attributions (cell_id)")
-    with pytest.raises(AtlasError, match=r"is unchanged: .*attributions.* an index or a column that you added .* drop"):
-        upgrade(copy)
-    with duckdb.connect(copy) as con:
-        con.execute("DROP INDEX sigdb_data.mine")
-    assert upgrade(copy) == (SCHEMA_VERSION, SCHEMA_VERSION + 1)
-
-
-def test_upgrading_a_current_atlas_keeps_its_data(copy):
-    before = fingerprint(copy)
-    assert upgrade(copy) == (SCHEMA_VERSION, SCHEMA_VERSION)
-    assert fingerprint(copy) == before

@@ -68,7 +68,7 @@ def test_every_table_and_column_has_a_comment(toy):
     assert toy.execute(tables).fetchall() == []
     assert toy.execute(columns).fetchall() == []
     obs = "SELECT comment FROM duckdb_columns() WHERE column_name = 'age' AND table_name = 'cells'"
-    assert toy.execute(obs).fetchall() == [("Column of the studies' obs, as they have it.",)]
+    assert toy.execute(obs).fetchall() == [("Column of the studies' obs, unchanged.",)]
 
 
 @pytest.mark.parametrize("each", [each for each in OBJECTS if each.columns], ids=lambda each: each.name)
