@@ -37,8 +37,8 @@ from ingest.spark.tasks import (
     write_files,
 )
 from ingest.store.chunks import forget_stored, remove_stage, stages_of
-from sigdb.dialects.spark import escaped
-from sigdb.dialects.transpile import written_for
+from sigdb.dialects.spark import escape_path
+from sigdb.dialects.transpile import write_sql
 from sigdb.errors import AtlasError, SparkError, needs_extra
 from sigdb.lake.files import FILE_ROWS
 from sigdb.lake.grow import growing_lake
@@ -283,12 +283,12 @@ def selected(name: str, parameters: Mapping[str, int]) -> str:
         parameter.replace(exp.convert(parameters[parameter.name]))
     columns = [column.name for column in insert.this.expressions]
     query.set("expressions", [exp.alias_(e, c) for e, c in zip(query.expressions, columns, strict=True)])
-    return written_for(query, "spark", lambda table: exp.to_table(f"new_{table.name}"))
+    return write_sql(query, "spark", lambda table: exp.to_table(f"new_{table.name}"))
 
 
 def located(path: Path) -> str:
     """A file or folder for Spark: of the file system, whatever its default is, and no pattern."""
-    return "file://" + escaped(str(path))
+    return "file://" + escape_path(str(path))
 
 
 @contextmanager

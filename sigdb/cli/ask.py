@@ -12,7 +12,7 @@ from sqlglot import exp
 from sigdb import statements
 from sigdb.cli.output import Format, dump
 from sigdb.connection import connect
-from sigdb.dialects.expand import SCHEMA
+from sigdb.dialects.macros import SCHEMA
 from sigdb.dialects.transpile import DIALECTS
 from sigdb.dialects.transpile import transpile as written_out
 from sigdb.findings.columns import columns_of
