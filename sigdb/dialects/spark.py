@@ -51,8 +51,8 @@ READS_TERMS = {"gene_attributions", "signature_branch"}
 def register(spark: SparkSession, lake: str) -> None:
     """Make temporary views of the tables and views of a lake in a Spark session.
 
-    A base table `t` becomes the view `sigdb_data_t`. The views of an atlas (`cells`, `samples`, ...) keep their names. All
-    columns have comments. The views show the lake as it is now: after another export, register it again.
+    A base table `t` becomes the view `sigdb_data_t`. The views of an atlas (`cells`, `samples`, ...) keep their names.
+    All columns have comments. The views show the lake as it is now: after another export, register it again.
 
     Parameters
     ----------
