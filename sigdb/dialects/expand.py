@@ -215,8 +215,8 @@ class Expansion:
 def instantiate(body: exp.Expr, values: Mapping[str, exp.Expr]) -> tuple[exp.Expr, list[exp.Expr]]:
     """Copy a macro's body with values in place of its parameters.
 
-    Also returns the nodes of the copy, without those of the values, parents before children: copying, substituting and
-    listing the nodes in one pass is what makes expansion fast.
+    The second result lists the nodes of the copy, without the nodes of the values, parents before children. One pass
+    copies, substitutes and lists, which is what makes expansion fast.
     """
     queue: deque[tuple[exp.Expr, exp.Expr]] = deque()
     nodes: list[exp.Expr] = []

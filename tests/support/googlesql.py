@@ -86,8 +86,8 @@ class Database:
         """The rows of a query that was transpiled with the default schema."""
         sql = sql.replace("sigdb_data.", "sigdb_data_")
         request = service.PrepareQueryRequest(sql=sql, options=self.options, registered_catalog_id=self.id)
-        number = self.client.call_service("PrepareQuery", request, service.PrepareQueryResponse).prepared.prepared_query_id
-        request = service.EvaluateQueryRequest(prepared_query_id=number)
+        found = self.client.call_service("PrepareQuery", request, service.PrepareQueryResponse)
+        request = service.EvaluateQueryRequest(prepared_query_id=found.prepared.prepared_query_id)
         found = self.client.call_service("EvaluateQuery", request, service.EvaluateQueryResponse)
         return [tuple(to_python(cell) for cell in row.cell) for row in found.content.table_data.row]
 

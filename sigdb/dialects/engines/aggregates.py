@@ -1,4 +1,4 @@
-"""Rewrite rules for aggregates: which rows they skip, in which order they read them, what they give for no rows."""
+"""Rewrite rules for aggregates. Engines differ in skipped rows, in the order of rows, and in the result for no rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rewrite rules for everything but aggregates: those of all dialects, and those that several dialects share."""
+"""Rewrite rules and refusals, except for aggregates, that all or several dialects share."""
 
 from __future__ import annotations
 
