@@ -38,8 +38,8 @@ from ingest.spark.tasks import (
     write_files,
 )
 from ingest.store.stage import remove_stage, remove_stored_notes, stages_folder
-from sigdb.dialects.spark import escaped
-from sigdb.dialects.transpile import written_for
+from sigdb.dialects.spark import escape_path
+from sigdb.dialects.transpile import write_sql
 from sigdb.errors import AtlasError, SparkError, needs_extra
 from sigdb.lake.files import FILE_ROWS
 from sigdb.lake.grow import growing_lake
@@ -323,12 +323,12 @@ def select_in_spark(name: str, parameters: Mapping[str, int]) -> str:
         parameter.replace(exp.convert(parameters[parameter.name]))
     columns = [column.name for column in insert.this.expressions]
     query.set("expressions", [exp.alias_(e, c) for e, c in zip(query.expressions, columns, strict=True)])
-    return written_for(query, "spark", lambda table: exp.to_table(f"new_{table.name}"))
+    return write_sql(query, "spark", lambda table: exp.to_table(f"new_{table.name}"))
 
 
 def file_url(path: Path) -> str:
-    """The URL of a local file or folder for Spark, whatever its default file system; patterns are escaped."""
-    return "file://" + escaped(str(path))
+    """The URL of a local file or folder for Spark, whatever its default file system; patterns are escape_path."""
+    return "file://" + escape_path(str(path))
 
 
 @contextmanager

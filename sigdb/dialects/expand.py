@@ -1,181 +1,87 @@
-"""Macros and views written out: a query on an atlas becomes one on its base tables alone, for engines without macros.
+"""Expansion: a query with macros and views becomes a query on base tables alone, for engines without macros.
 
-What a macro says is read from `sql/`. Every call of a table macro, and every view, becomes a common table expression of
-its own, once for the same arguments, so that the result can be read; conditions that the arguments decide are decided.
+The text of a macro is read from `sql/`. Each call of a table macro, and each view, becomes a common table expression
+(a step); calls with equal arguments share one. Conditions that the arguments decide are folded.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import cache
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import sqlglot
 from sqlglot import exp
 
-from sigdb.atlas.schema import SqlObject, objects
-from sigdb.dialects.fold import decided, fold, is_empty, is_ours, ours, unjoined
-from sigdb.errors import QueryError, listed
-from sigdb.statements import statement
+from sigdb.dialects.fold import decide, drop_join, fold, is_constant, is_empty, is_of_caller, mark_caller
+from sigdb.dialects.macros import SCHEMA, Macro, base_tables, find_macro, inner_columns
+from sigdb.errors import QueryError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["SCHEMA", "Macro", "base_tables", "expand", "macro_named", "parsed"]
+__all__ = ["expand", "parse_query"]
 
-SCHEMA = "sigdb_data"
-CALL = re.compile(
-    r"^CREATE OR REPLACE (?:MACRO (?P<call>[\w.]+\([^)]*\))|VIEW \w+) AS(?P<table> TABLE)?\s+(?P<body>.*?);?\s*\Z",
-    re.MULTILINE | re.DOTALL,
-)
+# What a table keeps where a step or sub-query replaces it.
+AROUND_TABLE = ("joins", "pivots", "sample")
 
 
-@dataclass(frozen=True)
-class Macro:
-    """A macro or view of `sql/` as trees. A parameter without a default has None."""
+def expand(sql: str) -> exp.Query:
+    """Write out a query on an atlas, in DuckDB's dialect, as a query on the base tables (`sigdb_data.*`) alone.
 
-    name: str
-    schema: str
-    kind: str  # VIEW, MACRO or MACRO TABLE
-    parameters: Mapping[str, exp.Expr | None]
-    body: exp.Expr
-
-    @property
-    def signature(self) -> str:
-        """How it is called."""
-        words = (
-            name if default is None else f"{name} := {default.sql('duckdb')}"
-            for name, default in self.parameters.items()
-        )
-        return f"{self.name}({', '.join(words)})"
-
-    def bind(self, arguments: Sequence[exp.Expr]) -> dict[str, exp.Expr]:
-        """The value of each parameter in a call; QueryError where DuckDB would refuse it."""
-        given: dict[str, exp.Expr] = {}
-        positional = [each for each in arguments if not isinstance(each, exp.PropertyEQ | exp.Kwarg)]
-        if any(each is not other for each, other in zip(positional, arguments, strict=False)):
-            raise QueryError(f"{self.name}: a positional argument follows a named one. It is {self.signature}.")
-        if len(positional) > len(self.parameters):
-            raise QueryError(f"{self.name} takes at most {len(self.parameters)} arguments: {self.signature}.")
-        given = dict(zip(self.parameters, positional, strict=False))
-        for each in arguments[len(positional) :]:
-            name = each.this.name.lower()
-            if name not in self.parameters:
-                near = get_close_matches(name, self.parameters, 1)
-                hint = f" (did you mean {near[0]}?)" if near else ""
-                raise QueryError(f"{self.name} has no parameter {name}{hint}. It is {self.signature}.")
-            if name in given:
-                raise QueryError(f"{self.name}: the argument {name} is given twice.")
-            given[name] = each.expression
-        values = {name: given.get(name, default) for name, default in self.parameters.items()}
-        if lacking := [name for name, value in values.items() if value is None]:
-            raise QueryError(f"{self.name} needs {listed(lacking)}. It is {self.signature}.")
-        return {name: value.copy() for name, value in values.items() if value is not None}
+    The names of the caller's own tables stay as they are. Raises QueryError for anything but one query, for a call that
+    DuckDB would refuse, and for genes that come from another relation of the same FROM (a lateral join).
+    """
+    tree = parse_query(sql)
+    mark_caller(tree)
+    expansion = Expansion(tree)
+    expansion.write_out(tree, frozenset())
+    return expansion.add_steps(tree)
 
 
-def parsed(sql: str) -> exp.Query:
-    """The tree of one query in the SQL of the DuckDB that is installed; QueryError for anything else."""
+def parse_query(sql: str) -> exp.Query:
+    """The tree of one query in the SQL of the installed DuckDB; QueryError for anything else."""
     dialect = f"duckdb, version={duckdb.__version__}"
     try:
         trees = [tree for tree in sqlglot.parse(sql, dialect=dialect) if tree is not None]
     except sqlglot.errors.SqlglotError as error:
-        raise QueryError(f"This is not SQL as DuckDB has it: {str(error).splitlines()[0]}") from error
+        raise QueryError(f"This is not a query in DuckDB's SQL: {str(error).splitlines()[0]}") from error
     if len(trees) != 1:
         raise QueryError(f"Give one query, not {len(trees)} statements.")
     tree = trees[0].unnest()
     if isinstance(tree, exp.Values):
         tree = exp.select("*").from_(tree)
     if not isinstance(tree, exp.Query):
-        raise QueryError(f"Give one query (SELECT, FROM, WITH): {sql.split()[0].upper()} is none.")
+        raise QueryError(f"Give one query (SELECT, FROM, WITH): {sql.split()[0].upper()} is not a query.")
     if parameter := tree.find(exp.Placeholder, exp.Parameter):
-        raise QueryError(f"The query has a parameter, {parameter.sql('duckdb')}: write its value out.")
+        raise QueryError(f"The query has a parameter, {parameter.sql('duckdb')}. Write its value into the query.")
     return tree
 
 
-def read_macro(each: SqlObject) -> Macro:
-    """Parse one macro or view: sqlglot does not know `:=` in CREATE MACRO, in a call it does."""
-    found = CALL.search(re.sub(r"^\s*--.*$", "", each.sql, flags=re.MULTILINE))
-    assert found is not None, each.name
-    parameters: dict[str, exp.Expr | None] = {}
-    if found["call"]:
-        call = sqlglot.parse_one(found["call"], dialect="duckdb").find(exp.Anonymous)
-        assert call is not None, each.name
-        for word in call.expressions:
-            named = isinstance(word, exp.PropertyEQ)
-            parameters[word.this.name if named else word.name] = word.expression if named else None
-    body = sqlglot.parse_one(found["body"], dialect="duckdb")
-    return Macro(each.name, each.schema, each.kind, parameters, ours(body))
-
-
-@cache
-def macros() -> dict[tuple[str, str, str], Macro]:
-    """All macros and views, by kind, schema and name."""
-    return {(each.kind, each.schema, each.name): read_macro(each) for each in objects()}
-
-
-def macro_named(kind: str, schema: str, name: str) -> Macro | None:
-    """A macro or view; an unqualified name is one of those that people use."""
-    return macros().get((kind, schema.lower() or "main", name.lower()))
-
-
-@cache
-def inner_columns() -> frozenset[str]:
-    """The names that columns have inside macros, which a bare column of the caller's would be taken for."""
-    bodies = [macro.body for macro in macros().values()]
-    names = {each.output_name for body in bodies for each in body.find_all(exp.Column, exp.Alias)}
-    return frozenset(name for name in names if name.startswith("_"))
-
-
-@cache
-def base_tables() -> tuple[str, ...]:
-    """The names of the base tables, as `sql/schema.sql` creates them."""
-    return tuple(re.findall(rf"^CREATE TABLE {SCHEMA}\.(\w+)", statement("schema"), re.MULTILINE))
-
-
-def expand(sql: str) -> exp.Query:
-    """A query on an atlas as a query, in DuckDB's dialect, on the base tables (`sigdb_data.*`) alone.
-
-    The names of the caller's own tables stay as they are. Raises QueryError for what is not one query, for a call that
-    DuckDB would refuse, and for genes that come from another relation of the same FROM (a lateral join).
-    """
-    tree = parsed(sql)
-    expansion = Expansion(tree)
-    expansion.write_out(tree, frozenset())
-    return expansion.with_steps(tree)
-
-
 class Expansion:
-    """The common table expressions of one query: what has been written out so far, by macro and arguments."""
+    """The steps (common table expressions) written so far for one query, by macro and arguments."""
 
     def __init__(self, tree: exp.Query) -> None:
         self.taken = {each.name.lower() for each in tree.find_all(exp.Identifier)}
         self.steps: dict[tuple[str, ...], exp.CTE] = {}
 
-    def with_steps(self, tree: exp.Query) -> exp.Query:
-        """The query with the steps before its own WITH: those that it needs."""
+    def add_steps(self, tree: exp.Query) -> exp.Query:
+        """Put the steps that a query needs before its own WITH."""
         steps = list(self.steps.values())
-        empty = {step.alias for step in steps if is_empty(step.this)}
-        for query in [each for part in (*steps, tree) for each in part.find_all(exp.Select)] if empty else []:
-            for join in list(query.args.get("joins") or []) if is_ours(query) else []:
-                if join.side == "LEFT" and join.this.name in empty:
-                    unjoined(query, join)
+        drop_empty_joins([*(step.this for step in steps), tree], {step.alias for step in steps if is_empty(step.this)})
         needed, kept = tables_of(tree), []
         for step in reversed(steps):
             if step.alias in needed:
                 kept.append(step)
                 needed |= tables_of(step)
-        steps = kept[::-1]
-        if steps:
+        if kept:
             own = tree.args.get("with_")
-            expressions = [*steps, *(own.expressions if own else [])]
+            expressions = [*reversed(kept), *(own.expressions if own else [])]
             tree.set("with_", exp.With(expressions=expressions, recursive=own.args.get("recursive") if own else None))
         return tree
 
-    def fresh(self, name: str) -> str:
-        """A name of ours that the query does not use."""
+    def new_name(self, name: str) -> str:
+        """A name for a step or relation that the query does not use."""
         wanted, number = f"_{name.lstrip('_')}", 1
         while wanted in self.taken:
             number += 1
@@ -183,142 +89,178 @@ class Expansion:
         self.taken.add(wanted)
         return wanted
 
-    def write_out(self, tree: exp.Expr, outer: frozenset[str]) -> None:
-        """Replace all calls and views in a tree, in place. outer: the CTEs that are visible around it."""
-        for call in list(tree.find_all(exp.Anonymous)):
-            if call.root() is tree.root() and not isinstance(call.parent, exp.Table):
-                self.scalar(call, outer)
-        fold(tree)
-        for table in list(tree.find_all(exp.Table)):
-            if table.root() is tree.root():
-                self.table(table, outer)
+    def write_out(self, tree: exp.Expr, outer: frozenset[str], nodes: Sequence[exp.Expr] | None = None) -> None:
+        """Replace all calls and views in a tree, in place.
 
-    def table(self, table: exp.Table, outer: frozenset[str]) -> None:
-        """Replace a reference to a view, or a call of a table macro."""
-        schema, call = table.db.lower(), table.this
-        if table.catalog:  # a table of the caller's, whatever it is called
+        outer: the CTEs that are visible around the tree. nodes: the nodes to look at, parents before children; by
+        default all nodes of the tree.
+        """
+        nodes, root = nodes or list(tree.bfs()), tree.root()
+        for call in nodes:
+            if isinstance(call, exp.Anonymous) and not isinstance(call.parent, exp.Table) and call.root() is root:
+                self.replace_scalar(call, outer)
+        fold(tree, nodes)
+        for table in nodes:
+            if isinstance(table, exp.Table) and table.root() is root:
+                self.replace_table(table, outer)
+
+    def replace_table(self, table: exp.Table, outer: frozenset[str]) -> None:
+        """Replace a call of a table macro, or a reference to a view. Other tables stay as they are."""
+        schema, source = table.db.lower(), table.this
+        if table.catalog:  # a table of the caller
             return
         visible = frozenset(visible_ctes(table)) | outer
-        if isinstance(call, exp.Anonymous):
-            if call.name.lower() == "query_table":
-                named = exp.to_table(table_name(call), dialect="duckdb")
-                for key in ("this", "db", "catalog"):
-                    table.set(key, named.args.get(key))
-                self.table(table, outer)
-            elif macro := macro_named("MACRO TABLE", schema, call.name):
-                self.put(table, macro, macro.bind(call.expressions), visible)
-            elif schema == SCHEMA or macro_named("MACRO", schema, call.name):
-                raise QueryError(f"{call.name} is not a table macro.")
-        elif not isinstance(call, exp.Identifier) or (not schema and call.name.lower() in visible):
+        if isinstance(source, exp.Anonymous):
+            self.replace_call(table, source, visible)
+        elif not isinstance(source, exp.Identifier) or (not schema and source.name.lower() in visible):
             return
-        elif schema == SCHEMA and call.name.lower() not in base_tables():
-            near = get_close_matches(call.name.lower(), base_tables(), 1)
-            raise QueryError(
-                f"There is no table {SCHEMA}.{call.name}.{f' Did you mean {SCHEMA}.{near[0]}?' if near else ''}"
-            )
-        elif view := macro_named("VIEW", schema, call.name):
+        elif schema == SCHEMA and source.name.lower() not in base_tables():
+            hint = nearest(source.name.lower(), base_tables())
+            raise QueryError(f"There is no table {SCHEMA}.{source.name}.{hint}")
+        elif view := find_macro("VIEW", schema, source.name):
             if not table.alias:
-                table.set("alias", exp.TableAlias(this=exp.to_identifier(call.name)))
-            self.put(table, view, {}, visible)
+                table.set("alias", exp.TableAlias(this=exp.to_identifier(source.name)))
+            self.put_step(table, view, {}, visible)
 
-    def put(self, table: exp.Table, macro: Macro, values: dict[str, exp.Expr], visible: frozenset[str]) -> None:
-        """Put a step, or where it reads a CTE of the caller's, a sub-query, in the place of a table."""
-        for name, value in values.items():
-            self.write_out_value(value, visible)
-            values[name] = decided(value)
+    def replace_call(self, table: exp.Table, call: exp.Anonymous, visible: frozenset[str]) -> None:
+        """Replace a call in FROM, if it is of a table macro or of query_table."""
+        if call.name.lower() == "query_table":
+            named = exp.to_table(table_name(call), dialect="duckdb")
+            for key in ("this", "db", "catalog"):
+                table.set(key, named.args.get(key))
+            self.replace_table(table, visible)
+        elif macro := find_macro("MACRO TABLE", table.db, call.name):
+            self.put_step(table, macro, macro.bind(call.expressions), visible)
+        elif table.db.lower() == SCHEMA or find_macro("MACRO", table.db, call.name):
+            raise QueryError(f"{call.name} is not a table macro.")
+
+    def put_step(self, table: exp.Table, macro: Macro, values: dict[str, exp.Expr], visible: frozenset[str]) -> None:
+        """Replace a table by the step of a macro, or by a sub-query if the macro reads a CTE of the caller."""
+        for name in values:
+            values[name] = self.write_out_value(values[name], visible)
             if free := next(free_columns(values[name]), None):
                 raise QueryError(
                     f"{macro.name}: {name} is taken from another relation ({free.sql('duckdb')}), which only DuckDB "
-                    "does. Give a list, or a sub-query that stands by itself."
+                    "can do. Give a list, or a sub-query that uses no column from outside."
                 )
         body, alias = self.step(macro, values, visible), table.args.get("alias")
         if isinstance(body, exp.Table):
             body.set("alias", alias)
         else:
-            body = exp.Subquery(
-                this=body, alias=alias or exp.TableAlias(this=exp.to_identifier(self.fresh(macro.name)))
-            )
-        for key in ("joins", "pivots", "sample"):
+            new = exp.TableAlias(this=exp.to_identifier(self.new_name(macro.name))) if alias is None else alias
+            body = exp.Subquery(this=body, alias=new)
+        for key in AROUND_TABLE:
             body.set(key, table.args.get(key))
         table.replace(body)
 
-    def write_out_value(self, value: exp.Expr, visible: frozenset[str]) -> None:
-        """Replace all calls in an argument, which has been cut out of its query."""
-        self.write_out(exp.Paren(this=value), visible)
+    def write_out_value(self, value: exp.Expr, visible: frozenset[str]) -> exp.Expr:
+        """An argument with all calls replaced, folded. The argument itself stays as it is."""
+        if is_constant(value):
+            return value
+        holder = exp.Paren(this=value.copy())
+        self.write_out(holder, visible)
+        return decide(holder.this)
 
     def step(self, macro: Macro, values: dict[str, exp.Expr], visible: frozenset[str]) -> exp.Expr:
-        """A macro or view with these arguments: its step, or its body if that reads a CTE of the caller's."""
-        # The same words mean something else where a CTE is called as they are.
-        meant = sorted(visible & {name for value in values.values() for name in names_in(value)})
-        key = (macro.kind, macro.schema, macro.name, *(value.sql("duckdb") for value in values.values()), *meant)
+        """A reference to the step of a macro with these arguments; its body if that reads a CTE of the caller."""
+        # In the scope of a CTE, an argument with the same text can mean another table.
+        captured = sorted(visible & {name for value in values.values() for name in names_in(value)}) if visible else []
+        texts = (value.sql("duckdb", copy=False) for value in values.values())
+        key = (macro.kind, macro.schema, macro.name, *texts, *captured)
         if key not in self.steps:
-            body = substitute(macro.body.copy(), values)
-            assert isinstance(body, exp.Query)
-            self.write_out(body, visible)
-            if any(not each.db and each.name.lower() in visible for each in body.find_all(exp.Table)):
+            body, nodes = instantiate(macro.body, values)
+            self.write_out(body, visible, nodes)
+            if visible and any(not each.db and each.name.lower() in visible for each in body.find_all(exp.Table)):
                 return body
-            alias = exp.TableAlias(this=exp.to_identifier(self.fresh(macro.name)))
+            alias = exp.TableAlias(this=exp.to_identifier(self.new_name(macro.name)))
             self.steps[key] = exp.CTE(this=body, alias=alias)
             self.steps[key].meta["macro"] = macro.name
-        return exp.to_table(self.steps[key].alias)
+        return exp.Table(this=exp.to_identifier(self.steps[key].alias))
 
-    def scalar(self, call: exp.Anonymous, outer: frozenset[str]) -> None:
-        """Replace a call of a scalar macro. Aliases in its body that the query uses too are renamed first."""
+    def replace_scalar(self, call: exp.Anonymous, outer: frozenset[str]) -> None:
+        """Replace a call of a scalar macro by its body. Other calls stay as they are."""
         dot = call.parent if isinstance(call.parent, exp.Dot) and call.parent.expression is call else None
-        macro = macro_named("MACRO", dot.this.name if dot else "", call.name)
+        macro = find_macro("MACRO", dot.this.name if dot else "", call.name)
         if macro is None:
-            if dot is None and macro_named("MACRO TABLE", "", call.name):
-                raise QueryError(f"{call.name} gives a table: it stands in FROM.")
+            if dot is None and find_macro("MACRO TABLE", "", call.name):
+                raise QueryError(f"{call.name} returns a table, so it belongs in FROM.")
             return
         visible = frozenset(visible_ctes(call)) | outer
-        body = self.renamed(macro.body.copy())
         values = macro.bind(call.expressions)
-        for column in [each for value in values.values() for each in value.find_all(exp.Column)]:
-            if not column.table and column.name.lower() in inner_columns():
-                raise QueryError(
-                    f"{macro.name}: {column.name} is also the name of a column inside the macro. Qualify it, as in "
-                    f"t.{column.name}."
-                )
-        for name, value in values.items():
-            self.write_out_value(value, visible)
-            values[name] = decided(value)
-        holder = exp.Paren(this=substitute(body, values))
-        self.write_out(holder, visible)
+        check_capture(macro, values)
+        values = {name: self.write_out_value(value, visible) for name, value in values.items()}
+        body, nodes = instantiate(macro.body, values)
+        self.rename_relations(nodes)
+        holder = exp.Paren(this=body)
+        self.write_out(holder, visible, nodes)
         result = holder if isinstance(holder.this, exp.Binary | exp.Case) else holder.this
         if any(next(free_columns(value), None) for value in values.values()):
-            result.meta["of_a_row"] = True
+            result.meta["correlated"] = True
         node: exp.Expr = dot or call
         if isinstance(node.parent, exp.Select) and node.arg_key == "expressions":
             result = exp.alias_(result, macro.name)
         node.replace(result)
 
-    def renamed(self, body: exp.Expr) -> exp.Expr:
-        """A macro's body in which no relation is called as one of the caller's."""
-        names = {alias.name: alias for alias in body.find_all(exp.TableAlias) if alias.name.lower() in self.taken}
-        new = {name: self.fresh(name) for name in names}
-        for alias in list(body.find_all(exp.TableAlias)):
-            if alias.name in new:
-                alias.set("this", exp.to_identifier(new[alias.name]))
-        for column in body.find_all(exp.Column):
-            if column.table in new:
-                column.set("table", exp.to_identifier(new[column.table]))
-        return body
+    def rename_relations(self, nodes: Sequence[exp.Expr]) -> None:
+        """Give new names to the relations in a macro's body whose names the query uses too."""
+        aliases = [node for node in nodes if isinstance(node, exp.TableAlias) and node.name.lower() in self.taken]
+        names = {name: self.new_name(name) for name in dict.fromkeys(alias.name for alias in aliases)}
+        for alias in aliases:
+            alias.set("this", exp.to_identifier(names[alias.name]))
+        for column in nodes if names else []:
+            if isinstance(column, exp.Column) and column.table in names:
+                column.set("table", exp.to_identifier(names[column.table]))
 
 
-def substitute(body: exp.Expr, values: Mapping[str, exp.Expr]) -> exp.Expr:
-    """A macro's body with its parameters replaced."""
+def instantiate(body: exp.Expr, values: Mapping[str, exp.Expr]) -> tuple[exp.Expr, list[exp.Expr]]:
+    """Copy a macro's body with values in place of its parameters.
 
-    def value_of(node: exp.Expr) -> exp.Expr:
-        value = values.get(node.name.lower()) if isinstance(node, exp.Column) and not node.table else None
-        if value is None:
-            return node
-        return exp.paren(value) if isinstance(value, exp.Binary | exp.Unary | exp.Case) else value.copy()
+    The second result lists the nodes of the copy, without the nodes of the values, parents before children. One pass
+    copies, substitutes and lists, which is what makes expansion fast.
+    """
+    queue: deque[tuple[exp.Expr, exp.Expr]] = deque()
+    nodes: list[exp.Expr] = []
 
-    return body.transform(value_of, copy=False)
+    def copy_of(arg: Any) -> Any:
+        if not isinstance(arg, exp.Expr):
+            return arg
+        value = values.get(arg.name.lower()) if type(arg) is exp.Column and not arg.table else None
+        if value is not None:
+            return exp.paren(value) if isinstance(value, exp.Binary | exp.Unary | exp.Case) else value.copy()
+        made = type(arg)()
+        queue.append((arg, made))
+        return made
+
+    root = copy_of(body)
+    while queue:
+        node, made = queue.popleft()
+        nodes.append(made)
+        made.comments = node.comments
+        for key, arg in node.args.items():
+            made.set(key, [copy_of(each) for each in arg] if isinstance(arg, list) else copy_of(arg))
+    return root, nodes
+
+
+def check_capture(macro: Macro, values: Mapping[str, exp.Expr]) -> None:
+    """Raise QueryError if a bare column in an argument would mean a column inside the macro."""
+    for column in [each for value in values.values() for each in value.find_all(exp.Column)]:
+        if not column.table and column.name.lower() in inner_columns():
+            raise QueryError(
+                f"{macro.name}: {column.name} is also the name of a column inside the macro. Qualify it, as in "
+                f"t.{column.name}."
+            )
+
+
+def drop_empty_joins(trees: Sequence[exp.Expr], empty: set[str]) -> None:
+    """Remove the LEFT JOINs of macros with empty steps."""
+    for query in [each for tree in trees for each in tree.find_all(exp.Select)] if empty else []:
+        for join in [] if is_of_caller(query) else list(query.args.get("joins") or []):
+            if join.side == "LEFT" and join.this.name in empty:
+                drop_join(query, join)
 
 
 def names_in(value: exp.Expr) -> set[str]:
-    """What an argument may call a table: in SQL, or as a text."""
+    """The names that may refer to a table in an argument, written as SQL or as a string."""
     return {each.name.strip('"').lower() for each in value.find_all(exp.Table, exp.Column, exp.Literal)}
 
 
@@ -333,7 +275,7 @@ def visible_ctes(node: exp.Expr) -> Iterator[str]:
     while node.parent is not None:
         inner, node = node, node.parent
         if isinstance(node, exp.With):
-            # A CTE sees those before it, and itself where they are recursive.
+            # A CTE can refer to earlier ones, and to itself in WITH RECURSIVE.
             earlier = node.expressions[: node.expressions.index(inner) + bool(node.args.get("recursive"))]
             yield from (each.alias.lower() for each in earlier)
         elif (own := node.args.get("with_")) is not None and inner is not own:
@@ -341,7 +283,7 @@ def visible_ctes(node: exp.Expr) -> Iterator[str]:
 
 
 def table_name(call: exp.Anonymous) -> str:
-    """The table that query_table is asked for: a string, or a bare name."""
+    """The name of the table in query_table('name') or query_table(name)."""
     (named,) = call.expressions
     if isinstance(named, exp.Literal) or (isinstance(named, exp.Column) and not named.table):
         return str(named.name)
@@ -349,9 +291,10 @@ def table_name(call: exp.Anonymous) -> str:
 
 
 def free_columns(value: exp.Expr) -> Iterator[exp.Column]:
-    """The columns in an argument that are not of a sub-query in it."""
+    """The columns in an argument that come from outside of its sub-queries."""
+    if is_constant(value):
+        return
+    sources = {each.alias_or_name for each in value.find_all(exp.Table, exp.Subquery, exp.CTE)}
     for column in value.find_all(exp.Column):
-        query = column.find_ancestor(exp.Query)
-        sources = {each.alias_or_name for each in value.find_all(exp.Table, exp.Subquery, exp.CTE)}
-        if query is None or (column.table and column.table not in sources):
+        if column.find_ancestor(exp.Query) is None or (column.table and column.table not in sources):
             yield column

@@ -1,7 +1,7 @@
-"""What is known before a query runs: conditions on constants decided, and branches that cannot be taken left out.
+"""Constant folding: conditions on constants are decided, and branches that cannot be taken are dropped.
 
-In what a macro says, that is: a rule may change the type of an expression, its name, or the columns of a `*`, on which
-macros do not rely. A query of the caller's may (`WHERE 1 = 0` asks for the columns), so it is left as it is.
+Only the text of macros is folded. A rule may change the type or name of an expression, or the columns of a `*`. Macros
+do not rely on these, but the caller's query may (`WHERE 1 = 0` asks for the columns alone), so it stays as it is.
 """
 
 from __future__ import annotations
@@ -13,12 +13,24 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-# How many genes a branch of signature_values has here: branches are for DuckDB's planner. More than there are gene ids.
+__all__ = [
+    "decide",
+    "drop_join",
+    "fold",
+    "fold_node",
+    "is_constant",
+    "is_empty",
+    "is_null",
+    "is_of_caller",
+    "mark_caller",
+]
+
+CALLER = "caller"
+# Settings of DuckDB's planner that macros read. This one splits a list of genes into branches; with a value above
+# every gene id there is a single branch.
 SETTINGS = {"dynamic_or_filter_threshold": 1 << 32}
-
-__all__ = ["decided", "fold", "is_constant", "is_empty", "is_null", "is_ours", "ours", "unjoined"]
 
 COMPARE: dict[type[exp.Expr], Callable[[Any, Any], Any]] = {
     exp.EQ: operator.eq,
@@ -30,28 +42,33 @@ COMPARE: dict[type[exp.Expr], Callable[[Any, Any], Any]] = {
 }
 
 
-def ours(body: exp.Expr) -> exp.Expr:
-    """A macro's body, known as such wherever it is copied to."""
-    for node in body.walk():
-        node.meta["ours"] = True
-    return body
+def mark_caller(tree: exp.Expr) -> None:
+    """Mark the nodes of the caller's query. The mark is kept when they are copied into a macro as arguments."""
+    for node in tree.walk():
+        node.meta[CALLER] = True
 
 
-def is_ours(node: exp.Expr) -> bool:
-    """Whether a node is of a macro, not of the caller."""
-    return "ours" in node.meta
+def is_of_caller(node: exp.Expr) -> bool:
+    """Whether a node is from the caller's query, not from a macro."""
+    return node.meta_get(CALLER) is not None
 
 
-def decided(value: exp.Expr) -> exp.Expr:
-    """An argument; where nothing but constants is in it, what they decide."""
-    return value if value.find(exp.Column, exp.Query, exp.AggFunc) else fold(ours(value))
+def decide(value: exp.Expr) -> exp.Expr:
+    """Fold an argument of a macro, if it has only constants."""
+    if is_constant(value) or value.find(exp.Column, exp.Query, exp.AggFunc):
+        return value
+    for node in value.walk():
+        node.meta.pop(CALLER, None)
+    return fold(value)
 
 
-def fold(tree: exp.Expr) -> exp.Expr:
-    """Decide what constants decide in macros, in place and from the leaves up; the tree itself may be replaced."""
-    for node in reversed(list(tree.bfs())):
-        rule = next((RULES[kind] for kind in type(node).__mro__ if kind in RULES), None)
-        result = rule(node) if rule and is_ours(node) else node
+def fold(tree: exp.Expr, nodes: Sequence[exp.Expr] | None = None) -> exp.Expr:
+    """Fold a tree in place, from the leaves up, and return its root, which may be a new node.
+
+    nodes: the nodes to fold, parents before children; by default all nodes of the tree.
+    """
+    for node in reversed(nodes or list(tree.bfs())):
+        result = fold_node(node)
         if result is not node:
             if node is tree:
                 tree = result
@@ -60,13 +77,19 @@ def fold(tree: exp.Expr) -> exp.Expr:
     return tree
 
 
+def fold_node(node: exp.Expr) -> exp.Expr:
+    """The node that a folded node becomes; the same node if nothing is decided, or if it is the caller's."""
+    rule = RULES.get(type(node))
+    return rule(node) if rule and not is_of_caller(node) else node
+
+
 def is_null(node: exp.Expr | None) -> bool:
-    """NULL, of whatever type."""
+    """Whether a node is NULL, of any type."""
     return isinstance(node, exp.Null) or (isinstance(node, exp.Cast | exp.Paren) and is_null(node.this))
 
 
 def is_constant(node: exp.Expr | None) -> bool:
-    """A literal, or a list of them."""
+    """Whether a node is a literal, or a list of literals."""
     if isinstance(node, exp.Array):
         return all(is_constant(each) for each in node.expressions)
     if isinstance(node, exp.Neg | exp.Cast):
@@ -75,7 +98,7 @@ def is_constant(node: exp.Expr | None) -> bool:
 
 
 def value(node: exp.Expr | None) -> str | Decimal | bool | None:
-    """What a literal means; None where it is not one, or is a DOUBLE (1e6)."""
+    """The value of a literal in Python; None for a DOUBLE (1e6) and for what is not a literal."""
     if isinstance(node, exp.Literal):
         if node.is_string:
             return node.name
@@ -107,7 +130,7 @@ def negation(node: exp.Expr) -> exp.Expr:
 
 
 def connection(node: exp.Expr) -> exp.Expr:
-    """AND and OR: one side may decide, or not matter."""
+    """AND and OR: a constant side decides the result, or does not matter."""
     decisive = isinstance(node, exp.Or)
     for side, other in ((node.this, node.expression), (node.expression, node.this)):
         if isinstance(side, exp.Boolean):
@@ -116,7 +139,7 @@ def connection(node: exp.Expr) -> exp.Expr:
 
 
 def membership(node: exp.Expr) -> exp.Expr:
-    if not node.expressions:  # of a sub-query, or of a list that is not written out
+    if not node.expressions:  # IN (SELECT ...), or IN of a column that holds a list
         return node
     wanted, among = value(node.this), [value(each) for each in node.expressions]
     if is_null(node.this):
@@ -163,8 +186,8 @@ def size(node: exp.Expr) -> exp.Expr:
     return exp.Literal.number(len(node.this.expressions)) if isinstance(node.this, exp.Array) else node
 
 
-def of_null(node: exp.Expr) -> exp.Expr:
-    """A function of a list: NULL of NULL."""
+def null_function(node: exp.Expr) -> exp.Expr:
+    """A function of a list, which is NULL for NULL."""
     return exp.null() if is_null(node.this) else node
 
 
@@ -192,7 +215,7 @@ def greatest(node: exp.Expr) -> exp.Expr:
 
 
 def setting(node: exp.Expr) -> exp.Expr:
-    """A setting of DuckDB's planner, where it has no say."""
+    """current_setting: other engines do not have DuckDB's settings."""
     name = node.expressions[0].name if node.name.lower() == "current_setting" else ""
     return exp.Literal.number(SETTINGS[name]) if name in SETTINGS else node
 
@@ -203,7 +226,7 @@ def brackets(node: exp.Expr) -> exp.Expr:
 
 
 def union(node: exp.Expr) -> exp.Expr:
-    """UNION ALL without the branches whose condition is false, where nothing is said of the whole."""
+    """UNION ALL without its empty branches, unless the union as a whole has an ORDER BY, LIMIT, WITH or the like."""
     left: exp.Expr = node.this
     right: exp.Expr = node.expression
     whole = any(node.args.get(key) for key in ("distinct", "by_name", "order", "limit", "offset", "with_"))
@@ -215,7 +238,7 @@ def union(node: exp.Expr) -> exp.Expr:
 
 
 def is_empty(query: exp.Expr) -> bool:
-    """Whether a query has no rows, whatever is in its tables: an aggregate without GROUP BY always has one."""
+    """Whether a query has no rows for any data. An aggregate without GROUP BY always has one row."""
     if not isinstance(query, exp.Select):
         return False
     grouped = query.args.get("group") or not any(each.find(exp.AggFunc) for each in query.expressions)
@@ -225,7 +248,7 @@ def is_empty(query: exp.Expr) -> bool:
 
 
 def is_false(condition: exp.Expr | None) -> bool:
-    """A condition that holds for no row."""
+    """Whether a condition holds for no row."""
     return is_null(condition) or (isinstance(condition, exp.Boolean) and not condition.this)
 
 
@@ -235,19 +258,19 @@ def select(node: exp.Expr) -> exp.Expr:
         node.set("where", None)
     for join in list(node.args.get("joins") or []):
         if join.side == "LEFT" and isinstance(join.this, exp.Subquery) and is_empty(join.this.this):
-            unjoined(node, join)
+            drop_join(node, join)
     return node
 
 
-def unjoined(query: exp.Expr, join: exp.Expr) -> None:
-    """Leave out a LEFT JOIN with what has no rows: its columns are NULL."""
+def drop_join(query: exp.Expr, join: exp.Expr) -> None:
+    """Remove a LEFT JOIN with an empty relation, whose columns are NULL."""
     join.pop()
     for column in list(query.find_all(exp.Column)):
         if column.table == join.alias_or_name and column.find_ancestor(exp.Query) is query:
             column.replace(exp.null())
 
 
-RULES: dict[type, Callable[[exp.Expr], exp.Expr]] = {
+RULES: dict[type[Any], Callable[[exp.Expr], exp.Expr]] = {
     **dict.fromkeys(COMPARE, comparison),
     exp.Is: null_test,
     exp.Not: negation,
@@ -259,7 +282,7 @@ RULES: dict[type, Callable[[exp.Expr], exp.Expr]] = {
     exp.Coalesce: coalesce,
     exp.Length: size,
     exp.ArraySize: size,
-    exp.ArrayContains: of_null,
+    exp.ArrayContains: null_function,
     exp.Add: arithmetic,
     exp.Sub: arithmetic,
     exp.Mul: product,

@@ -1,6 +1,7 @@
-"""GoogleSQL's own analyzer and evaluator, over the tables of an atlas: BigQuery's language, without BigQuery.
+"""GoogleSQL's own analyzer and evaluator over the tables of an atlas: BigQuery's language without BigQuery.
 
-The package `zetasql` has both as WebAssembly. Its Python classes are slow, so its messages are used as they are.
+The package `zetasql` has both as WebAssembly. Its Python wrappers are slow, so this module builds the protobuf messages
+itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ FIELDS = {type_pb2.TYPE_BOOL: "bool_value", type_pb2.TYPE_DOUBLE: "double_value"
 
 
 class Config(wasm_client.Config):
-    """Compiled once for all processes: it takes a minute."""
+    """Keeps the compiled module on disk for all processes, since compiling takes a minute."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,10 +30,11 @@ class Config(wasm_client.Config):
 
 
 class Client(wasm_client.WasmClient):
-    """The same, copying memory as a whole instead of byte by byte."""
+    """A client that copies memory in blocks instead of byte by byte."""
 
     @property
     def start(self) -> int:
+        """The address of the WebAssembly memory."""
         return ctypes.addressof(self.memory.data_ptr().contents)
 
     def write_bytes(self, ptr: int, data: bytes) -> None:
@@ -41,23 +43,24 @@ class Client(wasm_client.WasmClient):
     def read_bytes(self, ptr: int, size: int) -> bytes:
         return ctypes.string_at(self.start + ptr, size)
 
-    def ask(self, name: str, request: Any, response: Any) -> Any:
+    def call_service(self, name: str, request: Any, response: Any) -> Any:
+        """Call a method of the local service."""
         return self.call_grpc_func(f"ZetaSqlLocalService_{name}", request, response)
 
 
 def client() -> Client:
-    """One evaluator, which many databases can be registered with."""
+    """An evaluator. Many databases can be registered with it."""
     wasm_client.Config = Config
     return Client(get_wasm_path())
 
 
 class Database:
-    """The base tables of an atlas, in BigQuery's types; the schema is a prefix of their names."""
+    """The base tables of an atlas, in BigQuery's types. Their names have the schema as a prefix: sigdb_data_genes."""
 
     def __init__(self, client: Client, path: Any = None) -> None:
         self.client = client
         request = service.LanguageOptionsRequest(maximum_features=True)
-        language = client.ask("GetLanguageOptions", request, options_pb2.LanguageOptionsProto)
+        language = client.call_service("GetLanguageOptions", request, options_pb2.LanguageOptionsProto)
         language.product_mode = public.PRODUCT_EXTERNAL
         self.options = options_pb2.AnalyzerOptionsProto(language_options=language)
         catalog = simple_catalog_pb2.SimpleCatalogProto(
@@ -75,22 +78,22 @@ class Database:
                     for name, kind in zip(rows.columns, kinds, strict=True)
                 ]
                 catalog.table.append(simple_table_pb2.SimpleTableProto(name=f"sigdb_data_{table}", column=columns))
-                content[f"sigdb_data_{table}"] = filled(rows.fetchall(), kinds)
+                content[f"sigdb_data_{table}"] = table_content(rows.fetchall(), kinds)
         request = service.RegisterCatalogRequest(simple_catalog=catalog, table_content=content)
-        self.id = client.ask("RegisterCatalog", request, service.RegisterResponse).registered_id
+        self.id = client.call_service("RegisterCatalog", request, service.RegisterResponse).registered_id
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a query that was transpiled with the default schema."""
         sql = sql.replace("sigdb_data.", "sigdb_data_")
         request = service.PrepareQueryRequest(sql=sql, options=self.options, registered_catalog_id=self.id)
-        number = self.client.ask("PrepareQuery", request, service.PrepareQueryResponse).prepared.prepared_query_id
-        request = service.EvaluateQueryRequest(prepared_query_id=number)
-        found = self.client.ask("EvaluateQuery", request, service.EvaluateQueryResponse)
-        return [tuple(plain(cell) for cell in row.cell) for row in found.content.table_data.row]
+        found = self.client.call_service("PrepareQuery", request, service.PrepareQueryResponse)
+        request = service.EvaluateQueryRequest(prepared_query_id=found.prepared.prepared_query_id)
+        found = self.client.call_service("EvaluateQuery", request, service.EvaluateQueryResponse)
+        return [tuple(to_python(cell) for cell in row.cell) for row in found.content.table_data.row]
 
 
 def type_of(kind: str) -> Any:
-    """BigQuery's type for one of DuckDB's; what no macro reads is a text."""
+    """BigQuery's type for a type of DuckDB. Types that no macro reads become STRING."""
     if kind.endswith("[]"):
         element = type_pb2.ArrayTypeProto(element_type=type_of(kind[:-2]))
         return type_pb2.TypeProto(type_kind=type_pb2.TYPE_ARRAY, array_type=element)
@@ -99,6 +102,7 @@ def type_of(kind: str) -> Any:
 
 
 def value_of(value: Any, kind: str) -> Any:
+    """A value of a type of DuckDB as a message."""
     if value is None:
         return value_pb2.ValueProto()
     if kind.endswith("[]"):
@@ -108,15 +112,16 @@ def value_of(value: Any, kind: str) -> Any:
     return value_pb2.ValueProto(**{field: str(value) if field == "string_value" else value})
 
 
-def filled(rows: list[tuple[Any, ...]], kinds: list[str]) -> Any:
+def table_content(rows: list[tuple[Any, ...]], kinds: list[str]) -> Any:
+    """The rows of a table as a message."""
     cells = ([value_of(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in rows)
     data = service.TableData(row=[service.TableData.Row(cell=each) for each in cells])
     return service.TableContent(table_data=data)
 
 
-def plain(value: Any) -> Any:
-    """A value as Python has it."""
+def to_python(value: Any) -> Any:
+    """The Python value of a message."""
     field = value.WhichOneof("value")
     if field == "array_value":
-        return [plain(each) for each in value.array_value.element]
+        return [to_python(each) for each in value.array_value.element]
     return None if field is None else getattr(value, field)

@@ -15,16 +15,16 @@ QUERIES = {
     "two scores": """
         SELECT cell_id, signature_score(cell_id, ['CD3D']) - signature_score(cell_id, ['MS4A1']) AS difference
         FROM cells WHERE study = 'zheng2017_pbmc68k'""",
-    "scalar of a sub-query": """
+    "scalar in a sub-query": """
         SELECT max(s) FROM (SELECT cell_id, signature_score(cell_id, ['LYZ']) AS s FROM cells) AS t WHERE s < 30""",
-    "scalar of the library": """
+    "scalar with a signature of the library": """
         SELECT disease, avg(signature_score(cell_id, signature_genes('MS1'), signature_weights('MS1'), missing :=
             'ignore'))
         FROM cells GROUP BY disease""",
     "scalar, measured genes": """
         SELECT study, avg(signature_score(cell_id, ['LYZ', 'CD14', 'FCN1', 'AIF1'], measured_only := true))
         FROM cells GROUP BY study""",
-    "the alias of the macro's own body": """
+    "an alias that the macro's body has too": """
         SELECT v.cell_id, signature_score(v.cell_id, ['LYZ']) AS _value FROM cells AS v
         WHERE signature_score(v.cell_id, ['LYZ']) > 30""",
     "all cells": "FROM signature_score(['CD3D', 'CD3E'])",
@@ -82,14 +82,14 @@ QUERIES = {
     "attributions of genes": """
         SELECT gene, count(*), sum(signed_score) FROM gene_attributions(['LYZ', 'CD14']) GROUP BY gene""",
     "names": "SELECT gene, symbol, status FROM check_genes(['CD20', 'LYZ', 's100a9', 'NO_SUCH_GENE', NULL])",
-    "a CTE called as a view": """
+    "a CTE with the name of a view": """
         WITH cells AS (SELECT * FROM cells WHERE study = 'baron2016_pancreas')
         SELECT count(*), avg(signature_score(cells.cell_id, ['INS'])) FROM cells""",
-    "a CTE called as one of ours": """
+    "a CTE with the name of a step": """
         WITH _resolve_genes AS (SELECT 1 AS _asked), _cells AS (SELECT 2 AS cell_id), t AS (FROM
             signature_score(['LYZ']))
         SELECT count(*), max(t.score), max(r._asked), max(q.cell_id) FROM t, _resolve_genes AS r, _cells AS q""",
-    "a CTE called as a base table": """
+    "a CTE with the name of a base table": """
         WITH attributions AS (SELECT 1 AS gene_id), genes AS (SELECT 'x' AS symbol)
         SELECT max(score), (SELECT count(*) FROM attributions), (SELECT max(symbol) FROM genes) FROM
             signature_score(['LYZ'])""",
@@ -116,16 +116,16 @@ QUERIES = {
         FROM cells WHERE regexp_matches(cell_type, '^cd4', 'i') GROUP BY cell_type, n_counts, n_genes""",
 }
 
-# Three rows on which engines differ, or might.
+# Three rows with values that engines may treat differently.
 ROWS = "(VALUES (1, 2.5, 'b', true, 7), (2, NULL, 'a.b', false, -7), (3, 0.5, NULL, NULL, NULL)) AS t(i, x, s, b, n)"
-# Small queries, each on a construct that other engines lack, or have with another meaning.
+# Small queries, each with a construct that some engines lack, or that has another meaning there.
 MEANINGS = {
     "integer division": f"SELECT n // 2, n % 2, i / 2, 1.0 / 3, 1 / 3, 7 / 2 * 2 FROM {ROWS}",
     "order of NULL": f"SELECT i, row_number() OVER (ORDER BY s), row_number() OVER (ORDER BY s DESC) FROM {ROWS}",
     "first in order": f"SELECT i FROM {ROWS} ORDER BY s LIMIT 2",
-    "arg_max passes over NULL": f"SELECT arg_max(s, i), arg_min(s, i), arg_max(x, i), arg_max(i, n) FROM {ROWS}",
-    "any_value passes over NULL": f"SELECT any_value(s), any_value(n) FROM {ROWS} WHERE i > 1",
-    "aggregates of nothing": f"""
+    "arg_max skips NULL": f"SELECT arg_max(s, i), arg_min(s, i), arg_max(x, i), arg_max(i, n) FROM {ROWS}",
+    "any_value skips NULL": f"SELECT any_value(s), any_value(n) FROM {ROWS} WHERE i > 1",
+    "aggregates of no rows": f"""
         SELECT sum(n), avg(n), count(n), bool_or(b), list(n), string_agg(s, ',' ORDER BY i), max(s), stddev(n)
         FROM {ROWS} WHERE i > 9""",
     "texts of some rows": f"""
@@ -157,13 +157,13 @@ MEANINGS = {
     "escapes": r"""
         SELECT 'a\_b' LIKE 'a!_b' ESCAPE '!', 'a_b' LIKE 'a!_b' ESCAPE '!', 'a\xb' LIKE 'a\%' ESCAPE '!',
             'a_b' NOT LIKE 'a\_b' ESCAPE '\', 'A_b' ILIKE 'a!_B' ESCAPE '!'""",
-    "parts from the first": "SELECT substring('abc', 1, 2), substring('abc', 2), substring('abc', 3, 5)",
+    "substrings": "SELECT substring('abc', 1, 2), substring('abc', 2), substring('abc', 3, 5)",
     "quotes": """SELECT 'it''s', '"q"', 'ü—😀', length('ü—😀'), list_contains(['a''b', 'ü'], 'a''b')""",
     "regular expressions": f"""
         SELECT regexp_matches(s, '^B', 'i'), regexp_matches(s, '.[.]'), regexp_matches('x' || s, s),
             regexp_matches('X' || s, 'x' || s, 'i') FROM {ROWS}""",
     "casts": f"SELECT b::INTEGER, sum(b::INTEGER) OVER (), '7'::INTEGER, 2.7::INTEGER, (x * 3)::BIGINT FROM {ROWS}",
-    "attempts": "SELECT TRY_CAST('x' AS INTEGER), TRY_CAST('3' AS INTEGER), TRY_CAST('2.7' AS INTEGER)",
+    "failed casts": "SELECT TRY_CAST('x' AS INTEGER), TRY_CAST('3' AS INTEGER), TRY_CAST('2.7' AS INTEGER)",
     "three truths": f"SELECT i IN (1, NULL), b AND NULL, b OR NULL, NOT b, s IS NOT DISTINCT FROM NULL FROM {ROWS}",
     "not in NULL": f"SELECT i FROM {ROWS} WHERE i NOT IN (SELECT n FROM {ROWS})",
     "GROUP BY ALL": f"SELECT i % 2, b, count(*) + 1, max(n) FROM {ROWS} GROUP BY ALL",
@@ -179,7 +179,7 @@ MEANINGS = {
     "columns of an empty branch": "SELECT a FROM (SELECT 1 AS a WHERE false UNION ALL SELECT 2 AS c) AS t",
     "columns of an empty join": f"""
         SELECT * FROM (SELECT i FROM {ROWS}) AS a LEFT JOIN (SELECT 1 AS k, 2 AS y WHERE 1 = 2) AS e ON a.i = e.k""",
-    "an aggregate that is not asked": f"SELECT CASE WHEN true THEN 1 ELSE count(*) END FROM {ROWS}",
+    "an aggregate in a dead branch": f"SELECT CASE WHEN true THEN 1 ELSE count(*) END FROM {ROWS}",
     "SEMI and ANTI": f"""
         SELECT a.i FROM (SELECT * FROM {ROWS}) AS a SEMI JOIN (SELECT 2 AS k) AS c ON a.i = c.k
         UNION ALL SELECT a.i FROM (SELECT * FROM {ROWS}) AS a ANTI JOIN (SELECT 2 AS k) AS c ON a.i = c.k""",

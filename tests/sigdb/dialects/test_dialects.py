@@ -1,4 +1,4 @@
-"""What is written for BigQuery, run by GoogleSQL's own evaluator; for Trino, read by its own grammar."""
+"""Queries for BigQuery, run by GoogleSQL's own evaluator; queries for Trino, parsed by its own grammar."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 @pytest.fixture(scope="module")
 def small_path(two_runs_path, tmp_path_factory):
-    """A few cells and genes of the atlas of two runs: the evaluator compares every row with every row."""
+    """A few cells and genes of the atlas of two runs, since the evaluator joins by comparing all pairs of rows."""
     path = tmp_path_factory.mktemp("small") / "small.duckdb"
     shutil.copy(two_runs_path, path)
     named = sorted(set(re.findall(r"[A-Z0-9]{2,}", " ".join(QUERIES.values()).upper())))
@@ -57,7 +57,7 @@ def small_tables(google, evaluator, small_path):
     return google.Database(evaluator, small_path)
 
 
-def said_in_bigquery(names):
+def accepted_by_bigquery(names):
     return [name for name in names if name not in REFUSED["bigquery"]]
 
 
@@ -72,15 +72,15 @@ def test_example_in_googlesql_gives_what_the_header_says(toy_tables, each):
     assert str(value).lower() == each.expected.lower()
 
 
-@pytest.mark.parametrize("name", said_in_bigquery(QUERIES))
+@pytest.mark.parametrize("name", accepted_by_bigquery(QUERIES))
 def test_query_in_googlesql_gives_what_duckdb_gives(small_tables, small_path, name):
     with sigdb.connect(small_path) as con:
         expected = con.execute(QUERIES[name]).fetchall()
     assert multiset(small_tables.query(sigdb.transpile(QUERIES[name], "bigquery"))) == multiset(expected)
 
 
-@pytest.mark.parametrize("name", said_in_bigquery(MEANINGS))
-def test_it_means_the_same_in_googlesql(toy_tables, name):
+@pytest.mark.parametrize("name", accepted_by_bigquery(MEANINGS))
+def test_query_has_the_same_meaning_in_googlesql(toy_tables, name):
     expected = duckdb.sql(MEANINGS[name]).fetchall()
     assert multiset(toy_tables.query(sigdb.transpile(MEANINGS[name], "bigquery"))) == multiset(expected)
 
@@ -99,6 +99,6 @@ def test_checks_raise_in_googlesql(toy_tables, query, text):
 
 
 @pytest.mark.parametrize("name", [name for name in EVERYTHING | MEANINGS if name not in REFUSED["trino"]])
-def test_trino_reads_it(name):
+def test_trino_parses_it(name):
     trino = pytest.importorskip("trino_query_parser", reason="trino-query-parser is not installed: make test-dialects")
     trino.parse_statement(sigdb.transpile((EVERYTHING | MEANINGS)[name], "trino"))

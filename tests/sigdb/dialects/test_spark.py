@@ -1,4 +1,4 @@
-"""The same queries on Apache Spark, over Parquet: equal to DuckDB's answers, and planned as they should be."""
+"""Queries on Apache Spark, over Parquet: their results equal DuckDB's, and their plans read few files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs Java 17 or newer, and there is none"),
     pytest.mark.filterwarnings("default"),
 ]
-# Small tables: one task a query, no compilation of each, and no record of what was run, are quickest.
+# For small tables, Spark is fastest with one task per query, without code generation and without a history of queries.
 SETTINGS = {
     "spark.buffer.pageSize": "1m",
     "spark.driver.memory": "2g",
@@ -58,7 +58,7 @@ def spark(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lakes(toy_path, two_runs_path, tmp_path_factory):
-    """Folders of Parquet: `toy` and `two`."""
+    """Lakes of the toy atlas and of the atlas of two runs: `toy` and `two`."""
     folders = {}
     for name, path in (("toy", toy_path), ("two", two_runs_path)):
         folders[name] = tmp_path_factory.mktemp(name) / "lake"
@@ -68,7 +68,7 @@ def lakes(toy_path, two_runs_path, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def databases(spark, lakes):
-    """The same tables in databases of Spark's catalog, as a warehouse has them."""
+    """The tables of the lakes in databases of Spark's catalog, as in a warehouse."""
     for name, folder in lakes.items():
         spark.sql(f"CREATE DATABASE {name}")
         for table in filter(Path.is_dir, folder.iterdir()):
@@ -78,9 +78,9 @@ def databases(spark, lakes):
 
 @pytest.fixture(scope="module")
 def answers(spark, databases):
-    """What Spark answers to every example of a header and every query, two at a time: rows, or an exception."""
-    asked = {("toy", each.name, each.kind): each.example for each in OBJECTS}
-    asked |= {("two", name, ""): query for name, query in QUERIES.items()}
+    """Spark's rows, or its exception, for each example of a header and each query. Two queries run at a time."""
+    queries = {("toy", each.name, each.kind): each.example for each in OBJECTS}
+    queries |= {("two", name, ""): query for name, query in QUERIES.items()}
 
     def answer(item):
         (database, *_), query = item
@@ -90,10 +90,10 @@ def answers(spark, databases):
             return error
 
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(asked, pool.map(answer, asked.items()), strict=True))
+        return dict(zip(queries, pool.map(answer, queries.items()), strict=True))
 
 
-def of(answers, *key):
+def rows_of(answers, *key):
     if isinstance(answers[key], Exception):
         raise answers[key]
     return answers[key]
@@ -101,7 +101,7 @@ def of(answers, *key):
 
 @pytest.mark.parametrize("each", OBJECTS, ids=lambda each: f"{each.kind}-{each.name}")
 def test_example_on_spark_gives_what_the_header_says(answers, each):
-    ((value,),) = of(answers, "toy", each.name, each.kind)
+    ((value,),) = rows_of(answers, "toy", each.name, each.kind)
     assert str(value).lower() == each.expected.lower()
 
 
@@ -109,19 +109,19 @@ def test_example_on_spark_gives_what_the_header_says(answers, each):
 def test_query_on_spark_gives_what_duckdb_gives(answers, two_runs_path, name):
     with sigdb.connect(two_runs_path) as con:
         expected = con.execute(QUERIES[name]).fetchall()
-    assert multiset(of(answers, "two", name, "")) == multiset(expected)
+    assert multiset(rows_of(answers, "two", name, "")) == multiset(expected)
 
 
 @pytest.mark.parametrize("dialect", ["spark", "databricks"])
 @pytest.mark.parametrize("name", MEANINGS)
-def test_it_means_the_same_on_spark(spark, name, dialect):
+def test_query_has_the_same_meaning_on_spark(spark, name, dialect):
     expected = duckdb.sql(MEANINGS[name]).fetchall()
     rows = spark.sql(sigdb.transpile(MEANINGS[name], dialect)).collect()
     assert multiset(tuple(row) for row in rows) == multiset(expected)
 
 
 @pytest.fixture(scope="module")
-def helped(spark, lakes):
+def registered(spark, lakes):
     """A session with the demo atlas of two runs registered, and `sigdb.spark`."""
     import sigdb.spark
 
@@ -140,8 +140,8 @@ def helped(spark, lakes):
         ("MS1", {"missing": "ignore"}),
     ],
 )
-def test_signature_score_is_that_of_duckdb(helped, two_runs_path, genes, options):
-    session, spark = helped
+def test_signature_score_equals_that_of_duckdb(registered, two_runs_path, genes, options):
+    session, spark = registered
     with sigdb.connect(two_runs_path) as con:
         if isinstance(genes, str):
             query = "SELECT signature_genes($name), signature_weights($name)"
@@ -158,22 +158,22 @@ def test_signature_score_is_that_of_duckdb(helped, two_runs_path, genes, options
 @pytest.mark.parametrize(
     "name", ["scalar by group", "hits of a CTE", "genes of a CTE", "several signatures", "two runs"]
 )
-def test_sql_of_the_helper_gives_what_duckdb_gives(helped, two_runs_path, name):
-    session, spark = helped
+def test_sql_gives_what_duckdb_gives(registered, two_runs_path, name):
+    session, spark = registered
     with sigdb.connect(two_runs_path) as con:
         expected = con.execute(QUERIES[name]).fetchall()
     assert multiset(tuple(row) for row in spark.sql(session, QUERIES[name]).collect()) == multiset(expected)
 
 
-def test_only_the_buckets_of_the_genes_are_read(helped, two_runs_path):
-    session, spark = helped
+def test_only_the_buckets_of_the_genes_are_read(registered, two_runs_path):
+    session, spark = registered
     with sigdb.connect(two_runs_path) as con:
         ids = [i for (i,) in con.execute("SELECT gene_id FROM check_genes(['CD3D', 'LYZ']) ORDER BY 1").fetchall()]
     plan = spark.signature_score(session, ["CD3D", "LYZ"])._jdf.queryExecution().toString()
     physical = plan.partition("== Physical Plan ==")[2]
     (scan,) = [line for line in physical.splitlines() if "FileScan parquet" in line and "score#" in line]
     buckets = ",".join(str(i // 256) for i in ids)
-    partitions = re.search(r"PartitionFilters: \[(.*?), PushedFilters", scan)[1]  # Spark cuts it short
+    partitions = re.search(r"PartitionFilters: \[(.*?), PushedFilters", scan)[1]  # Spark shortens the list at its end
     assert re.search(r"run_id#\d+ = 0|run_id#\d+ IN \(0\)", partitions)
     assert re.search(rf"gene_bucket#\d+ IN \({buckets}\)", partitions)
     pushed = re.search(r"In\(gene_id, \[([\d,]+)\]\)", scan.partition("PushedFilters")[2])[1]
@@ -182,8 +182,8 @@ def test_only_the_buckets_of_the_genes_are_read(helped, two_runs_path):
     assert "BroadcastNestedLoopJoin" not in physical
 
 
-def test_views_have_their_names_and_comments(helped):
-    session, _ = helped
+def test_views_have_their_names_and_comments(registered):
+    session, _ = registered
     comments = {row["col_name"]: row["comment"] for row in session.sql("DESCRIBE cells").collect()}
     assert comments["cell_type"]
     assert session.sql("SELECT count(*) FROM cells").collect() == [(1757,)]
@@ -197,8 +197,8 @@ def test_views_have_their_names_and_comments(helped):
         ("FROM signature_by_sample(['CD3D'], min_coverage := 2)", "min_coverage must be from 0 to 1, not 2"),
     ],
 )
-def test_what_duckdb_refuses_is_refused_at_once(helped, two_runs_path, query, text):
-    session, spark = helped
+def test_what_duckdb_refuses_is_refused_at_once(registered, two_runs_path, query, text):
+    session, spark = registered
     with sigdb.connect(two_runs_path) as con, pytest.raises(duckdb.Error) as error:
         con.execute(query).fetchall()
     assert text in str(error.value)
@@ -218,7 +218,7 @@ def test_a_check_raises_in_plain_spark_too(spark, databases):
 def test_a_lake_without_a_table_is_refused(spark, lakes, tmp_path):
     import sigdb.spark
 
-    with pytest.raises(QueryError, match=r"has no manifest\.json: it is no lake"):
+    with pytest.raises(QueryError, match=r"has no manifest\.json: it is not a lake"):
         sigdb.spark.register(spark.newSession(), str(tmp_path))
     shutil.copytree(lakes["toy"], tmp_path / "lake")
     shutil.rmtree(tmp_path / "lake" / "models")
@@ -226,8 +226,8 @@ def test_a_lake_without_a_table_is_refused(spark, lakes, tmp_path):
         sigdb.spark.register(spark.newSession(), str(tmp_path / "lake"))
 
 
-def test_a_lake_in_a_folder_that_spark_takes_for_a_pattern(spark, lakes, tmp_path):
-    """Beside others that it would stand for: their rows are not those of the lake."""
+def test_a_lake_whose_path_is_a_glob_pattern(spark, lakes, tmp_path):
+    """Other folders match the pattern. Their rows must not be read."""
     import sigdb.spark
 
     for name in ("any*", "anything", "{a,b}[c]?"):

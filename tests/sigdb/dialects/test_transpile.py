@@ -1,4 +1,4 @@
-"""Macros written out: in DuckDB they give what the macros give; for other engines they are refused, or valid SQL."""
+"""Expanded queries: on DuckDB they give what the macros give; for other dialects they are valid SQL, or refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sqlglot
 import sigdb
 from sigdb import statements
 from sigdb.atlas import schema
-from sigdb.dialects.expand import base_tables, macros
+from sigdb.dialects.macros import base_tables, macros
 from sigdb.dialects.transpile import DIALECTS
 from sigdb.errors import QueryError
 from tests.support.queries import MEANINGS, QUERIES
@@ -18,8 +18,8 @@ OBJECTS = {each.sql: each for each in schema.objects()}.values()
 OTHERS = [dialect for dialect in DIALECTS if dialect != "duckdb"]
 
 
-def bare(path):
-    """A DuckDB with the base tables of an atlas, and no macro or view of ours."""
+def copy_tables(path):
+    """A DuckDB database with the base tables of an atlas, without its macros and views."""
     con = duckdb.connect()
     con.execute(f"ATTACH {statements.literal(str(path))} AS atlas (READ_ONLY)")
     con.execute("CREATE SCHEMA sigdb_data")
@@ -31,13 +31,13 @@ def bare(path):
 
 @pytest.fixture(scope="module")
 def bare_toy(toy_path):
-    with bare(toy_path) as con:
+    with copy_tables(toy_path) as con:
         yield con
 
 
 @pytest.fixture(scope="module")
 def bare_two(two_runs_path):
-    with bare(two_runs_path) as con:
+    with copy_tables(two_runs_path) as con:
         yield con
 
 
@@ -48,26 +48,26 @@ def two(two_runs_path):
 
 
 def comparable(value):
-    """A value of any engine, numbers as nine significant digits."""
+    """A value from any engine, as text. Numbers have nine significant digits."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return str(value)
     return f"{float(value):.9g}" if not isinstance(value, list | tuple) else [comparable(each) for each in value]
 
 
 def multiset(rows):
-    """Rows in an order that does not depend on the engine's."""
+    """Rows in an order that does not depend on the engine."""
     return sorted([comparable(value) for value in row] for row in rows)
 
 
 @pytest.mark.parametrize("each", OBJECTS, ids=lambda each: f"{each.kind}-{each.name}")
-def test_example_written_out_gives_what_the_header_says(bare_toy, each):
+def test_expanded_example_gives_what_the_header_says(bare_toy, each):
     ((value,), *rest) = bare_toy.execute(sigdb.transpile(each.example, "duckdb")).fetchall()
     assert rest == []
     assert str(value).lower() == each.expected.lower()
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_query_written_out_gives_what_the_macros_give(bare_two, two, name):
+def test_expanded_query_gives_what_the_macros_give(bare_two, two, name):
     expected = two.execute(QUERIES[name]).fetchall()
     assert expected
     assert multiset(bare_two.execute(sigdb.transpile(QUERIES[name], "duckdb")).fetchall()) == multiset(expected)
@@ -79,14 +79,14 @@ def test_a_query_without_macros_keeps_its_meaning(name):
     assert multiset(written.fetchall()) == multiset(duckdb.sql(MEANINGS[name]).fetchall())
 
 
-def test_groups_of_no_rows_are_kept():
-    """Spark has none, of any ROLLUP; DuckDB has the sum of all."""
+def test_a_rollup_of_no_rows_is_kept():
+    """For no rows, ROLLUP gives the row of the grand total in DuckDB, and nothing in Spark."""
     query = "SELECT i, count(*) FROM (SELECT 1 AS i) AS t WHERE false GROUP BY ROLLUP (i) UNION ALL SELECT 1, 5"
     assert duckdb.sql(sigdb.transpile(query, "duckdb")).fetchall() == [(None, 0), (1, 5)]
     assert "ROLLUP" in sigdb.transpile(query, "spark")
 
 
-# In the toy atlas, cell 0 has 6 of S100A8, cell 1 has 9 of CD3E.
+# In the toy atlas, S100A8 scores 6 in cell 0, and CD3E scores 9 in cell 1.
 SCOPES = {
     "a table and a CTE": """
         SELECT max(score), (WITH wanted AS (SELECT 'CD3E' AS g) SELECT max(score)
@@ -111,7 +111,7 @@ SCOPES = {
 
 
 @pytest.mark.parametrize("name", SCOPES)
-def test_a_name_means_in_each_scope_what_it_means_there(toy, bare_toy, name):
+def test_a_name_keeps_its_meaning_in_each_scope(toy, bare_toy, name):
     for con in (toy, bare_toy):
         con.execute("CREATE OR REPLACE TEMP TABLE wanted AS SELECT 'S100A8' AS g")
         con.execute("CREATE OR REPLACE TEMP TABLE mine AS SELECT 0 AS cell_id")
@@ -120,7 +120,7 @@ def test_a_name_means_in_each_scope_what_it_means_there(toy, bare_toy, name):
     assert bare_toy.execute(sigdb.transpile(SCOPES[name], "duckdb")).fetchall() == [expected]
 
 
-def test_a_column_called_as_one_inside_the_macro_is_refused_unless_qualified(toy, bare_toy):
+def test_a_bare_column_with_the_name_of_an_inner_column_is_refused(toy, bare_toy):
     query = "SELECT {0}, signature_score({0}, ['CD3E']) FROM (SELECT cell_id AS _cell FROM cells) AS t ORDER BY 1"
     with pytest.raises(
         QueryError, match=r"_cell is also the name of a column inside the macro\. Qualify it, as in t\."
@@ -131,10 +131,10 @@ def test_a_column_called_as_one_inside_the_macro_is_refused_unless_qualified(toy
     assert bare_toy.execute(sigdb.transpile(query.format("t._cell"), "duckdb")).fetchall() == expected
 
 
-@pytest.mark.parametrize(("version", "written"), [("1.4.2", "REGEXP_FULL_MATCH"), ("2.0.0", "REGEXP_MATCHES")])
-def test_a_tilde_means_what_it_means_in_the_installed_duckdb(monkeypatch, version, written):
+@pytest.mark.parametrize(("version", "function"), [("1.4.2", "REGEXP_FULL_MATCH"), ("2.0.0", "REGEXP_MATCHES")])
+def test_a_tilde_has_the_meaning_of_the_installed_duckdb(monkeypatch, version, function):
     monkeypatch.setattr(duckdb, "__version__", version)
-    assert written in sigdb.transpile("SELECT 'abc' ~ 'b'", "duckdb")
+    assert function in sigdb.transpile("SELECT 'abc' ~ 'b'", "duckdb")
     if version == "1.4.2":
         with pytest.raises(
             QueryError, match=r"spark has no equivalent of a match of a whole text .* use regexp_matches"
@@ -147,46 +147,48 @@ def test_a_join_in_brackets_is_kept(toy, bare_toy):
     assert bare_toy.execute(sigdb.transpile(query, "duckdb")).fetchall() == toy.execute(query).fetchall()
 
 
-# What cannot be said: by macro or query, the word that the refusal names.
+# What a dialect refuses: by macro or query, a word of the message.
 PERCENTILE = {"population_hits", "signature_hits", "sample_hit_rates", "hits", "hit rates", "functions"}
 CONTROLS = {"control_genes", "null_moments", "signature_controls", "signature_null", "null", "controls"}
+NO_MD5 = dict.fromkeys(CONTROLS, "md5_number_lower")
+NO_PERCENTILE = dict.fromkeys(PERCENTILE, "percentile")
 REFUSED = {
     "spark": {},
     "databricks": {},
-    "snowflake": dict.fromkeys(CONTROLS, "md5_number_lower"),
-    "trino": {
-        **dict.fromkeys(CONTROLS, "md5_number_lower"), **dict.fromkeys(PERCENTILE, "percentile"),
-        "gene_strata": "greatest", "exclude": "EXCLUDE",
+    "snowflake": NO_MD5,
+    "trino": NO_MD5 | NO_PERCENTILE | {"gene_strata": "greatest", "exclude": "EXCLUDE"},
+    "bigquery": NO_MD5
+    | NO_PERCENTILE
+    | {
+        "gene_strata": "greatest",
+        "column aliases": "Named columns",
+        "escapes": "ESCAPE",
+        "lists of some rows": "FILTER",
     },
-    "bigquery": {
-        **dict.fromkeys(CONTROLS, "md5_number_lower"), **dict.fromkeys(PERCENTILE, "percentile"),
-        "gene_strata": "greatest", "column aliases": "Named columns",
-        "escapes": "ESCAPE", "lists of some rows": "FILTER",
-    },
-}  # fmt: skip
+}
 EVERYTHING = {**{each.name: each.example for each in OBJECTS}, **QUERIES}
 
 
 @pytest.mark.parametrize("dialect", OTHERS)
 @pytest.mark.parametrize("name", EVERYTHING)
-def test_it_is_valid_sql_of_each_dialect_or_refused_by_name(name, dialect):
+def test_query_is_valid_sql_of_each_dialect_or_refused_by_name(name, dialect):
     if word := REFUSED[dialect].get(name):
         with pytest.raises(QueryError, match=rf"(?s){dialect}.*{word}"):
             sigdb.transpile(EVERYTHING[name], dialect)
         return
     written = sigdb.transpile(EVERYTHING[name], dialect)
     tree = sqlglot.parse_one(written, dialect=dialect)
-    ours = {macro.name for macro in macros().values() if macro.kind != "VIEW"}
-    assert not ours & {call.name.lower() for call in tree.find_all(sqlglot.exp.Anonymous)}
+    names = {macro.name for macro in macros().values() if macro.kind != "VIEW"}
+    assert not names & {call.name.lower() for call in tree.find_all(sqlglot.exp.Anonymous)}
     tables = {table.name for table in tree.find_all(sqlglot.exp.Table) if table.db == "sigdb_data"}
     assert tables <= set(base_tables())
 
 
 @pytest.mark.parametrize("dialect", OTHERS)
 def test_checks_are_kept(dialect):
-    names = {"trino": "FAIL(", "bigquery": "ERROR(", "snowflake": "TO_NUMBER("}
+    functions = {"trino": "FAIL(", "bigquery": "ERROR(", "snowflake": "TO_NUMBER("}
     written = sigdb.transpile("FROM signature_score(['CD3E'])", dialect)
-    assert names.get(dialect, "RAISE_ERROR(") in written.upper()
+    assert functions.get(dialect, "RAISE_ERROR(") in written.upper()
     assert "genes are not in this atlas" in written
 
 
@@ -209,10 +211,10 @@ def test_checks_are_kept(dialect):
         ("FROM gene_importance(cell_type := 'none')", "No cells of this run have cell_type none"),
     ],
 )
-def test_what_a_macro_refuses_is_refused_written_out(bare_toy, toy, query, text):
-    for con, asked in ((toy, query), (bare_toy, sigdb.transpile(query, "duckdb"))):
+def test_expanded_query_refuses_what_a_macro_refuses(bare_toy, toy, query, text):
+    for con, sql in ((toy, query), (bare_toy, sigdb.transpile(query, "duckdb"))):
         with pytest.raises(duckdb.Error) as error:
-            con.execute(asked).fetchall()
+            con.execute(sql).fetchall()
         assert text in str(error.value)
 
 
@@ -221,28 +223,28 @@ def test_what_a_macro_refuses_is_refused_written_out(bare_toy, toy, query, text)
     [
         ("SELECT signature_score(1)", "signature_score needs genes"),
         ("FROM signature_score()", "signature_score needs genes"),
-        ("FROM signature_score(['A'], wieghts := [1])", "no parameter wieghts (did you mean weights?)"),
+        ("FROM signature_score(['A'], wieghts := [1])", "no parameter wieghts. Did you mean 'weights'?"),
         ("FROM signature_score(['A'], agg := 'sum', agg := 'mean')", "agg is given twice"),
         ("FROM signature_score(['A'], genes := ['B'])", "genes is given twice"),
         ("FROM signature_score(agg := 'sum', ['A'])", "a positional argument follows a named one"),
         ("FROM signature_score(['A'], 1, 2, 3, 4, 5, 6, 7, 8)", "takes at most 7 arguments"),
-        ("SELECT 1 + signature_hits(['A'])", "signature_hits gives a table: it stands in FROM"),
+        ("SELECT 1 + signature_hits(['A'])", "signature_hits returns a table, so it belongs in FROM"),
         ("FROM signature_genes('A')", "signature_genes is not a table macro"),
         ("FROM sigdb_data.signature_score(['A'])", "is not a table macro"),
-        ("FROM sigdb_data.cell_date", "There is no table sigdb_data.cell_date. Did you mean sigdb_data.cell_data?"),
+        ("FROM sigdb_data.cell_date", "There is no table sigdb_data.cell_date. Did you mean 'cell_data'?"),
         ("FROM (SELECT ['A'] AS g) AS s, signature_score(s.g)", "genes is taken from another relation (s.g)"),
         ("SELECT signature_score(cell_id, genes) FROM t", "genes is taken from another relation (genes)"),
         ("FROM signature_hits(['A'], cells := lower('B'))", "is the name of a view or table"),
         ("FROM signature_score($genes)", "has a parameter, $genes"),
         ("FROM signature_score(?)", "has a parameter, ?"),
         ("SELECT 1; SELECT 2", "not 2 statements"),
-        ("DROP TABLE cells", "DROP is none"),
+        ("DROP TABLE cells", "DROP is not a query"),
         ("", "not 0 statements"),
-        ("DESCRIBE cells", "DESCRIBE is none"),
-        ("SELECT FROM WHERE", "not SQL as DuckDB has it"),
+        ("DESCRIBE cells", "DESCRIBE is not a query"),
+        ("SELECT FROM WHERE", "not a query in DuckDB's SQL"),
     ],
 )
-def test_a_query_that_cannot_be_is_refused(query, text):
+def test_a_wrong_query_is_refused(query, text):
     with pytest.raises(QueryError) as error:
         sigdb.transpile(query, "spark")
     assert text in str(error.value)
@@ -261,7 +263,7 @@ def test_a_query_that_cannot_be_is_refused(query, text):
         ("SELECT l[-1] FROM t", "counted from the end"),
         ("SELECT list_extract(l, -1) FROM t", "counted from the end"),
         ("FROM range(3)", "generate_series and range as tables: unnest them"),
-        ("SELECT generate_series(3, 1, -1)", "a series in other steps"),
+        ("SELECT generate_series(3, 1, -1)", "a series with a step other than"),
         ("SELECT substring('abc', 0, 2)", "a substring that does not start within the text: count from 1"),
         ("SELECT substring('abc', -2)", "a substring that does not start within the text"),
         ("SELECT regexp_full_match('a', 'b')", "a match of a whole text"),
@@ -301,7 +303,7 @@ def test_a_construct_without_an_equivalent_is_refused_by_name(query, text):
         ("FROM a ANTI JOIN b USING (i)", "trino", "ANTI JOIN ... USING"),
     ],
 )
-def test_what_one_dialect_lacks_is_refused_there(query, dialect, text):
+def test_a_construct_that_one_dialect_lacks_is_refused_there(query, dialect, text):
     sigdb.transpile(query, "spark")
     with pytest.raises(QueryError) as error:
         sigdb.transpile(query, dialect)
@@ -312,56 +314,58 @@ def test_what_one_dialect_lacks_is_refused_there(query, dialect, text):
 @pytest.mark.parametrize(
     ("query", "dialect", "text"),
     [
-        # Of no texts, LISTAGG is empty, where DuckDB's string_agg is NULL.
+        # For no rows, LISTAGG gives an empty text and ARRAY_AGG an empty list; DuckDB gives NULL.
         ("SELECT string_agg(s, ',') FROM t", "snowflake", "NULLIF(LISTAGG(s, ','), '')"),
-        # A mean of integers would keep six decimals.
         ("SELECT list(n) FROM t", "snowflake", "NULLIF(ARRAY_AGG(n), [])"),
         ("SELECT list(n) FILTER (b) FROM t", "snowflake", "NULLIF(ARRAY_AGG(IFF(b, n, NULL)), [])"),
-        # FILTER is of the row that has the largest value, too.
+        # FILTER also holds for the row with the largest key.
         ("SELECT arg_max(s, n) FILTER (b) FROM t", "snowflake", "MAX_BY(s, CASE WHEN b THEN CASE WHEN NOT s IS NULL"),
+        # A mean of integers, or a quotient, would have six decimal places.
         ("SELECT avg(n) FROM t", "snowflake", "AVG(CAST(n AS DOUBLE))"),
         ("SELECT n // 7 FROM t", "snowflake", "TRUNC(CAST(n AS DOUBLE) / 7)"),
-        # What is quoted in DuckDB is the same name as what is not.
+        # In DuckDB, a name is the same with and without quotes.
         ('SELECT t."Score" AS "of two words" FROM t', "snowflake", 't."SCORE" AS "of two words"'),
         ("SELECT regexp_matches(s, p, 'i') FROM t", "snowflake", "REGEXP_INSTR(s, p, 1, 1, 0, 'i') > 0"),
-        # LISTAGG has to have an order.
+        # LISTAGG must have an order.
         ("SELECT string_agg(s, ',') FROM t", "trino", "LISTAGG(s, ',') WITHIN GROUP"),
     ],
 )
-def test_it_is_written_with_the_meaning_it_has_in_duckdb(query, dialect, text):
+def test_a_construct_keeps_the_meaning_that_it_has_in_duckdb(query, dialect, text):
     assert text in " ".join(sigdb.transpile(query, dialect).split())
 
 
-def test_a_view_of_another_database_is_the_callers():
+def test_a_view_of_another_database_is_left_as_it_is():
     assert "FROM other.main.cells" in sigdb.transpile("SELECT n_genes FROM other.main.cells", "spark")
     assert "sigdb_data.cell_data" in sigdb.transpile("SELECT n_genes FROM main.cells", "spark")
 
 
-def test_an_unknown_dialect_is_said():
-    with pytest.raises(QueryError, match=r"There is no dialect 'mysql'\. It is one of spark, databricks, trino"):
+def test_an_unknown_dialect_is_refused():
+    with pytest.raises(QueryError, match=r"There is no dialect 'mysql'\. Choose one of spark, databricks, trino"):
         sigdb.transpile("FROM cells", "mysql")
+    with pytest.raises(QueryError, match=r"There is no dialect 'trinio'\. Did you mean 'trino'\? Choose one of spark"):
+        sigdb.transpile("FROM cells", "trinio")
 
 
-def test_where_the_tables_are_can_be_said():
+def test_base_tables_are_in_the_given_schema():
     written = sigdb.transpile("SELECT sum(n_cells) FROM group_sizes, mine.other", "bigquery", schema="project.atlas")
     assert "project.atlas.group_sizes" in written
     assert "mine.other" in written
     assert "sigdb_data" not in written
 
 
-def test_the_same_step_is_written_once_and_what_constants_decide_is_left_out():
+def test_equal_calls_share_a_step_and_constants_are_folded():
     written = sigdb.transpile("FROM signature_score(['A']) UNION ALL FROM signature_score(['A'])", "duckdb")
     assert written.count("_signature_score AS (") == written.count("_signature_branch AS (") == 1
-    for undecided in ("measured_factors", "signature_branch_2", "current_setting", "signature_score_2"):
-        assert undecided not in written.lower()
+    for left_out in ("measured_factors", "signature_branch_2", "current_setting", "signature_score_2"):
+        assert left_out not in written.lower()
 
 
-def test_scores_read_attributions_only_of_the_genes_asked():
-    """What `sigdb.spark` relies on: a macro that reads the attributions joins them with signature_terms."""
-    readers = [
-        macro for macro in macros().values()
-        if macro.kind != "VIEW" and "attributions" in {t.name for t in macro.body.find_all(sqlglot.exp.Table)}
-    ]  # fmt: skip
+def test_macros_read_the_attributions_of_signature_terms_only():
+    """`sigdb.spark` relies on this: a macro that reads the attributions joins them with signature_terms."""
+    tables = {
+        name: {table.name for table in macro.body.find_all(sqlglot.exp.Table)} for name, macro in macros().items()
+    }
+    readers = [macro for name, macro in macros().items() if macro.kind != "VIEW" and "attributions" in tables[name]]
     assert {macro.name for macro in readers} == {"signature_branch", "gene_attributions"}
     for macro in readers:
         (join,) = macro.body.args["joins"]
