@@ -124,7 +124,7 @@ def test_commands_read_a_lake_as_they_read_an_atlas(workdir, toy_path):
         "is a folder, not an atlas file. A lake is read-only",
         "is an export of an atlas. Write to the atlas",
     )
-    shown = "shows a lake, and holds no rows"
+    shown = "shows a lake and holds no rows"
     refused = [
         (["upgrade", "toy.lake"], folder),
         (["optimize", "toy.lake"], folder),

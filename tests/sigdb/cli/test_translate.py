@@ -10,7 +10,7 @@ from importlib import import_module
 
 import pytest
 
-from sigdb.cli.commands import find_command
+from sigdb.cli.commands import find_command, running
 from sigdb.cli.translate import COMMANDS, translate
 from tests.sigdb.cli.conftest import commands
 from tests.support import ROOT
@@ -71,6 +71,7 @@ def test_messages_are_translated(case):
 
 
 def test_without_a_command_only_calls_are_translated():
+    running.set(None)
     assert translate("`layer` `sigdb.upgrade(path)`") == "`layer` `sigdb upgrade ATLAS`"
 
 
