@@ -171,7 +171,7 @@ class CompareOptions:
     run: RunOption = None
 
 
-# The columns that fit a terminal; other formats have all.
+# The columns of a table on the terminal. Other formats have all columns.
 COMPARE_COLUMNS = [
     "within",
     "group",

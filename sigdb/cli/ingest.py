@@ -125,7 +125,7 @@ def list_sources(parameters: IngestParameters) -> list[Source]:
     p = parameters
     if len(p.files) > 1 and (p.study or p.title or p.source or p.obs):
         raise OptionError(f"--study, --title, --source and --obs are for one file, but {len(p.files)} are given.")
-    for path in filter(None, [*p.files, p.obs, p.baseline_file]):
+    for path in p.files:
         if not path.exists():
             raise UnreadableError(f"There is no file or folder {path}.{nearest_file(path)}")
     if not p.weights.exists():

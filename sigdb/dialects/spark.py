@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from sigdb.lake.manifest import Manifest
+    from sigdb.scores.options import ScoreOptions
 
 __all__ = ["GENES_PER_BUCKET", "escape_path", "register", "signature_score", "sql"]
 

@@ -70,8 +70,11 @@ def test_signatures_of_the_library_can_be_scored_by_name(workdir):
     assert [row["score"] for row in csv.DictReader(io.StringIO(out))] == ["6.0", "0.0", "-2.0"]
     _, out, _ = run("signatures", "list", "toy.duckdb", "-f", "csv", cwd=workdir)
     assert [list(row.values())[:3] for row in csv.DictReader(io.StringIO(out))] == [
-        ["B_CELL", "2", "0"], ["MINE", "2", "2"], ["MYELOID", "2", "2"], ["T_CELL", "1", "1"]
-    ]  # fmt: skip
+        ["B_CELL", "2", "0"],
+        ["MINE", "2", "2"],
+        ["MYELOID", "2", "2"],
+        ["T_CELL", "1", "1"],
+    ]
     _, out, _ = run("signatures", "show", "toy.duckdb", "B_CELL", "-f", "json", cwd=workdir)
     assert [(row["gene"], row["status"]) for row in json.loads(out)] == [("MS4A1", "missing"), ("CD79A", "missing")]
     code, out, _ = run("genes", "check", "toy.duckdb", "--file", "mine.tsv", cwd=workdir)
@@ -124,7 +127,7 @@ def test_commands_read_a_lake_as_they_read_an_atlas(workdir, toy_path):
         "is a folder, not an atlas file. A lake is read-only",
         "is an export of an atlas. Write to the atlas",
     )
-    shown = "shows a lake, and holds no rows"
+    shown = "shows a lake and holds no rows"
     refused = [
         (["upgrade", "toy.lake"], folder),
         (["optimize", "toy.lake"], folder),

@@ -116,7 +116,7 @@ WAYS_OUT = {
 
 @pytest.mark.parametrize("case", WAYS_OUT)
 def test_errors_of_the_library_name_options_and_commands(workdir, case):
-    """The library names parameters and calls; nothing of that is left in what a user of the command line reads."""
+    """The library names parameters and calls. The user of the command line reads options and commands only."""
     arguments, way_out = WAYS_OUT[case]
     code, _, err = run(*arguments, cwd=workdir)
     assert code == 1

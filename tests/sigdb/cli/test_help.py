@@ -46,7 +46,7 @@ def test_the_help_lists_all_commands():
 
 
 def test_the_help_of_transpile_names_all_dialects():
-    """The help repeats them, since the module that has them takes long to load."""
+    """The help repeats the names, because importing them from their module would be slow."""
     parameters = {each.name: each for each in COMMANDS["transpile"].params}
     assert set(DIALECTS) <= set(words(parameters["dialect"].help.replace(",", " ").replace(".", " ")).split())
     assert parameters["schema"].default == SCHEMA
@@ -59,7 +59,7 @@ def test_a_misspelt_command_gets_a_suggestion(typed, suggestion):
 
 
 def test_shells_complete_commands_and_choices(tmp_path):
-    """What bash is told to complete, with the command of `sigdb --show-completion`."""
+    """bash asks as `sigdb --show-completion` tells it to."""
     for line, expected in {
         "sigdb dr": ["drop-study"],
         "sigdb signatures m": ["materialize"],

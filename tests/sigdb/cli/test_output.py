@@ -46,9 +46,17 @@ def test_json_and_csv_keep_what_sql_can_say(toy_path):
         DATE '2026-01-02' AS f, true AS g, '\\xFF'::BLOB AS h, NULL AS i"""
     (row,) = json.loads(run("sql", toy_path, query, "-f", "json")[1])
     assert row == {
-        "a": 1, "a_1": "x", "b": None, "c": 1.5, "d": [1, 2], "e": {"k": "v"}, "f": "2026-01-02", "g": True, "h": "ff",
+        "a": 1,
+        "a_1": "x",
+        "b": None,
+        "c": 1.5,
+        "d": [1, 2],
+        "e": {"k": "v"},
+        "f": "2026-01-02",
+        "g": True,
+        "h": "ff",
         "i": None,
-    }  # fmt: skip
+    }
     out = run("sql", toy_path, "SELECT [1, 2] AS d, 2024 AS year", "-f", "csv")[1]
     assert out == 'd,year\n"[1, 2]",2024\n'
     assert "2024" in run("sql", toy_path, "SELECT 2024 AS year")[1]

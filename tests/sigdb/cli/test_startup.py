@@ -31,7 +31,7 @@ def loaded(*arguments: object) -> set[str]:
 
 
 def commands_of(modules: set[str]) -> set[str]:
-    """Those of the modules that hold commands."""
+    """The modules that hold commands, without their package."""
     return {name.removeprefix("sigdb.cli.") for name in modules if name.startswith("sigdb.cli.")} & {*MODULES.values()}
 
 

@@ -10,12 +10,12 @@ from importlib import import_module
 
 import pytest
 
-from sigdb.cli.commands import find_command
+from sigdb.cli.commands import find_command, running
 from sigdb.cli.translate import COMMANDS, translate
 from tests.sigdb.cli.conftest import commands
 from tests.support import ROOT
 
-SPOKEN = {
+MESSAGES = {
     "a parameter": ("ingest", "give `layer`", "give --layer"),
     "one with another name": ("ingest", "`n_steps`, `mapping`", "--steps, --map"),
     "a value": ("score", "Use `missing='ignore'`.", "Use --missing ignore."),
@@ -64,13 +64,14 @@ SPOKEN = {
 }
 
 
-@pytest.mark.parametrize("case", SPOKEN)
+@pytest.mark.parametrize("case", MESSAGES)
 def test_messages_are_translated(case):
-    command, text, expected = SPOKEN[case]
+    command, text, expected = MESSAGES[case]
     assert translate(text, find_command(command)) == expected
 
 
 def test_without_a_command_only_calls_are_translated():
+    running.set(None)
     assert translate("`layer` `sigdb.upgrade(path)`") == "`layer` `sigdb upgrade ATLAS`"
 
 
@@ -102,12 +103,16 @@ def functions():
 
 
 def text_of(node):
-    """A string constant as it is written; of an f-string, `x` in the place of each value."""
+    """A string constant as it is written. In an f-string, each value becomes `x`, or `'x'` after !r."""
     if isinstance(node, ast.Constant):
         return node.value
-    values = [each.value if isinstance(each, ast.Constant) else "'x'" if each.conversion == 114 else "x"
-              for each in node.values]  # fmt: skip
-    return "".join(values)
+    parts = []
+    for each in node.values:
+        if isinstance(each, ast.Constant):
+            parts.append(each.value)
+        else:
+            parts.append("'x'" if each.conversion == ord("r") else "x")
+    return "".join(parts)
 
 
 def messages(tree):
@@ -121,7 +126,7 @@ def messages(tree):
             yield text_of(node)
 
 
-def spoken():
+def codes():
     """What stands in backticks in messages, with the file."""
     for path, tree in trees().items():
         for text in messages(tree):
@@ -130,8 +135,8 @@ def spoken():
 
 
 def test_calls_in_messages_are_of_functions_that_exist_and_have_commands():
-    """A call without a command is left as it is; then it has to be one that Python users can make."""
-    for path, code in spoken():
+    """A call without a command is not translated. It must still be a call that Python users can make."""
+    for path, code in codes():
         found = re.fullmatch(r"((?:sigdb|ingest)\.[\w.]+)(?:\(.*\)\.(\w+))?\(.*\)", code)
         if found:
             *package, name = found[1].split(".")
@@ -142,11 +147,11 @@ def test_calls_in_messages_are_of_functions_that_exist_and_have_commands():
 
 
 def test_parameters_in_messages_are_of_commands_or_functions_or_sql():
-    """A parameter that is misspelt is in none of them."""
+    """A misspelt parameter is in none of them."""
     of_commands = {each.name for _, command in commands() for each in command.params}
     of_functions = {each for parameters in functions().values() for each in parameters}
     sql = "\n".join(path.read_text() for path in sorted((ROOT / "sql").rglob("*.sql")))
     in_sql = set(re.findall(r"\w+", sql))
-    for path, code in spoken():
+    for path, code in codes():
         if found := re.fullmatch(r"(\w+)(=.*)?", code):
             assert found[1] in of_commands | of_functions | in_sql, f"{path}: {code}"
