@@ -1,45 +1,58 @@
-# make demo   set everything up in .venv, build demo.duckdb from the bundled studies, print findings
-# make test   set everything up, pass the tests: on the newest and the oldest DuckDB, from other clients, the notebooks
-# make lint   ruff, mypy, who imports whom, documentation up to date
-# make wheel  build the wheel, and check it in a clean environment
-# make docs   write docs/sql.md and docs/cli.md from the headers of sql/ and from --help
-# make site   build the documentation into build/site, warnings are errors
-# make bench  measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
-# make bi     a dashboard in Apache Superset: installed, made, its numbers compared, docs/superset/superset.png taken (needs Chromium)
-# make test-lake  the tests of the SQL once more, each atlas exported and opened as a lake, tables in several files
-# make test-remote  a lake behind HTTP and an S3 API of this machine, in an environment of its own
-# make test-dialects  the SQL of the atlas on Apache Spark (needs Java 17) and by GoogleSQL's evaluator, in an environment of its own
-# make test-cluster  studies into a lake by Apache Spark (needs Java 17), in the same environment
-# make test-scvi  compare with checkpoints that scvi-tools writes now, in an environment of its own
-# make train  train the demonstration model anew
+# make demo          set up .venv, build demo.duckdb from the bundled studies, print findings
+# make test          set everything up, run the tests: on the newest DuckDB, what matters most on the oldest, from other
+#                    clients, the notebooks
+# make lint          ruff, mypy, who imports whom, documentation up to date
+# make wheel         build the wheel, and check it in a clean environment
+# make docs          write docs/sql.md and docs/cli.md from the headers of sql/ and from --help
+# make site          build the documentation into build/site, warnings are errors
+# make bench         measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
+# make bi            build a dashboard in Apache Superset, compare its numbers, take docs/superset/superset.png (needs Chromium)
+# make train         train the demonstration model
+#
+# More tests, which .ci/run runs and `make test` does not:
+# make test-oldest   all tests that need no model, on the oldest DuckDB
+# make test-lake     the same tests, with each atlas exported and opened as a lake, its tables in several files
+# make test-remote   a lake behind HTTP and an S3 API on this machine, in its own environment
+# make test-dialects the SQL of the atlas on Apache Spark (needs Java 17) and GoogleSQL's evaluator, in its own environment
+# make test-cluster  studies that Apache Spark adds to a lake (needs Java 17), in the same environment
+#
+# Tests that nothing else runs:
+# make test-scvi     compare with checkpoints that the installed scvi-tools writes, in its own environment
 
 PYTHON ?= python3
 BIN := .venv/bin
 DUCKDB_OLDEST := 1.4.2
-# The newest version of DuckDB whose httpfs is a package, and an S3 API to try it with.
+# The newest version of DuckDB whose httpfs is on PyPI, and a server with an S3 API for its tests.
 DUCKDB_HTTPFS := 1.5.5
 MOTO := 5.2.5
 BOTO := 1.44.8
-# The tests that need no model: what is asked of an atlas and how it is kept.
+# The tests that need no model: queries, and how atlases and lakes are stored.
 SQL_TESTS := tests/sql tests/sigdb/atlas tests/sigdb/lake tests/sigdb/scores/test_udf.py tests/sigdb/findings/test_hits.py \
 	tests/sigdb/findings/test_nulls.py tests/sigdb/test_connection.py tests/sigdb/test_signatures.py
+# Of these, what can depend on the version of DuckDB most: every macro, by hand, by oracle, and in every position of a query.
+OLDEST_TESTS := tests/sql/test_headers.py tests/sql/test_score_by_hand.py tests/sql/test_groups_by_hand.py \
+	tests/sql/test_score_oracle.py tests/sql/test_groups_oracle.py tests/sql/test_score_positions.py
+# One process per core; an idle one takes over tests that wait.
+PARALLEL := -n auto --dist worksteal
 NODE_API := 1.5.6-r.1
 SCIMILARITY := 0.4.1
 SC_SIGNATURE := 1.0.0
 SCVI_TOOLS := 1.4.2
 SUPERSET := 6.1.0
 
-.PHONY: demo test test-lake test-remote test-dialects test-cluster test-scvi lint wheel docs site train bench bi clean
+.PHONY: demo test test-oldest test-lake test-remote test-dialects test-cluster test-scvi lint wheel docs site train bench bi clean
 
 demo: .venv/ready
 	$(BIN)/sigdb demo demo.duckdb
 	@echo 'Those commands need this environment: source .venv/bin/activate'
 
 test: .venv/ready .venv-oldest/ready .venv-tools/ready .clients/ready .originals/ready
-	$(BIN)/python -m pytest -n auto --dist worksteal
-	.venv-oldest/bin/python -m pytest -n auto --dist worksteal $(SQL_TESTS)
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
-	$(BIN)/python -m pytest --nbmake notebooks
+	$(BIN)/python -m pytest $(PARALLEL) --nbmake notebooks tests
+	.venv-oldest/bin/python -m pytest $(PARALLEL) $(OLDEST_TESTS)
+
+test-oldest: .venv-oldest/ready
+	.venv-oldest/bin/python -m pytest $(PARALLEL) $(SQL_TESTS)
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -70,19 +83,19 @@ bench: .venv-bench/ready .clients/ready .originals/ready
 	.venv-bench/bin/python -m benchmarks.attribution --out build/attribution.json
 	.venv-bench/bin/python -m benchmarks.writing build
 
-# The package of the paper beside ours. It pins old versions of everything, of which a search needs only these.
+# The package of the paper pins old versions of many packages. Its search needs few of them, so it is installed without any.
 .venv-bench/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	.venv-bench/bin/pip install --quiet --no-deps sc-signature==1.0.0
 	touch $@
 
-# SERVE=--serve leaves the dashboard up, to look around.
+# SERVE=--serve keeps the dashboard running after the check.
 bi: .venv/ready .venv-bi/ready
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
 	.venv-bi/bin/python docs/superset/dashboard.py demo.duckdb --sigdb $(BIN)/sigdb --picture docs/superset/superset.png $(SERVE)
 
-# Superset leaves out rich and cachetools, which it needs, and does not start with newer Flask-Caching.
+# Superset needs rich and cachetools without declaring them, and does not start with newer versions of Flask-Caching.
 .venv-bi/ready: Makefile
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] > (3, 12) and "Superset needs Python 3.11 or 3.12: PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv-bi
@@ -103,23 +116,22 @@ wheel: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-# The oldest DuckDB that is supported, and of the ingest extra only scipy, in whose matrices the tests' atlases are written:
-# neither torch nor anndata.
+# The oldest supported DuckDB. Of the ingest extra it has scipy only, for the matrices that tests write: no torch, no anndata.
 .venv-oldest/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-oldest
 	grep -v '^duckdb==' constraints.txt > .venv-oldest/constraints.txt
 	.venv-oldest/bin/pip install --quiet --constraint .venv-oldest/constraints.txt duckdb==$(DUCKDB_OLDEST) \
-		pytest pytest-xdist hypothesis scipy --editable .
+		pytest pytest-xdist hypothesis filelock scipy --editable .
 	touch $@
 
-# Python's database tools, with nothing of sigdb.
+# Python's database tools, without sigdb.
 .venv-tools/ready: Makefile
 	$(PYTHON) -m venv .venv-tools
 	.venv-tools/bin/pip install --quiet duckdb==1.5.6 duckdb-sqlalchemy==1.5.6.5 sqlalchemy==2.1.9 pandas==2.3.3 \
 		numpy==2.4.6 pyarrow==26.0.1 polars==2.1.0 adbc-driver-manager==1.13.0 dbt-core==1.10.23 dbt-duckdb==1.11.1
 	touch $@
 
-# Other clients, with nothing of sigdb: DuckDB's Python packages each alone in a folder, and Node where there is npm.
+# Other clients, without sigdb: four versions of DuckDB's Python package, each alone in a folder, and Node if npm is there.
 .clients/ready: Makefile
 	mkdir -p .clients
 	for version in 1.4.2 1.4.5 1.5.6 2.0.0; do \
@@ -129,50 +141,51 @@ wheel: .venv/ready
 	else echo 'npm is not installed: the Node client is not tested'; fi
 	touch $@
 
-# The packages whose numbers ours are compared with, without their dependencies, which are not needed for that.
+# Packages whose numbers are compared with ours; the comparison needs none of their dependencies.
 .originals/ready: Makefile
 	rm -rf .originals
 	$(PYTHON) -m pip install --quiet --no-deps --target .originals scimilarity==$(SCIMILARITY) sc-signature==$(SC_SIGNATURE)
 	touch $@
 
-# Each atlas is exported, and shown by a file of views: minutes more, so not a part of `make test`.
+# Each atlas is exported, and opened through a file of views. That takes minutes, so `make test` leaves it out.
 test-lake: .venv/ready
-	$(BIN)/python -m pytest -n auto $(SQL_TESTS) --atlas-as=lake
+	$(BIN)/python -m pytest $(PARALLEL) $(SQL_TESTS) --atlas-as=lake
 
-# moto is an S3 API. Its boto3 needs an older python-dateutil than ours, and is named, lest pip tries all there are.
+# moto is a server with an S3 API. Its boto3 needs an older python-dateutil than ours; without a fixed version, pip would try
+# every boto3.
 test-remote: .venv-remote/ready
-	.venv-remote/bin/python -m pytest -n auto tests/sigdb/lake/test_remote.py
+	.venv-remote/bin/python -m pytest $(PARALLEL) tests/sigdb/lake/test_remote.py
 
 .venv-remote/ready: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv .venv-remote
 	grep -vE '^(duckdb|python-dateutil)==' constraints.txt > .venv-remote/constraints.txt
 	.venv-remote/bin/pip install --quiet --constraint .venv-remote/constraints.txt \
 		duckdb==$(DUCKDB_HTTPFS) duckdb-extension-httpfs==$(DUCKDB_HTTPFS) 'moto[s3]==$(MOTO)' flask flask-cors \
-		boto3==$(BOTO) botocore==$(BOTO) pytest pytest-xdist hypothesis scipy --editable .
+		boto3==$(BOTO) botocore==$(BOTO) pytest pytest-xdist hypothesis filelock scipy --editable .
 	touch $@
 
-# Spark brings half a gigabyte along, and takes minutes: not a part of `make test`.
+# Spark is half a gigabyte, and its tests take minutes, so `make test` leaves them out.
 test-dialects: .venv-spark/ready
 	.venv-spark/bin/python -m pytest tests/sigdb/dialects/test_spark.py tests/sigdb/dialects/test_dialects.py
 
 test-cluster: .venv-spark/ready
 	.venv-spark/bin/python -m pytest tests/ingest/spark/test_ingest_spark.py tests/ingest/spark/test_driver.py
-	.venv-spark/bin/python -m pytest tests/sigdb/cli/test_cli.py -k ingest-spark
+	.venv-spark/bin/python -m pytest tests/sigdb/cli/test_help.py -k ingest-spark
 
 .venv-spark/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-spark
-	.venv-spark/bin/pip install --quiet --constraint constraints.txt --editable '.[ingest,signature,spark]' pytest hypothesis \
-		trino-query-parser zetasql
+	.venv-spark/bin/pip install --quiet --constraint constraints.txt --editable '.[ingest,signature,spark]' \
+		pytest hypothesis filelock trino-query-parser zetasql
 	touch $@
 
-# scvi-tools brings 2 GB along: not a part of `make test`.
+# scvi-tools is 2 GB with its dependencies, so `make test` leaves it out.
 test-scvi: .venv-scvi/ready
 	.venv-scvi/bin/python -m pytest tests/ingest/models/test_scvi_tools.py
 
 .venv-scvi/ready: pyproject.toml Makefile
 	$(PYTHON) -m venv .venv-scvi
 	.venv-scvi/bin/pip install --quiet torch==$$(sed -n 's/^torch==//p' constraints.txt) scvi-tools==$(SCVI_TOOLS) \
-		pytest hypothesis --editable '.[ingest]'
+		pytest hypothesis filelock --editable '.[ingest]'
 	touch $@
 
 clean:

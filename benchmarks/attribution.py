@@ -33,10 +33,11 @@ from rich.table import Table
 from scipy.sparse import csr_matrix, random_array
 from torch import nn
 
-from ingest.attribution.device import Compute, attribute_cells, place
-from ingest.attribution.methods import Method, attribute, scale
+from ingest.attribution.device import attribute_cells, set_up
+from ingest.attribution.methods import attribute_batch, scale
 from ingest.models import FeedForward, Normalisation
 from ingest.models.core import feed_forward
+from ingest.options import Compute, Method
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,7 +171,7 @@ def relative_difference(found: csr_matrix, expected: csr_matrix) -> float:
 def measure(case: Case, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """All sides of one case."""
     compute = Compute("cpu", threads=options.threads)
-    model, batch_size = place(random_model(case), compute)
+    model, batch_size = set_up(random_model(case), compute)
     assert isinstance(model, FeedForward)
     counts = cells(case, options.cells)
     x, few = model.prepare(counts), model.prepare(counts[: options.few])
@@ -207,7 +208,7 @@ def parts(model: FeedForward, x: csr_matrix, batch_size: int) -> dict[str, float
     timed = {
         "first layer": lambda: model.enter(batch),
         "pull-back": lambda: entry.pull_back(multipliers),
-        "all": lambda: attribute(model, batch),
+        "all": lambda: attribute_batch(model, batch),
     }
     spent = {}
     for name, run in timed.items():
@@ -230,8 +231,8 @@ def precision(case: Case) -> dict[str, float]:
     expected = csr_matrix(values / np.abs(values).sum(axis=1, keepdims=True) * 1000)
     found = {}
     for name, autocast in (("float32", None), ("bf16", torch.bfloat16)):
-        placed = random_model(case).placed("cpu", autocast=autocast)
-        found[name] = relative_difference(scale(attribute(placed, x))[0], expected)
+        placed = random_model(case).to("cpu", autocast=autocast)
+        found[name] = relative_difference(scale(attribute_batch(placed, x))[0], expected)
     return found
 
 

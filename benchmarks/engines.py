@@ -73,7 +73,7 @@ def prepare(folder: Path, n_cells: int) -> dict[str, Any]:
         "rows": rows,
         "file_bytes": atlas.stat().st_size,
         "lake_bytes": exported.manifest.bytes,
-        "lake_files": len(exported.manifest.of("attributions")),
+        "lake_files": len(exported.manifest.files_of("attributions")),
         "export_s": seconds,
     }
 

@@ -26,7 +26,7 @@ from scipy.stats import mannwhitneyu
 from sqlglot import exp
 
 import sigdb
-from sigdb.findings.expression import expression_scores, names_in
+from sigdb.findings.expression import expression_scores, signature_columns
 from sigdb.scores.options import score_parameters
 from sigdb.statements import ask, parse_condition
 
@@ -76,7 +76,7 @@ def compare(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
             found = sigdb.against_expression(
                 con, counts_of(study), genes, study=study, population=f"cell_type IN ({types})", **OPTIONS
             )
-            rows += [{"signature": name, "study": study, **row} for row in found.to_pylist()]
+            rows += [{"signature": name, "study": study, **row} for row in found.table.to_pylist()]
         if len(studies) > 1:
             rows += [{"signature": name, "study": "across", **row} for row in across(con, genes, types, studies)]
     return rows
@@ -95,7 +95,7 @@ def across(
         barcodes, scores, labels = con.execute(query, [study]).fetchnumpy().values()
         adata = counts_of(study)[barcodes]
         values = expression_scores(
-            adata, names_in(con, adata.var_names.tolist(), score_parameters(con, genes, **OPTIONS))
+            adata, signature_columns(con, adata.var_names.tolist(), score_parameters(con, genes, **OPTIONS)["genes"])
         )
         for method, each in {"attribution": scores, **values}.items():
             pooled[method].append(each)

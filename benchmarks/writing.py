@@ -30,9 +30,10 @@ from scipy.sparse import csr_matrix, save_npz, vstack
 from benchmarks.atlases import genes_named
 from benchmarks.search import peak
 from ingest.given.files import CHUNK_CELLS, N_THREADS
-from ingest.store.chunks import Chunk, Stage
+from ingest.store.chunks import Chunk
 from ingest.store.records import FIELDS, ModelInfo, RunSettings, StudyInfo, add_model, add_run
-from ingest.store.writer import begin_study
+from ingest.store.stage import Stage
+from ingest.store.study import NewStudy, begin_study
 from sigdb import Atlas
 
 N_GENES = 20_000
@@ -69,7 +70,7 @@ def write_chunks(stage: Stage, n_cells: int) -> float:
     def write(number: int, matrix: csr_matrix) -> None:
         n = matrix.shape[0]
         chunk = Chunk(np.full(n, 3000.0), np.full(n, N_SCORES), matrix, np.full(n, 0.5), np.full(n, 0.01))
-        stage.write(number, number * CHUNK_CELLS, chunk, device="none", versions=VERSIONS)
+        stage.write_chunk(number, number * CHUNK_CELLS, chunk, device="none", versions=VERSIONS)
 
     numbers, took = range(-(-n_cells // CHUNK_CELLS)), 0.0
     with ThreadPoolExecutor(N_THREADS) as threads:
@@ -92,9 +93,7 @@ def ours(folder: Path, n_cells: int) -> dict[str, float]:
         with atlas.transaction() as con:
             model_id, gene_ids = add_model(con, ModelInfo("synthetic", "mlp", "0", genes_named(N_GENES), 2))
             run_id = add_run(con, model_id, RunSettings("ig", 50, "zero", "published", 1000.0, "none", VERSIONS))
-            writer = begin_study(
-                con, run_id=run_id, study=StudyInfo("synthetic", "X"), obs=obs, gene_ids=gene_ids, measured=gene_ids
-            )
+            writer = begin_study(con, NewStudy(StudyInfo("synthetic", "X"), run_id, obs, gene_ids, gene_ids))
             stage = Stage.open(folder / "writing.ingest" / "stage", "synthetic", writer.gene_ids, writer.ranks)
             chunks_took = write_chunks(stage, n_cells)
             start = time.perf_counter()

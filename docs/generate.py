@@ -1,6 +1,7 @@
-"""Write docs/sql.md from the headers of sql/ and docs/cli.md from the commands' help; --check fails if they differ.
+"""Write docs/sql.md from the headers of `sql/`, and docs/cli.md from the help of the commands.
 
-Both say what the code says, so that no third text can go stale.
+The pages repeat what the code says, so that they cannot go stale. With --check, nothing is written: the script fails if
+a page differs from the code.
 """
 
 from __future__ import annotations
@@ -8,21 +9,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 from sigdb.atlas.schema import SqlObject, objects
 
 DOCS = Path(__file__).parent
+WIDTH = 120
 
 
 def sql_page() -> str:
-    """The views and macros that people use, each with its contract and its example."""
+    """The public views and macros, each with its contract and its example."""
     public = sorted((each for each in objects() if each.schema == "main"), key=lambda each: (each.name, each.kind))
     parts = [
         "# The SQL surface\n",
-        "Written by `make docs` from the headers of `sql/`; the same texts are in the atlas, as comments "
-        "(`SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal`). "
-        "Examples are run by the tests on the toy atlas of `tests/support/toy.py`.\n",
+        "`make docs` writes this page from the headers of `sql/`. An atlas carries the same texts as comments:\n"
+        "`SELECT function_name, comment FROM duckdb_functions() WHERE NOT internal`.\n"
+        "The tests run the examples on the toy atlas of `tests/support/toy.py`.\n",
         "## Macros\n",
         *(section(each) for each in public if each.kind != "VIEW"),
         "## Views\n",
@@ -42,14 +45,28 @@ def section(each: SqlObject) -> str:
 
 
 def cli_page() -> str:
-    """The help of every command, as typer renders it."""
+    """The help of every command, as typer writes it, in lines of at most 120 characters."""
     command = [sys.executable, "-m", "typer", "sigdb.cli", "utils", "docs", "--name", "sigdb"]
     result = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "100"})
-    return result.stdout.strip() + "\n"
+    return wrap_prose(result.stdout.strip()) + "\n"
+
+
+def wrap_prose(text: str) -> str:
+    """Wrap the paragraphs and list items of a Markdown text; code and headings stay as they are."""
+    lines, is_code = [], False
+    for line in text.splitlines():
+        is_code ^= line.startswith("```")
+        if is_code or line.startswith(("#", "```")):
+            lines.append(line)
+        else:
+            indent = "  " if line.startswith("* ") else ""
+            options = {"subsequent_indent": indent, "break_long_words": False, "break_on_hyphens": False}
+            lines += textwrap.wrap(line, WIDTH, **options) or [""]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def main() -> None:
-    """Write the pages, or compare them."""
+    """Write the pages, or compare them with the code."""
     stale = []
     for name, page in (("sql.md", sql_page()), ("cli.md", cli_page())):
         path = DOCS / name
@@ -58,7 +75,7 @@ def main() -> None:
         elif not path.exists() or path.read_text(encoding="utf-8") != page:
             stale.append(name)
     if stale:
-        sys.exit(f"docs/{', docs/'.join(stale)} are not what the code says. Run: make docs")
+        sys.exit(f"docs/{', docs/'.join(stale)} differ from the code. Run: make docs")
 
 
 main()

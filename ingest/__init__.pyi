@@ -1,5 +1,13 @@
-from .attribution.methods import Method
 from .models import load_model
-from .pipeline import IngestOptions, Source, ingest_files
+from .options import Compute, IngestOptions, Method, ReferenceCells, Source
+from .pipeline import ingest_files
 
-__all__ = ["IngestOptions", "Method", "Source", "ingest_files", "load_model"]
+__all__ = [
+    "Compute",
+    "IngestOptions",
+    "Method",
+    "ReferenceCells",
+    "Source",
+    "ingest_files",
+    "load_model",
+]

@@ -1,4 +1,4 @@
-"""Work on the next things while the last one is used."""
+"""Process the next items in threads while the caller uses the last result."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 
 
 def ahead(work: Callable[[Item], Result], items: Iterable[Item], n_threads: int = 1) -> Generator[Result]:
-    """What `work` makes of each item, in order; as many following items as there are threads are worked on meanwhile.
+    """Yield `work(item)` for each item, in order, with up to `n_threads` later items in progress.
 
-    The caller's thread gets the items. Raises what getting an item raises, or working on it; the work that was begun on
-    others is finished then.
+    Items are taken from the iterable in the caller's thread. An error in the iterable or in `work` is raised after the
+    items in progress are finished.
     """
     with ThreadPoolExecutor(n_threads) as threads:
         begun: deque[Future[Result]] = deque()

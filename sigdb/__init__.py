@@ -1,14 +1,14 @@
 """sigdb: gene-signature search in single-cell attribution atlases, in SQL.
 
-`connect` opens an atlas and returns a plain DuckDB connection; the macros (`signature_score` and its kin) are in the
-file itself. `score` and `score_matrix` compute the scores of all cells in Python, `register` and `register_signature`
-bring them into SQL as a function. `hits`, `compare`, `gene_compare`, `matched_null` and `leading_genes` make findings
-of scores. `Atlas` opens or makes an atlas for writing. `export_lake` writes one as Parquet,
-which `connect` opens as well.
+`connect` opens an atlas and returns a plain DuckDB connection. The macros, such as `signature_score`, are in the file
+itself. `score` and `score_matrix` compute the scores of all cells in Python. `register` and `register_signature` make
+scores available in SQL as a function. `hits`, `compare`, `gene_compare`, `matched_null` and `leading_genes` turn scores
+into findings. `Atlas` opens or creates an atlas for writing; `upgrade`, `optimize` and `verify` maintain it.
+`export_lake` writes an atlas as Parquet files, a lake, which `connect` opens as well.
 """
 
 import lazy_loader
 
-# The names are in __init__.pyi, where type checkers read them too. Each is imported when it is first used, so that the
-# command line starts fast and a missing extra is only missed where it is needed.
+# The names are in __init__.pyi, where type checkers read them too. Each is imported when it is first used. The command
+# line therefore starts fast, and only the functions that use an optional package need it.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

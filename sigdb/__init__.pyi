@@ -1,3 +1,7 @@
+from .answers import Answer
+from .atlas.optimize import optimize
+from .atlas.upgrade import upgrade
+from .atlas.verify import verify
 from .atlas.writer import Atlas
 from .connection import connect
 from .dialects import spark as spark
@@ -16,16 +20,19 @@ from .lake.open import attach_lake
 from .lake.restore import import_lake
 from .scores.engine import score
 from .scores.matrix import score_matrix
+from .scores.options import ScoreOptions
 from .scores.udf import register, register_signature
 from .signatures import Signature, read_signatures
 
 __all__ = [
+    "Answer",
     "Atlas",
     "Comparison",
     "GeneComparison",
     "GeneStudy",
     "Hits",
     "Null",
+    "ScoreOptions",
     "SigdbError",
     "Signature",
     "against_expression",
@@ -41,6 +48,7 @@ __all__ = [
     "import_lake",
     "leading_genes",
     "matched_null",
+    "optimize",
     "plots",
     "read_signatures",
     "register",
@@ -50,4 +58,6 @@ __all__ = [
     "score_matrix",
     "spark",
     "transpile",
+    "upgrade",
+    "verify",
 ]

@@ -1,4 +1,4 @@
-"""What more than one writer of files needs: data that are on disk for good, and the time."""
+"""What more than one writer of files needs: flushing to disk, the time, and how a lake is told from an atlas file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from pathlib import Path
 
 __all__ = ["is_address", "is_lake", "now", "sync"]
 
+# Windows cannot open a folder, and it flushes a file only through a handle that may write to it.
+CAN_OPEN_FOLDERS = os.name != "nt"
+
 
 def sync(path: Path) -> None:
     """Have the operating system write a file, or the names in a folder, to disk."""
-    handle = os.open(path, os.O_RDONLY)
+    if not CAN_OPEN_FOLDERS and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY if CAN_OPEN_FOLDERS else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:
@@ -19,15 +24,15 @@ def sync(path: Path) -> None:
 
 
 def now() -> datetime:
-    """The time, in UTC, as DuckDB's TIMESTAMP takes it."""
+    """The current time in UTC, to the second and without a time zone, as DuckDB's TIMESTAMP takes it."""
     return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 
 
 def is_address(lake: str) -> bool:
-    """Whether a lake is where only DuckDB gets at it (s3://bucket/lake), and not in a folder."""
+    """Whether a lake is at an address that only DuckDB can read (s3://bucket/lake), not in a folder."""
     return "://" in lake
 
 
 def is_lake(path: str | os.PathLike[str]) -> bool:
-    """Whether a path can only be that of a lake, and not of an atlas file."""
+    """Whether a path can only be a lake (an address or a folder), not an atlas file."""
     return is_address(str(path)) or Path(path).is_dir()

@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions whose text says what, how many, the nearest right thing and the way out."""
+"""The exceptions of sigdb. Their text says what is wrong, how often, the nearest right thing and the way out."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelError",
     "ObsError",
+    "OptionError",
     "QueryError",
     "ScoresError",
     "SigdbError",
@@ -38,11 +39,22 @@ __all__ = [
 
 
 class SigdbError(Exception):
-    """Base of all errors that sigdb raises on purpose."""
+    """Base class of all errors that sigdb raises on purpose.
+
+    Subclasses also derive from the matching built-in exception, such as ValueError or FileNotFoundError.
+
+    Examples
+    --------
+    >>> try:
+    ...     sigdb.score(con, ["S100A88"])
+    ... except sigdb.SigdbError as error:
+    ...     print(type(error).__name__)
+    QueryError
+    """
 
 
 class AtlasError(SigdbError, ValueError):
-    """The file is not an atlas, or not in the state that was asked for."""
+    """The file is not an atlas, or it is not in the state that the call needs."""
 
 
 class AtlasNotFoundError(AtlasError, FileNotFoundError):
@@ -50,11 +62,11 @@ class AtlasNotFoundError(AtlasError, FileNotFoundError):
 
 
 class AtlasVersionError(AtlasError):
-    """The atlas was made by another version of sigdb."""
+    """The atlas has the schema of another version of sigdb."""
 
 
 class AtlasLockedError(AtlasError):
-    """Another process has the atlas open for writing."""
+    """Another process has the atlas open."""
 
 
 class StudyExistsError(AtlasError):
@@ -62,79 +74,83 @@ class StudyExistsError(AtlasError):
 
 
 class SignatureError(SigdbError, ValueError):
-    """A signature file or name that cannot be used."""
+    """A signature, or a signature file, cannot be used."""
 
 
 class QueryError(SigdbError, ValueError):
-    """A query that DuckDB refused."""
+    """DuckDB refused a query."""
+
+
+class OptionError(SigdbError, ValueError):
+    """An option that names something which does not exist, or does not go together with another option."""
 
 
 class ModelError(SigdbError, ValueError):
-    """A model folder that cannot be read."""
+    """A model cannot be read or used."""
 
 
 class MethodError(SigdbError, ValueError):
-    """An attribution method that would give wrong numbers, or settings of it that do not exist."""
+    """An attribution method would give wrong numbers, or has no such setting."""
 
 
 class GeneSpaceError(SigdbError, ValueError):
-    """Genes of the data and genes of the model do not fit together."""
+    """The genes of the data do not match the genes of the model."""
 
 
 class DeviceError(SigdbError, ValueError):
-    """A device, precision or number of workers that this machine does not have, or that failed."""
+    """A device, precision or number of workers is not available, or it failed."""
 
 
 class CountsError(SigdbError, ValueError):
-    """A matrix that does not hold raw counts."""
+    """A matrix does not hold raw counts."""
 
 
 class DamagedError(CountsError):
-    """A file that cannot be read to its end, or is not as it should be written."""
+    """A file is truncated or malformed."""
 
 
 class UnreadableError(SigdbError, OSError):
-    """A file that the system could not read here and now, which says nothing of what is in it."""
+    """The operating system failed to read a file; the file itself may be sound."""
 
 
 class ScoresError(SigdbError, ValueError):
-    """Scores that were computed elsewhere and cannot be stored as they are."""
+    """Scores that were computed elsewhere cannot be stored as they are."""
 
 
 class ObsError(SigdbError, ValueError):
-    """Cell metadata that cannot be stored as they are."""
+    """Cell metadata cannot be stored as they are."""
 
 
 class SparkError(SigdbError, RuntimeError):
-    """Apache Spark could not be started, or gave up."""
+    """Apache Spark did not start, or it gave up."""
 
 
 class MissingDependencyError(SigdbError, ImportError):
-    """A command needs an extra that is not installed."""
+    """A function needs an optional package that is not installed."""
 
 
 def listed(names: Iterable[object], limit: int = 10) -> str:
-    """Name at most `limit` things, and count the others: 'A, B and 3 more'."""
+    """Name at most `limit` things and count the rest: 'A, B and 3 more'."""
     words = [str(name) for name in names]
     shown = ", ".join(words[:limit])
     return shown if len(words) <= limit else f"{shown} and {len(words) - limit} more"
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """A hint at the known name that is most like a wrong one: " Did you mean 'X'?", or "" if none is alike."""
+    """Suggest the known name that is most similar to a wrong one: " Did you mean 'X'?", or "" if none is similar."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f" Did you mean {found[0]!r}?" if found else ""
 
 
 def message(error: Exception | str) -> str:
-    """What an error says, on one line, without the kind that DuckDB puts before it."""
+    """The first paragraph of an error on one line, without the prefix that DuckDB adds, such as "Binder Error: "."""
     first = str(error).strip().split("\n\n")[0]
     return " ".join(re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|HTTP|Conversion) Error: ", "", first).split())
 
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Turn a failed import inside the block into a MissingDependencyError that says which extra to install."""
+    """Turn a failed import inside the block into a MissingDependencyError that names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Gene signatures: read them from GMT, CSV and TSV files, as Hallmark, Enrichr and authors' supplements write them."""
+"""Gene signatures, and the GMT, CSV and TSV files that they are published in."""
 
 from __future__ import annotations
 
@@ -17,13 +17,37 @@ if TYPE_CHECKING:
 
 __all__ = ["Signature", "read_signatures"]
 
-# What a symbol, an alias or an id looks like anywhere: no blanks, no separators.
+# A symbol, an alias or an id: no white space, no separators.
 GENE = re.compile(r"[^\s,;\x00-\x1f]+")
 
 
 @dataclass(frozen=True)
 class Signature:
-    """A named gene set: genes as the source names them, one finite weight each (1 if the source gives none)."""
+    """A named gene set with one weight per gene.
+
+    Parameters
+    ----------
+    name
+        Name of the signature; not empty.
+    genes
+        Names of the genes as the source has them: symbols, aliases or Ensembl ids. At least one, none twice.
+    weights
+        One finite weight per gene. Left out, every weight is 1.
+    source
+        Where the signature comes from, such as a file name.
+    description
+        What the source says about the signature.
+
+    Raises
+    ------
+    SignatureError
+        One of these rules is broken; the message names the genes.
+
+    Examples
+    --------
+    >>> sigdb.Signature("B_CELL", ("MS4A1", "CD79A")).weights
+    (1.0, 1.0)
+    """
 
     name: str
     genes: tuple[str, ...]
@@ -32,9 +56,9 @@ class Signature:
     description: str | None = None
 
     def __post_init__(self) -> None:
-        """Check what no query could recover from later."""
+        """Check the rules that later queries rely on."""
         if not self.name.strip():
-            raise SignatureError("A signature needs a name.")
+            raise SignatureError("A signature needs a name: `name` is empty.")
         if not self.genes:
             raise SignatureError(f"Signature {self.name} has no genes.")
         if not self.weights:
@@ -46,8 +70,8 @@ class Signature:
             raise SignatureError(f"Signature {self.name}: the weight is not a finite number for {listed(odd)}.")
         if strange := [repr(gene) for gene in self.genes if not GENE.fullmatch(gene)]:
             raise SignatureError(
-                f"Signature {self.name}: these are not names of genes: {listed(strange)}. "
-                "Is the file of another format, or separated otherwise?"
+                f"Signature {self.name}: {len(strange)} of {len(self.genes)} names cannot be genes: {listed(strange)}. "
+                "Does the file have another format or another separator?"
             )
         repeated = [gene for gene, count in Counter(self.genes).items() if count > 1]
         if repeated:
@@ -55,11 +79,33 @@ class Signature:
 
 
 def read_signatures(path: str | os.PathLike[str], *, name: str | None = None) -> list[Signature]:
-    """Read the signatures of a file.
+    r"""Read the signatures of a GMT, CSV, TSV or text file.
 
-    `.gmt`: one a line: name, description, genes (or gene,weight, as Enrichr has them), tab-separated. `.csv`, `.tsv`,
-    `.txt`: one a file, named `name` or after the file; either one gene a line, or a header with `gene` and, if wanted,
-    `weight`. Raises SignatureError, with the line, where the file says something else.
+    Parameters
+    ----------
+    path
+        `.gmt`: one signature per line, with name, description and genes separated by tabs. A gene may be `gene,weight`,
+        as in files of Enrichr. Any other ending: one signature, with one gene per line, or with a header that has a
+        column `gene` and optionally `weight`. Columns are separated by commas in `.csv`, else by tabs.
+    name
+        Name of the signature of a file that is not GMT. Left out, the name of the file without its ending.
+
+    Returns
+    -------
+    The signatures in the order of the file.
+
+    Raises
+    ------
+    SignatureError
+        There is no such file, or it breaks these rules; the message gives the line.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> _ = pathlib.Path("b_cell.csv").write_text("gene,weight\nMS4A1,2\nCD79A,1\n")
+    >>> [signature] = sigdb.read_signatures("b_cell.csv")
+    >>> signature.name, signature.genes, signature.weights
+    ('b_cell', ('MS4A1', 'CD79A'), (2.0, 1.0))
     """
     path = Path(path)
     if not path.is_file():
@@ -70,7 +116,7 @@ def read_signatures(path: str | os.PathLike[str], *, name: str | None = None) ->
         raise SignatureError(f"{path} is not a text file in UTF-8: {error}.") from error
     if path.suffix.lower() == ".gmt":
         if name is not None:
-            raise SignatureError(f"{path} names its signatures itself; leave out the name {name!r}.")
+            raise SignatureError(f"{path} is a GMT file, which names its signatures itself. Leave out `name={name!r}`.")
         return _read_gmt(path, lines)
     return [_read_table(path, lines, name or path.stem)]
 
@@ -83,17 +129,17 @@ def _read_gmt(path: Path, lines: list[str]) -> list[Signature]:
         name, *rest = line.rstrip().split("\t")
         if len(rest) < 2:
             raise SignatureError(
-                f"{path}, line {number}: a GMT line is name, description and genes, separated by tabs."
+                f"{path}, line {number}: a line of a GMT file has a name, a description and genes, separated by tabs."
             )
-        members = dict(weighted(path, number, member) for member in rest[1:] if member.strip())
+        members = dict(parse_member(path, number, member) for member in rest[1:] if member.strip())
         signatures.append(
             Signature(name, tuple(members), tuple(members.values()), source=path.name, description=rest[0] or None)
         )
     if not signatures:
-        raise SignatureError(f"{path} holds no signature.")
+        raise SignatureError(f"{path} contains no signature.")
     repeated = {each.name for each in signatures if sum(other.name == each.name for other in signatures) > 1}
     if repeated:
-        raise SignatureError(f"{path} holds more than one signature called {listed(sorted(repeated))}.")
+        raise SignatureError(f"{path} contains more than one signature with the name {listed(sorted(repeated))}.")
     return signatures
 
 
@@ -108,26 +154,30 @@ def _read_table(path: Path, lines: list[str], name: str) -> Signature:
     if "gene" not in header:
         if any(len(row) > 1 for row in rows):
             raise SignatureError(
-                f"{path}: a file of several columns needs a header with `gene` and, if wanted, `weight`; "
-                f"its first line is {listed(rows[0])}."
+                f"{path}: a file with several columns needs a header with the column gene and optionally weight. "
+                f"Its first line is {listed(rows[0])}."
             )
         return Signature(name, tuple(row[0] for row in rows), source=path.name)
     column = header.index("gene")
     short = [number for number, row in enumerate(rows, 1) if len(row) < len(header)]
     if short:
-        raise SignatureError(f"{path}: fewer columns than the header in line {listed(short)}.")
+        raise SignatureError(
+            f"{path}: fewer columns than the header in {len(short)} of {len(rows)} lines: line {listed(short)}."
+        )
     genes = tuple(row[column] for row in rows[1:])
     weights = _weights(path, [row[header.index("weight")] for row in rows[1:]]) if "weight" in header else ()
     return Signature(name, genes, weights, source=path.name)
 
 
-def weighted(path: Path, number: int, member: str) -> tuple[str, float]:
-    """A member of a GMT line: a gene, or gene,weight."""
+def parse_member(path: Path, number: int, member: str) -> tuple[str, float]:
+    """Split a member of a GMT line, which is a gene or gene,weight, into the two."""
     gene, comma, weight = member.strip().partition(",")
     try:
         return gene, float(weight) if comma else 1.0
     except ValueError as error:
-        raise SignatureError(f"{path}, line {number}: {member!r} is neither a gene nor gene,weight.") from error
+        raise SignatureError(
+            f"{path}, line {number}: {member!r} is neither a gene nor gene,weight, such as CD79A,2.5."
+        ) from error
 
 
 def _weights(path: Path, cells: Sequence[str]) -> tuple[float, ...]:

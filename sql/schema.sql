@@ -1,8 +1,8 @@
 -- schema
--- The base tables of an atlas. One file holds one atlas; people read the views of sql/views, macros read these tables.
--- Every table is in the schema sigdb_data, because a macro resolves names in the caller's search path: an outer CTE or
--- a temporary table called `cells` must not be able to stand in for ours.
--- Units:   attribution, 1000 a cell in absolute value; a (gene, cell) pair with no row is 0.
+-- The base tables of an atlas. One file holds one atlas. People read the views of sql/views; macros read these tables.
+-- Every table is in the schema sigdb_data, because a macro resolves names in the search path of the caller: a CTE or a
+-- temporary table of the caller that is called `cells` must not replace ours.
+-- Units:   the absolute attributions of a cell add up to 1000; a (gene, cell) pair without a row is 0.
 -- Example: SELECT value FROM sigdb_data.atlas_info WHERE key = 'schema_version';
 
 CREATE SCHEMA sigdb_data;
@@ -62,7 +62,7 @@ CREATE TABLE sigdb_data.samples (
     UNIQUE (study_id, sample)
 );
 
--- Columns of a study's obs that sigdb does not know are appended to this table, as columns of their own.
+-- Columns of the studies' obs that sigdb does not know are added to this table.
 CREATE TABLE sigdb_data.cell_data (
     cell_id UINTEGER NOT NULL,
     sample_id UINTEGER NOT NULL,
@@ -85,7 +85,7 @@ CREATE TABLE sigdb_data.genes (
     ensembl_id VARCHAR
 );
 
--- All names by which a gene can be asked for. rank: the order in which they are tried, 0 the symbol itself.
+-- All names of the genes. rank: names of lower rank are tried first; 0 is the symbol.
 CREATE TABLE sigdb_data.gene_names (
     name VARCHAR NOT NULL,
     name_lower VARCHAR NOT NULL,
@@ -106,7 +106,7 @@ CREATE TABLE sigdb_data.study_genes (
     gene_id UINTEGER NOT NULL
 );
 
--- Sorted, so that DuckDB need not try which compression suits: that is a sixth of the work of storing.
+-- The rows are sorted, so the best compression is known. Trying others takes a sixth of the time to store the rows.
 CREATE TABLE sigdb_data.attributions (
     run_id UINTEGER USING COMPRESSION RLE,
     gene_id UINTEGER USING COMPRESSION RLE,
@@ -145,7 +145,7 @@ CREATE TABLE sigdb_data.signatures (
     weight DOUBLE NOT NULL
 );
 
--- Scores that are kept, so that a query of a signature by name need not add them up: of signature_cells.
+-- The signatures whose scores are kept in signature_cells, so that queries read the scores instead of computing them.
 CREATE TABLE sigdb_data.materialized_signatures (
     materialized_id USMALLINT NOT NULL,
     run_id UINTEGER NOT NULL,

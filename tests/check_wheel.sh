@@ -1,5 +1,5 @@
 #!/bin/sh
-# Check the installed wheel as someone has it who only asks: check_wheel.sh BIN ATLAS, run outside the checkout.
+# Check the installed wheel in an environment without the extras: check_wheel.sh BIN ATLAS, run outside the checkout.
 set -eu
 bin=$1
 atlas=$2

@@ -1,1 +1,1 @@
-"""Compute attributions: methods, baselines, devices."""
+"""Compute attributions: methods, baselines and devices."""

@@ -1,8 +1,9 @@
-"""DeepLIFT with the Rescale rule (Shrikumar 2017) in closed form, for layers that are affine or elementwise.
+"""DeepLIFT with the Rescale rule (Shrikumar 2017) in closed form, for affine and elementwise layers.
 
-Every activation is replaced by the straight line through what it does to the cell and to the baseline; the gradient of
-the network so made is the multipliers. No hooks: Captum 0.9 knows no rule for PReLU, SELU, GELU, SiLU and abs, and
-gives the plain gradient there, silently. The tests compare this with Captum where Captum is told the rule.
+The rule replaces each activation by the straight line through its values at the cell and at the baseline. The
+multipliers are the gradient of the network with these lines. Captum 0.9 has no rule for PReLU, SELU, GELU, SiLU and
+abs and silently uses the plain gradient there, so it is not used. The tests compare this module with Captum, to which
+they add the missing rules.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ SAME = 1e-6
 
 
 def multipliers(layers: nn.Sequential, point: Tensor, baseline: Tensor, reference: Tensor, *, is_dot: bool) -> Tensor:
-    """Multipliers of sum_d r_d z_d (is_dot), or else of sum_d |r_d z_d|, at `point` against `baseline`.
+    """Multipliers of sum_d r_d z_d (is_dot) or of sum_d |r_d z_d|, at `point` against `baseline`.
 
     layers: from point (n, n_hidden) to z (n, latent_dim); affine in eval mode, or elementwise. reference: r,
-    (n, latent_dim). Result: (n, n_hidden) float32; times (point - baseline) it adds up to the difference of the scalar.
+    (n, latent_dim). Returns (n, n_hidden) float32. Times (point - baseline), it adds up to the difference of the
+    scalar.
 
-    In double precision, where the device has it: the difference of nearly equal outputs, over that of nearly equal
-    inputs, keeps too few digits otherwise.
+    Computes in double precision where the device has it: the quotient of two small differences has too few digits
+    otherwise.
     """
     precision = torch.float32 if point.device.type == "mps" else torch.float64
     layers = copy.deepcopy(layers).to(precision)
@@ -40,15 +42,15 @@ def multipliers(layers: nn.Sequential, point: Tensor, baseline: Tensor, referenc
     point.requires_grad_()
     here, there = point, baseline.expand_as(point)
     for layer in layers:
-        here, there = layer(here) if isinstance(layer, AFFINE) else straightened(layer, here, there), layer(there)
+        here, there = layer(here) if isinstance(layer, AFFINE) else secant_line(layer, here, there), layer(there)
     here, there = here * reference, there * reference
-    total = here if is_dot else straightened(torch.abs, here, there)
-    (found,) = torch.autograd.grad(total.sum(), point)
-    return found.float()
+    total = here if is_dot else secant_line(torch.abs, here, there)
+    (gradient,) = torch.autograd.grad(total.sum(), point)
+    return gradient.float()
 
 
-def straightened(activation: Callable[[Tensor], Tensor], here: Tensor, there: Tensor) -> Tensor:
-    """The line through (there, activation(there)) and (here, activation(here)), at `here`: its slope is a constant."""
+def secant_line(activation: Callable[[Tensor], Tensor], here: Tensor, there: Tensor) -> Tensor:
+    """The line through the activation's values at `there` and `here`, evaluated at `here`; its slope is a constant."""
     return activation(there) + slope(activation, here.detach(), there) * (here - there)
 
 

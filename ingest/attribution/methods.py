@@ -1,4 +1,4 @@
-"""Attribution: how much each gene contributes to where the model places a cell."""
+"""How much each gene contributes to where the model places a cell: the attributions of one batch of cells."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from ingest.attribution.deeplift import multipliers as deeplift_multipliers
 from ingest.models.core import FeedForward
+from ingest.options import Method
 from sigdb.errors import MethodError, ModelError
 
 if TYPE_CHECKING:
@@ -22,84 +23,34 @@ if TYPE_CHECKING:
 
     from ingest.models.core import CellModel, Entry
 
-__all__ = [
-    "METHODS",
-    "QUADRATURES",
-    "SUMMATIONS",
-    "TARGET_SUM",
-    "Attributions",
-    "Method",
-    "attribute",
-    "concatenate",
-    "scale",
-]
+__all__ = ["TARGET_SUM", "Attributions", "attribute_batch", "check_method", "concatenate", "scale"]
 
+# The |scores| of a cell add up to this.
 TARGET_SUM = 1000.0
-METHODS = ("ig", "ixg", "deeplift")
-SUMMATIONS = ("published", "dot")
-# Those of Captum but for riemann_trapezoid, whose weights add up to (n - 1) / n in Captum 0.9.
-QUADRATURES = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle")
 # Points that go through the network at a time: enough for the matrix products, few enough for the cache.
 POINTS = {"cpu": 2048, "cuda": 65_536, "mps": 16_384}
-# A gradient at the cell that is this much smaller than what it should explain is rounding error.
+# A gradient that is smaller than what it explains by this factor is rounding error.
 DEGENERATE = 1e-4
 
 
-@dataclass(frozen=True)
-class Method:
-    """How a cell is explained.
-
-    name: `ig` Integrated Gradients, `ixg` Input x Gradient, `deeplift` DeepLIFT with the Rescale rule. summation: the
-    scalar that is explained, `published`: f(x') = sum_d |e_d(x) e_d(x')| of the embedding e as the model returns it, or
-    `dot`: sum_d z_d(x) z_d(x') of the embedding z before it is normalised; by default published for ig, dot otherwise.
-    n_steps, quadrature: of the integral of ig.
-    """
-
-    name: str = "ig"
-    summation: str | None = None
-    n_steps: int = 50
-    quadrature: str = "gausslegendre"
-
-    def __post_init__(self) -> None:
-        """Check the words, and fill in the default summation."""
-        for word, known in (
-            (self.name, METHODS),
-            (self.quadrature, QUADRATURES),
-            (self.summation, (None, *SUMMATIONS)),
-        ):
-            if word not in known:
-                raise MethodError(f"There is no {word!r}; there are {', '.join(filter(None, known))}.")
-        if self.n_steps < 1:
-            raise MethodError(f"Integrated Gradients need at least 1 step, not {self.n_steps}.")
-        object.__setattr__(self, "summation", self.summation or ("published" if self.name == "ig" else "dot"))
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the gradient at the cell itself is what counts."""
-        return self.name == "ixg"
-
-    def check(self, model: CellModel, *, has_baseline: bool = False) -> None:
-        """Raise MethodError, with the reason, if the method would give wrong numbers for the model."""
-        if reason := model.unsupported.get(self.name):
-            raise MethodError(f"{self.name} cannot explain model {model.name}: {reason}. Use ig.")
-        if self.name != "ig" and self.summation == "published" and model.l2_normalised:
-            raise MethodError(
-                f"{self.name} of the published summation explains nothing for model {model.name}: its embedding has "
-                "unit length, so the summed embedding has its maximum at the cell itself, and its gradient there is 0. "
-                "Use --summation dot, or --method ig."
-            )
-        if has_baseline and self.is_local:
-            raise MethodError(
-                "ixg is the gradient at the cell times its input; it has no baseline. Use ig or deeplift."
-            )
+def check_method(method: Method, model: CellModel) -> None:
+    """Raise MethodError, with the reason, if a method gives wrong numbers for a model."""
+    if reason := model.unsupported.get(method.name):
+        raise MethodError(f"{method.name} cannot explain model {model.name}: {reason}. Use `method='ig'`.")
+    if method.name != "ig" and method.summation == "published" and model.l2_normalised:
+        raise MethodError(
+            f"{method.name} with the published summation explains nothing for model {model.name}: its embedding has "
+            "unit length, so the summed embedding has its maximum at the cell itself, where its gradient is 0. "
+            "Use `summation='dot'` or `method='ig'`."
+        )
 
 
 @dataclass(frozen=True)
 class Attributions:
     """Signed, unscaled attributions of n cells.
 
-    values: (n, n_genes) CSR, stored where input and baseline differ. delta: (n,) sum of a cell's attributions minus
-    f(cell) - f(baseline); 0 for DeepLIFT, and for Integrated Gradients if the integral were exact.
+    values: (n, n_genes) CSR, stored where input and baseline differ. delta: (n,) the sum of a cell's attributions minus
+    (f(cell) - f(baseline)). It is 0 for DeepLIFT, and would be 0 for Integrated Gradients with an exact integral.
     """
 
     values: csr_matrix
@@ -107,10 +58,10 @@ class Attributions:
 
 
 class Scalar:
-    """The function of a point that is explained for each cell of a batch, its own embedding held constant.
+    """The scalar function f that is explained for each cell of a batch, with the cell's own embedding held constant.
 
-    reference: (n, latent_dim), that embedding. at_cells: (n,) the function at the cells; explained: (n,) the same minus
-    that at the baseline.
+    reference: (n, latent_dim), the embeddings that are held constant. at_cells: (n,) f at the cells. explained: (n,)
+    f at the cells minus f at the baseline.
     """
 
     def __init__(self, model: CellModel, entry: Entry, summation: str) -> None:
@@ -125,33 +76,37 @@ class Scalar:
             self.at_cells = self.of_embedding(z).cpu().numpy()
 
     def of_embedding(self, z: Tensor) -> Tensor:
-        """The scalar, from embeddings before normalisation of one or several copies of the batch: (m,)."""
+        """The values of f, from embeddings before normalisation of one or several copies of the batch: (m,)."""
         terms = self.finish(z).unflatten(0, (-1, len(self.reference))) * self.reference
         total: Tensor = (terms if self.is_dot else terms.abs()).sum(dim=-1)
         return total.flatten()
 
     def __call__(self, points: Tensor) -> Tensor:
-        """The scalar at points shaped as the entry's, one or several copies of the batch: (m,)."""
+        """The values of f at points shaped as the entry's point, one or several copies of the batch: (m,)."""
         return self.of_embedding(self.tail(points))
 
 
-def attribute(
+def attribute_batch(
     model: CellModel, x: csr_matrix, method: Method | None = None, baseline: csr_matrix | None = None
 ) -> Attributions:
-    """Attributions of one batch.
+    """Attributions of one batch of cells.
 
-    x: (n_cells, n_genes) float32, as `model.prepare` returns it. baseline: (1, n_genes), prepared; None for a cell
-    without expression. Exact with regard to the first layer: multipliers are computed behind it and pulled back through
-    it, so that a gene's attribution is (x - baseline) * multiplier. Raises MethodError if the method does not suit the
-    model, or if a gradient is nothing but rounding error; ModelError if an attribution is not finite.
+    x: (n_cells, n_genes) float32, as `CellModel.prepare` returns it. baseline: (1, n_genes), prepared; default: a cell
+    without expression. method: default `Method()`.
+
+    Multipliers are computed behind the first layer and pulled back through it, which is exact: the attribution of a
+    gene is (x - baseline) * multiplier. Raises MethodError if the method does not suit the model, or if a gradient is
+    only rounding error, and ModelError if an attribution is not finite.
     """
     method = method or Method()
-    method.check(model, has_baseline=baseline is not None)
+    check_method(method, model)
+    if baseline is not None:
+        method.check_baseline()
     entry = model.enter(x, baseline)
     f = Scalar(model, entry, str(method.summation))
     if method.name == "deeplift":
         if not isinstance(model, FeedForward):
-            raise MethodError(f"deeplift needs a chain of layers; model {model.name} is none.")
+            raise MethodError(f"deeplift needs a chain of layers; model {model.name} is not one. Use `method='ig'`.")
         found = deeplift_multipliers(model.tail, entry.point, entry.baseline, f.reference, is_dot=f.is_dot)
     elif method.name == "ixg":
         found = gradient(f, entry.point)
@@ -174,27 +129,27 @@ def gradient(f: Scalar, points: Tensor) -> Tensor:
 
 
 def mean_gradient(f: Scalar, entry: Entry, method: Method) -> Tensor:
-    """The mean of the gradients of f on the straight way from the baseline to each point, by Captum."""
+    """The mean of the gradients of f along the straight line from the baseline to each point, by Captum."""
     integral = IntegratedGradients(f, multiply_by_inputs=False)
     found: Tensor = integral.attribute(
         entry.point,
         baselines=entry.baseline,
         n_steps=method.n_steps,
         method=method.quadrature,
-        # All copies of the batch that it makes at a time, one a step.
+        # Captum makes a copy of the batch for each step; this limits the copies at a time.
         internal_batch_size=max(len(entry.point), POINTS[entry.point.device.type]),
     )
     return found.detach()
 
 
 def refuse_rounding_error(values: csr_matrix, explained: NDArray[np.float32], model: CellModel) -> None:
-    """Raise MethodError if the gradients of some cells are too small to be anything but rounding error."""
+    """Raise MethodError if the gradients of some cells are so small that they are only rounding error."""
     totals = np.asarray(abs(values).sum(axis=1, dtype=np.float64)).ravel()
     degenerate = int(((totals < DEGENERATE * np.abs(explained)) & (np.diff(values.indptr) > 0)).sum())
     if degenerate:
         raise MethodError(
             f"Degenerate local gradient in {degenerate} of {len(totals)} cells: input x gradient adds up to less than "
-            f"{DEGENERATE:g} of what it explains, so it is rounding error. Model {model.name} needs --method ig."
+            f"{DEGENERATE:g} of what it explains, so it is rounding error. Model {model.name} needs `method='ig'`."
         )
 
 
@@ -205,10 +160,10 @@ def concatenate(batches: Sequence[Attributions]) -> Attributions:
 
 
 def scale(attributions: Attributions) -> tuple[csr_matrix, NDArray[np.float32]]:
-    """Scale each cell's attributions to a sum of absolute values of 1000.
+    """Scale the attributions of each cell so that their absolute values add up to 1000.
 
-    Returns the scores (n, n_genes), exact zeros dropped, and the scale (n,): attribution = score x scale. The scale is
-    NaN, and the row empty, for a cell to which nothing was attributed.
+    Returns the scores (n, n_genes), without zeros, and the scale (n,): attribution = score x scale. A cell without
+    attributions has an empty row and a scale of NaN.
     """
     values = attributions.values.copy()
     totals = np.asarray(abs(values).sum(axis=1, dtype=np.float64)).ravel()

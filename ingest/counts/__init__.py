@@ -1,1 +1,1 @@
-"""Read raw counts, by cells, from AnnData and Cell Ranger files."""
+"""Read raw counts, cell by cell, from AnnData and Cell Ranger files."""

@@ -1,4 +1,4 @@
-"""Matrices of counts on disk, read by rows in bounded memory, in whatever order they are stored."""
+"""Read a matrix of counts from disk by cells, in bounded memory, whether it is stored by cells or by genes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ import numpy as np
 import zarr
 from scipy.sparse import csr_matrix, vstack
 
+from ingest.counts.files import convert_errors, open_store
 from ingest.counts.spool import ENTRY, Spool, write_spool
-from ingest.counts.values import ENTRIES, broken_file, checked, open_store
+from ingest.counts.values import to_counts
 from sigdb.errors import CountsError
 
 if TYPE_CHECKING:
@@ -27,48 +28,54 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ingest.counts.values import Array, Group, Piece
+    from ingest.counts.files import Array, Group
+    from ingest.counts.spool import Piece
 
 
-__all__ = ["Contents", "RowReader", "RowSource", "is_by_rows", "is_sparse", "shape_of", "stored_entries"]
+__all__ = ["Contents", "RowReader", "RowSource", "is_by_cells", "is_sparse", "iterate_stored", "shape_of"]
+
+# Entries of a sparse matrix, and values of a dense one, that are read at a time.
+ENTRIES = 1 << 20
 VALUES = 1 << 22
-# The rows of a dense matrix that lie in one piece on disk may have this many values.
+# A dense matrix whose chunks on disk span more values than this, over all columns, is not read by cells.
 MOST_VALUES = 1 << 24
 
 
 @dataclass(frozen=True)
 class RowSource:
-    """Where counts lie by rows; what any process needs to read them.
+    """Where counts are stored by cells; all that a process needs to read them.
 
-    path, counts_from: the file that the user named, and its matrix. shape: (n_cells, n_columns), as stored; columns:
-    those that are genes (default: all). stored, place: what is read, and where in it; a spool if place is ''.
+    path, counts_from: the file that the user named and the matrix in it, for messages. shape: (n_cells, n_columns) as
+    stored. store, key: the file that is read and the matrix in it; an empty key means that `store` is the folder of a
+    spool. columns: which columns are genes; default: all.
     """
 
     path: Path
     counts_from: str
     shape: tuple[int, int]
-    stored: Path
-    place: str
+    store: Path
+    key: str
     columns: NDArray[np.intp] | None = None
 
     @contextmanager
     def open(self) -> Iterator[RowReader]:
-        """Open it for reading."""
+        """Open the matrix for reading."""
         with ExitStack() as stack:
-            with broken_file(self.path):
-                if self.place:
-                    matrix = stack.enter_context(open_store(self.stored))[self.place]
+            with convert_errors(self.path):
+                if self.key:
+                    matrix = stack.enter_context(open_store(self.store))[self.key]
                 else:
-                    matrix = stack.enter_context(Spool(self.stored))
+                    matrix = stack.enter_context(Spool(self.store))
             yield RowReader(self, matrix)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a study's file.
+    """What a study's file contains.
 
-    var_names: of the genes. layer: the matrix, as --layer names it. source: where it lies by rows; if it does not, a
-    spool still to be written of `pieces`, which are n_entries, where that is known.
+    obs: metadata of the cells. var_names: names of the genes. layer: the matrix, as `open_counts` takes it. source:
+    where the counts are stored by cells. If the file does not store them by cells, `pieces` yields all entries, and
+    `source` lacks its spool. n_entries: number of entries, if known.
     """
 
     obs: pd.DataFrame
@@ -79,65 +86,67 @@ class Contents:
     n_entries: int | None = None
 
     @contextmanager
-    def by_rows(self, spool: Path | None = None) -> Iterator[RowSource]:
-        """The matrix by rows: as it is, or in a temporary file, in the folder `spool`, that goes with the block."""
+    def by_cells(self, folder: Path | None = None) -> Iterator[RowSource]:
+        """The counts by cells: as stored, or in a spool below `folder` that is removed at the end of the block."""
         if self.pieces is None:
             yield self.source
         else:
-            with spooled(self.source, self.pieces(), self.n_entries, spool) as source:
+            with make_spool(self.source, self.pieces(), self.n_entries, folder) as source:
                 yield source
 
 
 @dataclass(frozen=True)
 class RowReader:
-    """Counts that are open for reading, by one thread at a time."""
+    """Counts that are open for reading. Only one thread at a time may read."""
 
     source: RowSource
     matrix: Any  # Group, Array or Spool
 
     @cached_property
     def indptr(self) -> NDArray[np.int64]:
-        """Where the rows of a CSR matrix begin."""
-        return pointers(self.matrix)
+        """Index pointers of a CSR matrix."""
+        return read_pointers(self.matrix)
 
-    def rows(self, start: int, stop: int) -> csr_matrix:
-        """The counts of cells start to stop, (n, n_genes) float32, each once and no zeros stored.
+    def read(self, start: int, stop: int) -> csr_matrix:
+        """The counts of cells start to stop: (n, n_genes) float32 in canonical form, without stored zeros.
 
-        Raises CountsError where they are not counts, or the file is damaged, and UnreadableError.
+        Raises CountsError if values are not counts or the file is damaged, and UnreadableError if it cannot be read.
         """
         source = self.source
         stop = min(stop, source.shape[0])
-        with broken_file(source.path):
+        with convert_errors(source.path):
             if isinstance(self.matrix, Spool):
-                rows = self.matrix.rows(start, stop, source.shape[1])
+                counts = self.matrix.read(start, stop, source.shape[1])
+            elif is_sparse(self.matrix):
+                counts = self.read_sparse(start, stop)
             else:
-                rows = self.sparse_rows(start, stop) if is_sparse(self.matrix) else self.dense_rows(start, stop)
-            rows.check_format(full_check=True)
-            rows.sum_duplicates()
-            rows.eliminate_zeros()
-            return rows if source.columns is None else rows[:, source.columns]
+                counts = self.read_dense(start, stop)
+            counts.check_format(full_check=True)
+            counts.sum_duplicates()
+            counts.eliminate_zeros()
+            return counts if source.columns is None else counts[:, source.columns]
 
-    def sparse_rows(self, start: int, stop: int) -> csr_matrix:
-        """Rows of a CSR matrix."""
+    def read_sparse(self, start: int, stop: int) -> csr_matrix:
+        """Cells of a CSR matrix."""
         indptr = self.indptr[start : stop + 1]
         first, last = int(indptr[0]), int(indptr[-1])
-        data = self.checked(self.matrix["data"][first:last], start, stop)
+        data = self.to_counts(self.matrix["data"][first:last], start, stop)
         shape = (stop - start, self.source.shape[1])
         return csr_matrix((data, self.matrix["indices"][first:last], indptr - first), shape=shape)
 
-    def checked(self, values: NDArray[np.number], start: int, stop: int) -> NDArray[np.float32]:
-        """Values of cells start to stop as float32; CountsError if they are not counts."""
-        return checked(values, self.source.path, self.source.counts_from, f" in cells {start} to {stop - 1}")
-
-    def dense_rows(self, start: int, stop: int) -> csr_matrix:
-        """Rows of a dense matrix, few at a time, but never a part of those that are one piece on disk."""
-        step = max(rows_together(self.matrix), VALUES // self.source.shape[1], 1)
+    def read_dense(self, start: int, stop: int) -> csr_matrix:
+        """Cells of a dense matrix, a few at a time. A chunk on disk is never read twice."""
+        step = max(rows_per_chunk(self.matrix), VALUES // self.source.shape[1], 1)
         bounds = [start, *range(start - start % step + step, stop, step), stop]
-        parts = [csr_matrix(self.checked(self.matrix[low:high], low, high)) for low, high in pairwise(bounds)]
+        parts = [csr_matrix(self.to_counts(self.matrix[low:high], low, high)) for low, high in pairwise(bounds)]
         return vstack(parts, format="csr")
 
+    def to_counts(self, values: NDArray[np.number], start: int, stop: int) -> NDArray[np.float32]:
+        """Values of cells start to stop as float32; CountsError if they are not counts."""
+        return to_counts(values, self.source.path, self.source.counts_from, f" in cells {start} to {stop - 1}")
 
-def pointers(matrix: Group) -> NDArray[np.int64]:
+
+def read_pointers(matrix: Group) -> NDArray[np.int64]:
     """The index pointers of a sparse matrix; ValueError if they do not fit its data."""
     indptr = np.asarray(matrix["indptr"][:], dtype=np.int64)
     if indptr[0] != 0 or indptr[-1] != matrix["data"].shape[0] or (np.diff(indptr) < 0).any():
@@ -151,40 +160,43 @@ def is_sparse(matrix: Group | Array) -> bool:
 
 
 def shape_of(matrix: Group | Array) -> tuple[int, int]:
-    """Cells and genes of a matrix of AnnData."""
+    """Number of cells and of genes of a matrix of AnnData."""
     n_cells, n_genes = anndata.io.sparse_dataset(matrix).shape if is_sparse(matrix) else matrix.shape
     return int(n_cells), int(n_genes)
 
 
-def rows_together(matrix: Array) -> int:
-    """How many rows of a dense matrix are one piece on disk."""
-    pieces = getattr(matrix, "shards", None) or matrix.chunks
-    return int(pieces[0]) if pieces else 1
+def rows_per_chunk(matrix: Array) -> int:
+    """Number of rows in a chunk (or shard) of a dense matrix on disk."""
+    chunk = getattr(matrix, "shards", None) or matrix.chunks
+    return int(chunk[0]) if chunk else 1
 
 
-def is_by_rows(matrix: Group | Array) -> bool:
-    """Whether some rows of a matrix of AnnData can be read without reading much else."""
+def is_by_cells(matrix: Group | Array) -> bool:
+    """Whether some cells of a matrix of AnnData can be read without reading much else."""
     if is_sparse(matrix):
         return bool(anndata.io.sparse_dataset(matrix).format == "csr")
-    return rows_together(matrix) * int(matrix.shape[1]) <= MOST_VALUES
+    return rows_per_chunk(matrix) * int(matrix.shape[1]) <= MOST_VALUES
 
 
-def stored_entries(path: Path, place: str) -> Iterator[Piece]:
-    """All entries of a matrix in a file, in the order in which they are stored."""
+def iterate_stored(path: Path, key: str) -> Iterator[Piece]:
+    """Yield all entries of a matrix in a file, in the order in which they are stored."""
     with open_store(path) as store:
-        yield from entries(store[place])
+        matrix = store[key]
+        yield from iterate_csc(matrix) if is_sparse(matrix) else iterate_dense(matrix)
 
 
-def entries(matrix: Group | Array) -> Iterator[Piece]:
-    """All entries of a CSC matrix, or of a dense one piece after piece."""
-    if is_sparse(matrix):
-        indptr = pointers(matrix)
-        n_entries = int(indptr[-1])
-        for start in range(0, n_entries, ENTRIES):
-            stop = min(start + ENTRIES, n_entries)
-            genes = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr.clip(start, stop)))
-            yield matrix["indices"][start:stop], genes, matrix["data"][start:stop]
-        return
+def iterate_csc(matrix: Group) -> Iterator[Piece]:
+    """Yield all entries of a CSC matrix."""
+    indptr = read_pointers(matrix)
+    n_entries = int(indptr[-1])
+    for start in range(0, n_entries, ENTRIES):
+        stop = min(start + ENTRIES, n_entries)
+        genes = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr.clip(start, stop)))
+        yield matrix["indices"][start:stop], genes, matrix["data"][start:stop]
+
+
+def iterate_dense(matrix: Array) -> Iterator[Piece]:
+    """Yield all entries of a dense matrix, by chunks on disk."""
     n_rows, n_columns = getattr(matrix, "shards", None) or matrix.chunks
     n_columns *= max(1, VALUES // (n_rows * n_columns))
     for row, column in product(range(0, matrix.shape[0], n_rows), range(0, matrix.shape[1], n_columns)):
@@ -194,23 +206,22 @@ def entries(matrix: Group | Array) -> Iterator[Piece]:
 
 
 @contextmanager
-def spooled(
-    source: RowSource, pieces: Iterable[Piece], n_entries: int | None = None, within: Path | None = None
+def make_spool(
+    source: RowSource, pieces: Iterable[Piece], n_entries: int | None = None, folder: Path | None = None
 ) -> Iterator[RowSource]:
-    """The counts of a matrix that is not by rows, by rows: in a temporary folder, which goes with the block.
+    """Sort the entries of a matrix by cells into a temporary folder, which is removed at the end of the block.
 
-    pieces: all of it. n_entries: how many entries that are, where known. within: where that folder is to be (default:
-    where temporary files are). Raises CountsError if they are not counts, or
-    there is no room for them.
+    pieces: all entries. n_entries: their number, if known. folder: where to make the temporary folder; default: the
+    system's folder for temporary files. Raises CountsError if values are not counts, or if there is not enough space.
     """
-    with tempfile.TemporaryDirectory(prefix="sigdb-", dir=within) as name:
-        folder = Path(name)
-        room, needed = shutil.disk_usage(folder).free, (n_entries or 0) * ENTRY.itemsize
-        if needed > room:
+    with tempfile.TemporaryDirectory(prefix="sigdb-", dir=folder) as name:
+        spool = Path(name)
+        free, needed = shutil.disk_usage(spool).free, (n_entries or 0) * ENTRY.itemsize
+        if needed > free:
             raise CountsError(
-                f"{source.path} is not stored by cells, and takes {needed / 1e9:.1f} GB to sort, but {folder.parent} "
-                f"has room for {room / 1e9:.1f} GB. Set TMPDIR to a folder with more."
+                f"{source.path} is not stored by cells, and takes {needed / 1e9:.1f} GB to sort, but {spool.parent} "
+                f"has only {free / 1e9:.1f} GB of free space. Set TMPDIR to a folder with more space."
             )
-        with broken_file(source.path):
-            write_spool(folder, pieces, path=source.path, counts_from=source.counts_from, shape=source.shape)
-        yield replace(source, stored=folder, place="")
+        with convert_errors(source.path):
+            write_spool(spool, pieces, path=source.path, counts_from=source.counts_from, shape=source.shape)
+        yield replace(source, store=spool, key="")

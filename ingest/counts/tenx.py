@@ -1,4 +1,4 @@
-"""The output of 10x Genomics' Cell Ranger: .h5 files, and folders of matrix.mtx, barcodes.tsv and features.tsv."""
+"""The output of 10x Genomics' Cell Ranger: .h5 files, and folders with matrix.mtx, barcodes.tsv and features.tsv."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pyarrow as pa
 from pyarrow import csv
 
 from ingest.counts.matrix import Contents, RowSource
-from ingest.counts.values import check_any, check_shape
-from sigdb.errors import CountsError, listed
+from ingest.counts.values import check_not_empty, check_shape
+from sigdb.errors import CountsError, OptionError, listed, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,63 +22,64 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ingest.counts.values import Group, Piece
+    from ingest.counts.files import Group
+    from ingest.counts.spool import Piece
 
 __all__ = ["is_cell_ranger", "read_folder", "read_h5"]
 
 GENES = "Gene Expression"
-# Text of matrix.mtx that is parsed at a time, in bytes; Arrow has many of them in memory.
+# Bytes of matrix.mtx that are parsed at a time. Arrow keeps several such blocks in memory.
 TEXT = 1 << 20
 
 
 def is_cell_ranger(store: Group) -> bool:
-    """Whether a file is a matrix of Cell Ranger, which writes no zarr."""
+    """Whether an open file is a matrix of Cell Ranger. Cell Ranger does not write zarr."""
     return isinstance(store, h5py.Group) and bool(matrix_groups(store))
 
 
 def matrix_groups(store: Group) -> list[str]:
-    """The matrices of a file of Cell Ranger: one, or until version 2 one a genome."""
+    """The groups of a Cell Ranger file that are matrices: one in version 3, one per genome in version 2."""
     parts = {"barcodes", "data", "indices", "indptr", "shape"}
     return sorted(name for name, group in store.items() if hasattr(group, "keys") and parts <= set(group))
 
 
 def read_h5(store: Group, path: Path, layer: str | None) -> Contents:
-    """Read the metadata of an .h5 file, versions 2 and 3; layer: the genome, where there are several."""
-    places = matrix_groups(store)
-    if "matrix" in places:
-        place = "matrix"
+    """Read the metadata of an .h5 file, versions 2 and 3. layer: the genome, if there are several."""
+    groups = matrix_groups(store)
+    if "matrix" in groups:
+        key = "matrix"
         features = store["matrix/features"]
-        names = gene_names(strings(features["id"]), strings(features["name"]))
-        is_gene = strings(features["feature_type"]) == GENES
-        of_genome = strings(features["genome"]) if "genome" in features else np.full(len(names), "", object)
+        names = choose_names(read_strings(features["id"]), read_strings(features["name"]))
+        is_gene = read_strings(features["feature_type"]) == GENES
+        of_genome = read_strings(features["genome"]) if "genome" in features else np.full(len(names), "", object)
         genome = choose_genome(path, sorted(set(of_genome[is_gene])), layer)
         is_gene &= of_genome == genome
     else:
-        place = genome = choose_genome(path, places, layer)
-        names = gene_names(strings(store[place]["genes"]), strings(store[place]["gene_names"]))
+        key = genome = choose_genome(path, groups, layer)
+        names = choose_names(read_strings(store[key]["genes"]), read_strings(store[key]["gene_names"]))
         is_gene = np.ones(len(names), bool)
-    barcodes = strings(store[place]["barcodes"])
-    n_features, n_cells = map(int, store[place]["shape"][:])
-    check_shape(path, place, (n_cells, n_features), len(barcodes), len(names))
-    # Where there are several, Cell Ranger puts the genome before the gene: GRCh38_LYZ, mm10___Lyz2.
-    mark = f"{genome}_" if genome else None
-    plain = (name.removeprefix(mark).lstrip("_") if mark and name.startswith(mark) else name for name in names)
-    source = RowSource(path, place, (n_cells, n_features), path, place)
-    return contents(source, barcodes, np.array(list(plain), dtype=object), is_gene, genome or None)
+    barcodes = read_strings(store[key]["barcodes"])
+    n_features, n_cells = map(int, store[key]["shape"][:])
+    check_shape(path, key, (n_cells, n_features), len(barcodes), len(names))
+    # With several genomes, Cell Ranger puts the genome before the gene: GRCh38_LYZ, mm10___Lyz2.
+    prefix = f"{genome}_" if genome else None
+    plain = (name.removeprefix(prefix).lstrip("_") if prefix and name.startswith(prefix) else name for name in names)
+    source = RowSource(path, key, (n_cells, n_features), path, key)
+    return select_genes(source, barcodes, np.array(list(plain), dtype=object), is_gene, genome or None)
 
 
-def contents(
+def select_genes(
     source: RowSource,
     barcodes: NDArray[np.object_],
     names: NDArray[np.object_],
     is_gene: NDArray[np.bool_],
     layer: str | None,
 ) -> Contents:
-    """The genes of a matrix of features."""
-    check_any(source.path, len(barcodes), "cells")
+    """The contents of a matrix of features, reduced to the genes."""
+    check_not_empty(source.path, len(barcodes), "cells")
     columns = np.flatnonzero(is_gene)
     if not len(columns):
-        raise CountsError(f"{source.path} has {len(names)} features, but none is of the type {GENES!r}.")
+        raise CountsError(f"{source.path} has {len(names)} features, but none of the type {GENES!r}.")
     if len(columns) < len(names):
         source = replace(source, columns=columns)
     obs = pd.DataFrame(index=pd.Index(barcodes, dtype=object))
@@ -86,74 +87,82 @@ def contents(
 
 
 def choose_genome(path: Path, genomes: list[str], layer: str | None) -> str:
-    """The genome asked for, or the only one."""
+    """The genome that `layer` names, or the only one; OptionError if it does not exist, or there are several."""
     if layer is not None and layer not in genomes:
-        raise CountsError(f"{path} has no genome {layer!r}; --layer takes one of: {listed(genomes)}.")
+        raise OptionError(
+            f"{path} has no genome {layer!r} (`layer`).{nearest(layer, genomes)} It has: {listed(genomes)}."
+        )
     if layer is None and len(genomes) > 1:
-        raise CountsError(f"{path} has genes of {len(genomes)} genomes: {listed(genomes)}. Name one with --layer.")
+        raise OptionError(f"{path} has genes of {len(genomes)} genomes: {listed(genomes)}. Choose one with `layer`.")
     return layer or (genomes[0] if genomes else "")
 
 
-def gene_names(ids: NDArray[np.object_], symbols: NDArray[np.object_]) -> NDArray[np.object_]:
-    """What to call each feature: its symbol, which more models know than its id, or its id where there is none."""
+def choose_names(ids: NDArray[np.object_], symbols: NDArray[np.object_]) -> NDArray[np.object_]:
+    """The name of each feature: its symbol, which most models use, or its id if it has no symbol."""
     return np.where(symbols == "", ids, symbols)
 
 
-def strings(dataset: Group) -> NDArray[np.object_]:
-    """A dataset of names."""
+def read_strings(dataset: Group) -> NDArray[np.object_]:
+    """A dataset of strings."""
     values = (value.decode() if isinstance(value, bytes) else str(value) for value in dataset[:])
     return np.array(list(values), dtype=object)
 
 
 def read_folder(path: Path, layer: str | None) -> Contents:
-    """Read a folder with matrix.mtx, barcodes.tsv and features.tsv or genes.tsv, each as it is or gzipped."""
-    matrix = find(path, "matrix.mtx")
-    barcodes = table(find(path, "barcodes.tsv"))[0]
-    features = table(find(path, "features.tsv", "genes.tsv"))
+    """Read a folder with matrix.mtx, barcodes.tsv and features.tsv or genes.tsv, each plain or gzipped."""
+    matrix = find_file(path, "matrix.mtx")
+    barcodes = read_tsv(find_file(path, "barcodes.tsv"))[0]
+    features = read_tsv(find_file(path, "features.tsv", "genes.tsv"))
     if layer is not None:
-        raise CountsError(f"{path} has one matrix, {matrix.name}: leave --layer {layer} out.")
-    names = gene_names(features[0], features[min(1, len(features) - 1)])
+        raise OptionError(f"{path} has only one matrix, {matrix.name}: leave `layer={layer!r}` out.")
+    names = choose_names(features[0], features[min(1, len(features) - 1)])
     is_gene = features[2] == GENES if len(features) > 2 else np.ones(len(names), bool)
     mtx = MatrixMarket(matrix)
     check_shape(path, matrix.name, (mtx.n_cells, mtx.n_features), len(barcodes), len(names))
     source = RowSource(path, matrix.name, (mtx.n_cells, mtx.n_features), path, "")
-    found = contents(source, barcodes, names, is_gene, None)
-    return replace(found, pieces=mtx.entries, n_entries=mtx.n_entries)
+    contents = select_genes(source, barcodes, names, is_gene, None)
+    return replace(contents, pieces=mtx.iterate, n_entries=mtx.n_entries)
 
 
-def find(folder: Path, *names: str) -> Path:
-    """The file of a folder that has one of these names, perhaps behind a prefix, perhaps gzipped."""
-    there = sorted(file for file in folder.iterdir() if file.name.removesuffix(".gz").endswith(names))
-    if len(there) == 1:
-        return there[0]
+def find_file(folder: Path, *names: str) -> Path:
+    """The file of a folder with one of these names. A prefix and gzip are allowed."""
+    found = sorted(file for file in folder.iterdir() if file.name.removesuffix(".gz").endswith(names))
+    if len(found) == 1:
+        return found[0]
     wanted = " or ".join(names)
-    if there:
-        raise CountsError(f"{folder} has {len(there)} files {wanted}: {listed([file.name for file in there])}.")
+    if found:
+        raise CountsError(f"{folder} has {len(found)} files {wanted}: {listed([file.name for file in found])}.")
     below = sorted({file.parent for file in folder.glob("*/*matrix.mtx*")} | set(folder.glob("*.h5*")))
     hint = f" Did you mean {listed(below, 3)}?" if below else ""
-    raise CountsError(f"{folder} is no zarr folder of AnnData, and no folder of Cell Ranger: it has no {wanted}.{hint}")
+    raise CountsError(
+        f"{folder} is neither a zarr folder of AnnData nor a folder of Cell Ranger: it has no {wanted}.{hint}"
+    )
 
 
-def table(path: Path) -> list[NDArray[np.object_]]:
-    """The columns of a file of tab-separated names without a header."""
+def read_tsv(path: Path) -> list[NDArray[np.object_]]:
+    """The columns of a tab-separated file of names without a header."""
     types = {f"f{number}": pa.string() for number in range(10)}
     with pa.input_stream(str(path)) as stream:
-        found = csv.read_csv(
-            stream, csv.ReadOptions(autogenerate_column_names=True), csv.ParseOptions(delimiter="\t", quote_char=False),
+        table = csv.read_csv(
+            stream,
+            csv.ReadOptions(autogenerate_column_names=True),
+            csv.ParseOptions(delimiter="\t", quote_char=False),
             csv.ConvertOptions(column_types=types),
-        )  # fmt: skip
-    return [np.array(column.to_pylist(), dtype=object) for column in found.columns]
+        )
+    return [np.array(column.to_pylist(), dtype=object) for column in table.columns]
 
 
 class MatrixMarket:
-    """A matrix.mtx, a line an entry: gene, cell (both from 1), count. Read once, as a stream."""
+    """A matrix.mtx file, with one line (gene, cell, count) per entry, numbered from 1. It is read as a stream."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
             kind = lines.readline().lower().split()
             if kind[:3] != ["%%matrixmarket", "matrix", "coordinate"] or kind[4:] != ["general"]:
-                raise CountsError(f"{path} is no sparse matrix in the format Matrix Market: {' '.join(kind)[:60]!r}.")
+                raise CountsError(
+                    f"{path} is not a sparse matrix in Matrix Market format. It begins with {' '.join(kind)[:60]!r}."
+                )
             self.n_header, line = 2, lines.readline()
             while line.startswith("%"):
                 self.n_header, line = self.n_header + 1, lines.readline()
@@ -161,21 +170,23 @@ class MatrixMarket:
             self.separator = "\t" if "\t" in lines.readline() else " "
         self.type = pa.int64() if kind[3] == "integer" else pa.float64()
 
-    def entries(self) -> Iterator[Piece]:
-        """All entries; ValueError if they are not as many as the header says."""
+    def iterate(self) -> Iterator[Piece]:
+        """Yield all entries; ValueError if there are not as many as the header says."""
         n_read = 0
-        if self.n_entries:
-            types = {"gene": pa.int64(), "cell": pa.int64(), "count": self.type}
-            with (
-                pa.input_stream(str(self.path)) as stream,
-                csv.open_csv(
-                    stream, csv.ReadOptions(skip_rows=self.n_header, column_names=list(types), block_size=TEXT),
-                    csv.ParseOptions(delimiter=self.separator), csv.ConvertOptions(column_types=types),
-                ) as batches,
-            ):  # fmt: skip
-                for batch in batches:
-                    n_read += batch.num_rows
-                    genes, cells, counts = (column.to_numpy() for column in batch.columns)
-                    yield cells - 1, genes - 1, counts
+        for batch in self.read_batches() if self.n_entries else ():
+            n_read += batch.num_rows
+            genes, cells, counts = (column.to_numpy() for column in batch.columns)
+            yield cells - 1, genes - 1, counts
         if n_read != self.n_entries:
-            raise ValueError(f"{self.path.name} has {n_read} entries, but says that there are {self.n_entries}")
+            raise ValueError(f"{self.path.name} has {n_read} entries, but its header says {self.n_entries}")
+
+    def read_batches(self) -> Iterator[pa.RecordBatch]:
+        """Parse the lines of the entries, batch by batch."""
+        types = {"gene": pa.int64(), "cell": pa.int64(), "count": self.type}
+        options = {
+            "read_options": csv.ReadOptions(skip_rows=self.n_header, column_names=list(types), block_size=TEXT),
+            "parse_options": csv.ParseOptions(delimiter=self.separator),
+            "convert_options": csv.ConvertOptions(column_types=types),
+        }
+        with pa.input_stream(str(self.path)) as stream, csv.open_csv(stream, **options) as batches:
+            yield from batches

@@ -1,4 +1,4 @@
-"""The demo: real studies that ship with sigdb, a small encoder trained on them, and the atlas they make."""
+"""The demo: bundled real studies, a small encoder that was trained on them, and the atlas built from both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
 from ingest.models import load_model
-from ingest.pipeline import IngestOptions, Source, StudyReport, ingest_files
+from ingest.options import IngestOptions, Source
+from ingest.pipeline import ingest_files
 from sigdb.atlas.writer import Atlas
 from sigdb.signatures import read_signatures
 
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ingest.store.study import StudyReport
+
 __all__ = ["build_demo", "demo_sources"]
 
 
 def demo_sources(folder: Path) -> list[Source]:
-    """The bundled studies in `folder`, with what DATA_SOURCES.md says of each."""
+    """The bundled studies in `folder`, described as in DATA_SOURCES.md."""
     about = {
         "wu2020_tcell": ("T cells of tumour, normal adjacent tissue and blood", "Wu 2020, GSE139555", "BSD-3-Clause"),
         "bassez2021_breast_tme": ("Immune cells of breast tumours", "Bassez 2021", "MIT"),
@@ -33,7 +36,7 @@ def demo_sources(folder: Path) -> list[Source]:
 
 
 def build_demo(path: Path, progress: Callable[[str, int, int], None]) -> list[StudyReport]:
-    """Build the demo atlas at `path`: all studies, Hallmark and MS1. It appears there only once it is whole."""
+    """Build the demo atlas at `path`, with all studies, Hallmark and MS1. It appears there when it is complete."""
     unfinished = path.with_name(path.name + ".unfinished")
     for leftover in (unfinished, unfinished.with_name(unfinished.name + ".wal")):
         leftover.unlink(missing_ok=True)

@@ -1,13 +1,13 @@
 """Train the demonstration encoder on the bundled studies, without cell-type annotation.
 
-A denoising count autoencoder. The counts of a cell are split at random into two disjoint halves (binomial
-thinning). Of one half a random share of the genes is dropped, and half the time a random panel of genes, or
-that of another study, is imposed as well. From the log-normalised rest the model predicts the other half as a
-multinomial over the genes the study measured. Decoding starts from the L2-normalised embedding and a bias per
-gene and study, so the embedding need not carry the average profile of the study. The decoder is thrown away;
-``model.safetensors`` and ``model.json`` hold the encoder. The obs columns of the studies are not used.
+The model is a denoising count autoencoder. The counts of each cell are split at random into two disjoint halves
+(binomial thinning). From one half, a random share of the genes is dropped; half of the time, it is also reduced to a
+random gene panel or to the panel of another study. From the log-normalised rest, the model predicts the other half as a
+multinomial over the genes that the study measured. The decoder starts from the L2-normalised embedding and a bias per
+gene and study, so the embedding does not need to encode the average profile of a study. Only the encoder is saved, as
+`model.safetensors` and `model.json`. The obs columns of the studies are not used.
 
-Run ``python -m ingest.demo.train --out DIR``. Same seed, torch build and thread count: same weights.
+Run `python -m ingest.demo.train --out DIR`. The same seed, torch build and thread count give the same weights.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ DESCRIPTION = (
 
 @dataclass(frozen=True)
 class Study:
-    """Counts of one study over the model's genes."""
+    """Counts of one study over the model's genes, (n_cells, n_genes), and which genes it measured, (n_genes,)."""
 
     counts: sp.csr_matrix
     measured: np.ndarray
@@ -79,7 +79,7 @@ def residual_variance(counts: sp.csr_matrix, theta: float = 100.0, chunk: int = 
     return np.concatenate(parts)
 
 
-def listed_genes() -> set[str]:
+def signature_genes() -> set[str]:
     """Genes of MSigDB Hallmark and of MS1."""
     with as_file(files("sigdb") / "data") as data:
         signatures = [*read_signatures(data / "ms1.txt"), *read_signatures(data / "h.all.v7.5.1.symbols.gmt")]
@@ -87,27 +87,27 @@ def listed_genes() -> set[str]:
 
 
 def select_genes(studies: list[ad.AnnData], n_genes: int) -> list[str]:
-    """Choose genes that two studies or more measure: listed ones, small panels, then the most variable.
+    """Choose genes that at least two studies measure: those of signatures and small panels, then the most variable.
 
-    A gene's place is its best rank by residual variance over the studies; ties go by name.
+    Genes are ranked by their best rank of residual variance in any study; ties are ordered by name.
     """
     times = Counter(gene for study in studies for gene in study.var_names)
-    required = {gene for gene in listed_genes() if times[gene] >= 2}
-    place: dict[str, int] = {}
+    required = {gene for gene in signature_genes() if times[gene] >= 2}
+    best_rank: dict[str, int] = {}
     for study in studies:
         rank = np.empty(study.n_vars, dtype=int)
         rank[np.argsort(-residual_variance(study.X), kind="stable")] = np.arange(study.n_vars)
         for gene, r in zip(study.var_names, rank.tolist(), strict=True):
             if times[gene] >= 2:
-                place[gene] = min(r, place.get(gene, r))
+                best_rank[gene] = min(r, best_rank.get(gene, r))
         if study.n_vars < MIN_PANEL * 5:
             required.update(gene for gene in study.var_names if times[gene] >= 2)
-    rest = sorted(place.keys() - required, key=lambda gene: (place[gene], gene))
+    rest = sorted(best_rank.keys() - required, key=lambda gene: (best_rank[gene], gene))
     return sorted(required | set(rest[: max(n_genes - len(required), 0)]))
 
 
 def align(study: ad.AnnData, genes: list[str]) -> Study:
-    """Put the counts of a study into the order of the model's genes."""
+    """Arrange the counts of a study in the order of the model's genes."""
     index = {gene: j for j, gene in enumerate(genes)}
     target = np.array([index.get(gene, -1) for gene in study.var_names])
     rows = np.flatnonzero(target >= 0)
@@ -119,7 +119,7 @@ def align(study: ad.AnnData, genes: list[str]) -> Study:
 
 
 def split_counts(counts: sp.csr_matrix, rng: np.random.Generator) -> tuple[sp.csr_matrix, sp.csr_matrix]:
-    """Split every count binomially in two, the share drawn anew for each cell from 0.3 to 0.7."""
+    """Split every count in two at random, with a share between 0.3 and 0.7 that is drawn for each cell."""
     share = np.repeat(rng.uniform(0.3, 0.7, counts.shape[0]), np.diff(counts.indptr))
     first, second = counts.copy(), counts.copy()
     first.data = rng.binomial(counts.data, share)
@@ -128,7 +128,7 @@ def split_counts(counts: sp.csr_matrix, rng: np.random.Generator) -> tuple[sp.cs
 
 
 def draw_panel(study: Study, panels: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Draw the genes a view may see: those measured, or fewer as a smaller panel would."""
+    """Draw the genes that the input contains: the measured genes, or those of a smaller panel."""
     if rng.random() >= PANEL_SHARE:
         return study.measured
     if rng.random() < 0.5:
@@ -140,7 +140,7 @@ def draw_panel(study: Study, panels: list[np.ndarray], rng: np.random.Generator)
 
 
 def corrupt(counts: sp.csr_matrix, panel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Drop genes of each cell at random and log-normalise what is left."""
+    """Drop genes of each cell at random and log-normalise the rest."""
     n_stored = np.diff(counts.indptr)
     dropped = rng.random(counts.nnz) < np.repeat(rng.uniform(0, MAX_DROP, counts.shape[0]), n_stored)
     kept = counts.astype(np.float32)
@@ -178,7 +178,7 @@ class Autoencoder(nn.Module):
 
 
 def make_batch(studies: list[Study], rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
-    """Draw cells from every study alike: corrupted halves, the other halves, and the study of each row."""
+    """Draw equally many cells from every study: corrupted halves, the other halves, and the study of each row."""
     panels, inputs, targets, origin = [study.measured for study in studies], [], [], []
     for i, study in enumerate(studies):
         n = min(CELLS_PER_STUDY, study.counts.shape[0])
@@ -193,7 +193,7 @@ def make_batch(studies: list[Study], rng: np.random.Generator) -> tuple[torch.Te
 
 
 def train(studies: list[Study], seed: int, steps: int) -> nn.Sequential:
-    """Train and return the encoder, in eval mode."""
+    """Train the autoencoder; return the encoder in eval mode."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model = Autoencoder(studies)
@@ -214,7 +214,7 @@ def train(studies: list[Study], seed: int, steps: int) -> nn.Sequential:
 
 
 def save(encoder: nn.Sequential, genes: list[str], out: Path) -> None:
-    """Write ``model.safetensors`` (first weight in half precision) and ``model.json``."""
+    """Write `model.safetensors` (the first weight in half precision) and `model.json`."""
     out.mkdir(parents=True, exist_ok=True)
     state = {k: v.contiguous() for k, v in encoder.state_dict().items() if v.is_floating_point()}
     state["0.weight"] = state["0.weight"].half()
@@ -227,7 +227,7 @@ def save(encoder: nn.Sequential, genes: list[str], out: Path) -> None:
 
 
 def main() -> None:
-    """Parse the command line, train and save."""
+    """Parse the command line, train the model and save it."""
     parser = argparse.ArgumentParser(description="Train the sigdb demonstration encoder.")
     parser.add_argument("--out", type=Path, required=True, help="folder for model.safetensors and model.json")
     parser.add_argument("--seed", type=int, default=0)

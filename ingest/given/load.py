@@ -1,4 +1,7 @@
-"""Studies whose scores were computed elsewhere: checked, kept chunk by chunk, stored as any other. Needs no torch."""
+"""Store the scores of a study that were computed elsewhere: check them, keep them in chunks, add them to an atlas.
+
+Needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from scipy.sparse import csr_matrix, diags
 
 from ingest.ahead import ahead
+from ingest.given.scores import check_genes, check_scores, nans, scale_scores
 from ingest.obs import obs_table
-from ingest.store.chunks import Chunk, Stage, digest, settle, stage_folder
+from ingest.store.chunks import Chunk
 from ingest.store.records import ModelInfo, RunSettings, StudyInfo, add_model, add_run
-from ingest.store.study import IfExists, NewStudy, StudyReport, kept_for_later, open_study
-from sigdb.errors import GeneSpaceError, ObsError, ScoresError, listed
+from ingest.store.stage import Stage, digest, mark_stored, stage_folder
+from ingest.store.study import NewStudy, StudyReport, keep_or_remove_chunks, open_study
+from sigdb.errors import GeneSpaceError, ScoresError, listed
 from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
@@ -23,13 +26,14 @@ if TYPE_CHECKING:
 
     import duckdb
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
+    from ingest.given.scores import GivenScores
+    from ingest.options import IfExists
     from sigdb.atlas.writer import Atlas
 
-__all__ = ["GivenScores", "LoadOptions", "load_study"]
+__all__ = ["LoadOptions", "load_study"]
 
-# How far the sum of a cell may be from what it should be; `sigdb verify` allows as much.
-TOLERANCE = 0.001
 UNKNOWN = "unknown"
 
 
@@ -37,9 +41,35 @@ UNKNOWN = "unknown"
 class LoadOptions:
     """What is known of the scores, and how to store them.
 
-    model, method: what computed them, in words. target_sum: what the |scores| of a cell add up to; rescale: make them.
-    measured: those of the genes that the studies measured (default: all). mapping, run, if_exists, progress: as for
-    `IngestOptions`.
+    Parameters
+    ----------
+    model, method
+        What computed the scores, in words.
+    target_sum
+        The sum of the absolute scores of a cell, a positive number.
+    rescale
+        Rescale the scores of each cell to `target_sum`. If False, scores with other sums are refused.
+    measured
+        The genes that the study measured, out of its genes. The default is all.
+    mapping
+        Field of the atlas -> column of obs, where names differ; an empty column name means none.
+    run
+        A name for the run. The default is made of the model's name and the method.
+    if_exists
+        What to do with a study that the atlas has in this run: 'error', 'skip' or 'replace'.
+    progress
+        Called with (study, cells done, cells in all) at the start, and after each chunk.
+
+    Raises
+    ------
+    ScoresError
+        If `target_sum` is not a positive number.
+
+    Examples
+    --------
+    >>> from ingest.given.load import LoadOptions
+    >>> LoadOptions(model="scFoundation", method="ig, 50 steps", rescale=True).target_sum
+    1000.0
     """
 
     model: str = "precomputed"
@@ -53,59 +83,82 @@ class LoadOptions:
     progress: Callable[[str, int, int], None] = lambda study, done, total: None
 
     def __post_init__(self) -> None:
-        """Refuse a sum that no cell can have."""
+        """Check the target sum."""
         if not 0 < self.target_sum < np.inf:
-            raise ScoresError(f"--target-sum must be a positive number, not {self.target_sum:g}.")
-
-
-@dataclass(frozen=True)
-class GivenScores:
-    """The scores of a study's cells.
-
-    obs: the metadata, indexed by barcode; its columns n_counts and n_genes, if any, are the cells'. genes: (n_genes,)
-    names of the columns. rows: of (start, stop), those cells' scores (n, n_genes), each once. origin: the matrix, in
-    words; version: changes if it does. n_chunk: cells that are read at a time. n_threads: that check and keep what was
-    read while the next cells are.
-    """
-
-    obs: pd.DataFrame
-    genes: Sequence[str]
-    rows: Callable[[int, int], csr_matrix]
-    origin: str
-    version: Sequence[object]
-    n_chunk: int
-    n_threads: int = 1
+            raise ScoresError(f"`target_sum` must be a positive number, not {self.target_sum:g}.")
 
 
 def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: LoadOptions) -> StudyReport | None:
-    """Add a study of given scores to an atlas, whole or not at all; None if it was there, and is left as it is.
+    """Add the given scores of a study to an atlas, all or nothing.
 
-    As with `ingest_study`, chunks are kept beside the atlas until the study is whole, and an interrupted call is taken
-    up by the next. Raises ScoresError, GeneSpaceError, ObsError or StudyExistsError, each saying what to do.
+    As in `ingest.pipeline.ingest_study`, chunks are kept beside the atlas until the study is complete. After an
+    interruption, the next call for the same scores continues from these chunks.
+
+    Parameters
+    ----------
+    atlas
+        The atlas, open for writing.
+    info
+        The record of the study.
+    scores
+        The scores, (n_cells, n_genes), and the metadata of the cells. They are stored as given: the absolute scores of
+        a cell must add up to `options.target_sum`, unless `options.rescale` is set.
+    options
+        What is known of the scores, and how to store them.
+
+    Returns
+    -------
+    StudyReport or None
+        A summary of the study; None if the atlas has the study already, and it stays as it is.
+
+    Raises
+    ------
+    ScoresError
+        If scores are not finite, have other sums, belong to genes that were not measured, or are signed unlike the
+        other studies of the run.
+    GeneSpaceError
+        If names of genes are repeated, empty or all unknown, or `options.measured` names other genes.
+    ObsError
+        If metadata cannot be stored.
+    StudyExistsError
+        If the atlas has the study already, and `options.if_exists` is 'error'.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from scipy.sparse import csr_matrix
+    >>> from ingest.given.load import LoadOptions, load_study
+    >>> from ingest.given.scores import GivenScores
+    >>> from ingest.store.records import StudyInfo
+    >>> matrix = csr_matrix([[600.0, -400.0], [0.0, 1000.0]])
+    >>> obs = pd.DataFrame({"cell_type": ["B", "T"]}, index=["cell1", "cell2"])
+    >>> scores = GivenScores(
+    ...     obs, ["MS4A1", "CD3E"], lambda start, stop: matrix[start:stop], "an example", version=[1], n_chunk=1000
+    ... )
+    >>> with sigdb.Atlas.create("given.duckdb") as atlas:
+    ...     report = load_study(atlas, StudyInfo("example", scores.origin), scores, LoadOptions())
+    >>> report.n_cells, report.n_scores
+    (2, 3)
     """
     check_genes(scores.genes, options.measured)
-    obs = scores.obs.copy(deep=False)
-    depth = {
-        name: numbers(obs.pop(name), name) if name in obs else unknown(len(obs)) for name in ("n_counts", "n_genes")
-    }
-    settings = RunSettings(
-        method=options.method, n_steps=None, baseline=UNKNOWN, summation=UNKNOWN, target_sum=options.target_sum,
-        device=UNKNOWN, versions={"sigdb-atlas": version("sigdb-atlas")},
-    )  # fmt: skip
+    obs, depth = scores.split_obs()
+    settings = run_settings(options)
     with atlas.transaction() as con:
         table, notes = obs_table(obs, study=info.study, mapping=options.mapping)
-        model_id, gene_ids = add_model(con, model_of(options.model, scores.genes))
+        model_id, gene_ids = add_model(con, model_info(options.model, scores.genes))
         notes += note_unknown_genes(con, model_id, len(gene_ids))
         run_id = add_run(con, model_id, settings, options.run)
         chosen = set(scores.genes if options.measured is None else options.measured)
         measured = [gene for gene, name in zip(gene_ids, scores.genes, strict=True) if name in chosen]
-        folder = stage_folder(atlas.path, info.study, chunks_depend_on(scores, options, depth, settings))
+        inputs = chunks_depend_on(scores, options, depth)
+        folder = stage_folder(atlas.path, info.study, settings, scores.n_chunk, inputs)
         opened = open_study(con, folder, NewStudy(info, run_id, table, gene_ids, measured, options.if_exists))
         if opened is None:
             return None
         writer, stage = opened
-        with kept_for_later(stage, len(obs)):
-            write_chunks(stage, scores, depth, options, settings, info.study, np.isin(gene_ids, measured))
+        with keep_or_remove_chunks(stage, len(obs)):
+            chunks = ChunkWriter(stage, scores, depth, options, settings, np.isin(gene_ids, measured))
+            chunks.write_missing(info.study)
             record_signs(con, run_id, info.study, stage)
             notes = [*(() if writer.has_cells else notes), *writer.store(stage)]
     report = StudyReport(
@@ -119,159 +172,108 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
         counts_from=info.counts_from,
         notes=tuple(notes),
     )
-    settle(stage.folder)
+    mark_stored(stage.folder)
     return report
 
 
-def check_genes(genes: Sequence[str], measured: Sequence[str] | None) -> None:
-    """Raise GeneSpaceError unless a list of genes names each once, and has all that were measured."""
-    names = pd.Index(genes)
-    if blank := sum(not name.strip() for name in genes):
-        raise GeneSpaceError(f"{blank} of {len(genes)} names of genes are empty.")
-    if names.has_duplicates:
-        repeated = names[names.duplicated()].unique()
-        raise GeneSpaceError(
-            f"{len(repeated)} of {len(genes)} genes occur more than once: {listed(repeated, 5)}. Their scores cannot "
-            "be told apart: add them up, or name them differently."
-        )
-    if measured is not None and (strange := [name for name in measured if name not in names]):
-        raise GeneSpaceError(f"{len(strange)} of {len(measured)} measured genes have no column: {listed(strange, 5)}.")
+def model_info(name: str, genes: Sequence[str]) -> ModelInfo:
+    """The record of a model that is known by its name and its genes, in order, only."""
+    checkpoint = digest("\n".join(["precomputed", name, *genes]).encode())
+    return ModelInfo(name, "precomputed", checkpoint, genes, 0, "Its scores were computed elsewhere.")
 
 
-def model_of(name: str, genes: Sequence[str]) -> ModelInfo:
-    """What is known of a model of which there are scores alone: its name, and its genes in their order."""
-    known = digest("\n".join(["precomputed", name, *genes]).encode())
-    return ModelInfo(name, "precomputed", known, genes, 0, "Its scores were computed elsewhere.")
+def run_settings(options: LoadOptions) -> RunSettings:
+    """The record of a run of given scores."""
+    return RunSettings(
+        method=options.method,
+        n_steps=None,
+        baseline=UNKNOWN,
+        summation=UNKNOWN,
+        target_sum=options.target_sum,
+        device=UNKNOWN,
+        versions={"sigdb-atlas": version("sigdb-atlas")},
+    )
 
 
 def note_unknown_genes(con: duckdb.DuckDBPyConnection, model_id: int, n_genes: int) -> list[str]:
-    """A note on genes that nobody knows; GeneSpaceError if there is no other."""
+    """Return a note on the genes that HGNC does not know, if any; GeneSpaceError if it knows no gene at all."""
     names = [name for (name,) in run_statement(con, "ingest/genes.unknown_genes", {"model_id": model_id})]
     if len(names) == n_genes:
         raise GeneSpaceError(
-            f"None of the {n_genes} genes is known to HGNC ({listed(names, 3)}). Are they the symbols or Ensembl ids "
-            "of human genes, one a line?"
+            f"None of the {n_genes} genes is known to HGNC ({listed(names, 3)}). Are they symbols or Ensembl ids of "
+            "human genes, one per line?"
         )
     return [f"{len(names)} of {n_genes} genes are kept under names that HGNC does not know"] if names else []
 
 
 def chunks_depend_on(
-    scores: GivenScores, options: LoadOptions, depth: Mapping[str, NDArray[np.float64]], settings: RunSettings
+    scores: GivenScores, options: LoadOptions, depth: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, object]:
-    """What makes the chunks of a study what they are."""
+    """What the chunks of a study depend on, besides the settings of the run."""
     return {
         "scores": [scores.origin, *scores.version],
-        "model": model_of(options.model, scores.genes).checkpoint_sha256,
-        "settings": [settings.method, settings.target_sum, options.rescale],
+        "model": model_info(options.model, scores.genes).checkpoint_sha256,
+        "rescale": options.rescale,
         "measured": options.measured and list(options.measured),
         "depth": [digest(values.tobytes()) for values in depth.values()],
-        "n_chunk": scores.n_chunk,
-        "sigdb": settings.versions["sigdb-atlas"],
     }
 
 
-def unknown(n: int) -> NDArray[np.float64]:
-    """Numbers that are not known."""
-    return np.full(n, np.nan)
+@dataclass(frozen=True)
+class ChunkWriter:
+    """Checks the scores of a study and writes them to a stage, chunk by chunk.
 
-
-def numbers(values: pd.Series[float], name: str) -> NDArray[np.float64]:
-    """A column of counts, NaN where there is none; ObsError if it holds anything else."""
-    try:
-        found: NDArray[np.float64] = pd.to_numeric(values).to_numpy(np.float64, na_value=np.nan)
-    except (ValueError, TypeError) as error:
-        raise ObsError(f"obs column {name!r} must hold numbers: {error}. Rename it if it is something else.") from error
-    if wrong := int((found < 0).sum() + np.isinf(found).sum() + (name == "n_genes") * (found % 1 > 0).sum()):
-        raise ObsError(f"obs column {name!r} must hold counts; {wrong} of {len(found)} values are none. Rename it.")
-    return found
-
-
-def write_chunks(
-    stage: Stage, scores: GivenScores, depth: Mapping[str, NDArray[np.float64]], options: LoadOptions,
-    settings: RunSettings, study: str, is_measured: NDArray[np.bool_],
-) -> None:  # fmt: skip
-    """Write the chunks of a study that are not there yet."""
-    n_cells = len(scores.obs)
-
-    def to_do() -> Iterator[tuple[int, csr_matrix]]:
-        for number, start in enumerate(range(0, n_cells, scores.n_chunk)):
-            options.progress(study, start, n_cells)
-            if not stage.has(number):
-                yield number, scores.rows(start, min(start + scores.n_chunk, n_cells))
-
-    def keep(given: tuple[int, csr_matrix]) -> None:
-        number, rows = given
-        start = number * scores.n_chunk
-        stored, scale = scaled(checked(rows, start, scores.genes, is_measured), start, options)
-        cells = slice(start, start + stored.shape[0])
-        chunk = Chunk(
-            n_counts=depth["n_counts"][cells],
-            n_genes=depth["n_genes"][cells],
-            scores=stored,
-            scale=scale,
-            delta=unknown(stored.shape[0]),
-        )
-        stage.write(number, start, chunk, device=settings.device, versions=settings.versions)
-
-    for _ in ahead(keep, to_do(), scores.n_threads):
-        pass
-    options.progress(study, n_cells, n_cells)
-
-
-def checked(given: csr_matrix, start: int, genes: Sequence[str], is_measured: NDArray[np.bool_]) -> csr_matrix:
-    """Scores as they can be stored: float32, no zeros; ScoresError if they are no numbers, or of unmeasured genes."""
-    with np.errstate(over="ignore"):
-        scores = csr_matrix(given, dtype=np.float32)
-    scores.eliminate_zeros()
-    if wrong := int((~np.isfinite(scores.data)).sum()):
-        n_nan = int(np.isnan(scores.data).sum())
-        raise ScoresError(
-            f"{n_nan} scores are NaN and {wrong - n_nan} are infinite, or too large, among {scores.nnz} of the cells "
-            f"{start} to {start + scores.shape[0] - 1}. Nothing of the study was stored."
-        )
-    if strange := np.unique(scores.indices[~is_measured[scores.indices]]).tolist():
-        raise ScoresError(
-            f"{len(strange)} genes have scores, but are said not to have been measured: "
-            f"{listed([genes[gene] for gene in strange], 5)}."
-        )
-    return scores
-
-
-def scaled(scores: csr_matrix, start: int, options: LoadOptions) -> tuple[csr_matrix, NDArray[np.float64]]:
-    """Scores that add up to the target sum, and what each is to be multiplied with to give the one that was given.
-
-    NaN for a cell without scores. Raises ScoresError if they add up to something else, and are not to be rescaled.
+    depth: as `GivenScores.split_obs` returns it. is_measured: (n_genes,), one per column of the scores.
     """
-    sums = np.asarray(abs(scores).sum(axis=1, dtype=np.float64)).ravel()
-    scale = np.where(sums > 0, sums / options.target_sum, np.nan)
-    if options.rescale:
-        rescaled = csr_matrix(diags(np.nan_to_num(1 / scale)) @ scores, dtype=np.float32)
-        rescaled.eliminate_zeros()
-        return rescaled, scale
-    if wrong := int((np.abs(scale - 1) > TOLERANCE).sum()):
-        some = sums[sums > 0]
-        advice = "--rescale makes those of each cell add up to it"
-        if some.max() / some.min() < 1 + TOLERANCE:
-            advice = f"If that is what they shall add up to, say --target-sum {some.mean():.6g}; {advice}"
-        raise ScoresError(
-            f"The absolute scores of {wrong} of {len(some)} cells (of those {start} to {start + len(sums) - 1}) do not "
-            f"add up to {options.target_sum:g}: they add up to {some.min():.6g} to {some.max():.6g}. {advice}."
+
+    stage: Stage
+    scores: GivenScores
+    depth: Mapping[str, NDArray[np.float64]]
+    options: LoadOptions
+    settings: RunSettings
+    is_measured: NDArray[np.bool_]
+
+    def write_missing(self, study: str) -> None:
+        """Write the chunks that the stage does not have."""
+        for _ in ahead(self._write, self._read_missing(study), self.scores.n_threads):
+            pass
+        n_cells = len(self.scores.obs)
+        self.options.progress(study, n_cells, n_cells)
+
+    def _read_missing(self, study: str) -> Iterator[tuple[int, csr_matrix]]:
+        n_cells, n_chunk = len(self.scores.obs), self.scores.n_chunk
+        for number, start in enumerate(range(0, n_cells, n_chunk)):
+            self.options.progress(study, start, n_cells)
+            if not self.stage.has(number):
+                yield number, self.scores.rows(start, min(start + n_chunk, n_cells))
+
+    def _write(self, numbered_rows: tuple[int, csr_matrix]) -> None:
+        number, rows = numbered_rows
+        start = number * self.scores.n_chunk
+        checked = check_scores(rows, start, self.scores.genes, self.is_measured)
+        scores, scale = scale_scores(checked, start, self.options.target_sum, rescale=self.options.rescale)
+        cells = slice(start, start + scores.shape[0])
+        chunk = Chunk(
+            n_counts=self.depth["n_counts"][cells],
+            n_genes=self.depth["n_genes"][cells],
+            scores=scores,
+            scale=scale,
+            delta=nans(scores.shape[0]),
         )
-    return scores, np.where(sums > 0, 1.0, np.nan)
+        self.stage.write_chunk(number, start, chunk, device=self.settings.device, versions=self.settings.versions)
 
 
 def record_signs(con: duckdb.DuckDBPyConnection, run_id: int, study: str, stage: Stage) -> None:
-    """Record whether a run has signs; ScoresError if that of the scores of a study is not that of its other studies."""
+    """Record whether the scores of a run are signed; ScoresError if the other studies of the run differ from this."""
     is_signed = stage.is_signed()
-    ((run, run_is_signed, n_others),) = run_statement(
-        con, "ingest/records.run_signs", {"run_id": run_id, "study": study}
-    )
+    ids = {"run_id": run_id, "study": study}
+    ((run, run_is_signed, n_others),) = run_statement(con, "ingest/records.run_signs", ids)
     if is_signed is None:
         return
     if n_others and is_signed != run_is_signed:
         kinds = {True: "negative scores", False: "absolute scores only"}
         raise ScoresError(
-            f"Study {study!r} has {kinds[is_signed]}, the {n_others} other studies of run {run!r} have "
-            f"{kinds[run_is_signed]}. They cannot be compared: give these a run of their own, --run NAME."
+            f"Study {study!r} has {kinds[is_signed]}, but the {n_others} other studies of run {run!r} have "
+            f"{kinds[run_is_signed]}. They cannot be compared: give these scores a run of their own with `run`."
         )
     run_statement(con, "ingest/records.set_signs", {"run_id": run_id, "is_signed": is_signed})

@@ -1,4 +1,4 @@
-"""Model adapters: one file a family, each a function `folder -> CellModel`."""
+"""Models, and the adapters that load them: one module per family of checkpoints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from ingest.models.mlp import load_mlp, save_mlp
 from ingest.models.scimilarity import load_scimilarity
 from ingest.models.scvi import load_scvi
 from ingest.models.ssl import load_ssl
-from sigdb.errors import ModelError, listed
+from ingest.options import ARCHITECTURES, check_choice
+from sigdb.errors import ModelError, OptionError, listed
 
 if TYPE_CHECKING:
     import os
@@ -19,35 +20,61 @@ if TYPE_CHECKING:
 __all__ = ["ADAPTERS", "CellModel", "Entry", "FeedForward", "Normalisation", "load_model", "save_mlp"]
 
 
-def without_covariates(load: Callable[[Path], CellModel]) -> Callable[[Path, Mapping[str, str]], CellModel]:
-    """An adapter of models that see genes only."""
+def refuse_covariates(load: Callable[[Path], CellModel]) -> Callable[[Path, Mapping[str, str]], CellModel]:
+    """The adapter of a family of models that have genes as their only input."""
 
     def load_checked(folder: Path, covariates: Mapping[str, str]) -> CellModel:
         if covariates:
-            raise ModelError(f"These models see genes only: there is no covariate {listed(covariates)} to fix.")
+            raise OptionError(f"These models have only genes as input: leave {listed(covariates)} out of `covariates`.")
         return load(folder)
 
     return load_checked
 
 
 ADAPTERS: dict[str, Callable[[Path, Mapping[str, str]], CellModel]] = {
-    "mlp": without_covariates(load_mlp),
-    "scimilarity": without_covariates(load_scimilarity),
+    "mlp": refuse_covariates(load_mlp),
+    "scimilarity": refuse_covariates(load_scimilarity),
     "scvi": load_scvi,
-    "ssl": without_covariates(load_ssl),
+    "ssl": refuse_covariates(load_ssl),
 }
 
 
 def load_model(
     architecture: str, path: str | os.PathLike[str], covariates: Mapping[str, str] | None = None
 ) -> CellModel:
-    """Load a model folder (or a checkpoint file, for ssl) with the adapter of that name.
+    """Load a model from its folder. Nothing in the files is executed.
 
-    covariates: where an encoder sees more than genes, the value at which to fix each. Raises ModelError if the
-    adapter or the folder is unknown, or the files are not those of such a model.
+    Parameters
+    ----------
+    architecture
+        ``mlp``, ``scimilarity``, ``scvi`` or ``ssl``.
+    path
+        The folder of the model; for ``ssl``, the checkpoint file or the folder that contains only this checkpoint.
+    covariates
+        For an encoder of scVI that has covariates as input: the value at which each is fixed, such as
+        ``{"batch": "B1"}``. Continuous covariates are numbers in text form.
+
+    Returns
+    -------
+    CellModel
+        The encoder, with its weights frozen, on the CPU.
+
+    Raises
+    ------
+    OptionError
+        If the architecture is unknown, or `covariates` are not exactly those that the encoder has as input.
+    ModelError
+        If the path does not exist, or the files are not a model of this architecture.
+
+    Examples
+    --------
+    >>> from importlib.resources import files
+    >>> from ingest import load_model
+    >>> model = load_model("mlp", files("ingest") / "demo" / "model")
+    >>> model.name, len(model.gene_ids), model.latent_dim
+    ('sigdb-demo', 7000, 64)
     """
-    if architecture not in ADAPTERS:
-        raise ModelError(f"No adapter for {architecture!r} models. There are: {', '.join(sorted(ADAPTERS))}.")
+    check_choice("architecture", architecture, tuple(ARCHITECTURES))
     path = Path(path)
     if not path.exists():
         raise ModelError(f"There is no model folder {path}.")

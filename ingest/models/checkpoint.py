@@ -1,4 +1,4 @@
-"""Checkpoints as data: what a file pickles is read, and nothing in it is executed or imported."""
+"""Read checkpoints as data: nothing that a file pickles is executed or imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sigdb.errors import ModelError, listed
+from sigdb.errors import ModelError, listed, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ FAILURES = (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeEr
 
 
 class Opaque:
-    """Stands for an object of a class that is not known here. It can be made and filled, and does nothing."""
+    """Stands for an object of a class that torch does not allow. It accepts any state and does nothing."""
 
     def __init__(self, *args: object, **kwargs: object) -> None: ...
 
@@ -32,25 +32,26 @@ class Opaque:
 
 
 def read_checkpoint(path: Path) -> Any:
-    """What a checkpoint of plain tensors and containers holds; ModelError if it holds anything else."""
+    """Read a checkpoint of plain tensors and containers; ModelError if it holds anything else."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     except FAILURES as error:
-        raise ModelError(f"{path} is not a checkpoint of plain tensors; not loaded: {reason(error)}") from error
+        raise ModelError(f"{path} is not a checkpoint of plain tensors; not loaded: {find_reason(error)}") from error
 
 
 def read_checkpoint_inert(path: Path) -> Any:
-    """What a checkpoint holds that also pickles numpy arrays and objects of other packages, such as scvi-tools'.
+    """Read a checkpoint that also pickles numpy arrays and objects of other packages, such as scvi-tools.
 
-    torch lists the globals that the file names, without calling any. numpy's are let through; every other one is read
-    as `Opaque`. Still `weights_only`: torch itself refuses what names os or sys. Raises ModelError.
+    torch lists the globals that the file names without calling them. Globals of numpy are allowed, and every other
+    global is read as `Opaque`. The file is still loaded with `weights_only`, so torch refuses globals of os or sys.
+    Raises ModelError.
     """
     if not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
         raise ModelError(
-            f"{path} names objects beside its tensors, and torch {torch.__version__} cannot list them without making "
-            "them. Update it: pip install 'torch>=2.6'"
+            f"{path} contains objects other than tensors, and torch {torch.__version__} cannot list them without "
+            "creating them. Update torch: pip install 'torch>=2.6'"
         )
     allowed = _numpy_globals() + _builtin_globals()
     try:
@@ -59,31 +60,31 @@ def read_checkpoint_inert(path: Path) -> Any:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     except FAILURES as error:
-        raise ModelError(f"{path} is not a torch checkpoint; not loaded: {reason(error)}") from error
+        raise ModelError(f"{path} is not a torch checkpoint; not loaded: {find_reason(error)}") from error
     with torch.serialization.safe_globals([*allowed, *((Opaque, name) for name in foreign)]):
         return read_checkpoint(path)
 
 
-def reason(error: Exception) -> str:
-    """Why torch refused: what the file names, rather than torch's advice to load it unsafely."""
+def find_reason(error: Exception) -> str:
+    """Why torch refused a file: the global that it names, but not torch's advice to load the file unsafely."""
     named = re.search(r"GLOBAL ([\w.]+)|(?:function|class|module) (\S+)", str(error))
     if named:
         return f"it names {named[1] or named[2]}"
-    first = str(error).splitlines()[0] if str(error) else ""
-    return type(error).__name__ if not first or first.startswith("Weights only load failed") else first
+    text = message(error)
+    return type(error).__name__ if not text or text.startswith("Weights only load failed") else text
 
 
 def tensors_of(state: Any, path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict, floating ones as float32; ModelError if it is none or holds anything else."""
+    """The tensors of a state dict, floating-point ones as float32; ModelError if it holds anything else."""
     if not isinstance(state, dict) or not state:
         raise ModelError(f"{path} holds no state_dict.")
     if strange := [key for key, value in state.items() if not isinstance(value, Tensor)]:
-        raise ModelError(f"{path} has {len(strange)} weights that are no tensors: {listed(strange)}.")
+        raise ModelError(f"{path} has {len(strange)} weights that are not tensors: {listed(strange)}.")
     return {str(key): value.float() if value.is_floating_point() else value for key, value in state.items()}
 
 
 def fingerprint(parts: Iterable[Path | str]) -> str:
-    """SHA-256 of files and of words, in order; files are read in pieces."""
+    """SHA-256 of the contents of files and of strings, in order; files are read in pieces."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, str):
@@ -96,7 +97,7 @@ def fingerprint(parts: Iterable[Path | str]) -> str:
 
 
 def _numpy_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
-    """What the pickles of arrays, scalars and dtypes name, by the module names of numpy 1 and 2."""
+    """The globals in pickles of arrays, scalars and dtypes, under the module names of numpy 1 and 2."""
     multiarray = np._core.multiarray  # type: ignore[attr-defined]
     functions = [
         (getattr(multiarray, name), f"{module}.multiarray.{name}")
@@ -112,5 +113,5 @@ def _builtin_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], st
 
 
 def _plain_dict(*_: object) -> OrderedDict[Any, Any]:
-    """For a defaultdict: its factory is not called."""
+    """Replaces a defaultdict, so that its factory is not called."""
     return OrderedDict()

@@ -1,4 +1,4 @@
-"""What every model looks like to the rest of ingest, and the core that all feed-forward encoders share."""
+"""The interface of a model, and the implementation that all feed-forward encoders share."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["CellModel", "Entry", "FeedForward", "Normalisation", "feed_forward"]
 
 @dataclass(frozen=True)
 class Normalisation:
-    """How counts become input: scaled to a total of `target_sum` over the model's genes, then log1p."""
+    """How counts become the input of a model: scaled to a total of `target_sum` over its genes, then log1p."""
 
     target_sum: float | None = 10_000.0
     log1p: bool = True
 
     def __call__(self, counts: csr_matrix) -> csr_matrix:
-        """Normalise counts (n_cells, n_genes); a new float32 matrix. A cell without counts stays without."""
+        """Normalise counts (n_cells, n_genes) into a new float32 matrix. A cell without counts stays empty."""
         x = counts.astype(np.float64)
         if self.target_sum is not None:
             totals = np.asarray(x.sum(axis=1)).ravel()
@@ -43,11 +43,12 @@ class Normalisation:
 
 
 class Entry(NamedTuple):
-    """A batch of n cells at the point of the network where attribution starts.
+    """A batch of n cells at the layer of the network where attribution starts.
 
-    point: (n, ...), where the cells are; baseline: (1 or n, ...). tail: points, shaped as `point` or several such
-    batches stacked, -> (m, latent_dim), the embedding before any normalisation. pull_back: multipliers shaped as
-    `point` -> (n, n_genes) CSR, what each gene contributes: exact, for whatever lies before `point` is affine.
+    point: (n, ...), the cells at this layer. baseline: (1 or n, ...). tail: the rest of the network, from points shaped
+    as `point`, or several such batches stacked, to embeddings before normalisation, (m, latent_dim). pull_back: from
+    multipliers shaped as `point` to the contribution of each gene, (n, n_genes) CSR. It is exact, because the network
+    before this layer is affine.
     """
 
     point: Tensor
@@ -57,11 +58,11 @@ class Entry(NamedTuple):
 
 
 class CellModel(ABC):
-    """A frozen encoder: counts over a list of genes in, an embedding of each cell out.
+    """A frozen encoder from counts of a list of genes to an embedding of each cell.
 
-    gene_ids: (n_genes,) names in input order, symbols or Ensembl ids. l2_normalised: whether the model's own embedding
-    is that of unit length. unsupported: attribution methods that are wrong for this model, with the reason.
-    context_limit: most genes of one cell that the model can read, or None. sha256: of all that defines the model.
+    gene_ids: (n_genes,) symbols or Ensembl ids, in input order. l2_normalised: whether the model scales its embeddings
+    to unit length. unsupported: attribution methods that are wrong for this model, with the reason. context_limit: most
+    genes of one cell that the model can read, or None. sha256: of everything that defines the model.
     """
 
     name: str
@@ -80,44 +81,44 @@ class CellModel(ABC):
     @property
     @abstractmethod
     def unsupported(self) -> Mapping[str, str]:
-        """Method -> why this model cannot be explained by it."""
+        """Method -> why it cannot explain this model."""
 
     @abstractmethod
     def prepare(self, counts: csr_matrix) -> csr_matrix:
-        """The model's input for raw counts (n_cells, n_genes), columns as in `gene_ids`; float32, counts unchanged."""
+        """The input of the model for raw counts (n_cells, n_genes), columns as in `gene_ids`: a new float32 matrix."""
 
     @abstractmethod
     def enter(self, x: csr_matrix, baseline: csr_matrix | None = None) -> Entry:
-        """The batch of prepared cells x (n_cells, n_genes); baseline: (1, n_genes) prepared, or None for zeros."""
+        """Start with prepared cells x (n_cells, n_genes). baseline: (1, n_genes), prepared; None for zeros."""
 
     @abstractmethod
-    def placed(self, device: str, *, autocast: torch.dtype | None = None) -> Self:
-        """The same model on a device; `autocast` runs the matrix products behind the entry in that type."""
+    def to(self, device: str, *, autocast: torch.dtype | None = None) -> Self:
+        """The same model on a device. autocast: type of the matrix products behind the entry; default: float32."""
 
     @property
     @abstractmethod
     def row_bytes(self) -> int:
-        """Memory that one point takes on its way through the tail and back, roughly."""
+        """Approximate memory of one point on its way through the tail and back, in bytes."""
 
     def embed(self, counts: csr_matrix) -> Tensor:
-        """The model's own embedding of raw counts (n_cells, n_genes): (n_cells, latent_dim)."""
+        """The embedding that the model returns for raw counts (n_cells, n_genes): (n_cells, latent_dim)."""
         entry = self.enter(self.prepare(counts))
         with torch.no_grad():
             return self.finish(entry.tail(entry.point)).cpu()
 
     def finish(self, z: Tensor) -> Tensor:
-        """The model's own embedding, from the one before normalisation."""
+        """The embedding that the model returns, from the embedding before normalisation."""
         return nn.functional.normalize(z, dim=1) if self.l2_normalised else z
 
 
 @dataclass(frozen=True)
 class FeedForward(CellModel):
-    """An encoder whose first layer is linear over genes, as are SCimilarity's, scVI's and scTab's.
+    """An encoder whose first layer is linear over genes, like those of SCimilarity, scVI and scTab.
 
-    first: Linear(n_genes, n_hidden). tail: (n, n_hidden) -> (n, latent_dim), the embedding before any normalisation.
-    layers: what `first` and `tail` are, in the words of the generic MLP format.
+    first: Linear(n_genes, n_hidden). tail: (n, n_hidden) -> (n, latent_dim), the embedding before normalisation.
+    layers: description of `first` and `tail` in the generic MLP format.
 
-    The straight path from a baseline to a cell is straight behind the first layer too, so attribution starts there.
+    A straight path from a baseline to a cell is also straight behind the first layer, so attribution starts there.
     """
 
     name: str
@@ -139,13 +140,13 @@ class FeedForward(CellModel):
         if self.first.in_features != len(self.gene_ids):
             raise ModelError(
                 f"The first layer of model {self.name} takes {self.first.in_features} genes; "
-                f"its gene list names {len(self.gene_ids)}. The two files are not of one model."
+                f"its gene list has {len(self.gene_ids)}. The two files do not belong to the same model."
             )
         for module in (self.first, self.tail):
             module.eval().requires_grad_(False)
             if odd := [name for name, tensor in module.state_dict().items() if not tensor.isfinite().all()]:
                 raise ModelError(f"Weights of model {self.name} are NaN or infinite: {listed(odd)}.")
-        if not self.first.weight.T.is_contiguous():  # one gene's weights side by side, in the only copy there is
+        if not self.first.weight.T.is_contiguous():  # the weights of a gene side by side in memory
             self.first.weight = nn.Parameter(self.first.weight.T.contiguous().T, requires_grad=False)
         try:
             embedding = self.finish(self.through_tail(self.bias))
@@ -161,23 +162,23 @@ class FeedForward(CellModel):
 
     @property
     def unsupported(self) -> Mapping[str, str]:
-        """DeepLIFT where a layer has no Rescale rule."""
+        """DeepLIFT, if a layer has no Rescale rule."""
         odd = {type(layer).__name__ for layer in self.tail if not isinstance(layer, (*AFFINE, *ELEMENTWISE))}
         if not odd:
             return {}
         kinds = listed(sorted(odd))
-        return {"deeplift": f"the Rescale rule is for affine and elementwise layers, and this one has {kinds}"}
+        return {"deeplift": f"the Rescale rule is for affine and elementwise layers, and this model has {kinds}"}
 
     @property
     def bias(self) -> Tensor:
-        """The first layer's output for a cell without any expression: (1, n_hidden)."""
+        """The output of the first layer for a cell without expression: (1, n_hidden)."""
         if self.first.bias is None:
             return torch.zeros(1, self.first.out_features, device=self.first.weight.device)
         return self.first.bias.reshape(1, -1)
 
     @property
     def row_bytes(self) -> int:
-        """Four bytes a number: input, output and gradient of every layer of the tail."""
+        """Input, output and gradient of every layer of the tail, four bytes per number."""
         width = max([layer.out_features for layer in self.tail if isinstance(layer, nn.Linear)], default=1)
         return 12 * (len(self.tail) + 2) * max(width, self.first.out_features)
 
@@ -186,7 +187,7 @@ class FeedForward(CellModel):
         return self.normalisation(counts)
 
     def enter(self, x: csr_matrix, baseline: csr_matrix | None = None) -> Entry:
-        """Past the first layer. Attributions are (x - baseline) * (multipliers @ W), where x - baseline is not 0."""
+        """Go through the first layer, W. Attributions are (x - baseline) * (multipliers @ W) where that is not 0."""
         weight = self.first.weight.T
         if baseline is None:
             difference, origin = x, self.bias
@@ -201,14 +202,14 @@ class FeedForward(CellModel):
         return Entry(product(x, weight) + self.bias, origin, self.through_tail, pull_back)
 
     def through_tail(self, hidden: Tensor) -> Tensor:
-        """The embedding before normalisation, from the first layer's output."""
+        """The embedding before normalisation, from the output of the first layer."""
         if self.autocast is None:
             return self.tail(hidden)  # type: ignore[no-any-return]
         with torch.autocast(hidden.device.type, self.autocast):
             return self.tail(hidden).float()  # type: ignore[no-any-return]
 
-    def placed(self, device: str, *, autocast: torch.dtype | None = None) -> Self:
-        """Copied to the device, unless it is there."""
+    def to(self, device: str, *, autocast: torch.dtype | None = None) -> Self:
+        """Copy the model to a device, unless it is there already."""
         if self.first.weight.device == torch.device(device):
             return replace(self, autocast=autocast)
         first, tail = copy.deepcopy(self.first).to(device), copy.deepcopy(self.tail).to(device)
@@ -218,7 +219,7 @@ class FeedForward(CellModel):
 def feed_forward(
     layers: Sequence[LayerSpec], tensors: Mapping[str, Tensor], *, name: str, genes: Sequence[str], **about: object
 ) -> FeedForward:
-    """Build a FeedForward from a description of its layers and their tensors; `about`: its other fields."""
+    """Build a FeedForward from a description of its layers and their tensors. about: its other fields."""
     built = build_layers(layers, tensors, name)
     if not len(built) or not isinstance(built[0], nn.Linear):
         raise ModelError(f"The first layer of model {name} must be Linear over genes.")

@@ -1,4 +1,4 @@
-"""The layers that encoders are made of: how each is described, made from its tensors, and linearised."""
+"""The layers of encoders: how they are described, and how they are built from their tensors."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 __all__ = ["AFFINE", "ELEMENTWISE", "LayerSpec", "build_layers"]
 
-# A kind of layer, or an object with its "type" and the options of the torch module of that name.
+# The name of a torch module, or an object with the name as "type" and the options of the module.
 LayerSpec = str | dict[str, Any]
 
-# Activations without tensors; options as torch has them.
+# Activations without tensors. Their options are those of torch.
 ACTIVATIONS = {
     each.__name__: each
     for each in (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
 }
-# What the Rescale rule of DeepLIFT holds for: maps that are affine once in eval mode, and maps of one number each.
+# Layers with a Rescale rule of DeepLIFT: affine in eval mode, or applied to each number separately.
 AFFINE = (nn.Linear, nn.BatchNorm1d)
 ELEMENTWISE = (nn.PReLU, *ACTIVATIONS.values())
 
 
 def _linear(tensors: Mapping[str, Tensor]) -> nn.Linear:
-    n_out, n_in = tensors["weight"].shape  # ValueError if it is no matrix
+    n_out, n_in = tensors["weight"].shape  # ValueError if the weight is not a matrix
     return nn.Linear(n_in, n_out, bias="bias" in tensors)
 
 
@@ -44,7 +44,7 @@ def _batch_norm(tensors: Mapping[str, Tensor], eps: float = 1e-5) -> nn.BatchNor
 
 
 def _layer_norm(tensors: Mapping[str, Tensor], eps: float = 1e-5, size: int | None = None) -> nn.LayerNorm:
-    """`size` where the layer has no tensors to read it off."""
+    """Build a layer norm. size: of a layer without tensors."""
     width = len(tensors["weight"]) if "weight" in tensors else size
     if not isinstance(width, int) or width < 1:
         raise ValueError("a LayerNorm without tensors needs its size")
@@ -56,16 +56,19 @@ def _prelu(tensors: Mapping[str, Tensor]) -> nn.PReLU:
     return nn.PReLU(len(tensors["weight"]))
 
 
-# Layers whose size is read off their tensors.
+# Layers whose size is that of their tensors.
 SIZED: dict[str, Callable[..., nn.Module]] = {
-    "Linear": _linear, "BatchNorm1d": _batch_norm, "LayerNorm": _layer_norm, "PReLU": _prelu,
-}  # fmt: skip
+    "Linear": _linear,
+    "BatchNorm1d": _batch_norm,
+    "LayerNorm": _layer_norm,
+    "PReLU": _prelu,
+}
 
 
 def build_layers(specs: Sequence[LayerSpec], tensors: Mapping[str, Tensor], name: str) -> nn.Sequential:
-    """Make the layers a description names, with the weights of their tensors; ModelError where the two disagree.
+    """Build layers from their description and their tensors; ModelError if the two do not fit together.
 
-    tensors: named as in a torch `nn.Sequential` of the layers: `0.weight`, `1.running_mean`, ...
+    tensors: named as in a torch `nn.Sequential` of the layers: `0.weight`, `1.running_mean`, ... name: of the model.
     """
     layers = nn.Sequential(*(build_layer(n, spec, tensors, name) for n, spec in enumerate(specs)))
     try:
@@ -76,7 +79,7 @@ def build_layers(specs: Sequence[LayerSpec], tensors: Mapping[str, Tensor], name
 
 
 def build_layer(number: int, spec: LayerSpec, tensors: Mapping[str, Tensor], name: str) -> nn.Module:
-    """Make one layer, its size read off its tensors."""
+    """Build one layer, with the size of its tensors."""
     options = dict(spec) if isinstance(spec, dict) else {"type": spec}
     kind = options.pop("type", None)
     own = {key.removeprefix(f"{number}."): tensor for key, tensor in tensors.items() if key.startswith(f"{number}.")}
@@ -86,6 +89,6 @@ def build_layer(number: int, spec: LayerSpec, tensors: Mapping[str, Tensor], nam
         if isinstance(kind, str) and kind in ACTIVATIONS:
             return ACTIVATIONS[kind](**options)
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"Layer {number} ({kind}) of model {name} cannot be made: {error}") from error
+        raise ModelError(f"Layer {number} ({kind}) of model {name} cannot be built: {error}") from error
     known = ", ".join([*SIZED, *ACTIVATIONS])
-    raise ModelError(f"Layer {number} of model {name} is {kind!r}; known layers are {known}.")
+    raise ModelError(f"Layer {number} of model {name} is {kind!r}. Known layers are {known}.")

@@ -1,6 +1,6 @@
-"""Generic MLP models: `model.json` says what the layers are, `model.safetensors` holds their weights.
+"""The generic MLP format: `model.json` describes the layers, `model.safetensors` holds their weights.
 
-docs/mlp-format.md describes the format for those who write one. In short:
+docs/mlp-format.md describes the format for people who write such models. In short:
 
     {"format": "sigdb-mlp", "version": 1, "name": "my-encoder", "description": "...",
      "genes": ["A1BG", ...],
@@ -8,9 +8,9 @@ docs/mlp-format.md describes the format for those who write one. In short:
      "layers": ["Linear", {"type": "BatchNorm1d", "eps": 1e-05}, "PReLU", "Linear"],
      "l2_normalised": true}
 
-`genes` are symbols or Ensembl ids, in input order. `target_sum` is the total that counts are scaled to, or null. The
-tensors are those of a torch `nn.Sequential` of the layers: `0.weight`, `0.bias`, `1.running_mean`, ... Sizes are
-read off them. Stored as any float type, used as float32.
+`genes` are symbols or Ensembl ids, in input order. `target_sum` is the total that the counts of a cell are scaled to,
+or null. The tensors are those of a torch `nn.Sequential` of the layers: `0.weight`, `0.bias`, `1.running_mean`, ...
+Their shapes give the sizes of the layers. They may have any floating-point type and are used as float32.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ DESCRIPTION = "model.json"
 
 
 def load_mlp(folder: Path) -> FeedForward:
-    """Read a model in the generic MLP format. Raises ModelError with what is missing or does not fit."""
+    """Read a model in the generic MLP format; ModelError names what is missing or does not fit."""
     spec = read_description(folder / DESCRIPTION)
     try:
         tensors = tensors_of(load_file(folder / WEIGHTS), folder / WEIGHTS)
@@ -59,14 +59,14 @@ def load_mlp(folder: Path) -> FeedForward:
 
 
 def save_mlp(model: CellModel, folder: Path) -> None:
-    """Write a model in the generic MLP format into a new folder; ModelError if its layers cannot be said so.
+    """Write a model in the generic MLP format into a new folder; ModelError if the format cannot describe it.
 
-    Embeddings and attributions of the copy are those of the model. Covariates that were fixed stay fixed.
+    The copy gives the same embeddings and attributions. Fixed covariates stay fixed.
     """
     if not isinstance(model, FeedForward):
         raise ModelError(
-            f"Model {model.name} ({model.architecture}) is no chain of layers over genes: the generic MLP "
-            "format cannot hold it."
+            f"Model {model.name} ({model.architecture}) is not a chain of layers over genes, so the generic MLP "
+            "format cannot describe it."
         )
     spec = {
         "format": "sigdb-mlp",
@@ -84,13 +84,13 @@ def save_mlp(model: CellModel, folder: Path) -> None:
         (folder / WEIGHTS).write_bytes(tensors_as_bytes(tensors))
         (folder / DESCRIPTION).write_text(json.dumps(spec, indent=1), encoding="utf-8")
     except FileExistsError as error:
-        raise ModelError(f"{folder} exists already. Name a folder that does not.") from error
+        raise ModelError(f"{folder} exists already. Name a new folder.") from error
     except OSError as error:
         raise ModelError(f"{folder} cannot be written: {error}") from error
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """Read and check model.json; ModelError names what is missing, unknown, or of another type."""
+    """Read and check model.json; ModelError names keys that are missing, unknown or of the wrong type."""
     try:
         spec = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -100,7 +100,7 @@ def read_description(path: Path) -> dict[str, Any]:
     if missing := sorted(CHECKS.keys() - spec.keys()):
         raise ModelError(f"{path} lacks {', '.join(missing)}.")
     if unknown := sorted(spec.keys() - CHECKS.keys() - OTHERS):
-        raise ModelError(f"{path} has {', '.join(unknown)}, which means nothing in this format.")
+        raise ModelError(f"{path} has the unknown keys {', '.join(unknown)}.")
     for key, (is_right, should_be) in CHECKS.items():
         if not is_right(spec[key]):
             raise ModelError(f"{path}: {key} must be {should_be}.")
@@ -108,12 +108,12 @@ def read_description(path: Path) -> dict[str, Any]:
 
 
 def is_names(value: Any) -> bool:
-    """Whether a value is a list of names, none empty."""
+    """Whether a value is a list of non-empty strings."""
     return isinstance(value, list) and all(isinstance(each, str) and each for each in value)
 
 
 def is_normalisation(value: Any) -> bool:
-    """Whether a value is an input recipe: a positive target_sum, or null, and log1p."""
+    """Whether a value describes the input: target_sum (positive, or null) and log1p."""
     if not isinstance(value, dict) or value.keys() != {"target_sum", "log1p"} or not isinstance(value["log1p"], bool):
         return False
     target = value["target_sum"]
@@ -122,7 +122,7 @@ def is_normalisation(value: Any) -> bool:
 
 
 CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (lambda value: isinstance(value, str) and bool(value), "a text"),
+    "name": (lambda value: isinstance(value, str) and bool(value), "a non-empty string"),
     "genes": (is_names, "a list of names"),
     "normalisation": (
         is_normalisation,

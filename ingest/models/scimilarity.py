@@ -26,10 +26,10 @@ KEY = re.compile(r"network\.(\d+)\.(?:(\d+)\.)?(\w+)")
 
 
 def load_scimilarity(folder: Path) -> FeedForward:
-    """Read a SCimilarity model folder; only the two files above are needed. Nothing in it is executed.
+    """Read a SCimilarity model folder. Only these two files are needed, and nothing in them is executed.
 
-    Layer sizes and depth come from the tensors. Input is log1p(counts / total * 1e4) over the model's genes; the
-    embedding has unit length.
+    The tensors give the number and sizes of the layers. The input is log1p(counts / total * 1e4) over the model's
+    genes, and the embedding has unit length.
     """
     try:
         genes = (folder / GENES).read_text(encoding="utf-8").split()
@@ -38,7 +38,7 @@ def load_scimilarity(folder: Path) -> FeedForward:
     checkpoint = read_checkpoint(folder / WEIGHTS)
     state = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
     tensors = tensors_of(state, folder / WEIGHTS)
-    layers, names = as_sequential(tensors)
+    layers, names = to_sequential(tensors)
     return feed_forward(
         layers,
         {names[key]: tensor for key, tensor in tensors.items()},
@@ -51,15 +51,15 @@ def load_scimilarity(folder: Path) -> FeedForward:
     )
 
 
-def as_sequential(keys: Iterable[str]) -> tuple[list[LayerSpec], dict[str, str]]:
-    """The layers behind SCimilarity's tensors, in numeric order, and each tensor's name in an nn.Sequential of them."""
+def to_sequential(keys: Iterable[str]) -> tuple[list[LayerSpec], dict[str, str]]:
+    """The layers of SCimilarity's tensors, in order, and the name of each tensor in an nn.Sequential of them."""
     matches = {key: KEY.fullmatch(key) for key in keys}
     if strange := [key for key, match in matches.items() if match is None]:
-        raise ModelError(f"Not the tensors of a SCimilarity encoder: {listed(strange)}.")
-    places = {key: (int(match[1]), int(match[2] or 1)) for key, match in matches.items() if match}
-    order = sorted(set(places.values()))
-    if unknown := [place for place in order if place[1] not in BLOCK]:
-        raise ModelError(f"Unknown layers in a SCimilarity encoder: {listed(unknown)}.")
-    index = {place: n for n, place in enumerate(order)}
-    names = {key: f"{index[place]}.{key.rsplit('.', 1)[1]}" for key, place in places.items()}
-    return [BLOCK[position] for _, position in order], names
+        raise ModelError(f"These are not tensors of a SCimilarity encoder: {listed(strange)}.")
+    positions = {key: (int(match[1]), int(match[2] or 1)) for key, match in matches.items() if match}
+    order = sorted(set(positions.values()))
+    if unknown := [position for position in order if position[1] not in BLOCK]:
+        raise ModelError(f"The SCimilarity encoder has unknown layers: {listed(unknown)}.")
+    number = {position: n for n, position in enumerate(order)}
+    names = {key: f"{number[position]}.{key.rsplit('.', 1)[1]}" for key, position in positions.items()}
+    return [BLOCK[kind] for _, kind in order], names

@@ -1,8 +1,8 @@
 """scVI and scANVI encoders (Lopez et al. 2018, Xu et al. 2021): `model.pt`, as scvi-tools writes it since 0.15.
 
-scvi-tools is not needed. What is explained is the posterior mean of z, which `get_latent_representation` returns (for
-`latent_distribution="ln"` it returns a softmax of it instead). Input is log1p of the raw counts, or the counts
-themselves for `log_variational=False`; there is no scaling to a total.
+scvi-tools is not needed. The embedding that is explained is the posterior mean of z, which
+`get_latent_representation` returns (with `latent_distribution="ln"`, that function returns a softmax of it). The input
+is log1p of the raw counts, or the counts themselves with `log_variational=False`. Counts are not scaled to a total.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ingest.models.checkpoint import fingerprint, read_checkpoint_inert, tensors_of
 from ingest.models.core import FeedForward, Normalisation, feed_forward
-from sigdb.errors import ModelError, listed
+from sigdb.errors import ModelError, OptionError, listed, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,37 +34,41 @@ BATCH_NORM: LayerSpec = {"type": "BatchNorm1d", "eps": 1e-3}
 
 @dataclass(frozen=True)
 class Covariate:
-    """What an encoder may see beside genes. values: the categories it knows, or None for a number."""
+    """An input of an encoder other than genes. values: the categories that it knows, or None for a number."""
 
     name: str
     values: tuple[str, ...] | None
 
     @property
     def n_columns(self) -> int:
-        """Columns of the one-hot code, which scVI leaves out where there is but one category; or of the number."""
+        """Number of input columns: one for a number, none for a single category, one for each of several categories."""
         return 1 if self.values is None else len(self.values) if len(self.values) > 1 else 0
 
     def code(self, chosen: str) -> list[float]:
-        """The columns for a chosen value; ModelError if it is not one that the model knows."""
+        """The input columns for a value; OptionError if the model does not know it."""
         if self.values is not None and chosen not in self.values:
-            raise ModelError(f"The model knows no {self.name} {chosen!r}. It knows {listed(self.values, 20)}.")
+            raise OptionError(
+                f"The model does not know {self.name} {chosen!r} (`covariates`).{nearest(chosen, self.values)} "
+                f"It knows {listed(self.values, 20)}."
+            )
         if self.values is not None:
             return [float(value == chosen) for value in self.values] if self.n_columns else []
         try:
             return [float(chosen)]
         except ValueError as error:
-            raise ModelError(f"Covariate {self.name} is a number, not {chosen!r}.") from error
+            raise OptionError(f"The covariate {self.name} must be a number, not {chosen!r}.") from error
 
 
 def load_scvi(folder: Path, covariates: Mapping[str, str]) -> FeedForward:
     """Read an scVI or scANVI model folder.
 
-    covariates: the value at which to fix each covariate, where the encoder sees covariates; they are then constants,
-    and part of the model. Raises ModelError for a missing or unknown one, and for folders of before scvi-tools 0.15.
+    covariates: the value at which to fix each covariate that the encoder has as input. They become constants of the
+    model. Raises OptionError for a missing or unknown covariate, and ModelError for a folder that was written before
+    scvi-tools 0.15.
     """
     if not (folder / WEIGHTS).exists() and (old := [name for name in LEGACY if (folder / name).exists()]):
         raise ModelError(
-            f"{folder} is in the layout of scvi-tools before 0.15 ({', '.join(old)}). Convert it, with scvi-tools: "
+            f"{folder} has the layout of scvi-tools before 0.15 ({', '.join(old)}). Convert it with scvi-tools: "
             "scvi.model.SCVI.convert_legacy_save(OLD_FOLDER, NEW_FOLDER)."
         )
     checkpoint = read_checkpoint_inert(folder / WEIGHTS)
@@ -73,12 +77,12 @@ def load_scvi(folder: Path, covariates: Mapping[str, str]) -> FeedForward:
         state = tensors_of({key: weights[key] for key in weights if key.startswith("z_encoder.")}, folder / WEIGHTS)
         genes = [str(name) for name in checkpoint["var_names"]]
         attributes = checkpoint["attr_dict"]
-        options = flat(attributes["init_params_"])
-        seen = covariates_of(attributes["registry_"])
+        options = flatten(attributes["init_params_"])
+        known = find_covariates(attributes["registry_"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder / WEIGHTS} is not a model of scvi-tools 0.15 or newer: {error!r}") from error
-    constants = choose(seen, covariates, state, len(genes))
-    layers, tensors = as_sequential(state, options, constants, len(genes), folder / WEIGHTS)
+    constants = choose_constants(known, covariates, state, len(genes))
+    layers, tensors = to_sequential(state, options, constants, len(genes), folder / WEIGHTS)
     fixed = ", ".join(f"{name} = {value}" for name, value in sorted(covariates.items()))
     kind = attributes["registry_"].get("model_name", "scVI")
     return feed_forward(
@@ -94,16 +98,16 @@ def load_scvi(folder: Path, covariates: Mapping[str, str]) -> FeedForward:
     )
 
 
-def flat(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of the constructor, at whatever depth scvi-tools put them; only non-defaults may be there."""
+def flatten(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the constructor, at any depth of the dictionary. Options with default values may be missing."""
     options: dict[str, Any] = {}
     for key, value in parameters.items():
-        options.update(flat(value) if isinstance(value, dict) else {key: value})
+        options.update(flatten(value) if isinstance(value, dict) else {key: value})
     return options
 
 
-def covariates_of(registry: Mapping[str, Any]) -> list[Covariate]:
-    """What the encoder may see beside genes, in the order of its columns: numbers, batch, other categories."""
+def find_covariates(registry: Mapping[str, Any]) -> list[Covariate]:
+    """The covariates of a model, in the order of the encoder's columns: numbers, batch, other categories."""
     fields = {name: entry["state_registry"] for name, entry in registry["field_registries"].items()}
     numbers = fields.get("extra_continuous_covs", {}).get("columns", ())
     found = [Covariate(str(name), None) for name in numbers]
@@ -115,49 +119,52 @@ def covariates_of(registry: Mapping[str, Any]) -> list[Covariate]:
 
 @dataclass(frozen=True)
 class Constants:
-    """The columns of the fixed covariates. first: those that the first layer sees; deeper: those of all others."""
+    """The values of the fixed covariates. first: columns of the first layer. deeper: columns of the other layers."""
 
     first: Tensor
     deeper: Tensor
 
 
-def choose(seen: list[Covariate], chosen: Mapping[str, str], state: Mapping[str, Tensor], n_genes: int) -> Constants:
-    """The covariates as constants; ModelError unless exactly those that the encoder sees are chosen."""
+def choose_constants(
+    known: list[Covariate], chosen: Mapping[str, str], state: Mapping[str, Tensor], n_genes: int
+) -> Constants:
+    """The covariates as constants; OptionError unless exactly those that the encoder has as input are chosen."""
     first = state.get("z_encoder.encoder.fc_layers.Layer 0.0.weight")
     n_extra = 0 if first is None else first.shape[1] - n_genes
-    needed = [each for each in seen if n_extra and each.n_columns]
+    needed = [each for each in known if n_extra and each.n_columns]
     n_columns = sum(each.n_columns for each in needed)
     if n_extra != n_columns:
         raise ModelError(
-            f"The encoder takes {n_genes + n_extra} columns; the model names {n_genes} genes and {n_columns} "
-            f"columns of covariates ({listed(each.name for each in seen)})."
+            f"The encoder has {n_genes + n_extra} input columns; the model names {n_genes} genes and {n_columns} "
+            f"columns of covariates ({listed(each.name for each in known)})."
         )
     names = [each.name for each in needed]
     if missing := [each for each in needed if each.name not in chosen]:
         choices = "; ".join(
             f"{each.name}: {listed(each.values, 20) if each.values else 'a number'}" for each in missing
         )
-        raise ModelError(
-            f"This encoder sees {listed(names)} beside the genes. Fix each with --covariate NAME=VALUE. "
-            f"There are {choices}."
+        raise OptionError(
+            f"This encoder has {listed(names)} as input, in addition to the genes. Fix each with `covariates`. "
+            f"The choices are {choices}."
         )
     if unknown := sorted(chosen.keys() - set(names)):
-        raise ModelError(
-            f"This encoder does not see {listed(unknown)}; it sees {listed(names) if names else 'genes only'}."
+        raise OptionError(
+            f"This encoder does not have {listed(unknown)} as input (`covariates`). Its inputs are "
+            f"{listed(['genes', *names])}."
         )
     numbers = [value for each in needed if each.values is None for value in each.code(chosen[each.name])]
     categories = [value for each in needed if each.values is not None for value in each.code(chosen[each.name])]
     return Constants(torch.tensor([*numbers, *categories]), torch.tensor(categories))
 
 
-def as_sequential(
+def to_sequential(
     state: Mapping[str, Tensor], options: Mapping[str, Any], constants: Constants, n_genes: int, path: Path
 ) -> tuple[list[LayerSpec], dict[str, Tensor]]:
-    """The encoder's layers up to the posterior mean, and their tensors, the constants taken into the biases."""
+    """The layers of the encoder up to the posterior mean, and their tensors. Biases include the constants."""
     matches = {key: match for key in state if (match := KEY.fullmatch(key))}
     depth = 1 + max((int(match[1]) for match in matches.values()), default=-1)
     if not depth or "z_encoder.mean_encoder.weight" not in state:
-        raise ModelError(f"{path} has no encoder of scVI (z_encoder) among its {len(state)} tensors.")
+        raise ModelError(f"{path} has no scVI encoder (z_encoder) among its {len(state)} tensors.")
     has_layer_norm = options.get("use_layer_norm", "none") in ("encoder", "both")
     layers: list[LayerSpec] = []
     tensors: dict[str, Tensor] = {}
@@ -172,7 +179,7 @@ def as_sequential(
         for key, match in matches.items():
             if int(match[1]) == number:
                 parts[match[2]][match[3]] = state[key]
-        linear = fold(parts["0"], width, constants.deeper if number else constants.first, path)
+        linear = fold_constants(parts["0"], width, constants.deeper if number else constants.first, path)
         add("Linear", linear)
         width = len(linear["weight"])
         if parts["1"]:
@@ -184,13 +191,14 @@ def as_sequential(
     return layers, tensors
 
 
-def fold(linear: Mapping[str, Tensor], width: int, constants: Tensor, path: Path) -> dict[str, Tensor]:
-    """A linear layer without the columns of the covariates, which become part of its bias."""
+def fold_constants(linear: Mapping[str, Tensor], width: int, constants: Tensor, path: Path) -> dict[str, Tensor]:
+    """Move the columns of the covariates of a linear layer into its bias."""
     weight, bias = linear["weight"], linear["bias"]
     n_extra = weight.shape[1] - width
     if n_extra not in (0, len(constants)):
         raise ModelError(
-            f"A layer of {path} takes {n_extra} columns beside the {width} expected; the model has no such."
+            f"A layer of {path} has {n_extra} input columns more than the {width} expected, but the covariates have "
+            f"{len(constants)}."
         )
     if n_extra:
         bias = bias + weight[:, width:] @ constants

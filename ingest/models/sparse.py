@@ -1,4 +1,4 @@
-"""Products of sparse cells x genes matrices with a dense weight of the genes, on whatever device the weight is."""
+"""Products of sparse matrices (cells x genes) with a dense weight of the genes, on the device of the weight."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["product", "product_at", "to_device"]
 
 
 def to_device(array: NDArray[np.generic], device: torch.device) -> Tensor:
-    """An array as a tensor there; copied from pinned memory, without waiting, where the device is a CUDA GPU."""
+    """An array as a tensor on a device. To a CUDA GPU, it is copied asynchronously from pinned memory."""
     tensor = torch.from_numpy(array)
     if device.type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
@@ -27,7 +27,7 @@ def to_device(array: NDArray[np.generic], device: torch.device) -> Tensor:
 
 
 def product(x: csr_matrix, weight: Tensor) -> Tensor:
-    """Cells x (n, n_genes) float32 @ weight (n_genes, n_hidden), contiguous: (n, n_hidden)."""
+    """Multiply x (n, n_genes) float32 by weight (n_genes, n_hidden), contiguous: (n, n_hidden)."""
     if weight.device.type == "cpu":
         return torch.from_numpy(_product_on_cpu(x, weight.numpy()))
     if weight.device.type == "cuda":
@@ -38,7 +38,7 @@ def product(x: csr_matrix, weight: Tensor) -> Tensor:
 
 
 def product_at(pattern: csr_matrix, rows: Tensor, weight: Tensor) -> NDArray[np.float32]:
-    """Rows (n, n_hidden) @ weight.T at the stored places of `pattern` (n, n_genes) only: (nnz,), in their order.
+    """Entries of rows (n, n_hidden) @ weight.T where `pattern` (n, n_genes) has stored entries: (nnz,), in that order.
 
     weight: (n_genes, n_hidden), contiguous.
     """
@@ -51,7 +51,7 @@ def product_at(pattern: csr_matrix, rows: Tensor, weight: Tensor) -> NDArray[np.
 
 
 def _product_on_cpu(x: csr_matrix, weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """By columns: each gene's weights are read once for all cells that express it. scipy releases the GIL."""
+    """Multiply by columns, so that the weights of a gene are read once for all cells. scipy releases the GIL."""
     n_parts = min(torch.get_num_threads(), x.shape[0]) or 1
     bounds = np.linspace(0, x.shape[0], n_parts + 1).astype(int)
     parts = [x[start:stop].tocsc() for start, stop in pairwise(bounds)]
@@ -63,4 +63,4 @@ def _tensor(x: csr_matrix, device: torch.device) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
         indptr, indices, data = (to_device(each, device) for each in (x.indptr, x.indices, x.data))
-        return torch.sparse_csr_tensor(indptr, indices, data, x.shape, check_invariants=False)  # scipy keeps them
+        return torch.sparse_csr_tensor(indptr, indices, data, x.shape, check_invariants=False)  # scipy guarantees them

@@ -1,8 +1,9 @@
 """SSL-scTab encoders (Richter et al. 2024): a Lightning checkpoint or bare state dict, and `var.parquet`.
 
-The activation is not in the file; it follows from how the repository (ssl_in_scg) makes the network, which the prefix
-of the tensors tells. Autoencoders, BYOL and Barlow Twins use SELU and embed by the last linear layer. The classifier
-leaves torch's MLP at ReLU, and its embedding is what comes out of the ReLU before the layer of the classes.
+The file does not contain the activation. It follows from the prefix of the tensors, which shows how the repository
+(ssl_in_scg) builds the network. Autoencoders, BYOL and Barlow Twins use SELU, and their embedding is the output of the
+last linear layer. The classifier uses ReLU, the default of torch's MLP, and its embedding is the output of the ReLU
+before the layer of the classes.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ KEY = re.compile(rf"({'|'.join(KINDS)})\.(\d+)\.(weight|bias)")
 
 
 def load_ssl(path: Path) -> FeedForward:
-    """Read an SSL-scTab checkpoint: the file itself, or the folder that holds it alone, `var.parquet` beside it.
+    """Read an SSL-scTab checkpoint. path: the file, or a folder with a single checkpoint.
 
-    Genes are the Ensembl ids of `var.parquet` (column feature_id). Input is log1p(counts / total * 1e4) over them; the
-    embedding is not normalised.
+    The genes are the Ensembl ids in `var.parquet` (column feature_id), in the same folder. The input is
+    log1p(counts / total * 1e4) over these genes, and the embedding is not normalised.
     """
     checkpoint_path = find_checkpoint(path)
     genes = read_genes(checkpoint_path.parent / GENES)
     checkpoint = read_checkpoint_inert(checkpoint_path)
     state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, dict) else None
-    kind, layers, tensors = as_sequential(tensors_of(state, checkpoint_path), checkpoint_path)
+    kind, layers, tensors = to_sequential(tensors_of(state, checkpoint_path), checkpoint_path)
     return feed_forward(
         layers,
         tensors,
@@ -57,14 +58,14 @@ def load_ssl(path: Path) -> FeedForward:
 
 
 def find_checkpoint(path: Path) -> Path:
-    """The checkpoint that a path means; ModelError if a folder has none, or several."""
+    """The checkpoint at a path; ModelError if a folder does not have exactly one."""
     if not path.is_dir():
         return path
     found = sorted(each for each in path.iterdir() if each.suffix in SUFFIXES)
     if len(found) != 1:
         names = f": {listed(each.name for each in found)}" if found else ""
         raise ModelError(
-            f"{path} is not a folder of one SSL-scTab model: it has {len(found)} checkpoints{names}. "
+            f"{path} is not a folder with one SSL-scTab model: it has {len(found)} checkpoints{names}. "
             "Name the file instead of the folder."
         )
     return found[0]
@@ -81,20 +82,20 @@ def read_genes(path: Path) -> list[str]:
     return genes
 
 
-def as_sequential(state: dict[str, Tensor], path: Path) -> tuple[str, list[LayerSpec], dict[str, Tensor]]:
-    """Kind of network, its layers up to the embedding, and their tensors. A Linear is followed by act, dropout."""
+def to_sequential(state: dict[str, Tensor], path: Path) -> tuple[str, list[LayerSpec], dict[str, Tensor]]:
+    """The kind of network, its layers up to the embedding, and their tensors."""
     matches = {key: match for key in state if (match := KEY.fullmatch(key))}
     prefixes = {match[1] for match in matches.values()}
     if len(prefixes) != 1:
         raise ModelError(
-            f"{path} is not one SSL-scTab network: its tensors must begin with one of {', '.join(KINDS)}, "
-            f"and begin with {listed(sorted({key.split('.')[0] for key in state}))}."
+            f"{path} is not an SSL-scTab network: the names of its tensors must begin with one of {', '.join(KINDS)}, "
+            f"but begin with {listed(sorted({key.split('.')[0] for key in state}))}."
         )
     (prefix,) = prefixes
     numbers = sorted({int(match[2]) for match in matches.values()})
     is_classifier = prefix == "classifier"
     numbers = numbers[:-1] if is_classifier else numbers
     layers: list[LayerSpec] = ["Linear", "ReLU" if is_classifier else "SELU"] * len(numbers)
-    place = {number: 2 * n for n, number in enumerate(numbers)}
-    tensors = {f"{place[int(m[2])]}.{m[3]}": state[key] for key, m in matches.items() if int(m[2]) in place}
+    position = {number: 2 * n for n, number in enumerate(numbers)}  # each Linear is followed by its activation
+    tensors = {f"{position[int(m[2])]}.{m[3]}": state[key] for key, m in matches.items() if int(m[2]) in position}
     return KINDS[prefix], layers if is_classifier else layers[:-1], tensors

@@ -1,7 +1,7 @@
-"""Studies into a lake, by Apache Spark: cells are attributed, scores sorted and added up by the machines of a cluster.
+"""Add studies to a lake with Apache Spark: the machines of a cluster attribute cells, and sort and add up scores.
 
-The steps, and the code of each, are those of `ingest.pipeline`; what differs is who does them, which is here. All
-machines must have sigdb installed, and see the files and the lake under the same names.
+The steps are the steps of `ingest.pipeline`, with the same code. This module says where each step runs. All machines
+must have sigdb installed, and see the files and the lake under the same paths.
 """
 
 from __future__ import annotations
@@ -24,26 +24,27 @@ import pyarrow.parquet as pq
 import sqlglot
 from sqlglot import exp
 
-from ingest.pipeline import IngestOptions, check_names, ingest_study
+from ingest.options import IngestOptions
+from ingest.pipeline import check_names, ingest_study
 from ingest.spark.tasks import (
     BATCH_ROWS,
     CELLS_DONE,
     FILES_WRITTEN,
     SCORES,
-    Chunks,
+    ChunkTasks,
     Target,
     attribute_chunks,
     read_scores,
     write_files,
 )
-from ingest.store.chunks import forget_stored, remove_stage, stages_of
+from ingest.store.stage import remove_stage, remove_stored_notes, stages_folder
 from sigdb.dialects.spark import escaped
 from sigdb.dialects.transpile import written_for
 from sigdb.errors import AtlasError, SparkError, needs_extra
 from sigdb.lake.files import FILE_ROWS
 from sigdb.lake.grow import growing_lake
 from sigdb.lake.manifest import File
-from sigdb.statements import statement
+from sigdb.statements import run_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,21 +52,21 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from ingest.attribution.device import Compute
     from ingest.models import CellModel
-    from ingest.pipeline import Source, StudyReport
-    from ingest.store.chunks import Stage
+    from ingest.options import Compute, Source
+    from ingest.store.stage import Stage
+    from ingest.store.study import StudyReport
     from ingest.store.writer import StudyWriter
     from ingest.work.job import Job
     from sigdb.lake.grow import GrowingLake
 
-__all__ = ["OnSpark", "ingest_into_lake", "spark_session"]
+__all__ = ["SparkEngine", "ingest_into_lake", "spark_session"]
 
-# So many files of like size may lie beside each other in a bucket; one more, and they become one.
+# How many files of like size a bucket can have. The next one is merged with them.
 MOST_LIKE_FILES = 8
-# A task a chunk, but not more tasks than Spark handles well.
+# One task per chunk, up to the number of tasks that Spark handles well.
 MOST_TASKS = 10_000
-# Seconds between two looks at which chunks are there.
+# Seconds between two looks at which chunks are done.
 LOOK_EVERY = 1.0
 
 
@@ -78,36 +79,71 @@ def ingest_into_lake(
     *,
     genes_per_bucket: int | None = None,
 ) -> list[StudyReport]:
-    """Add studies to a lake, which is made if there is none; a report for each study that was added.
+    """Attribute the cells of files with Apache Spark, and add them to a lake as studies, each all or nothing.
 
-    Each study is in the lake whole, or not at all, from one moment to the next. Where this was interrupted, the next
-    call for the same files, model and method does only what is missing. A lake that was an export is none from then on.
-    spark: a session whose tasks are tried again when a machine is lost (`local[2]` does not, `local[2,4]` does).
-    genes_per_bucket: of a new lake. Errors as for `ingest_study` and `growing_lake`; SparkError if Spark gives up, and
-    AtlasError for `if_exists='replace'`, since nothing is removed from a lake.
+    After an interruption, the next call for the same files, model and method computes only what is missing. A lake that
+    was exported from an atlas is independent of that atlas from then on.
+
+    Parameters
+    ----------
+    spark
+        A session. It should retry tasks, in case a machine is lost: `local[2]` does not, `local[2,4]` does.
+    lake
+        A folder that all machines share; made if it does not exist.
+    sources
+        The files, which all machines must see under the same paths.
+    model
+        The model, as `ingest.load_model` returns it.
+    options
+        How to attribute, and what to take from the files.
+    genes_per_bucket
+        The number of gene ids that share a file, for a new lake. The default is 256.
+
+    Returns
+    -------
+    list of StudyReport
+        One per study that was added.
+
+    Raises
+    ------
+    AtlasError
+        If the folder is not a lake, another process holds it, or its files have another `genes_per_bucket`. Also for
+        `if_exists='replace'`: nothing can be removed from a lake.
+    SparkError
+        If Spark gives up. Chunks that were attributed are kept.
+    CountsError, GeneSpaceError, MethodError, ObsError, StudyExistsError
+        As for `ingest.ingest_files`.
+
+    Examples
+    --------
+    >>> from ingest import Source, load_model
+    >>> from ingest.spark.driver import ingest_into_lake, spark_session
+    >>> model = load_model("mlp", "model")  # doctest: +SKIP
+    >>> spark = spark_session("local[2,4]")  # doctest: +SKIP
+    >>> ingest_into_lake(spark, "big.lake", [Source(Path("study1.h5ad"))], model)  # doctest: +SKIP
     """
     options = options or IngestOptions()
     if options.if_exists == "replace":
         raise AtlasError(
-            "A study of a lake cannot be replaced. Leave it as it is (--if-exists skip), or give the new one another "
-            "name (--study)."
+            "A study of a lake cannot be replaced. Leave it as it is with `if_exists='skip'`, or give the new study "
+            "another name with `study`."
         )
     check_names(sources)
     reports: list[StudyReport] = []
-    with growing_lake(lake, genes_per_bucket=genes_per_bucket) as grown, spool_of(grown.root) as spool:
-        engine = OnSpark(spark, grown, spool)
+    with growing_lake(lake, genes_per_bucket=genes_per_bucket) as grown, shared_spool(grown.root) as spool:
+        engine = SparkEngine(spark, grown, spool)
         for source in sources:
             absolute = replace(source, path=source.path.absolute())
             reports += filter(None, [ingest_study(grown.atlas, absolute, model, options, engine)])
-        forget_stored(grown.root)
+        remove_stored_notes(grown.root)
     return reports
 
 
 def spark_session(master: str | None = None, settings: Mapping[str, str] | None = None) -> SparkSession:
-    """A session of Spark: the one that there is, or a new one, with settings. master: `local[2,4]`, spark://..., yarn.
+    """Return the current session of Spark, or start one. master: `local[2,4]`, `spark://...` or `yarn`.
 
-    Python's processes on the workers are those of the same environment as this one, unless PYSPARK_PYTHON says
-    otherwise. Raises SparkError if Spark does not start.
+    The workers use the Python of this process, unless PYSPARK_PYTHON names another one. Raises SparkError if Spark
+    does not start.
     """
     with needs_extra("spark"):
         from py4j.protocol import Py4JJavaError
@@ -115,7 +151,7 @@ def spark_session(master: str | None = None, settings: Mapping[str, str] | None 
         from pyspark.sql import SparkSession
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    # Ours is the better progress.
+    # sigdb shows its own progress.
     builder = SparkSession.builder.appName("sigdb ingest").config("spark.ui.showConsoleProgress", "false")
     if master:
         builder = builder.master(master)
@@ -125,14 +161,14 @@ def spark_session(master: str | None = None, settings: Mapping[str, str] | None 
         return builder.getOrCreate()
     except (PySparkException, Py4JJavaError, OSError) as error:
         has_java = "JAVA_HOME" in os.environ or shutil.which("java")
-        why = f"The master was {master or 'that of the settings'}." if has_java else "It needs Java 17 or newer."
+        why = f"The master was {master or 'set by the configuration'}." if has_java else "It needs Java 17 or newer."
         raise SparkError(f"Spark does not start: {reason(error)}. {why}") from error
 
 
 @contextmanager
-def spool_of(lake: Path) -> Iterator[Path]:
-    """A folder that all machines share, for matrices that are not stored by cells; it goes with the block."""
-    folder = stages_of(lake) / "spool"
+def shared_spool(lake: Path) -> Iterator[Path]:
+    """A temporary folder that all machines see, for matrices that are not stored by cells."""
+    folder = stages_folder(lake) / "spool"
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder
@@ -140,8 +176,8 @@ def spool_of(lake: Path) -> Iterator[Path]:
         remove_stage(folder)
 
 
-class OnSpark:
-    """An engine (`ingest.engine`): a cluster of Spark that writes to a lake."""
+class SparkEngine:
+    """An engine (see `ingest.work.engine`) that runs on a cluster of Spark, and writes to a lake."""
 
     def __init__(self, spark: SparkSession, lake: GrowingLake, spool: Path) -> None:
         self.spark = spark.newSession()
@@ -151,36 +187,36 @@ class OnSpark:
         self.spool: Path | None = spool
 
     def attribute(self, job: Job, numbers: Sequence[int], compute: Compute, done: Callable[[int], None]) -> list[str]:
-        """Attribute chunks in tasks of Spark, and look now and then which are there."""
+        """Attribute chunks in tasks of Spark, and report progress as they appear in the stage."""
         if not numbers:
             return []
-        waiting = set(numbers)
+        missing = set(numbers)
 
         def look() -> None:
-            if there := waiting & job.stage.numbers():
-                waiting.difference_update(there)
-                done(sum(map(job.cells_of, there)))
+            if found := missing & job.stage.numbers():
+                missing.difference_update(found)
+                done(sum(map(job.cells_of, found)))
 
         payload = self.spark.sparkContext.broadcast(pickle.dumps(job))
-        chunks = Chunks(uuid4().hex, payload, job.stage, list(numbers), compute)
-        tasks = self.places(numbers).mapInArrow(partial(attribute_chunks, chunks=chunks), CELLS_DONE)
-        with explained():
-            self.watch(tasks.collect, look)
+        chunks = ChunkTasks(uuid4().hex, payload, job.stage, list(numbers), compute)
+        tasks = self.chunk_indices(len(numbers)).mapInArrow(partial(attribute_chunks, chunks=chunks), CELLS_DONE)
+        with explain_errors():
+            self.run_watched(tasks.collect, look)
         payload.destroy()
         if fault := job.stage.fault():
             raise fault
         return []
 
-    def places(self, numbers: Sequence[int]) -> DataFrame:
-        """The place of each of some numbers, for a task of its own while there are not too many."""
-        return self.spark.range(0, len(numbers), 1, min(len(numbers), MOST_TASKS))
+    def chunk_indices(self, n: int) -> DataFrame:
+        """The numbers from 0 to before n, one task each, up to MOST_TASKS."""
+        return self.spark.range(0, n, 1, min(n, MOST_TASKS))
 
-    def watch(self, action: Callable[[], object], look: Callable[[], None]) -> None:
-        """Run an action of Spark, and look at what it does; end it, and nothing else, if that is interrupted."""
+    def run_watched(self, action: Callable[[], object], look: Callable[[], None]) -> None:
+        """Run an action of Spark, and call `look` now and then. An exception cancels this action only."""
         context, group = self.spark.sparkContext, uuid4().hex
 
         def run() -> None:
-            context.setJobGroup(group, "sigdb ingest")  # which is that of this thread
+            context.setJobGroup(group, "sigdb ingest")  # a setting of this thread
             action()
 
         with ThreadPoolExecutor(1) as pool:
@@ -198,84 +234,88 @@ class OnSpark:
         """Sort the scores of a stage into the buckets of the lake, and add them up by sample, cell type and gene."""
         numbers = sorted(stage.numbers())
         read = partial(read_scores, stage=stage, numbers=numbers, first_cell=writer.first_cell)
-        scores = self.places(numbers).mapInArrow(read, SCORES)
-        with explained():
+        scores = self.chunk_indices(len(numbers)).mapInArrow(read, SCORES)
+        with explain_errors():
             self.add_attributions(writer.run_id, scores)
             self.add_sums(writer, stage, scores)
 
     def add_attributions(self, run_id: int, scores: DataFrame) -> None:
-        """Add scores (gene_id, cell_id, score) of a run, sorted, a file a bucket of genes."""
+        """Add the scores (gene_id, cell_id, score) of a run, sorted, one file per bucket of genes."""
+        from pyspark.sql.functions import col, floor
+
         by_bucket: dict[int | None, list[File]] = defaultdict(list)
         for file in self.lake.files["attributions"]:
             if file.run_id == run_id:
                 by_bucket[file.gene_bucket].append(file)
-        old = [file for files in by_bucket.values() for file in to_merge(files)]
+        old = [file for files in by_bucket.values() for file in files_to_merge(files)]
         size = self.lake.genes_per_bucket
-        ((n_genes,),) = self.lake.atlas.con.execute("SELECT max(gene_id) + 1 FROM sigdb_data.genes").fetchall()
+        ((n_genes,),) = run_statement(self.lake.atlas.con, "ingest/study.n_gene_ids")
         rows = (
-            self.with_rows_of(old, scores)
-            .selectExpr(f"gene_id DIV {size} AS gene_bucket", "gene_id", "cell_id", "score")
+            self.union_files(scores, old)
+            .select(floor(col("gene_id") / size).alias("gene_bucket"), "gene_id", "cell_id", "score")
             .repartition(-(-n_genes // size), "gene_bucket")
             .sortWithinPartitions("gene_bucket", "gene_id", "cell_id")
         )
-        self.write("attributions", rows, old, run_id)
+        self.write_table("attributions", rows, old, run_id)
 
     def add_sums(self, writer: StudyWriter, stage: Stage, scores: DataFrame) -> None:
-        """Add the sums of scores, as the statement that makes them in an atlas says."""
-        groups = stage.folder / "groups.parquet"
-        query = "SELECT cell_id, sample_id, cell_type FROM sigdb_data.cell_data WHERE cell_id BETWEEN $first AND $last"
-        cells = writer.con.sql(query, params=writer.cells).to_arrow_table()
-        pq.write_table(cells, groups)
-        self.spark.read.parquet(located(groups)).createOrReplaceTempView("new_cell_data")
-        scores.selectExpr(f"{writer.run_id} AS run_id", "*").createOrReplaceTempView("new_attributions")
-        old = to_merge(self.lake.files["attribution_summary"])
-        n_groups = cells.group_by(["sample_id", "cell_type"]).aggregate([]).num_rows
+        """Add the sums of scores, with the statement that computes them in an atlas."""
+        from pyspark.sql.functions import lit
+
+        path = stage.folder / "groups.parquet"
+        cells = writer.cell_groups()
+        pq.write_table(cells.select(["cell_id", "sample_id", "cell_type"]), path)
+        self.spark.read.parquet(file_url(path)).createOrReplaceTempView("new_cell_data")
+        scores.withColumn("run_id", lit(writer.run_id)).createOrReplaceTempView("new_attributions")
+        old = files_to_merge(self.lake.files["attribution_summary"])
+        n_groups = len(cells["number"].unique())
         n_sums = min(stage.n_scores, n_groups * len(stage.gene_ids))
         n_files = 1 + (n_sums + sum(file.rows for file in old)) // FILE_ROWS
-        sums = self.spark.sql(selected("atlas/derived.add_summary", {"run_id": writer.run_id, **writer.cells}))
+        parameters = {"run_id": writer.run_id, **writer.cell_range}
+        sums = self.spark.sql(select_in_spark("atlas/derived.add_summary", parameters))
         rows = (
-            self.with_rows_of(old, sums)
+            self.union_files(sums, old)
             .repartitionByRange(n_files, "gene_id")
             .sortWithinPartitions("gene_id", "run_id", "sample_id", "cell_type")
         )
-        self.write("attribution_summary", rows, old)
+        self.write_table("attribution_summary", rows, old)
 
-    def with_rows_of(self, files: Sequence[File], rows: DataFrame) -> DataFrame:
-        """Rows, and those of files of the lake with them."""
+    def union_files(self, rows: DataFrame, files: Sequence[File]) -> DataFrame:
+        """Rows, together with the rows of files of the lake."""
         if not files:
             return rows
-        there = self.spark.read.parquet(*(located(self.lake.root / file.path) for file in files))
-        return rows.unionByName(there.select(rows.columns))
+        stored = self.spark.read.parquet(*(file_url(self.lake.root / file.path) for file in files))
+        return rows.unionByName(stored.select(rows.columns))
 
-    def write(self, table: str, rows: DataFrame, old: Sequence[File], run_id: int | None = None) -> None:
-        """Write sorted rows, of one run if it is named, as files of a table, which take the place of old ones."""
+    def write_table(self, table: str, rows: DataFrame, old: Sequence[File], run_id: int | None = None) -> None:
+        """Write sorted rows as files of a table that replace old ones. run_id: the run, if all rows are of one."""
         columns = self.lake.arrow_schema(table)
-        if run_id is not None:  # it is in the name of the folder
+        if run_id is not None:  # the name of the folder holds the run
             columns = columns.remove(columns.get_field_index("run_id"))
         target = Target(self.lake.root, table, columns, run_id)
-        told = rows.mapInArrow(partial(write_files, target=target), FILES_WRITTEN).collect()
-        self.lake.change(table, [File(**json.loads(text)) for (text,) in told], old)
+        files = rows.mapInArrow(partial(write_files, target=target), FILES_WRITTEN).collect()
+        self.lake.change(table, [File(**json.loads(text)) for (text,) in files], old)
 
     def publish(self) -> None:
         """Let others see the study."""
         self.lake.publish()
 
 
-def to_merge(files: Iterable[File]) -> list[File]:
-    """Those of the files of a bucket that are to be one with what comes: small ones, where many are of like size.
+def files_to_merge(files: Iterable[File]) -> list[File]:
+    """The files of a bucket to merge with a new one: small files, where many have a like size.
 
-    Like are those that have as many digits to the base of 8, so what they become is larger than any of them by one
-    digit at least: a row is written again once a digit, however many files come.
+    Sizes are alike if they have the same number of digits to the base of 8. A merged file has more digits than any of
+    its parts. So a row is rewritten at most once per digit, no matter how many files are added.
     """
     alike: dict[int, list[File]] = defaultdict(list)
     for file in files:
         if file.rows < FILE_ROWS:
             alike[len(f"{file.rows:o}")].append(file)
-    return [file for like in alike.values() if len(like) >= MOST_LIKE_FILES for file in like]
+    return [file for group in alike.values() if len(group) >= MOST_LIKE_FILES for file in group]
 
 
-def selected(name: str, parameters: Mapping[str, int]) -> str:
-    """What a statement inserts, in Spark's SQL, from views of the new rows: `new_` and the name of the table."""
+def select_in_spark(name: str, parameters: Mapping[str, int]) -> str:
+    """The SELECT of an INSERT statement in the SQL of Spark. It reads views named `new_` and the name of the table."""
     insert = sqlglot.parse_one(statement(name), dialect="duckdb")
     query = insert.expression
     query.set("order", None)
@@ -286,14 +326,14 @@ def selected(name: str, parameters: Mapping[str, int]) -> str:
     return written_for(query, "spark", lambda table: exp.to_table(f"new_{table.name}"))
 
 
-def located(path: Path) -> str:
-    """A file or folder for Spark: of the file system, whatever its default is, and no pattern."""
+def file_url(path: Path) -> str:
+    """The URL of a local file or folder for Spark, whatever its default file system; patterns are escaped."""
     return "file://" + escaped(str(path))
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Turn an error of Spark's into a SparkError."""
+def explain_errors() -> Iterator[None]:
+    """Raise errors of Spark as SparkError."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
@@ -301,13 +341,13 @@ def explained() -> Iterator[None]:
         yield
     except (PySparkException, Py4JJavaError) as error:
         raise SparkError(
-            f"Spark gave up: {reason(error)}. The lake is as it was; what was attributed is kept, and the same command "
-            "goes on from there."
+            f"Spark gave up: {reason(error)}. The lake is as it was, and the chunks that were attributed are kept: the "
+            "same command goes on from there."
         ) from error
 
 
 def reason(error: Exception) -> str:
-    """The line of an error of Spark's that says what happened: the last of Python's, if there is one."""
+    """The line of a Spark error that says what happened: the last error of Python, if any, or else the first line."""
     lines = [line.strip().removeprefix(": ") for line in str(error).splitlines() if line.strip()]
     raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt)\b: ", line)]
     return (raised or lines)[-1 if raised else 0].rstrip(".")

@@ -1,4 +1,4 @@
-"""What `ingest.spark` has done in the tasks of Spark, by processes on other machines."""
+"""What runs in the tasks of Spark, in processes on other machines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from sigdb.errors import SigdbError, UnreadableError
-from sigdb.lake.files import finish, write_rows
+from sigdb.lake.files import move_into_lake, write_rows
 from sigdb.lake.manifest import File, checksum
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from pyspark import Broadcast
 
-    from ingest.attribution.device import Compute
-    from ingest.store.chunks import Stage
+    from ingest.options import Compute
+    from ingest.store.stage import Stage
     from ingest.work.workers import Worker
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
     "CELLS_DONE",
     "FILES_WRITTEN",
     "SCORES",
-    "Chunks",
+    "ChunkTasks",
     "Target",
     "attribute_chunks",
     "read_scores",
@@ -42,16 +42,15 @@ __all__ = [
 CELLS_DONE = "n_cells LONG"
 FILES_WRITTEN = "file STRING"
 SCORES = "gene_id INT, cell_id LONG, score FLOAT"
-# Rows that go from Python to Spark, and back, at a time.
+# Rows to pass between Python and Spark at a time.
 BATCH_ROWS = 1 << 17
 
 
 @dataclass(frozen=True)
-class Chunks:
-    """Chunks of a study to attribute.
+class ChunkTasks:
+    """Chunks of a study to attribute, one task each.
 
-    name: of nothing else, so that a process knows what it has at hand. job: a `Job`, pickled, for all tasks. numbers:
-    of the chunks.
+    name: a unique name, by which a process knows the worker that it has already. job: a pickled `Job`, for all tasks.
     """
 
     name: str
@@ -61,34 +60,34 @@ class Chunks:
     compute: Compute
 
 
-# The Worker of this process, by the name of its chunks and the part of the machine that it has.
+# The Worker of this process, by the name of the tasks and the part of the machine that it uses.
 _workers: dict[tuple[str, Compute], Worker] = {}
 
 
-def attribute_chunks(batches: Iterator[pa.RecordBatch], chunks: Chunks) -> Iterator[pa.RecordBatch]:
-    """Attribute the chunks at the given places among the numbers; yield how many cells each has.
+def attribute_chunks(batches: Iterator[pa.RecordBatch], chunks: ChunkTasks) -> Iterator[pa.RecordBatch]:
+    """Attribute the chunks at the given indices of `chunks.numbers`; yield the number of cells of each.
 
-    What is wrong with the file or the method is noted in the stage, and ends the work of all tasks. A machine that
-    cannot read the file fails this task alone, which Spark tries again.
+    A fault of the file or the method is noted in the stage, and stops all tasks. If this machine cannot read the file,
+    only this task fails, and Spark retries it.
     """
     for batch in batches:
-        for place in batch.column(0).to_pylist():
+        for index in batch.column(0).to_pylist():
             n_cells = 0
             if not chunks.stage.fault():
                 try:
-                    n_cells = worker_for(chunks).do(chunks.numbers[place])
+                    n_cells = worker_for(chunks).do(chunks.numbers[index])
                 except UnreadableError:
                     raise
                 except SigdbError as error:
-                    chunks.stage.note_fault(error)
+                    chunks.stage.write_fault(error)
             yield pa.RecordBatch.from_pydict({"n_cells": [n_cells]})
 
 
-def worker_for(chunks: Chunks) -> Worker:
-    """What this process does these chunks with: made once, in the place of that for others."""
+def worker_for(chunks: ChunkTasks) -> Worker:
+    """The worker of this process for these chunks. A new one replaces the worker for other chunks."""
     from pyspark import TaskContext
 
-    from ingest.work.workers import Worker  # with torch, which tasks that write files can do without
+    from ingest.work.workers import Worker  # imports torch, which tasks that write files do not need
 
     context = TaskContext.get()
     assert context is not None, "not in a task of Spark"
@@ -105,18 +104,18 @@ def worker_for(chunks: Chunks) -> Worker:
 def read_scores(
     batches: Iterator[pa.RecordBatch], stage: Stage, numbers: Sequence[int], first_cell: int
 ) -> Iterator[pa.RecordBatch]:
-    """Read the chunks at the given places among the numbers; yield their scores, as SCORES says."""
+    """Read the chunks at the given indices of `numbers`; yield their scores, with the columns of SCORES."""
     for batch in batches:
-        for place in batch.column(0).to_pylist():
-            found = stage.scores(numbers[place])
-            cells = pa.compute.add(found["rank"].cast(pa.int64()), first_cell)
-            rows = {"gene_id": found["gene_id"].cast(pa.int32()), "cell_id": cells, "score": found["score"]}
+        for index in batch.column(0).to_pylist():
+            scores = stage.scores_of_chunk(numbers[index])
+            cells = pa.compute.add(scores["rank"].cast(pa.int64()), first_cell)
+            rows = {"gene_id": scores["gene_id"].cast(pa.int32()), "cell_id": cells, "score": scores["score"]}
             yield from pa.table(rows).to_batches(max_chunksize=BATCH_ROWS)
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where rows become files: a table of a lake. run_id: of attributions; columns: what the files have."""
+    """A table of a lake to write files of. columns: the columns of the files. run_id: the run, for attributions."""
 
     root: Path
     table: str
@@ -124,16 +123,16 @@ class Target:
     run_id: int | None = None
 
     def folder(self, bucket: int | None) -> str:
-        """The folder of a file, below the lake."""
+        """The folder of a file, relative to the lake."""
         return self.table if bucket is None else f"{self.table}/run_id={self.run_id}/gene_bucket={bucket}"
 
 
 def write_files(batches: Iterator[pa.RecordBatch], target: Target) -> Iterator[pa.RecordBatch]:
-    """Write sorted rows, a file for each gene_bucket if they have such a column; yield each `File`, as JSON.
+    """Write sorted rows, one file per gene_bucket if they have such a column; yield each `File`, as JSON.
 
-    A file is named by its checksum, so that a task which is tried again writes the same one.
+    The name of a file is its checksum, so a task that is retried writes the same file.
     """
-    for bucket, parts in groupby(stretches(batches, target.columns), key=itemgetter(0)):
+    for bucket, parts in groupby(split_by_bucket(batches, target.columns), key=itemgetter(0)):
         rows = pa.RecordBatchReader.from_batches(target.columns, (part for _, part in parts))
         folder = target.root / target.folder(bucket)
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,14 +140,16 @@ def write_files(batches: Iterator[pa.RecordBatch], target: Target) -> Iterator[p
         n_rows = write_rows(rows, unfinished)
         sha256, size = checksum(unfinished), unfinished.stat().st_size
         path = folder / f"{sha256[:32]}.parquet"
-        finish(unfinished, path, target.root)
-        place = str(path.relative_to(target.root))
-        file = File(target.table, place, path.stem, n_rows, size, sha256, target.run_id, bucket)
+        move_into_lake(unfinished, path, target.root)
+        name = str(path.relative_to(target.root))
+        file = File(target.table, name, path.stem, n_rows, size, sha256, target.run_id, bucket)
         yield pa.RecordBatch.from_pydict({"file": [json.dumps(asdict(file))]})
 
 
-def stretches(batches: Iterator[pa.RecordBatch], columns: pa.Schema) -> Iterator[tuple[int | None, pa.RecordBatch]]:
-    """Rows with the types of the lake, each batch cut where the bucket changes; with None where there is none."""
+def split_by_bucket(
+    batches: Iterator[pa.RecordBatch], columns: pa.Schema
+) -> Iterator[tuple[int | None, pa.RecordBatch]]:
+    """Cast rows to the types of the lake, and split batches where the bucket changes; it is None without buckets."""
     for batch in batches:
         (rows,) = pa.Table.from_batches([batch]).select(columns.names).cast(columns).to_batches() or (None,)
         if rows is None:

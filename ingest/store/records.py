@@ -1,4 +1,4 @@
-"""The records of an atlas about models, runs and studies, and the fields of a cell that it knows by name."""
+"""What an atlas records of a model, a run and a study, and the fields of a cell that it knows by name."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ __all__ = [
     "add_model",
     "add_run",
     "has_run",
-    "ledger",
+    "read_ledger",
+    "split_versions",
 ]
 
-# What is constant within a sample: the columns of sigdb_data.samples.
+# The columns of sigdb_data.samples: a sample has one value of each.
 SAMPLE_FIELDS = ("sample", "donor", "tissue", "disease", "assay", "sex", "development_stage", "in_vivo")
+# The fields of a cell. All other columns of obs are kept under their own names.
 FIELDS = (*SAMPLE_FIELDS, "cell_type")
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What the atlas records of a model. genes: its gene list, in input order."""
+    """The record of a model. genes: its gene list, in input order."""
 
     name: str
     architecture: str
@@ -49,7 +51,11 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What makes two attributions of one cell comparable, and with what they were made."""
+    """The record of a run.
+
+    Attributions are comparable if all settings but device and versions are equal. target_sum: what the absolute scores
+    of a cell add up to. versions: of packages, by name; "sigdb-atlas" is always there.
+    """
 
     method: str
     n_steps: int | None
@@ -62,7 +68,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class StudyInfo:
-    """Where a study comes from. counts_from: the matrix of the file that held its raw counts."""
+    """The record of a study. counts_from: the matrix in its file that held the raw counts."""
 
     study: str
     counts_from: str
@@ -73,36 +79,32 @@ class StudyInfo:
 
 
 def add_model(con: duckdb.DuckDBPyConnection, model: ModelInfo) -> tuple[int, list[int]]:
-    """Record a model and its genes, unless the atlas has this checkpoint; return its id and its genes' ids."""
-    known = con.execute(
-        "SELECT model_id FROM sigdb_data.models WHERE checkpoint_sha256 = ?", [model.checkpoint_sha256]
-    ).fetchall()
-    if known:
-        model_id = int(known[0][0])
-        genes = "SELECT gene_id FROM sigdb_data.model_genes WHERE model_id = ? ORDER BY position"
-        return model_id, [gene for (gene,) in con.execute(genes, [model_id]).fetchall()]
+    """Record a model and its genes, unless the atlas has this checkpoint; return its id and the ids of its genes."""
+    checkpoint = {"checkpoint_sha256": model.checkpoint_sha256}
+    for (model_id,) in run_statement(con, "ingest/records.find_model", checkpoint):
+        rows = run_statement(con, "ingest/records.model_genes", {"model_id": model_id})
+        return int(model_id), [gene_id for (gene_id,) in rows]
     gene_ids = add_genes(con, model.genes)
-    taken = con.execute("SELECT count(*) FROM sigdb_data.models WHERE model = ?", [model.name]).fetchall()[0][0]
-    parameters = {
-        "model": f"{model.name}-{model.checkpoint_sha256[:8]}" if taken else model.name,
+    is_taken = run_statement(con, "ingest/records.find_model_name", {"model": model.name})
+    record = {
+        "model": f"{model.name}-{model.checkpoint_sha256[:8]}" if is_taken else model.name,
         "architecture": model.architecture,
-        "checkpoint_sha256": model.checkpoint_sha256,
         "n_genes": len(gene_ids),
         "latent_dim": model.latent_dim,
         "description": model.description,
     }
-    ((model_id,),) = run_statement(con, "ingest/records.add_model", parameters)
+    ((model_id,),) = run_statement(con, "ingest/records.add_model", checkpoint | record)
     positions = pa.table({"gene_id": pa.array(gene_ids, pa.uint32()), "position": range(len(gene_ids))})
     run_statement(con, "ingest/records.add_model_genes", {"model_id": model_id}, sigdb_incoming=positions)
-    return model_id, gene_ids
+    return int(model_id), gene_ids
 
 
 def add_run(con: duckdb.DuckDBPyConnection, model_id: int, settings: RunSettings, name: str | None = None) -> int:
     """Record a run, unless the atlas has one of this model and these settings; return its id.
 
-    The first run of an atlas becomes its default. Raises AtlasError if `name` is that of a run with other settings.
+    The first run of an atlas becomes its default. Raises AtlasError if a run called `name` has other settings.
     """
-    same = {
+    key = {
         "model_id": model_id,
         "method": settings.method,
         "n_steps": settings.n_steps,
@@ -110,17 +112,18 @@ def add_run(con: duckdb.DuckDBPyConnection, model_id: int, settings: RunSettings
         "summation": settings.summation,
         "target_sum": settings.target_sum,
     }
-    for run_id, run in run_statement(con, "ingest/records.find_run", same):
+    for run_id, run in run_statement(con, "ingest/records.find_run", key):
         if name in (None, run):
             return int(run_id)
-    ((model,),) = con.execute("SELECT model FROM sigdb_data.models WHERE model_id = ?", [model_id]).fetchall()
-    name = name or f"{model}-{(settings.method.split() or ['unknown'])[0]}"
+    if not name:
+        ((model,),) = run_statement(con, "ingest/records.model_name", {"model_id": model_id})
+        name = f"{model}-{(settings.method.split() or ['unknown'])[0]}"
     if name.isdigit():
-        raise AtlasError(f"A run cannot be called {name}: numbers are run ids.")
-    if con.execute("SELECT 1 FROM sigdb_data.attribution_runs WHERE run = ?", [name]).fetchall():
-        raise AtlasError(f"The atlas has a run {name!r} with other settings. Give this one another name: --run NAME.")
-    made = {"run": name, "started": now(), "device": settings.device, **split_versions(settings.versions)}
-    ((run_id,),) = run_statement(con, "ingest/records.add_run", same | made)
+        raise AtlasError(f"A run cannot be called {name}: numbers are run ids. Give it another name with `run`.")
+    if run_statement(con, "ingest/records.find_run_name", {"run": name}):
+        raise AtlasError(f"The atlas has a run {name!r} with other settings. Give this run another name with `run`.")
+    record = {"run": name, "started": now(), "device": settings.device, **split_versions(settings.versions)}
+    ((run_id,),) = run_statement(con, "ingest/records.add_run", key | record)
     run_statement(con, "ingest/records.set_first_run_default", {"run": name})
     return int(run_id)
 
@@ -130,11 +133,11 @@ def has_run(con: duckdb.DuckDBPyConnection, study: str, run_id: int) -> bool:
     return bool(run_statement(con, "ingest/records.study_run", {"study": study, "run_id": run_id}))
 
 
-def ledger(con: duckdb.DuckDBPyConnection, study: str, run_id: int) -> set[tuple[object, ...]]:
-    """The chunks that a run of a study was stored from: number, scores, and when each was written."""
+def read_ledger(con: duckdb.DuckDBPyConnection, study: str, run_id: int) -> set[tuple[object, ...]]:
+    """Read the chunks that a run of a study was stored from: number, scores, and time of writing."""
     return set(run_statement(con, "ingest/records.study_chunks", {"study": study, "run_id": run_id}))
 
 
 def split_versions(versions: Mapping[str, str]) -> dict[str, list[str]]:
-    """Versions as the two lists that a MAP is made of."""
+    """Versions of packages as two lists, from which SQL makes a MAP."""
     return {"packages": list(versions), "versions": list(versions.values())}

@@ -1,1 +1,1 @@
-"""Share the chunks of a study among processes."""
+"""Attribute the chunks of a study, in one process or several."""

@@ -1,4 +1,4 @@
-"""Where the cells of a study are attributed and its scores stored: by this machine in an atlas file, or elsewhere."""
+"""The engine that takes a study from counts to stored scores: this machine and an atlas file, or a cluster."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from ingest.attribution.device import Compute
-    from ingest.store.chunks import Stage
+    from ingest.options import Compute
+    from ingest.store.stage import Stage
     from ingest.store.writer import StudyWriter
     from ingest.work.job import Job
 
@@ -19,30 +19,30 @@ __all__ = ["Engine", "ThisMachine"]
 
 
 class Engine(Protocol):
-    """What takes the cells of a study from counts to stored scores.
+    """What ingest asks of an engine.
 
-    home: what is written to, beside which chunks are kept. spool: a folder for a copy of a matrix that is not stored by
-    cells; None for a temporary one.
+    home: the atlas or lake that is written; chunks are kept beside it. spool: an existing folder for sorted copies of
+    matrices that are not stored by cells; None for a temporary folder.
     """
 
     home: Path
     spool: Path | None
 
     def attribute(self, job: Job, numbers: Sequence[int], compute: Compute, done: Callable[[int], None]) -> list[str]:
-        """Do these chunks of a job, so that its stage has them; return what a user should know.
+        """Attribute chunks of a job into its stage; return notes for the user.
 
-        done: told how many more cells are done.
+        done: called with the number of cells of each finished batch or chunk.
         """
 
     def store_scores(self, writer: StudyWriter, stage: Stage) -> None:
-        """Store all scores of a stage, and the sums of them."""
+        """Store all scores of a stage and their sums."""
 
     def publish(self) -> None:
-        """Let others see what was stored, if the end of the transaction does not."""
+        """Make the stored study visible to others, if the end of the transaction does not."""
 
 
 class ThisMachine:
-    """An engine: this machine, and an atlas file."""
+    """The engine that computes on this machine and writes an atlas file."""
 
     spool: Path | None = None
 
@@ -50,7 +50,7 @@ class ThisMachine:
         self.home = home
 
     def attribute(self, job: Job, numbers: Sequence[int], compute: Compute, done: Callable[[int], None]) -> list[str]:
-        """Do chunks in this process, or in several."""
+        """Attribute chunks in this process, or in several workers."""
         if compute.workers == 1:
             with job.source.open() as file:
                 job.run(file, numbers, done)
@@ -61,8 +61,8 @@ class ThisMachine:
         return [f"worker processes were killed {times}; their cells were attributed again"] if workers.n_deaths else []
 
     def store_scores(self, writer: StudyWriter, stage: Stage) -> None:
-        """Insert the scores, and add them up."""
+        """Insert the scores into the atlas and add them up."""
         writer.write_scores(stage)
 
     def publish(self) -> None:
-        """Do nothing: the transaction does."""
+        """Do nothing, because the transaction publishes the study."""

@@ -1,4 +1,4 @@
-"""What a process needs to attribute the chunks of a study."""
+"""A job: all that a process needs to attribute the chunks of a study."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import numpy as np
 from ingest.ahead import ahead
 from ingest.attribution.device import attribute_cells
 from ingest.attribution.methods import scale
-from ingest.store.chunks import Chunk, Stage
+from ingest.store.chunks import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from scipy.sparse import csr_matrix
 
-    from ingest.attribution.methods import Method
     from ingest.counts.matrix import RowReader, RowSource
     from ingest.genes import GeneMap
     from ingest.models import CellModel
+    from ingest.options import Method
+    from ingest.store.stage import Stage
 
 
 __all__ = ["Job"]
@@ -30,10 +31,11 @@ __all__ = ["Job"]
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that it takes to attribute the cells of one file, and where to keep what is found.
+    """What to attribute, how, and where to keep the results.
 
-    n_chunk: cells of a chunk. batch_size: cells attributed at a time; 0 for what fits where it is done. device,
-    versions: what the ledger shall say.
+    source: the counts of the file. genes: which of its columns are which genes of the model. baseline: (1, n_genes),
+    or None for a cell without expression. batch_size: cells attributed at a time; 0 means that each worker finds out
+    what fits. n_chunk: cells in a chunk. device, versions: what the ledger of the atlas records.
     """
 
     source: RowSource
@@ -48,19 +50,23 @@ class Job:
     versions: Mapping[str, str]
 
     def cells_of(self, number: int) -> int:
-        """How many cells chunk `number` has."""
+        """The number of cells in chunk `number`."""
         return int(min(self.n_chunk, self.source.shape[0] - number * self.n_chunk))
 
     def read(self, file: RowReader, number: int) -> csr_matrix:
-        """The counts of chunk `number`, over the file's columns."""
-        return file.rows(number * self.n_chunk, (number + 1) * self.n_chunk)
+        """The counts of chunk `number`: (n_cells, n_columns of the file)."""
+        return file.read(number * self.n_chunk, (number + 1) * self.n_chunk)
 
     def attribute(self, counts: csr_matrix, done: Callable[[int], None] = lambda n: None) -> Chunk:
-        """Attribute cells, given their counts over the file's columns."""
+        """Attribute cells from their counts, (n_cells, n_columns of the file)."""
         found = attribute_cells(
-            self.model, self.genes(counts), self.method,
-            baseline=self.baseline, batch_size=self.batch_size, done=done,
-        )  # fmt: skip
+            self.model,
+            self.genes(counts),
+            self.method,
+            baseline=self.baseline,
+            batch_size=self.batch_size,
+            done=done,
+        )
         scores, scales = scale(found)
         return Chunk(
             n_counts=np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel(),
@@ -71,11 +77,11 @@ class Job:
         )
 
     def keep(self, number: int, chunk: Chunk) -> None:
-        """Keep chunk `number`."""
-        self.stage.write(number, number * self.n_chunk, chunk, device=self.device, versions=self.versions)
+        """Write chunk `number` into the stage."""
+        self.stage.write_chunk(number, number * self.n_chunk, chunk, device=self.device, versions=self.versions)
 
     def run(self, file: RowReader, numbers: Sequence[int], done: Callable[[int], None]) -> None:
-        """Do these chunks in this process. One thread reads ahead and one writes, while this one computes."""
+        """Attribute chunks in this process, while one thread reads the next chunk and another writes the last."""
         with closing(ahead(partial(self.read, file), numbers)) as read:
             chunks = ((number, self.attribute(counts, done)) for number, counts in zip(numbers, read, strict=True))
             for _ in ahead(lambda chunk: self.keep(*chunk), chunks):

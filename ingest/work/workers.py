@@ -1,4 +1,4 @@
-"""A study's cells, attributed chunk by chunk: in this process, or in several that a killed one does not take down."""
+"""Worker processes that attribute chunks of a study. If one is killed, another does its chunks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from ingest.attribution.device import place
+import torch
+
+from ingest.attribution.device import find_device, set_up
 from sigdb.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
     from types import TracebackType
 
-    from ingest.attribution.device import Compute
     from ingest.counts.matrix import RowReader
+    from ingest.options import Compute
     from ingest.work.job import Job
 
 
@@ -32,14 +34,14 @@ __all__ = ["Worker", "Workers"]
 
 log = logging.getLogger(__name__)
 
-# A shard that has killed this many processes in a row would kill the next one too.
+# A chunk that has killed this many processes in a row would kill the next one too.
 MOST_DEATHS = 3
 
 
 class Workers:
-    """Processes that do the chunks of a job; a context manager that ends them.
+    """Processes that attribute the chunks of a job; a context manager that ends them.
 
-    n_deaths: how many processes were lost, whose chunks were then done again.
+    n_deaths: how many times processes were killed and replaced.
     """
 
     def __init__(self, job: Job, compute: Compute) -> None:
@@ -51,9 +53,12 @@ class Workers:
         self.pool = self.new_pool()
 
     def new_pool(self) -> ProcessPoolExecutor:
-        """As many processes as there shall be."""
+        """A pool of `compute.workers` processes."""
         return ProcessPoolExecutor(
-            self.compute.workers, self.context, initializer=begin, initargs=(self.job, self.compute, self.started)
+            self.compute.workers,
+            self.context,
+            initializer=start_worker,
+            initargs=(self.job, self.compute, self.started),
         )
 
     def __enter__(self) -> Self:
@@ -63,11 +68,11 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the processes; what they have not begun is not done."""
+        """End the processes. Chunks that are not started stay undone."""
         self.pool.shutdown(cancel_futures=True)
 
     def run(self, numbers: Sequence[int], done: Callable[[int], None]) -> None:
-        """Do these chunks; few of them are under way at a time."""
+        """Attribute chunks, with at most two for each worker in the queue at a time."""
         waiting = deque(numbers)
         under_way: deque[tuple[int, Future[int]]] = deque()
         deaths_in_a_row = 0
@@ -81,12 +86,12 @@ class Workers:
                 deaths_in_a_row += 1
                 if deaths_in_a_row == MOST_DEATHS:
                     raise DeviceError(
-                        f"Worker processes were killed {MOST_DEATHS} times in a row: out of memory? Nothing was stored "
-                        "in the atlas. Use fewer --workers, or a smaller --batch-size."
+                        f"Worker processes were killed {MOST_DEATHS} times in a row, perhaps for lack of memory. "
+                        "Nothing was stored in the atlas. Use fewer `workers`, or a smaller `batch_size`."
                     ) from error
                 self.replace_pool()
                 under_way = deque(
-                    (number, future if is_whole(future) else self.pool.submit(do_chunk, number))
+                    (number, future if has_result(future) else self.pool.submit(do_chunk, number))
                     for number, future in under_way
                 )
                 continue
@@ -95,22 +100,22 @@ class Workers:
             done(n_cells)
 
     def replace_pool(self) -> None:
-        """After a process was killed, which ends the others of its pool too."""
+        """Start a new pool after a process was killed, which ends the other processes of its pool too."""
         self.n_deaths += 1
-        log.warning("A worker process was killed. Another takes its place, and its cells are attributed again.")
+        log.warning("A worker process was killed. Another one replaces it and attributes its cells again.")
         self.pool.shutdown(cancel_futures=True)
         self.pool = self.new_pool()
 
 
-def is_whole(future: Future[int]) -> bool:
-    """Whether a chunk was done before the pool broke."""
+def has_result(future: Future[int]) -> bool:
+    """Whether a chunk was finished before the pool broke."""
     return future.done() and not future.cancelled() and future.exception() is None
 
 
 class Worker:
-    """What a process does its chunks with: the model in its place, and the file open, from its first chunk on.
+    """The state of a process that attributes chunks: the model on its device, and the open file.
 
-    job: a Job, pickled. What can fail is left to the first chunk, which can say so.
+    job: a pickled Job. Model and file are set up for the first chunk, because an error there can be reported.
     """
 
     def __init__(self, job: bytes, compute: Compute) -> None:
@@ -120,21 +125,22 @@ class Worker:
 
     @cached_property
     def job(self) -> Job:
-        """The job, with the model where it shall compute."""
+        """The job, with the model on the device of this worker."""
         job: Job = pickle.loads(self.pickled)
-        model, fitting = place(job.model, self.compute)
-        self.pickled = b""  # the model twice would be once too many
-        return replace(job, model=model, batch_size=job.batch_size or fitting, device=self.compute.device)
+        compute = find_device(self.compute)
+        model, batch_size = set_up(job.model, compute)
+        self.pickled = b""  # free the memory of the second copy of the model
+        return replace(job, model=model, batch_size=job.batch_size or batch_size, device=compute.device)
 
     @cached_property
     def file(self) -> RowReader:
-        """The file of the job."""
+        """The file of the job, open."""
         return self.files.enter_context(self.job.source.open())
 
     def do(self, number: int) -> int:
-        """Do chunk `number`, unless it is there; return how many cells it has."""
+        """Attribute chunk `number`, unless the stage has it; return its number of cells."""
         job = self.job
-        if not job.stage.has(number):  # a process that was killed may have done it before it could say so
+        if not job.stage.has(number):  # a killed process may have finished it without reporting it
             job.keep(number, job.attribute(job.read(self.file, number)))
         return job.cells_of(number)
 
@@ -143,25 +149,25 @@ class Worker:
         self.files.close()
 
 
-# That of a worker process, from `begin` on.
+# The worker of this process, after `start_worker`.
 _worker: list[Worker] = []
 
 
-def begin(job: bytes, compute: Compute, started: Synchronized[int]) -> None:
-    """Tell a new worker process its number and its job."""
+def start_worker(job: bytes, compute: Compute, started: Synchronized[int]) -> None:
+    """In a new worker process: take a number and the job."""
     threading.Thread(target=end_with_parent, daemon=True).start()
     with started.get_lock():
-        _worker[:] = [Worker(job, compute.of_worker(started.value))]
+        _worker[:] = [Worker(job, compute.of_worker(started.value, torch.cuda.device_count()))]
         started.value += 1
 
 
 def end_with_parent() -> None:
-    """End this process when the one that started it is gone, killed or not: nobody else would."""
+    """End this process when its parent process has ended, even if the parent was killed."""
     if parent := multiprocessing.parent_process():
         parent.join()
     os._exit(1)
 
 
 def do_chunk(number: int) -> int:
-    """In a worker process: do chunk `number`; return how many cells it has."""
+    """In a worker process: attribute chunk `number`; return its number of cells."""
     return _worker[0].do(number)

@@ -1,1 +1,1 @@
-"""The atlas file: its schema, its writer, its upkeep."""
+"""The atlas file: its schema, how it is written, and how it is maintained."""

@@ -1,4 +1,4 @@
-"""What an atlas file carries: views, macros and comments, installed from `sql/`."""
+"""The views, macros and comments in an atlas file, and how they are installed from `sql/`."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from sigdb.statements import names_in, run_statement, statement
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["SqlObject", "comment_tables", "create", "install", "objects", "read_object"]
+__all__ = ["SqlObject", "comment", "comment_tables", "create", "install", "objects", "read_object"]
 
 
 @dataclass(frozen=True)
 class SqlObject:
-    """A view or macro: its `sql/` file, and what the header comment says of it."""
+    """A view or macro: its `sql/` file, and the parts of its header."""
 
     name: str
-    kind: str  # VIEW, MACRO or MACRO TABLE: the words of COMMENT ON
+    kind: str  # VIEW, MACRO or MACRO TABLE, as in COMMENT ON
     schema: str
     signature: str
     contract: str
     example: str
     expected: str
     sql: str
-    columns: dict[str, str] = field(hash=False)  # of a view, where the header describes them
+    columns: dict[str, str] = field(hash=False)  # the columns of a view that the header describes
 
 
 FOLDERS = ("views", "macros/internal", "macros")
@@ -38,7 +38,7 @@ FOLDERS = ("views", "macros/internal", "macros")
 
 @cache
 def read_object(folder: str, name: str) -> SqlObject:
-    """Read a view or macro: signature on the first header lines, contract after it, an example `query --> value`."""
+    """Read a view or macro. Its header has a signature, a contract and an example `query --> value`, in this order."""
     sql = statement(f"{folder}/{name}")
     header = [line[2:].strip() for line in sql.splitlines() if line.startswith("--")]
     text = "\n".join(header)
@@ -46,7 +46,7 @@ def read_object(folder: str, name: str) -> SqlObject:
     create = re.search(r"^CREATE OR REPLACE (?P<kind>\w+) (?:(?P<schema>\w+)\.)?(?P<name>\w+)", sql, re.MULTILINE)
     if head is None or create is None:
         raise ValueError(
-            f"sql/{folder}/{name}.sql must be a header (signature, contract, Example) and CREATE OR REPLACE"
+            f"sql/{folder}/{name}.sql must have a header (signature, contract, Example) and CREATE OR REPLACE"
         )
     query, _, expected = head["example"].partition("-->")
     return SqlObject(
@@ -64,7 +64,7 @@ def read_object(folder: str, name: str) -> SqlObject:
 
 @cache
 def objects() -> tuple[SqlObject, ...]:
-    """All views and macros, in an order in which they can be created: DuckDB wants what a macro calls to be there."""
+    """All views and macros, sorted so that a macro comes after the macros that it calls, as DuckDB requires."""
     found = [read_object(folder, name) for folder in FOLDERS for name in names_in(folder)]
     macros = [each for each in found if each.kind != "VIEW"]
     called = re.compile(rf"\b({'|'.join(sorted({each.name for each in macros}))})\(")
@@ -77,34 +77,34 @@ def objects() -> tuple[SqlObject, ...]:
 
 
 def install(con: duckdb.DuckDBPyConnection) -> None:
-    """Comment on all tables; create or replace all views and macros in the current database, with their comments."""
+    """Create or replace all views and macros in the current database, and comment on them and on all tables."""
     comment_tables(con)
     create(con, *objects())
 
 
 def comment_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Comment on all tables and their columns, those included that came with the studies' obs.
+    """Comment on all tables and their columns, including columns of the studies' obs.
 
-    Tables that are views over the files of a lake are commented on as such.
+    In a file that shows a lake, the tables are views, and COMMENT ON must name them so.
     """
     comments = statement("comments")
     for (table,) in run_statement(con, "atlas/inspect.shows_lake"):
         comments = comments.replace(f"COMMENT ON TABLE sigdb_data.{table} IS", f"COMMENT ON VIEW sigdb_data.{table} IS")
     con.execute(comments)
     for (column,) in run_statement(con, "atlas/inspect.obs_columns"):
-        place = exp.column(column, "cell_data", "sigdb_data", quoted=True)
-        comment(con, "COLUMN", place, "Column of the studies' obs, as they have it.")
+        target = exp.column(column, "cell_data", "sigdb_data", quoted=True)
+        comment(con, "COLUMN", target, "Column of the studies' obs, unchanged.")
 
 
-def create(con: duckdb.DuckDBPyConnection, *made: SqlObject) -> None:
+def create(con: duckdb.DuckDBPyConnection, *chosen: SqlObject) -> None:
     """Create or replace views and macros in the current database; comment on them and on the columns of the views."""
-    for each in made:
+    for each in chosen:
         con.execute(each.sql)
         comment(con, each.kind, exp.table_(each.name, db=each.schema), f"{each.signature}\n{each.contract}")
-    views = {each.name: each for each in made if each.kind == "VIEW"}
-    # All at once: to list columns, DuckDB looks at every view there is.
-    for view, column, shown in run_statement(con, "atlas/inspect.view_columns", {"views": list(views)}):
-        comment(con, "COLUMN", exp.column(column, view, quoted=True), views[view].columns.get(column, shown))
+    views = {each.name: each for each in chosen if each.kind == "VIEW"}
+    # In one query, because listing columns makes DuckDB bind every view.
+    for view, column, base_comment in run_statement(con, "atlas/inspect.view_columns", {"views": list(views)}):
+        comment(con, "COLUMN", exp.column(column, view, quoted=True), views[view].columns.get(column, base_comment))
 
 
 def comment(con: duckdb.DuckDBPyConnection, kind: str, target: exp.Expr, text: str) -> None:

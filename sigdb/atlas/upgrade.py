@@ -6,53 +6,80 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from sigdb import statements
 from sigdb.atlas import schema, views
+from sigdb.atlas.empty import record_versions
 from sigdb.atlas.file import (
     SCHEMA_VERSION,
-    check_tables,
+    check_no_lake,
     little_memory,
     open_file,
     open_to_write,
     schema_version,
 )
-from sigdb.atlas.writer import record_versions
 from sigdb.errors import AtlasError, AtlasVersionError, message
+from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
     import os
 
 __all__ = ["upgrade"]
-# sql/upgrades holds the way from here to SCHEMA_VERSION.
-OLDEST_SCHEMA = 1
+
+# The oldest schema that can be upgraded. From this one to SCHEMA_VERSION - 1, sql/upgrades has one step per schema.
+# Step 004.sql makes schema 5 of schema 4.
+OLDEST_SCHEMA = 4
 
 
 def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Bring an atlas to the schema, views and macros of this sigdb, in one transaction; return (from, to) schema.
+    """Bring an atlas to the schema, views and macros of this sigdb, in one transaction.
 
-    Run it too when only sigdb is newer: the macros in the file are then replaced by the current ones. Raises
-    AtlasVersionError if the atlas is newer than this sigdb; AtlasError if something that is not sigdb's is in the way.
+    Call it also after an update of sigdb that keeps the schema: it replaces the views and macros in the file.
+
+    Parameters
+    ----------
+    path
+        An atlas file.
+
+    Returns
+    -------
+    The schema before, and the schema now.
+
+    Raises
+    ------
+    AtlasVersionError
+        The atlas is newer than this sigdb, or older than the oldest schema that it can upgrade.
+    AtlasError
+        An object of the user, such as an index on a table of sigdb, prevents the upgrade. The file is unchanged.
+
+    Examples
+    --------
+    >>> sigdb.upgrade("demo.duckdb")
+    (4, 4)
     """
     con = open_to_write(open_file, path)
     try:
         found = schema_version(con, path)
-        check_tables(con, path)
+        check_no_lake(con, path)
         if found > SCHEMA_VERSION:
-            raise AtlasVersionError(f"{path} has atlas schema {found}, newer than this sigdb's {SCHEMA_VERSION}.")
+            raise AtlasVersionError(
+                f"{path} has atlas schema {found}; this sigdb knows schemas up to {SCHEMA_VERSION}. "
+                "Update sigdb: pip install --upgrade sigdb-atlas"
+            )
         if found < OLDEST_SCHEMA:
-            raise AtlasVersionError(f"{path} has atlas schema {found}; this sigdb can upgrade from {OLDEST_SCHEMA} on.")
+            raise AtlasVersionError(
+                f"{path} has atlas schema {found}; this sigdb can upgrade schemas from {OLDEST_SCHEMA} on."
+            )
         with little_memory(con):
             con.execute("BEGIN")
             for number in range(found, SCHEMA_VERSION):
-                con.execute(statements.statement(f"upgrades/{number:03}"))
+                run_statement(con, f"upgrades/{number:03}")
             schema.install(con)
             views.refresh(con)
             record_versions(con)
             con.execute("COMMIT")
     except duckdb.Error as error:
         raise AtlasError(
-            f"{path} cannot be upgraded, and is as it was: {message(error)} If that is about an index or a column of "
-            "your own on a table of sigdb's, drop it first."
+            f"{path} cannot be upgraded and is unchanged: {message(error)} If this names an index or a column that you "
+            "added to a table of sigdb, drop it first."
         ) from error
     finally:
         con.close()

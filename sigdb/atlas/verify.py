@@ -1,4 +1,4 @@
-"""Does an atlas say what it should? Checks, each a query of `sql/checks`, and what can be made anew."""
+"""Check that an atlas is consistent, with the queries of `sql/checks`, and rebuild what is derived."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from sigdb import statements
 from sigdb.atlas import materialized, schema
 from sigdb.atlas.derived import cluster, rebuild_summary
 from sigdb.atlas.file import open_atlas
 from sigdb.atlas.writer import Atlas
 from sigdb.errors import message
+from sigdb.statements import run_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = ["CHECKS", "Finding", "fix", "verify"]
 
-# sql/checks, in the order in which they run: what is derived after what it is derived from.
+# The queries of sql/checks in the order in which they run. Derived data come after the data that they derive from.
 CHECKS = (
     "ledger",
     "cell_ids",
@@ -35,13 +35,16 @@ CHECKS = (
     "materialized",
     "sorted",
 )
-# Scores of a range of genes, of a check that goes by such, so that its memory does not grow with the atlas.
+# Scores per range of genes. Checks of the scores run range by range, so that their memory does not grow with the atlas.
 BATCH = 10_000_000
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of a check. claim: what was checked. n: how many violate it; example: one of them."""
+    """The outcome of a check.
+
+    check: its name. claim: the rule. n: the number of violations. example: one of them; None without any.
+    """
 
     check: str
     claim: str
@@ -50,55 +53,72 @@ class Finding:
 
     @property
     def is_fixable(self) -> bool:
-        """Whether `fix` can make it good, since it concerns what is derived from the rest."""
+        """Whether `fix` can rebuild the data, because they are derived from the rest."""
         return self.check in FIXES
 
     @property
     def is_advice(self) -> bool:
-        """Whether it makes queries slower, but no answer wrong."""
+        """Whether a violation only makes queries slower; all answers stay right."""
         return self.check == "sorted"
 
 
 def verify(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    """Check an atlas, one finding after the other; n = 0 in all of them if it is sound.
+    """Check that an atlas is consistent.
 
-    Reads everything several times: minutes for a billion scores. Of a lake, of which each file is sorted by itself, the
-    order of rows is not checked.
+    The checks compare the scores with the ledger, the cube with the scores, the tables and macros with this version of
+    sigdb, and more. They read all data several times, which takes minutes for a billion scores. The order of rows is
+    not checked in a lake, where each file is sorted by itself.
+
+    Parameters
+    ----------
+    con
+        A connection to an atlas or a lake, from `sigdb.connect`.
+
+    Returns
+    -------
+    An iterator over the findings, one per check, each computed when it is reached. A finding has the attributes
+    `check` (name), `claim` (rule), `n` (number of violations) and `example` (one violation). In a consistent atlas, `n`
+    is 0 in all findings.
+
+    Examples
+    --------
+    >>> with sigdb.connect("demo.duckdb") as con:
+    ...     [finding.check for finding in sigdb.verify(con) if finding.n]
+    []
     """
     yield from schema_findings(con)
-    shows_lake = bool(con.execute(statements.statement("atlas/inspect.shows_lake")).fetchall())
+    shows_lake = bool(run_statement(con, "atlas/inspect.shows_lake"))
     for name in CHECKS:
         if shows_lake and name == "sorted":
             continue
-        sql = statements.statement(f"checks/{name}")
+        sql = statement(f"checks/{name}")
         claim = sql.splitlines()[0].partition(": ")[2]
         try:
             rows = violations(con, sql)
-        except duckdb.BinderException as error:  # a column that it needs is gone
+        except duckdb.BinderException as error:  # a column is missing
             rows = [(1, f"cannot be checked: {message(error)}")]
         examples = (example for _, example in rows if example is not None)
         yield Finding(name, claim, sum(int(n) for n, _ in rows), next(examples, None))
 
 
 def violations(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[int, str | None]]:
-    """How many violate a check, and one of them: in the whole atlas, or in each range of genes if it asks for one."""
+    """The violations of a check as rows of (number, example): one row, or one per range of genes if it has $first."""
     if "$first" not in sql:
         return con.execute(sql).fetchall()
-    ranges = con.execute(statements.statement("atlas/inspect.gene_ranges"), {"batch": BATCH}).fetchall()
+    ranges = run_statement(con, "atlas/inspect.gene_ranges", {"batch": BATCH})
     return [row for first, last in ranges for row in con.execute(sql, {"first": first, "last": last}).fetchall()]
 
 
 def schema_findings(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    """Whether the tables have the columns, and whether the views, macros and comments are those, of this sigdb.
+    """Compare the columns of tables, the views, the macros and the comments with those of a new atlas.
 
-    Tables, views and macros that are not sigdb's are not looked at, nor are columns of the studies' obs.
-    DuckDB shows the text of a macro as the version that stored it understood it, so where that is another one only
-    names, parameters and comments are compared.
+    Ignored are tables, views and macros that are not part of sigdb, and columns of the studies' obs. The text of a
+    macro depends on the version of DuckDB that stored it. If that was another version, only names, parameters and
+    comments are compared.
     """
-    query = "SELECT value FROM sigdb_data.atlas_info WHERE key = 'duckdb_version'"
-    same_duckdb = con.execute(query).fetchall() == [(duckdb.__version__,)]
-    wanted = shipped(with_definition=same_duckdb)
-    found = parts(con, with_definition=same_duckdb)
+    same_duckdb = run_statement(con, "atlas/records.info", {"key": "duckdb_version"}) == [(duckdb.__version__,)]
+    wanted = new_atlas_parts(with_definition=same_duckdb)
+    found = atlas_parts(con, with_definition=same_duckdb)
     missing, both = wanted.keys() - found.keys(), wanted.keys() & found.keys()
     tables = {table_of(name) for name in wanted if is_column(name)} - {"column cell_data"}
     unknown = {name for name in found.keys() - wanted.keys() if table_of(name) in tables}
@@ -106,8 +126,8 @@ def schema_findings(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     other = {name for name in both - retyped if found[name] != wanted[name]}
     columns = {"missing": filter(is_column, missing), "unknown": unknown, "another": retyped}
     rest = {"missing": (name for name in missing if not is_column(name)), "another": other}
-    yield differences("tables", "the tables have the columns that sigdb gave them.", columns)
-    yield differences("schema", "views, macros and comments are those of this sigdb.", rest)
+    yield compare_parts("tables", "the tables have the columns that sigdb gave them.", columns)
+    yield compare_parts("schema", "views, macros and comments are those of this sigdb.", rest)
 
 
 def is_column(name: str) -> bool:
@@ -116,29 +136,29 @@ def is_column(name: str) -> bool:
 
 
 def table_of(column: str) -> str:
-    """The table of a column, by the names that `parts` gives them."""
+    """The table of a column, both named as in `atlas_parts`."""
     return column.partition(".")[0]
 
 
-def differences(check: str, claim: str, found: Mapping[str, Iterable[str]]) -> Finding:
-    """A finding on parts of an atlas, by what is wrong with them."""
-    examples = [f"{what} {name}" for what, names in found.items() for name in sorted(names)]
+def compare_parts(check: str, claim: str, differences: Mapping[str, Iterable[str]]) -> Finding:
+    """A finding about parts of an atlas. differences: the kind of a difference -> the parts that have it."""
+    examples = [f"{kind} {name}" for kind, names in differences.items() for name in sorted(names)]
     return Finding(check, claim, len(examples), examples[0] if examples else None)
 
 
 @cache
-def shipped(*, with_definition: bool) -> dict[str, tuple[str, str | None]]:
+def new_atlas_parts(*, with_definition: bool) -> dict[str, tuple[str, str | None]]:
     """The parts of a new atlas."""
     with TemporaryDirectory() as folder:
-        # In a file, and opened again: a macro's text changes once more when it is stored.
+        # The atlas is closed and opened again, because the text of a macro changes when the macro is stored.
         Atlas.create(Path(folder) / "new.duckdb").close()
         with open_atlas(Path(folder) / "new.duckdb", read_only=True) as new:
-            return parts(new, with_definition=with_definition)
+            return atlas_parts(new, with_definition=with_definition)
 
 
-def parts(con: duckdb.DuckDBPyConnection, *, with_definition: bool) -> dict[str, tuple[str, str | None]]:
-    """Columns, views and macros of an atlas, by kind and name: comment; type, or definition if wanted."""
-    rows = con.execute(statements.statement("atlas/inspect.schema")).fetchall()
+def atlas_parts(con: duckdb.DuckDBPyConnection, *, with_definition: bool) -> dict[str, tuple[str, str | None]]:
+    """Columns, views and macros of an atlas: kind and name -> comment, and type or (with_definition) definition."""
+    rows = run_statement(con, "atlas/inspect.schema")
     return {
         f"{kind} {name}": (comment, text if with_definition or kind == "column" else None)
         for kind, name, comment, text in rows
@@ -146,9 +166,9 @@ def parts(con: duckdb.DuckDBPyConnection, *, with_definition: bool) -> dict[str,
 
 
 def fix(atlas: Atlas, findings: list[Finding]) -> list[str]:
-    """Make anew what is derived and was found wrong, all or nothing; return the names of the checks it was for.
+    """Rebuild the derived data with violations, in one transaction; return the names of their checks.
 
-    Only what was stored to begin with is believed: do not fix an atlas whose scores, ledger or ids are wrong.
+    The data are rebuilt from scores, ledger and ids. Do not fix an atlas in which these are wrong.
     """
     wrong = [finding.check for finding in findings if finding.n and finding.is_fixable]
     with atlas.transaction() as con:

@@ -1,7 +1,7 @@
-"""Views of signatures: scores for clients that attach an atlas and do not `USE` it, so that macros are out of reach.
+"""Views of signatures: scores for clients that attach an atlas without `USE`, and so cannot call its macros.
 
-`cell_scores."MS1"` has a row a cell, `sample_scores."MS1"` one a sample and cell type. They hold no numbers, so they
-follow whatever is written to the atlas; those of cells read the kept scores of a materialised signature.
+`cell_scores."MS1"` has one row per cell, `sample_scores."MS1"` one row per sample and cell type. The views hold no
+numbers, so they reflect every change to the atlas. Views of cells read the kept scores of materialised signatures.
 """
 
 from __future__ import annotations
@@ -13,72 +13,69 @@ from sqlglot import exp
 
 from sigdb.atlas import schema
 from sigdb.errors import SignatureError, listed
-from sigdb.scores.engine import check
-from sigdb.statements import parse_statement
+from sigdb.scores.engine import check_score
+from sigdb.statements import parse_statement, run_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import duckdb
 
-__all__ = ["SCHEMAS", "create", "drop", "install", "refresh", "viewed"]
+__all__ = ["SCHEMAS", "create", "drop", "install", "refresh", "view_names"]
 
-# The schemas that the views are in, and what they show.
+# The schemas of the views, and what the views show.
 SCHEMAS = {
-    "cell_scores": "The score of the signature in every cell, beside the columns of cells.",
-    "sample_scores": "The mean score of the signature in each sample and cell type, as signature_by_sample has it.",
+    "cell_scores": "The score of the signature in every cell, with the columns of cells.",
+    "sample_scores": "The mean score of the signature per sample and cell type, as in signature_by_sample.",
 }
 COVERAGE = {
-    "n_cells": "Cells of the sample and type.",
+    "n_cells": "Cells of the sample and cell type.",
     "n_genes": "Genes of the signature that the model knows.",
-    "n_measured": "Those of them that the sample's study measured.",
+    "n_measured": "Genes of n_genes that the study of the sample measured.",
 }
-OBS_SCORE = "Column score of the studies' obs, as they have it."
+OBS_SCORE = "Column score of the studies' obs, unchanged."
 SCORE = "Score of the signature: mean |attribution| of its genes, in thousandths of a cell."
-VIEWS = """
-    SELECT view_name FROM duckdb_views() WHERE schema_name = 'cell_scores' AND database_name = current_database()
-"""
-COMMENTS = """
-    SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'cells' AND database_name = current_database()
-"""
 
 
 def create(con: duckdb.DuckDBPyConnection, signatures: Sequence[str], *, missing: str = "error") -> None:
-    """Make the views of signatures of the library, in place of those there were.
+    """Make the views of signatures of the library. Views of these signatures that exist already are replaced.
 
-    con: open for writing, in a transaction of the caller. Raises QueryError as a score would, also for genes that the
-    model does not know unless missing is 'ignore'; SignatureError where two names differ in case alone.
+    con: open for writing, in a transaction of the caller. Raises QueryError for invalid options, and for unknown genes
+    unless missing is 'ignore'; SignatureError if two names differ only in case.
     """
-    asked = {"genes": None, "weights": None, "agg": "mean", "missing": missing, "run": None}
-    check(con, asked | {"signed": False, "signatures": list(signatures)})
-    names = sorted({*viewed(con), *signatures})
+    options = {"genes": None, "weights": None, "agg": "mean", "missing": missing, "run": None}
+    check_score(con, options | {"signed": False, "signatures": list(signatures)})
+    names = sorted({*view_names(con), *signatures})
     if alike := [name for name in names if sum(name.lower() == other.lower() for other in names) > 1]:
-        raise SignatureError(f"Names of views differ in more than case, unlike {listed(alike)}.")
+        raise SignatureError(
+            f"Names of views must differ in more than case; {len(alike)} names do not: {listed(alike)}. "
+            "Rename all but one of these signatures."
+        )
     install(con, signatures)
 
 
 def create_one(con: duckdb.DuckDBPyConnection, folder: str, signature: str) -> None:
-    """Make one view, with comments on it and its columns."""
+    """Make one view, with comments on the view and its columns."""
     query = parse_statement(f"atlas/signature_views.{folder}")
     if folder == "cell_scores":
-        show_cells(con, query)
+        select_cells(con, query)
     for parameter in list(query.find_all(exp.Placeholder)):
-        parameter.replace(exp.Literal.string(signature))  # a view can have none
+        parameter.replace(exp.Literal.string(signature))  # a view cannot have parameters
     view = exp.table_(signature, db=folder, quoted=True)
     con.execute(exp.Create(this=view, kind="VIEW", replace=True, expression=query).sql("duckdb"))
     schema.comment(con, "VIEW", view, f"{SCHEMAS[folder]} Signature: {signature}.")
-    comments = dict(con.execute(COMMENTS).fetchall()) | {"score": SCORE}
+    comments = dict(run_statement(con, "atlas/signature_views.cell_comments")) | {"score": SCORE}
     if folder == "sample_scores":
         comments |= COVERAGE
     for column, *_ in con.execute(exp.Describe(this=view).sql("duckdb")).fetchall():
-        place = exp.column(column, signature, folder, quoted=True)
-        schema.comment(con, "COLUMN", place, comments.get(column, OBS_SCORE))
+        target = exp.column(column, signature, folder, quoted=True)
+        schema.comment(con, "COLUMN", target, comments.get(column, OBS_SCORE))
 
 
-def show_cells(con: duckdb.DuckDBPyConnection, query: exp.Select) -> None:
-    """Select the columns of `cells`, one that is called score as obs_score, and put its definition in its place."""
+def select_cells(con: duckdb.DuckDBPyConnection, query: exp.Select) -> None:
+    """Add the columns of `cells` to a query (`score` as `obs_score`), and inline the definition of `cells`."""
     columns: list[exp.Expr] = []
-    for name, *_ in con.execute("DESCRIBE cells").fetchall():
+    for name, *_ in run_statement(con, "atlas/signature_views.cell_columns"):
         column = exp.column(name, table="c", quoted=True)
         columns.append(exp.alias_(column, "obs_score") if name.lower() == "score" else column)
     query.set("expressions", [*columns, *query.expressions])
@@ -87,31 +84,37 @@ def show_cells(con: duckdb.DuckDBPyConnection, query: exp.Select) -> None:
     cells.replace(definition.subquery("c"))
 
 
-def viewed(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """The signatures that have views."""
-    return sorted(name for (name,) in con.execute(VIEWS).fetchall())
+def view_names(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """The signatures that have views, sorted."""
+    return [name for (name,) in run_statement(con, "atlas/signature_views.view_names")]
 
 
 def drop(con: duckdb.DuckDBPyConnection, signatures: Sequence[str]) -> None:
-    """Drop the views of signatures, and with the last of them their schemas. SignatureError if one has no view."""
-    there = viewed(con)
-    if absent := [name for name in signatures if name not in there]:
-        raise SignatureError(f"There is no view of {listed(absent)}; there are of: {listed(there) or 'no signature'}.")
+    """Drop the views of signatures, and the schemas after the last view. Raises SignatureError if a view is missing."""
+    existing = view_names(con)
+    if missing := [name for name in signatures if name not in existing]:
+        raise SignatureError(
+            f"{len(missing)} of {len(signatures)} signatures have no view: {listed(missing)}. "
+            f"Views exist of: {listed(existing) or 'no signature'}."
+        )
     for folder in SCHEMAS:
         for signature in signatures:
-            con.execute("DROP VIEW " + exp.table_(signature, db=folder, quoted=True).sql("duckdb"))
-        if set(there) <= set(signatures):
-            con.execute("DROP SCHEMA " + folder)
+            view = exp.table_(signature, db=folder, quoted=True)
+            con.execute("DROP VIEW " + view.sql("duckdb"))
+    if set(existing) <= set(signatures):
+        run_statement(con, "atlas/signature_views.drop_schemas")
 
 
 def refresh(con: duckdb.DuckDBPyConnection) -> None:
-    """Make all views anew: for columns that `cells` has got since, and for views of an older sigdb."""
-    install(con, viewed(con))
+    """Make all views again, to add new columns of `cells` and to replace views of an older sigdb."""
+    install(con, view_names(con))
 
 
 def install(con: duckdb.DuckDBPyConnection, signatures: Sequence[str]) -> None:
-    """Make the views of signatures that have been checked, with their schemas, as far as there are any."""
-    for folder in SCHEMAS if signatures else ():
-        con.execute("CREATE SCHEMA IF NOT EXISTS " + folder)
+    """Make the views of signatures, with their schemas. The caller has checked the signatures."""
+    if not signatures:
+        return
+    run_statement(con, "atlas/signature_views.create_schemas")
+    for folder in SCHEMAS:
         for signature in signatures:
             create_one(con, folder, signature)

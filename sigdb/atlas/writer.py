@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from uuid import uuid4
@@ -13,20 +11,12 @@ from uuid import uuid4
 import duckdb
 import pyarrow as pa
 
-from sigdb import statements
-from sigdb.atlas import materialized, schema, views
+from sigdb.atlas import materialized, views
 from sigdb.atlas.derived import clear_study
-from sigdb.atlas.file import (
-    SCHEMA_VERSION,
-    attach_new,
-    check_name,
-    log_of,
-    open_atlas,
-    open_to_write,
-    publish,
-    remove,
-)
-from sigdb.errors import AtlasError, SignatureError, listed
+from sigdb.atlas.empty import write_empty
+from sigdb.atlas.file import check_name, log_of, open_atlas, open_to_write, put_in_place, remove
+from sigdb.errors import AtlasError, SignatureError, listed, message
+from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
     import os
@@ -40,52 +30,118 @@ __all__ = ["Atlas"]
 
 
 class Atlas:
-    """An atlas, open for writing; a context manager that closes it.
+    """An atlas file that is open for writing.
 
-    `Atlas(path)` opens an atlas, `Atlas.create(path)` makes an empty one. `con` is the DuckDB connection. `is_new`:
-    whether this object has made the file. Writers go through `transaction()`: either all that a block wrote is in the
-    file, or nothing.
+    While it is open, no other process can open the file. Use it in a `with` statement, which closes the file at the
+    end. Every method that writes does so in one transaction: all of its changes are in the file, or none.
+
+    Parameters
+    ----------
+    path
+        An existing atlas file. `Atlas.create` makes a new one.
+
+    Attributes
+    ----------
+    path
+        The file.
+    con
+        The DuckDB connection.
+    is_new
+        Whether this object created the file.
+
+    Raises
+    ------
+    AtlasNotFoundError, AtlasError, AtlasLockedError, AtlasVersionError
+        As for `sigdb.connect`.
+
+    Examples
+    --------
+    >>> with sigdb.Atlas("demo.duckdb") as atlas:
+    ...     atlas.add_signatures([sigdb.Signature("B_CELL", ("MS4A1", "CD79A"))])
     """
 
     is_new = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Open an existing atlas; errors as for `sigdb.connect`."""
         self.path = Path(path)
         self.con = open_to_write(open_atlas, path)
 
     @classmethod
     def create(cls, path: str | os.PathLike[str]) -> Self:
-        """Make an empty atlas.
+        """Make an empty atlas and open it for writing.
 
-        Raises AtlasError if there is a file already, or the log of one, or the folder cannot be written to;
-        AtlasLockedError if another process opens the new atlas first.
+        Parameters
+        ----------
+        path
+            A file that does not exist, in a folder that exists.
+
+        Returns
+        -------
+        The open atlas.
+
+        Raises
+        ------
+        AtlasError
+            The file, or the log of such a file, exists already, or the folder cannot be written to.
+        AtlasLockedError
+            Another process opened the new atlas first.
+
+        Examples
+        --------
+        >>> with sigdb.Atlas.create("new.duckdb") as atlas:
+        ...     atlas.con.sql("SELECT count(*) FROM cells").fetchall()
+        [(0,)]
         """
         path = Path(path)
         check_name(path)
         if path.exists():
-            raise AtlasError(f"{path} exists already. Open it with Atlas({str(path)!r}), or choose another name.")
+            raise AtlasError(
+                f"{path} exists already. Open it with `sigdb.Atlas({str(path)!r})`, or choose another name."
+            )
         if (log := log_of(path)).exists():
-            # DuckDB would add its rows to the new file.
-            raise AtlasError(f"{log} is the log of an atlas that is not there. Put the atlas back, or remove the log.")
-        # Made aside: a process that is killed leaves nothing behind that is called an atlas and is none. By a name of
-        # its own: another process may be making the same atlas.
+            # DuckDB would replay it into the new file.
+            raise AtlasError(
+                f"{log} is the log of an atlas that does not exist. Put the atlas back, or remove the log."
+            )
+        # The file gets its name when it is complete, so that a killed process leaves no incomplete atlas. The temporary
+        # name is unique, because another process may be making the same atlas.
         unfinished = path.with_name(f"{path.name}.{uuid4().hex}.new")
         try:
             try:
-                make_empty(unfinished)
-                publish(unfinished, path)
+                write_empty(unfinished)
+                put_in_place(unfinished, path)
             finally:
                 remove(unfinished)
         except (duckdb.Error, OSError) as error:
-            raise AtlasError(f"{path} cannot be created: {str(error).splitlines()[0]}") from error
+            raise AtlasError(f"{path} cannot be created: {message(error)}") from error
         atlas = cls(path)
         atlas.is_new = True
         return atlas
 
     @classmethod
     def open_or_create(cls, path: str | os.PathLike[str]) -> Self:
-        """Open the atlas at `path`, or make an empty one there."""
+        """Open the atlas at `path`, or make an empty one there.
+
+        Parameters
+        ----------
+        path
+            A file in a folder that exists.
+
+        Returns
+        -------
+        The open atlas. Its attribute `is_new` says whether it was made.
+
+        Raises
+        ------
+        AtlasError
+            As for `Atlas` and `Atlas.create`.
+
+        Examples
+        --------
+        >>> with sigdb.Atlas.open_or_create("demo.duckdb") as atlas:
+        ...     atlas.is_new
+        False
+        """
         return cls(path) if Path(path).exists() else cls.create(path)
 
     def __enter__(self) -> Self:
@@ -99,12 +155,27 @@ class Atlas:
         self.close()
 
     def close(self) -> None:
-        """Close the file; another process can open it from now on."""
+        """Close the file, so that other processes can open it.
+
+        Examples
+        --------
+        >>> sigdb.Atlas("demo.duckdb").close()
+        """
         self.con.close()
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Run a block as one transaction: committed at its end, undone if it raises."""
+        """Run a block as one transaction: its changes are committed at the end, or undone if it raises an exception.
+
+        Returns
+        -------
+        A context manager that gives the connection of the atlas.
+
+        Examples
+        --------
+        >>> with sigdb.Atlas("demo.duckdb") as atlas, atlas.transaction() as con:
+        ...     _ = con.execute("CREATE TABLE notes AS SELECT 'checked' AS note")
+        """
         self.con.execute("BEGIN")
         try:
             yield self.con
@@ -116,109 +187,195 @@ class Atlas:
     def add_signatures(self, signatures: Sequence[Signature], *, replace: bool = False) -> None:
         """Add signatures to the library, all or none.
 
-        Raises SignatureError if two bear one name, or if one of that name is there already, unless `replace`.
+        Parameters
+        ----------
+        signatures
+            Signatures with different names.
+        replace
+            Whether they replace signatures of the same names. Kept scores are then computed again.
+
+        Raises
+        ------
+        SignatureError
+            Two signatures have the same name, or, without `replace`, the library has one of the names already.
+
+        Examples
+        --------
+        >>> with sigdb.Atlas("demo.duckdb") as atlas:
+        ...     atlas.add_signatures([sigdb.Signature("T_CELL", ("CD3D", "CD3E"))])
         """
         names = [each.name for each in signatures]
         if repeated := [name for name, count in Counter(names).items() if count > 1]:
-            raise SignatureError(f"{len(repeated)} names are given to more than one signature: {listed(repeated)}.")
-        known = {name for (name,) in self.con.execute("SELECT signature FROM sigdb_data.signature_info").fetchall()}
+            raise SignatureError(
+                f"{len(repeated)} of {len(set(names))} names are given to more than one signature: {listed(repeated)}. "
+                "Give each signature a name of its own."
+            )
+        known = {name for (name,) in run_statement(self.con, "atlas/records.library_names")}
         if not replace and (taken := [name for name in names if name in known]):
             raise SignatureError(
                 f"{len(taken)} of {len(names)} signatures are in the library already: {listed(taken)}. "
-                "Replace them (--replace), or give the new ones other names."
+                "Replace them with `replace=True`, or give the new ones other names."
             )
-        info = pa.table(
-            {
-                "signature": pa.array(names, pa.string()),
-                "source": pa.array([each.source for each in signatures], pa.string()),
-                "description": pa.array([each.description for each in signatures], pa.string()),
-            }
-        )
-        genes = pa.table(
-            {
-                "signature": [each.name for each in signatures for _ in each.genes],
-                "position": pa.array([n for each in signatures for n, _ in enumerate(each.genes)], pa.uint32()),
-                "gene": [gene for each in signatures for gene in each.genes],
-                "weight": [weight for each in signatures for weight in each.weights],
-            }
-        )
+        info, members = signature_tables(signatures)
         with self.transaction() as con:
-            statements.run_statement(
-                con, "atlas/records.add_signatures", sigdb_incoming=info, sigdb_incoming_members=genes
-            )
+            run_statement(con, "atlas/records.add_signatures", sigdb_incoming=info, sigdb_incoming_members=members)
             materialized.refresh(con)
 
     def materialize(self, signatures: Sequence[str], *, missing: str = "error", run: str | int | None = None) -> None:
         """Keep the scores of signatures of the library in the file, all or none, for `signature_scores` to read.
 
-        They are the unsigned means (4 bytes a cell, and compressed), kept up to date when studies, models or signatures
-        are added. Raises QueryError as a score would, also for genes that the run does not know, unless missing is
-        'ignore'.
+        The kept scores are the unsigned means. They are updated when studies, models or signatures are added. Each
+        takes 4 bytes per cell before compression.
+
+        Parameters
+        ----------
+        signatures
+            Names of signatures in the library.
+        missing
+            'error' refuses genes that the run's model does not know; 'ignore' scores the others.
+        run
+            Name or id of the attribution run. Left out, the default run.
+
+        Raises
+        ------
+        QueryError
+            A signature, a gene or the run is unknown.
+
+        Examples
+        --------
+        >>> with sigdb.Atlas("demo.duckdb") as atlas:
+        ...     atlas.materialize(["MS1"], missing="ignore")
         """
         with self.transaction() as con:
             materialized.materialize(con, signatures, missing=missing, run=run)
 
     def unmaterialize(self, signatures: Sequence[str]) -> None:
-        """Forget the kept scores of signatures, in all runs. Raises SignatureError if one has none; then none is."""
-        query = "SELECT DISTINCT signature FROM sigdb_data.materialized_signatures"
-        kept = {name for (name,) in self.con.execute(query).fetchall()}
-        if absent := [name for name in signatures if name not in kept]:
+        """Delete the kept scores of signatures in all runs, all or none.
+
+        Parameters
+        ----------
+        signatures
+            Names of materialised signatures.
+
+        Raises
+        ------
+        SignatureError
+            The atlas keeps no scores of one of them.
+
+        Examples
+        --------
+        >>> with sigdb.Atlas("demo.duckdb") as atlas:
+        ...     atlas.materialize(["MS1"], missing="ignore")
+        ...     atlas.unmaterialize(["MS1"])
+        """
+        kept = {name for name, _ in run_statement(self.con, "atlas/materialized.all_materialized")}
+        if unknown := [name for name in signatures if name not in kept]:
             raise SignatureError(
-                f"No scores are kept of {listed(absent)}; they are of: {listed(sorted(kept)) or 'no signature'}."
+                f"The atlas keeps no scores of {len(unknown)} of {len(signatures)} signatures: {listed(unknown)}. "
+                f"It keeps the scores of: {listed(sorted(kept)) or 'no signature'}."
             )
         with self.transaction() as con:
             materialized.drop(con, signatures)
 
     def add_views(self, signatures: Sequence[str], *, missing: str = "error") -> None:
-        """Make views of signatures of the library, all or none, for clients that attach the atlas and do not USE it.
+        """Make views of signatures of the library, all or none, for clients that attach the atlas without `USE`.
 
-        `cell_scores."<name>"` has a row a cell, `sample_scores."<name>"` one a sample and cell type; they follow the
-        atlas, and the signature if it is replaced. Raises QueryError as a score would, also for genes that the model
-        does not know unless missing is 'ignore', and SignatureError for names that differ in case alone.
+        The view `cell_scores."<name>"` has one row per cell, `sample_scores."<name>"` one row per sample and cell type.
+        The views reflect every change to the atlas and to the signature.
+
+        Parameters
+        ----------
+        signatures
+            Names of signatures in the library.
+        missing
+            'error' refuses genes that the model does not know; 'ignore' scores the others.
+
+        Raises
+        ------
+        QueryError
+            A signature or a gene is unknown.
+        SignatureError
+            Two names differ only in case.
+
+        Examples
+        --------
+        >>> with sigdb.Atlas("demo.duckdb") as atlas:
+        ...     atlas.add_views(["MS1"], missing="ignore")
+        ...     atlas.con.sql('SELECT count(*) FROM cell_scores."MS1"').fetchall()
+        [(1757,)]
         """
         with self.transaction() as con:
             views.create(con, signatures, missing=missing)
 
     def drop_views(self, signatures: Sequence[str]) -> None:
-        """Drop the views of signatures. Raises SignatureError if one has none; then none is dropped."""
+        """Drop the views of signatures, all or none.
+
+        Parameters
+        ----------
+        signatures
+            Names of signatures that have views.
+
+        Raises
+        ------
+        SignatureError
+            One of the signatures has no view.
+
+        Examples
+        --------
+        >>> with sigdb.Atlas("demo.duckdb") as atlas:
+        ...     atlas.add_views(["MS1"], missing="ignore")
+        ...     atlas.drop_views(["MS1"])
+        """
         with self.transaction() as con:
             views.drop(con, signatures)
 
     def drop_study(self, study: str) -> int:
-        """Remove a study, with its cells, scores and sums in all runs; return how many cells it had.
+        """Remove a study, with its cells, scores and sums in all runs.
 
-        The cells of other studies keep their ids and their scores, bit for bit. The file does not shrink, but what is
-        added later takes the room. Raises AtlasError, with the nearest name, if there is no such study.
+        The cells of other studies keep their ids, and their scores do not change. The file does not shrink, but later
+        additions use the free space.
+
+        Parameters
+        ----------
+        study
+            Name of the study.
+
+        Returns
+        -------
+        The number of cells that were removed.
+
+        Raises
+        ------
+        AtlasError
+            There is no such study; the message suggests a similar name.
+
+        Examples
+        --------
+        >>> with sigdb.Atlas("demo.duckdb") as atlas:
+        ...     atlas.drop_study("wu2020_tcell")
+        200
         """
         with self.transaction() as con:
             n_cells = clear_study(con, study)
-            statements.run_statement(con, "atlas/derived.drop_study", sigdb_dropped=pa.table({"study": [study]}))
+            run_statement(con, "atlas/derived.drop_study", sigdb_dropped=pa.table({"study": [study]}))
         return n_cells
 
 
-def make_empty(path: Path) -> None:
-    """Make a file with the tables, views and macros of an atlas."""
-    with duckdb.connect() as con:
-        attach_new(con, path)
-        con.execute("USE sigdb_new")
-        con.execute("BEGIN")
-        con.execute(statements.statement("schema"))
-        schema.install(con)
-        record_versions(con)
-        con.execute("COMMIT")
-        # When a connection is closed, nobody is told that the disk was full; and the log goes with the name.
-        con.execute("CHECKPOINT sigdb_new")
-
-
-def record_versions(con: duckdb.DuckDBPyConnection) -> None:
-    """Write down which sigdb and DuckDB made the file as it is now."""
-    statements.run_statement(
-        con,
-        "atlas/records.record_versions",
+def signature_tables(signatures: Sequence[Signature]) -> tuple[pa.Table, pa.Table]:
+    """Signatures as two tables: one row per signature, and one row per signature and gene."""
+    info = pa.table(
         {
-            "schema_version": str(SCHEMA_VERSION),
-            "sigdb_version": version("sigdb-atlas"),
-            "duckdb_version": duckdb.__version__,
-            "now": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
+            "signature": pa.array([each.name for each in signatures], pa.string()),
+            "source": pa.array([each.source for each in signatures], pa.string()),
+            "description": pa.array([each.description for each in signatures], pa.string()),
+        }
     )
+    members = pa.table(
+        {
+            "signature": [each.name for each in signatures for _ in each.genes],
+            "position": pa.array([n for each in signatures for n, _ in enumerate(each.genes)], pa.uint32()),
+            "gene": [gene for each in signatures for gene in each.genes],
+            "weight": [weight for each in signatures for weight in each.weights],
+        }
+    )
+    return info, members

@@ -3,87 +3,116 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlglot import exp
 
-from sigdb import statements
-from sigdb.cli.output import Format, dump
-from sigdb.connection import connect
-from sigdb.dialects.expand import SCHEMA
-from sigdb.dialects.transpile import DIALECTS
-from sigdb.dialects.transpile import transpile as written_out
-from sigdb.findings.columns import columns_of
-from sigdb.scores.options import score_parameters
-from sigdb.statements import parse_statement
+from sigdb.cli.options import (
+    AtlasPath,
+    Format,
+    FormatOption,
+    GenesArgument,
+    MissingOption,
+    OutputOption,
+    RunOption,
+)
+from sigdb.cli.output import dump
 
 if TYPE_CHECKING:
     import duckdb
 
+app = typer.Typer()
 
-AtlasPath = Annotated[str, typer.Argument(metavar="ATLAS", help="The atlas file, or the folder or address of a lake.")]
-FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to write the result.")]
-OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, not to the terminal.")]
-MissingOption = Annotated[str, typer.Option(help="error, or ignore to leave out genes that the atlas does not know.")]
-RunOption = Annotated[str | None, typer.Option(help="An attribution run other than the default one.")]
+QueryArgument = Annotated[
+    str, typer.Argument(metavar="QUERY", help="The SQL query. With -, it is read from standard input.")
+]
 
 
-def sql(
-    atlas: AtlasPath,
-    query: Annotated[str, typer.Argument(help="The query, or - to read it from standard input.")],
-    form: FormatOption = Format.table,
-    output: OutputOption = None,
-) -> None:
-    """Run a SQL query on an atlas, which is opened read-only, and print its result."""
+@app.command(
+    "sql",
+    epilog='Example: sigdb sql demo.duckdb "SELECT study, count(*) AS cells FROM cells GROUP BY study" --format csv',
+)
+def sql(atlas: AtlasPath, query: QueryArgument, form: FormatOption = Format.table, output: OutputOption = None) -> None:
+    """Run a SQL query on an atlas, and print its result.
+
+    The atlas is opened read-only.
+    """
+    from sigdb.connection import connect
+
     with connect(atlas) as con:
-        dump(con, sys.stdin.read() if query == "-" else query, {}, form, output)
+        dump(con, read_query(query), {}, form, output)
 
 
+@app.command("score", epilog="Example: sigdb score demo.duckdb S100A8 S100A12 VCAN --by study,cell_type")
 def score(
     atlas: AtlasPath,
-    names: Annotated[
-        list[str], typer.Argument(metavar="GENE...", help="Genes, or the name of one signature of the library.")
-    ],
+    genes: GenesArgument,
     by: Annotated[
-        str | None, typer.Option(help="Columns of `cells` to average over, separated by commas. Without: every cell.")
+        str | None,
+        typer.Option(
+            help="Average over groups of cells: columns of the view `cells`, separated by commas. Default: one row per "
+            "cell."
+        ),
     ] = None,
-    agg: Annotated[str, typer.Option(help="mean or sum over the genes.")] = "mean",
+    agg: Annotated[str, typer.Option(metavar="[mean|sum]", help="How scores of genes are combined.")] = "mean",
     missing: MissingOption = "error",
     run: RunOption = None,
     signed: Annotated[bool, typer.Option("--signed", help="Keep the sign of the attributions.")] = False,
     form: FormatOption = Format.table,
     output: OutputOption = None,
 ) -> None:
-    """Score a gene signature in every cell, or its mean by group of cells."""
+    """Score a gene signature in each cell, or its mean in each group of cells."""
+    from sigdb.connection import connect
+    from sigdb.scores.options import score_parameters
+    from sigdb.statements import statement
+
     with connect(atlas) as con:
-        options = score_parameters(
-            con, genes_or_signature(con, names), agg=agg, missing=missing, run=run, signed=signed
-        )
-        query = grouped_score(con, by) if by else statements.statement("cli/ask.score_cells")
-        dump(con, query, options, form, output)
+        signature = genes_or_signature(con, genes)
+        parameters = score_parameters(con, signature, agg=agg, missing=missing, run=run, signed=signed)
+        dump(con, grouped_score(con, by) if by else statement("cli/ask.score_cells"), parameters, form, output)
 
 
+@app.command(
+    "transpile",
+    epilog="Example: sigdb transpile --to spark \"SELECT avg(score) FROM signature_score(['LYZ', 'CD14'])\"",
+)
 def transpile(
-    query: Annotated[str, typer.Argument(help="The query, as for an atlas, or - to read it from standard input.")],
-    to: Annotated[str, typer.Option(help=f"The dialect: {', '.join(DIALECTS)}.")],
+    query: QueryArgument,
+    dialect: Annotated[
+        str, typer.Option("--to", help="The dialect: spark, databricks, trino, bigquery, snowflake or duckdb.")
+    ],
     schema: Annotated[
-        str, typer.Option(help="Where the base tables are: a schema, or one with its catalog or project before it.")
-    ] = SCHEMA,
+        str,
+        typer.Option(help="The schema of the base tables. A catalog or project may stand before it: project.schema."),
+    ] = "sigdb_data",
 ) -> None:
-    """Print a query on an atlas in the SQL of another engine, with macros and views written out."""
-    typer.echo(written_out(sys.stdin.read() if query == "-" else query, to, schema=schema))
+    """Translate a query on an atlas into the SQL of another engine, with macros and views written out."""
+    import sigdb
+
+    typer.echo(sigdb.transpile(read_query(query), dialect, schema=schema))
+
+
+def read_query(query: str) -> str:
+    """The text of a query; `-` stands for standard input."""
+    return sys.stdin.read() if query == "-" else query
 
 
 def genes_or_signature(con: duckdb.DuckDBPyConnection, names: list[str]) -> str | list[str]:
-    """What the words of a command mean: one name of the library is that signature, anything else is genes."""
-    in_library = con.execute("SELECT 1 FROM signature_info WHERE signature = ?", names[:1]).fetchall()
-    return names[0] if len(names) == 1 and in_library else names
+    """The signature that the words of a command mean: one word may be a name of the library, all others are genes."""
+    from sigdb.statements import run_statement
+
+    if len(names) == 1 and run_statement(con, "cli/library.has_signature", {"name": names[0]})[0][0]:
+        return names[0]
+    return names
 
 
 def grouped_score(con: duckdb.DuckDBPyConnection, by: str) -> str:
-    """The query for the mean score by columns of `cells`, separated by commas; QueryError if it has no such column."""
+    """The query for the mean score by columns of `cells`, separated by commas; QueryError if a column is unknown."""
+    from sqlglot import exp
+
+    from sigdb.findings.columns import columns_of
+    from sigdb.statements import parse_statement
+
     groups = columns_of(con, "cells", [name.strip() for name in by.split(",") if name.strip()])
     query = parse_statement("cli/ask.score")
     columns = [exp.column(name, table="c", quoted=True) for name in groups]

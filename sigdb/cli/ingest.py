@@ -1,215 +1,187 @@
-"""`sigdb ingest` and `sigdb ingest-spark`, and the reports that they share with `sigdb demo` and `sigdb load`."""
+"""`sigdb ingest` and `sigdb ingest-spark`: attribute cells, on this machine or on a cluster."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sigdb.cli import options
-from sigdb.cli.options import IfExists, Method, Precision, Quadrature, Summation
-from sigdb.cli.progress import progress_bars
-from sigdb.cli.reports import print_advice, print_outcome
-from sigdb.errors import ObsError, StudyExistsError, needs_extra
+from sigdb.cli.options import (
+    IngestParameters,
+    ModelParameters,
+    NewAtlasPath,
+    parse_covariates,
+    parse_mapping,
+    parse_settings,
+)
+from sigdb.cli.parameters import expand_options
+from sigdb.errors import ModelError, OptionError, UnreadableError, nearest, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ingest.attribution.device import Compute
     from ingest.models import CellModel
-    from ingest.pipeline import IngestOptions, Source
+    from ingest.options import Compute, IngestOptions, ReferenceCells, Source
     from ingest.store.study import StudyReport
 
+app = typer.Typer()
 
+
+@app.command(
+    "ingest", epilog="Example: sigdb ingest mine.duckdb study.h5ad --model mlp --weights model --map donor=donor"
+)
+@expand_options
 def ingest(
-    atlas: options.NewAtlasPath,
-    files: options.FilesArgument,
-    model: options.ModelOption,
-    weights: options.WeightsOption,
-    covariate: options.CovariateOption = None,
-    method: options.MethodOption = Method.ig,
-    steps: options.StepsOption = 50,
-    quadrature: options.QuadratureOption = Quadrature.gausslegendre,
-    summation: options.SummationOption = None,
-    baseline_cells: options.BaselineCellsOption = None,
-    baseline_file: options.BaselineFileOption = None,
-    max_delta: options.MaxDeltaOption = None,
-    study: options.StudyOption = None,
-    title: options.TitleOption = None,
-    organism: options.OrganismOption = None,
-    source: options.SourceOption = None,
-    licence: options.LicenceOption = None,
-    mapping: options.MappingOption = None,
-    obsm: options.ObsmOption = None,
-    layer: options.LayerOption = None,
-    obs: options.ObsOption = None,
-    run: options.RunNameOption = None,
-    if_exists: options.IfExistsOption = IfExists.ERROR,
-    min_genes: options.MinGenesOption = None,
+    atlas: NewAtlasPath,
+    parameters: IngestParameters,
     device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:N, mps; auto: cuda where there is one, or cpu.")
+        str, typer.Option(help="cpu, cuda, cuda:N or mps. With auto: cuda if there is a GPU, and cpu otherwise.")
     ] = "auto",
-    precision: options.PrecisionOption = Precision.float32,
-    batch_size: options.BatchSizeOption = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that attribute; with cuda, a GPU each in turn.")] = 1,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of all workers (default: all cores).")] = None,
-    quiet: options.QuietOption = False,
+    workers: Annotated[
+        int, typer.Option(min=1, help="The number of processes that attribute cells. With cuda, they share the GPUs.")
+    ] = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="The number of CPU threads of all workers. Default: one per core.")
+    ] = None,
 ) -> None:
-    """Attribute the cells of studies and add them to an atlas, each file whole or not at all.
+    """Attribute the cells of studies, and add them to an atlas.
 
-    Cells are kept beside the atlas as they are attributed: where this was interrupted, the same command goes on.
+    A study is added whole or not at all. After an interruption, the same command continues.
     """
-    with needs_extra("ingest"):
-        from ingest.attribution.device import Compute
-        from ingest.pipeline import ingest_files
-    with progress_bars(quiet=quiet) as report:
-        plan = planned(
-            files, Compute(device, precision.value, batch_size, workers, threads), report,
-            model=model, weights=weights, covariate=covariate, method=method, steps=steps, quadrature=quadrature,
-            summation=summation, baseline_cells=baseline_cells, baseline_file=baseline_file, max_delta=max_delta,
-            study=study, title=title, organism=organism, source=source, licence=licence, mapping=mapping, obsm=obsm,
-            layer=layer, obs=obs, run=run, if_exists=if_exists, min_genes=min_genes,
-        )  # fmt: skip
-        reports = ingest_files(atlas, plan.sources, plan.model, plan.how)
-    print_outcome(atlas, reports, plan.left(reports))
+    from ingest.options import Compute
+    from sigdb.cli.progress import progress_bars
+    from sigdb.cli.reports import print_advice, print_outcome
+
+    sources = list_sources(parameters)
+    compute = Compute(device, parameters.precision, parameters.batch_size, workers, threads)
+    with progress_bars(quiet=parameters.quiet) as report:
+        options = make_options(parameters, compute, report)
+        with needs_extra("ingest"):
+            from ingest.pipeline import ingest_files
+        reports = ingest_files(atlas, sources, read_model(parameters), options)
+    print_outcome(atlas, reports, skipped(sources, reports))
     print_advice(atlas)
 
 
+@app.command(
+    "ingest-spark",
+    epilog="Example: sigdb ingest-spark mine.lake study.h5ad --model mlp --weights model --master 'local[2,4]'",
+)
+@expand_options
 def ingest_spark(
-    lake: Annotated[Path, typer.Argument(metavar="LAKE", help="The folder of a lake; made if there is none.")],
-    files: options.FilesArgument,
-    model: options.ModelOption,
-    weights: options.WeightsOption,
-    covariate: options.CovariateOption = None,
-    method: options.MethodOption = Method.ig,
-    steps: options.StepsOption = 50,
-    quadrature: options.QuadratureOption = Quadrature.gausslegendre,
-    summation: options.SummationOption = None,
-    baseline_cells: options.BaselineCellsOption = None,
-    baseline_file: options.BaselineFileOption = None,
-    max_delta: options.MaxDeltaOption = None,
-    study: options.StudyOption = None,
-    title: options.TitleOption = None,
-    organism: options.OrganismOption = None,
-    source: options.SourceOption = None,
-    licence: options.LicenceOption = None,
-    mapping: options.MappingOption = None,
-    obsm: options.ObsmOption = None,
-    layer: options.LayerOption = None,
-    obs: options.ObsOption = None,
-    run: options.RunNameOption = None,
-    if_exists: options.IfExistsOption = IfExists.ERROR,
-    min_genes: options.MinGenesOption = None,
+    lake: Annotated[
+        Path, typer.Argument(metavar="LAKE", help="The folder of the lake. It is created if it does not exist.")
+    ],
+    parameters: IngestParameters,
     device: Annotated[
-        str,
-        typer.Option(help="Of the machines of the cluster: cpu, or cuda, which takes the GPU that Spark gives a task."),
+        str, typer.Option(help="The device on the machines of the cluster: cpu, or cuda for GPUs that Spark assigns.")
     ] = "cpu",
-    precision: options.PrecisionOption = Precision.float32,
-    batch_size: options.BatchSizeOption = None,
     master: Annotated[
         str | None,
         typer.Option(
-            help="Where Spark runs: local[4,4] (4 cores, 4 tries), spark://HOST:PORT, yarn (default: what spark-submit "
-            "or the configuration of Spark says)."
+            help="The master of Spark: local[4,4] (4 cores, 4 attempts), spark://HOST:PORT or yarn. Default: the "
+            "configuration of Spark or spark-submit."
         ),
     ] = None,
     conf: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A setting of Spark, such as spark.task.cpus=2; repeatable."),
+        typer.Option(metavar="NAME=VALUE", help="A setting of Spark, such as spark.task.cpus=2. Repeatable."),
     ] = None,
     genes_per_bucket: Annotated[
-        int | None, typer.Option(min=1, help="Of a new lake: how many gene ids share a file (default: 256).")
+        int | None, typer.Option(min=1, help="The number of gene ids that share a file of a new lake. Default: 256.")
     ] = None,
-    quiet: options.QuietOption = False,
 ) -> None:
-    """Attribute the cells of studies by Apache Spark, and add them to a lake, each file whole or not at all.
+    """Attribute the cells of studies with Apache Spark, and add them to a lake.
 
-    All machines must see FILE and LAKE under these names. Cells are kept beside the lake as they are attributed: where
-    this was interrupted, the same command goes on.
+    All machines must see FILE and LAKE under the same paths.
+
+    A study is added whole or not at all. After an interruption, the same command continues.
     """
-    with needs_extra("ingest"):
-        from ingest.attribution.device import Compute
-        from ingest.spark.driver import ingest_into_lake, spark_session
-    settings = options.parse_settings(conf or [])
-    with progress_bars(quiet=quiet) as report:
-        plan = planned(
-            files, Compute(device, precision.value, batch_size, is_remote=True), report,
-            model=model, weights=weights, covariate=covariate, method=method, steps=steps, quadrature=quadrature,
-            summation=summation, baseline_cells=baseline_cells, baseline_file=baseline_file, max_delta=max_delta,
-            study=study, title=title, organism=organism, source=source, licence=licence, mapping=mapping, obsm=obsm,
-            layer=layer, obs=obs, run=run, if_exists=if_exists, min_genes=min_genes,
-        )  # fmt: skip
+    from ingest.options import Compute
+    from sigdb.cli.progress import progress_bars
+    from sigdb.cli.reports import print_outcome
+
+    sources = list_sources(parameters)
+    compute = Compute(device, parameters.precision, parameters.batch_size, is_remote=True)
+    settings = parse_settings(conf or [])
+    with progress_bars(quiet=parameters.quiet) as report:
+        options = make_options(parameters, compute, report)
+        with needs_extra("ingest"):
+            from ingest.spark.driver import ingest_into_lake, spark_session
+        model = read_model(parameters)
         spark = spark_session(master, settings)
         try:
-            reports = ingest_into_lake(
-                spark, lake, plan.sources, plan.model, plan.how, genes_per_bucket=genes_per_bucket
-            )
+            reports = ingest_into_lake(spark, lake, sources, model, options, genes_per_bucket=genes_per_bucket)
         finally:
             spark.stop()
-    print_outcome(lake.absolute(), reports, plan.left(reports))
+    print_outcome(lake.absolute(), reports, skipped(sources, reports))
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to ingest, and how: the options of a command, checked and loaded."""
+def list_sources(parameters: IngestParameters) -> list[Source]:
+    """The files to ingest, with what is known about each study. Missing files are found before torch is loaded."""
+    from ingest.options import Source
 
-    sources: Sequence[Source]
-    model: CellModel
-    how: IngestOptions
+    p = parameters
+    if len(p.files) > 1 and (p.study or p.title or p.source or p.obs):
+        raise OptionError(f"--study, --title, --source and --obs are for one file, but {len(p.files)} are given.")
+    for path in filter(None, [*p.files, p.obs, p.baseline_file]):
+        if not path.exists():
+            raise UnreadableError(f"There is no file or folder {path}.{nearest_file(path)}")
+    if not p.weights.exists():
+        raise ModelError(f"There is no model folder {p.weights}.{nearest_file(p.weights)}")
+    return [Source(file, p.study or "", p.title, p.organism, p.source, p.licence, p.obs) for file in p.files]
 
-    def left(self, reports: Sequence[StudyReport]) -> list[str]:
-        """The studies that were there already."""
-        added = {report.study for report in reports}
-        return [source.name for source in self.sources if source.name not in added]
+
+def nearest_file(path: Path) -> str:
+    """A hint at the file beside a path whose name is most like it, or an empty text."""
+    return nearest(path.name, [each.name for each in path.parent.iterdir()]) if path.parent.is_dir() else ""
 
 
-def planned(
-    files: Sequence[Path],
-    compute: Compute,
-    progress: Callable[[str, int, int], None],
-    *,
-    model: options.Architecture,
-    weights: Path,
-    covariate: list[str] | None,
-    method: Method,
-    steps: int,
-    quadrature: Quadrature,
-    summation: Summation | None,
-    baseline_cells: str | None,
-    baseline_file: Path | None,
-    max_delta: float | None,
-    study: str | None,
-    title: str | None,
-    organism: str | None,
-    source: str | None,
-    licence: str | None,
-    mapping: list[str] | None,
-    obsm: list[str] | None,
-    layer: str | None,
-    obs: Path | None,
-    run: str | None,
-    if_exists: IfExists,
-    min_genes: int | None,
-) -> Plan:
-    """What the options of a command ask for; an error where they do not go together, or the model cannot be read."""
-    from ingest import pipeline
-    from ingest.attribution import baseline, methods
-    from ingest.models import load_model
+def make_options(
+    parameters: IngestParameters, compute: Compute, progress: Callable[[str, int, int], None]
+) -> IngestOptions:
+    """The parameters of a command as those of the library."""
+    from ingest.options import IngestOptions, Method
 
-    if len(files) > 1 and (study or title or source or obs):
-        raise StudyExistsError(f"--study, --title, --source and --obs are for one file; there are {len(files)}.")
-    if baseline_file and not baseline_cells:
-        raise ObsError("--baseline-file needs --baseline-cells, which says which of its cells count.")
-    fields = options.parse_mapping(mapping or [])
-    reference = baseline_cells and baseline.ReferenceCells(
-        baseline_file or files[0], baseline_cells, layer, fields, None if baseline_file else obs
+    return IngestOptions(
+        method=Method(parameters.method, parameters.summation, parameters.n_steps, parameters.quadrature),
+        baseline=reference_cells(parameters),
+        compute=compute,
+        max_delta=parameters.max_delta,
+        layer=parameters.layer,
+        mapping=parse_mapping(parameters.mapping),
+        obsm=parameters.obsm,
+        run=parameters.run,
+        min_genes=parameters.min_genes,
+        if_exists=parameters.if_exists,  # type: ignore[arg-type]
+        progress=progress,
     )
-    how = pipeline.IngestOptions(
-        method=methods.Method(method.value, summation and summation.value, steps, quadrature.value),
-        baseline=reference or None, compute=compute, max_delta=max_delta, layer=layer, mapping=fields, obsm=obsm or (),
-        run=run, min_genes=min_genes, if_exists=if_exists.value, progress=progress,
-    )  # fmt: skip
-    sources = [pipeline.Source(file, study or "", title, organism, source, licence, obs) for file in files]
-    return Plan(sources, load_model(model.value, weights, options.parse_covariates(covariate or [])), how)
+
+
+def reference_cells(parameters: IngestParameters) -> ReferenceCells | None:
+    """The cells whose mean is the baseline; None if the baseline is a cell without expression."""
+    from ingest.options import ReferenceCells
+
+    condition, file, obs = parameters.baseline_cells, parameters.baseline_file, None
+    if not condition:
+        if file:
+            raise OptionError("--baseline-file needs --baseline-cells, the condition that selects the reference cells.")
+        return None
+    if file is None:
+        file, obs = parameters.files[0], parameters.obs
+    return ReferenceCells(file, condition, parameters.layer, parse_mapping(parameters.mapping), obs)
+
+
+def read_model(parameters: ModelParameters) -> CellModel:
+    """The model that a command names."""
+    covariates = parse_covariates(parameters.covariates)
+    with needs_extra("ingest"):
+        from ingest.models import load_model
+    return load_model(parameters.model, parameters.weights, covariates)
+
+
+def skipped(sources: Sequence[Source], reports: Sequence[StudyReport]) -> list[str]:
+    """The names of the studies that the atlas already had."""
+    added = {report.study for report in reports}
+    return [source.name for source in sources if source.name not in added]

@@ -7,30 +7,35 @@ from typing import Annotated
 
 import typer
 
-from sigdb.cli.ask import AtlasPath
+from sigdb.cli.options import AtlasPath
 from sigdb.cli.output import console
-from sigdb.cli.progress import progress_bars
-from sigdb.lake import restore
-from sigdb.lake.export import export_lake
-from sigdb.lake.open import attach_lake as attach
 
-LakePath = Annotated[str, typer.Argument(metavar="LAKE", help="The folder of a lake, or its address.")]
+app = typer.Typer()
 
 
+@app.command("export", epilog="Example: sigdb export demo.duckdb demo.lake")
 def export(
     atlas: AtlasPath,
-    lake: Annotated[Path, typer.Argument(metavar="LAKE", help="The folder: a new or empty one, or its lake.")],
+    lake: Annotated[
+        Path, typer.Argument(metavar="LAKE", help="The folder of the lake: new, empty, or a lake of this atlas.")
+    ],
     genes_per_bucket: Annotated[
         int | None,
-        typer.Option(min=1, help="How many gene ids share a file. Without: as many as make files of some 300 MB."),
+        typer.Option(min=1, help="The number of gene ids that share a file. Default: what makes files of some 300 MB."),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Compare checksums, too, and write damaged files anew.")
+        bool, typer.Option("--check", help="Compare checksums as well, and write damaged files again.")
     ] = False,
 ) -> None:
-    """Write the tables of an atlas as Parquet, or what has changed since the last time, for other engines too."""
+    """Export the tables of an atlas as Parquet, for this and other engines.
+
+    If the lake exists, only what has changed is written.
+    """
+    import sigdb
+    from sigdb.cli.progress import progress_bars
+
     with progress_bars("files") as report:
-        done = export_lake(
+        done = sigdb.export_lake(
             atlas,
             lake,
             genes_per_bucket=genes_per_bucket,
@@ -38,23 +43,31 @@ def export(
             progress=lambda n, total: report(Path(atlas).name, n, total),
         )
     console.print(
-        f"{lake}: {done.written} files written, {done.kept} as they were; {done.manifest.bytes / 1e6:,.1f} MB in all."
+        f"{lake}: {done.written} files written, {done.kept} unchanged, {done.manifest.bytes / 1e6:,.1f} MB in total."
     )
 
 
+@app.command("attach-lake", epilog="Example: sigdb attach-lake toy.lake attached.duckdb")
 def attach_lake(
-    lake: LakePath, atlas: Annotated[Path, typer.Argument(metavar="OUT", help="The DuckDB file to make.")]
+    lake: Annotated[str, typer.Argument(metavar="LAKE", help="The folder or the address of the lake.")],
+    atlas: Annotated[Path, typer.Argument(metavar="OUT", help="The DuckDB file to create.")],
 ) -> None:
-    """Make a small DuckDB file whose tables are views over a lake as it is now, with all views and macros."""
-    attach(lake, atlas)
-    console.print(f"{atlas} shows {lake}; it is asked as an atlas is, where the files of the lake are in reach.")
+    """Create a small DuckDB file with views of a lake as it is now, and with all views and macros of an atlas."""
+    import sigdb
+
+    sigdb.attach_lake(lake, atlas)
+    console.print(f"{atlas} shows {lake}. Query it as an atlas, wherever the files of the lake can be read.")
 
 
+@app.command("import-lake", epilog="Example: sigdb import-lake toy.lake imported.duckdb")
 def import_lake(
-    lake: Annotated[str, typer.Argument(metavar="LAKE", help="The folder of a lake.")],
-    atlas: Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file to make.")],
+    lake: Annotated[str, typer.Argument(metavar="LAKE", help="The folder of the lake.")],
+    atlas: Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file to create.")],
 ) -> None:
-    """Make an atlas file of a lake, after comparing the checksums of its files."""
+    """Create an atlas file from a lake, after comparing the checksums of its files."""
+    import sigdb
+    from sigdb.cli.progress import progress_bars
+
     with progress_bars("rows") as report:
-        restore.import_lake(lake, atlas, progress=lambda n, total: report(atlas.name, n, total))
+        sigdb.import_lake(lake, atlas, progress=lambda n, total: report(atlas.name, n, total))
     console.print(f"{atlas}: {atlas.stat().st_size / 1e6:,.1f} MB.")

@@ -1,4 +1,4 @@
-"""`sigdb signatures`: the library of gene sets that an atlas carries."""
+"""`sigdb signatures`: the library of gene signatures that an atlas carries."""
 
 from __future__ import annotations
 
@@ -7,101 +7,138 @@ from typing import Annotated
 
 import typer
 
-from sigdb.cli.ask import AtlasPath, FormatOption, MissingOption, OutputOption, RunOption
-from sigdb.cli.output import Format, console, dump
-from sigdb.connection import connect
-from sigdb.errors import SignatureError, listed
-from sigdb.lake.grow import writable
-from sigdb.signatures import Signature, read_signatures
-from sigdb.statements import statement
+from sigdb.cli.commands import Group
+from sigdb.cli.options import AtlasPath, Format, FormatOption, MissingOption, OutputOption, RunOption
+from sigdb.cli.output import console, dump
 
-app = typer.Typer(
+app = typer.Typer()
+signatures_app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
-    help="The library of gene signatures that an atlas carries.",
+    help="Manage the library of gene signatures that an atlas carries.",
     epilog="Example: sigdb signatures list demo.duckdb",
 )
+app.add_typer(signatures_app, name="signatures")
+
+NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of signatures of the library.")]
 
 
-@app.command("add", epilog="Example: sigdb signatures add demo.duckdb hallmark.gmt --replace")
+@signatures_app.command("add", epilog="Example: sigdb signatures add demo.duckdb hallmark.gmt --replace")
 def add(
     atlas: AtlasPath,
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="GMT; or CSV, TSV, text: one gene a line, or gene,weight.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="GMT files; or CSV, TSV or text files with one gene per line, or gene,weight."
+        ),
     ],
     name: Annotated[
-        str | None, typer.Option(help="Name of the signature of a CSV, TSV or text file (default: the file's).")
+        str | None,
+        typer.Option(help="The name of the signature of a CSV, TSV or text file. Default: the name of the file."),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace signatures of the same names.")] = False,
 ) -> None:
     """Add the signatures of files to the library, all or none."""
+    from sigdb.errors import SignatureError, listed
+    from sigdb.lake.grow import writable
+    from sigdb.signatures import read_signatures
+
     if name is not None and len(files) > 1:
-        raise SignatureError(f"--name is for one file; there are {len(files)}.")
-    new: list[Signature] = [each for file in files for each in read_signatures(file, name=name)]
+        raise SignatureError(f"--name names the signature of one file, but {len(files)} files are given.")
+    new = [each for file in files for each in read_signatures(file, name=name)]
     with writable(atlas) as opened:
         opened.add_signatures(new, replace=replace)
     genes = sum(len(each.genes) for each in new)
-    console.print(
-        f"Added {len(new)} signature{'s'[: len(new) != 1]} of {genes} genes: {listed([each.name for each in new], 5)}."
-    )
+    names = listed([each.name for each in new], 5)
+    console.print(f"Added {len(new)} {plural('signature', len(new))} of {genes} {plural('gene', genes)}: {names}.")
 
 
-@app.command("list", epilog="Example: sigdb signatures list demo.duckdb --format csv")
-def list_(atlas: AtlasPath, form: FormatOption = Format.table, output: OutputOption = None) -> None:
-    """List the signatures of the library, and how many of their genes the atlas can score."""
+@signatures_app.command("list", epilog="Example: sigdb signatures list demo.duckdb --format csv")
+def list_signatures(atlas: AtlasPath, form: FormatOption = Format.table, output: OutputOption = None) -> None:
+    """List the signatures of the library, with the number of their genes that the atlas can score."""
+    from sigdb.connection import connect
+    from sigdb.statements import statement
+
     with connect(atlas) as con:
         dump(con, statement("cli/library.signatures"), {}, form, output)
 
 
-@app.command("show", epilog="Example: sigdb signatures show demo.duckdb MS1")
+@signatures_app.command("show", epilog="Example: sigdb signatures show demo.duckdb MS1")
 def show(
     atlas: AtlasPath,
-    name: Annotated[str, typer.Argument(help="A signature of the library.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a signature of the library.")],
     form: FormatOption = Format.table,
     output: OutputOption = None,
 ) -> None:
     """Show the genes of a signature, and what each means in this atlas."""
+    from sigdb.connection import connect
+    from sigdb.errors import SignatureError, nearest
+    from sigdb.statements import run_statement, statement
+
     with connect(atlas) as con:
-        if not con.execute("SELECT 1 FROM signature_info WHERE signature = ?", [name]).fetchall():
-            raise SignatureError(f"No such signature: {name}. `sigdb signatures list {atlas}` shows those there are.")
+        known = [signature for (signature,) in run_statement(con, "cli/library.signature_names")]
+        if name not in known:
+            raise SignatureError(
+                f"No such signature: {name}.{nearest(name, known)} `sigdb signatures list {atlas}` shows all "
+                f"{len(known)}."
+            )
         dump(con, statement("cli/library.signature"), {"name": name}, form, output)
 
 
-@app.command("materialize", epilog="Example: sigdb signatures materialize demo.duckdb MS1 --missing ignore")
+@signatures_app.command("materialize", epilog="Example: sigdb signatures materialize demo.duckdb MS1 --missing ignore")
 def materialize(
     atlas: AtlasPath,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Signatures of the library.")],
+    signatures: NamesArgument,
     missing: MissingOption = "error",
     run: RunOption = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Forget the scores that are kept, in all runs.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the stored scores, in all runs.")] = False,
 ) -> None:
-    """Keep the scores of signatures in the file: signature_scores then reads them instead of adding them up.
+    """Store the scores of signatures in the atlas, so that signature_scores reads them instead of computing them.
 
-    They follow the atlas: studies and signatures that are added later are taken in.
+    When studies or signatures are added, the stored scores are updated.
     """
+    from sigdb.errors import listed
+    from sigdb.lake.grow import writable
+    from sigdb.statements import run_statement
+
     with writable(atlas) as opened:
         if remove:
-            opened.unmaterialize(names)
+            opened.unmaterialize(signatures)
         else:
-            opened.materialize(names, missing=missing, run=run)
-        kept = opened.con.execute("SELECT count(*) FROM materialized_signatures").fetchall()[0][0]
-    verb = "Forgot the scores" if remove else "Kept the scores"
-    console.print(f"{verb} of {listed(names, 5)}. The atlas keeps those of {kept} signature{'s'[: kept != 1]}.")
+            opened.materialize(signatures, missing=missing, run=run)
+        ((kept,),) = run_statement(opened.con, "cli/library.count_materialized")
+    verb = "Removed" if remove else "Stored"
+    console.print(
+        f"{verb} the scores of {listed(signatures, 5)}. The atlas stores the scores of {kept} "
+        f"{plural('signature', kept)}."
+    )
 
 
-@app.command("view", epilog="Example: sigdb signatures view demo.duckdb MS1 --missing ignore")
+@signatures_app.command("view", epilog="Example: sigdb signatures view demo.duckdb MS1 --missing ignore")
 def view(
     atlas: AtlasPath,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Signatures of the library.")],
+    signatures: NamesArgument,
     missing: MissingOption = "error",
-    remove: Annotated[bool, typer.Option("--remove", help="Drop the views.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the views.")] = False,
 ) -> None:
     """Make views of signatures, for clients that attach the atlas and do not USE it.
 
-    cell_scores."NAME" has a row a cell, sample_scores."NAME" one a sample and cell type. They follow the atlas.
+    cell_scores."NAME" has one row per cell. sample_scores."NAME" has one row per sample and cell type.
+
+    When the atlas changes, so do the views.
     """
+    from sigdb.errors import listed
+    from sigdb.lake.grow import writable
+
     with writable(atlas) as opened:
         if remove:
-            opened.drop_views(names)
+            opened.drop_views(signatures)
         else:
-            opened.add_views(names, missing=missing)
-    console.print(f"{'Dropped' if remove else 'Made'} the views cell_scores and sample_scores of {listed(names, 5)}.")
+            opened.add_views(signatures, missing=missing)
+    verb = "Removed" if remove else "Made"
+    console.print(f"{verb} the views cell_scores and sample_scores of {listed(signatures, 5)}.")
+
+
+def plural(noun: str, n: int) -> str:
+    """A noun after a number."""
+    return noun if n == 1 else f"{noun}s"

@@ -3,124 +3,133 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sigdb.cli.options import (
-    IfExists,
-    IfExistsOption,
-    LicenceOption,
-    MappingOption,
-    NewAtlasPath,
-    OrganismOption,
-    QuietOption,
-    RunNameOption,
-    parse_mapping,
-)
-from sigdb.cli.progress import progress_bars
-from sigdb.cli.reports import print_advice, print_outcome
+from sigdb.cli.options import GivenParameters, ImportParameters, NewAtlasPath, parse_mapping
+from sigdb.cli.parameters import expand_options
 from sigdb.errors import needs_extra
 
-ModelOption = Annotated[str, typer.Option(help="The model that the scores are of, in words.")]
-MethodOption = Annotated[str, typer.Option(help="The method that computed them, in words.")]
-TargetSumOption = Annotated[float, typer.Option(help="What the absolute scores of a cell add up to.")]
-RescaleOption = Annotated[bool, typer.Option("--rescale", help="Make the scores of each cell add up to --target-sum.")]
-SourceOption = Annotated[str | None, typer.Option(help="Where the data are from: an accession, a DOI.")]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ingest.given.load import LoadOptions
+
+app = typer.Typer()
 
 
+@app.command(
+    "load", epilog="Example: sigdb load mine.duckdb --matrix scores.npz --obs obs.csv --genes genes.txt --study mine"
+)
+@expand_options
 def load(
     atlas: NewAtlasPath,
     matrix: Annotated[
-        Path, typer.Option(help="The scores, cells x genes: a sparse matrix of scipy (.npz), or AnnData (.h5ad).")
+        Path,
+        typer.Option(help="The scores, cells x genes: a sparse matrix of scipy (.npz), or an AnnData file (.h5ad)."),
     ],
+    parameters: GivenParameters,
     obs: Annotated[
         Path | None,
         typer.Option(
-            help="Metadata of the cells (.csv, .tsv, .parquet), which the column `barcode` names, or else the first: "
-            "for .npz, a row for each of the matrix, in its order; for .h5ad, joined by name."
+            help="A table of cell metadata (.csv, .tsv, .parquet), where the column `barcode`, or else the first one, "
+            "names the cells. With .npz: one row per cell, in the order of the matrix. With .h5ad: joined by name."
         ),
     ] = None,
     genes: Annotated[
-        Path | None, typer.Option(help="Names of the genes, one a line, in the order of the matrix; needed for .npz.")
+        Path | None,
+        typer.Option(help="The names of the genes, one per line, in the order of the matrix. Needed with .npz."),
     ] = None,
-    layer: Annotated[str | None, typer.Option(help="The layer of .h5ad that holds the scores (default: X).")] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="The layer of the .h5ad file that holds the scores. Default: X.")
+    ] = None,
     measured: Annotated[
-        Path | None, typer.Option(help="Names of the genes that the study measured, one a line (default: all).")
+        Path | None,
+        typer.Option(help="The names of the genes that the study measured, one per line. Default: all genes."),
     ] = None,
-    study: Annotated[str | None, typer.Option(help="Name of the study (default: the file's).")] = None,
-    run: RunNameOption = None,
-    model: ModelOption = "precomputed",
-    method: MethodOption = "unknown",
-    target_sum: TargetSumOption = 1000.0,
-    rescale: RescaleOption = False,
-    title: Annotated[str | None, typer.Option(help="Title of the study.")] = None,
-    organism: OrganismOption = None,
-    source: SourceOption = None,
-    licence: LicenceOption = None,
-    mapping: MappingOption = None,
-    if_exists: IfExistsOption = IfExists.ERROR,
-    quiet: QuietOption = False,
+    study: Annotated[str | None, typer.Option(help="The name of the study. Default: the name of the file.")] = None,
+    title: Annotated[str | None, typer.Option(help="The title of the study.")] = None,
 ) -> None:
-    """Add scores that were computed elsewhere to an atlas, as a study: whole, or not at all.
+    """Add scores that were computed elsewhere to an atlas, as one study.
 
-    They are stored as given: the absolute scores of a cell must add up to --target-sum.
+    Scores are stored as they are given: the absolute scores of each cell must add up to --target-sum.
+
+    The study is added whole or not at all. After an interruption, the same command continues.
     """
+    from sigdb.cli.progress import progress_bars
+    from sigdb.cli.reports import print_advice, print_outcome
+
     with needs_extra("ingest"):
         from ingest.given.files import load_file, read_names
-        from ingest.given.load import LoadOptions
-    with progress_bars(quiet=quiet) as report:
-        options = LoadOptions(
-            model=model, method=method, target_sum=target_sum, rescale=rescale,
-            measured=read_names(measured) if measured else None, mapping=parse_mapping(mapping or []), run=run,
-            if_exists=if_exists.value, progress=report,
-        )  # fmt: skip
-        about = {"title": title, "organism": organism, "source": source, "licence": licence}
+    about = {"title": title, **describe_source(parameters)}
+    with progress_bars(quiet=parameters.quiet) as report:
+        options = load_options(parameters, report, read_names(measured) if measured else None)
         done = load_file(atlas, matrix, options, study=study or "", obs=obs, genes=genes, layer=layer, about=about)
     print_outcome(atlas, [done] if done else [], [] if done else [study or matrix.stem])
     print_advice(atlas)
 
 
+@app.command(
+    "import-signature",
+    epilog="Example: sigdb import-signature atlas.duckdb signature_atlas --genes gene_order.tsv",
+)
+@expand_options
 def import_signature(
     atlas: NewAtlasPath,
     folder: Annotated[
         Path,
         typer.Argument(
             metavar="FOLDER",
-            help="A folder of folders, one a cell type, each with an array `attributions` and `cell_metadata.csv.gz`.",
+            help="A folder with one folder per cell type, each with an array `attributions` and a file "
+            "`cell_metadata.csv.gz`.",
         ),
     ],
-    genes: Annotated[Path, typer.Option(help="Names of the genes, one a line, in the order of the arrays.")],
+    genes: Annotated[Path, typer.Option(help="The names of the genes, one per line, in the order of the arrays.")],
+    parameters: ImportParameters,
     study_column: Annotated[str, typer.Option(help="The column of the metadata that names the study.")] = "study",
-    run: RunNameOption = None,
-    model: ModelOption = "SIGnature",
-    method: MethodOption = "unknown",
-    target_sum: TargetSumOption = 1000.0,
-    rescale: RescaleOption = False,
-    organism: OrganismOption = None,
-    source: SourceOption = None,
-    licence: LicenceOption = None,
-    mapping: MappingOption = None,
-    if_exists: IfExistsOption = IfExists.SKIP,
-    quiet: QuietOption = False,
 ) -> None:
     """Add the studies of an atlas of SIGnature to an atlas, each whole or not at all.
 
-    Studies that the atlas has are left as they are, so that the same command goes on where one was interrupted. The
-    column `prediction` becomes the cell type, unless --map says otherwise; all columns are kept.
+    Studies that the atlas already has are skipped. After an interruption, the same command continues.
+
+    The column `prediction` becomes the cell type, unless --map names another one. All columns are kept.
     """
+    from sigdb.cli.progress import progress_bars
+    from sigdb.cli.reports import print_advice, print_outcome
+
     with needs_extra("signature"):
         from ingest.given import signature
         from ingest.given.files import read_names
-        from ingest.given.load import LoadOptions
-    with progress_bars(quiet=quiet) as report:
-        options = LoadOptions(
-            model=model, method=method, target_sum=target_sum, rescale=rescale, mapping=parse_mapping(mapping or []),
-            run=run, if_exists=if_exists.value, progress=report,
-        )  # fmt: skip
-        about = {"organism": organism, "source": source, "licence": licence}
-        reports, left = signature.import_signature(
+    about = describe_source(parameters)
+    with progress_bars(quiet=parameters.quiet) as report:
+        options = load_options(parameters, report)
+        reports, skipped = signature.import_signature(
             atlas, folder, read_names(genes), options, study_column=study_column, about=about
         )
-    print_outcome(atlas, reports, left)
+    print_outcome(atlas, reports, skipped)
     print_advice(atlas)
+
+
+def load_options(
+    parameters: GivenParameters, progress: Callable[[str, int, int], None], measured: Sequence[str] | None = None
+) -> LoadOptions:
+    """The parameters of a command as those of the library."""
+    from ingest.given.load import LoadOptions
+
+    return LoadOptions(
+        model=parameters.model,
+        method=parameters.method,
+        target_sum=parameters.target_sum,
+        rescale=parameters.rescale,
+        measured=measured,
+        mapping=parse_mapping(parameters.mapping),
+        run=parameters.run,
+        if_exists=parameters.if_exists,  # type: ignore[arg-type]
+        progress=progress,
+    )
+
+
+def describe_source(parameters: GivenParameters) -> dict[str, str | None]:
+    """What is known about the data."""
+    return {"organism": parameters.organism, "source": parameters.source, "licence": parameters.licence}

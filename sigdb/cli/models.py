@@ -7,29 +7,33 @@ from typing import Annotated
 
 import typer
 
-from sigdb.cli.options import CovariateOption, ModelOption, WeightsOption, parse_covariates
+from sigdb.cli.commands import Group
+from sigdb.cli.ingest import read_model
+from sigdb.cli.options import ModelParameters
 from sigdb.cli.output import console
-from sigdb.errors import needs_extra
+from sigdb.cli.parameters import expand_options
 
-app = typer.Typer(
+app = typer.Typer()
+models_app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
-    help="Checkpoints of models.",
+    help="Convert checkpoints of models.",
     epilog="Example: sigdb models export my-model --model mlp --weights model",
 )
+app.add_typer(models_app, name="models")
 
 
-@app.command("export", epilog="Example: sigdb models export my-model --model mlp --weights model")
+@models_app.command("export", epilog="Example: sigdb models export my-model --model mlp --weights model")
+@expand_options
 def export(
-    folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Where to write it; a folder that is not there yet.")
-    ],
-    model: ModelOption,
-    weights: WeightsOption,
-    covariate: CovariateOption = None,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to create.")],
+    parameters: ModelParameters,
 ) -> None:
-    """Write a model as generic MLP: model.json and model.safetensors, which `--model mlp` reads."""
+    """Export a model as a generic MLP: model.json and model.safetensors, which `--model mlp` reads."""
+    from sigdb.errors import needs_extra
+
     with needs_extra("ingest"):
-        from ingest.models import load_model, save_mlp
-    loaded = load_model(model.value, weights, parse_covariates(covariate or []))
-    save_mlp(loaded, folder)
-    console.print(f"{folder} is {loaded.name}, {len(loaded.gene_ids):,} genes to {loaded.latent_dim} dimensions.")
+        from ingest.models import save_mlp
+    model = read_model(parameters)
+    save_mlp(model, folder)
+    console.print(f"{folder} is {model.name}, {len(model.gene_ids):,} genes to {model.latent_dim} dimensions.")

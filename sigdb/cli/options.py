@@ -1,182 +1,241 @@
-"""Options that more than one command has, and what may follow them."""
+"""Arguments and options of the commands, each declared once.
+
+A parameter has the name that it has in Python, so that messages of the library can be translated
+(`sigdb.cli.translate`).
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sigdb.errors import ModelError, ObsError, SparkError
+from ingest.options import ARCHITECTURES, IF_EXISTS, METHODS, PRECISIONS, QUADRATURES, SUMMATIONS
+from sigdb.errors import ModelError, ObsError, SigdbError, SparkError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
-class Method(StrEnum):
-    """Attribution methods."""
+class Format(StrEnum):
+    """Formats of a result."""
 
-    ig = "ig"
-    ixg = "ixg"
-    deeplift = "deeplift"
-
-
-class Summation(StrEnum):
-    """Scalars that are explained."""
-
-    published = "published"
-    dot = "dot"
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
 
 
-class Quadrature(StrEnum):
-    """Rules for the integral of Integrated Gradients."""
+def choice(known: Mapping[str, str], text: str) -> Any:
+    """An option whose value is one of some names; the help says what each name means."""
 
-    gausslegendre = "gausslegendre"
-    riemann_left = "riemann_left"
-    riemann_right = "riemann_right"
-    riemann_middle = "riemann_middle"
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in known:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, known))}.")
+        return value
 
-
-class Precision(StrEnum):
-    """Precisions of matrix products."""
-
-    float32 = "float32"
-    tf32 = "tf32"
-    bf16 = "bf16"
+    meanings = "; ".join(f"{name}: {meaning.rstrip('.')}" for name, meaning in known.items())
+    return typer.Option(
+        metavar=f"[{'|'.join(known)}]", help=f"{text} {meanings}.", callback=check, autocompletion=lambda: list(known)
+    )
 
 
-class IfExists(StrEnum):
-    """What to do with a study that the atlas has."""
+# Atlases, lakes and signatures
 
-    ERROR = "error"
-    SKIP = "skip"
-    REPLACE = "replace"
-
-
-class Architecture(StrEnum):
-    """Model adapters."""
-
-    mlp = "mlp"
-    scimilarity = "scimilarity"
-    scvi = "scvi"
-    ssl = "ssl"
-
-
-ModelOption = Annotated[Architecture, typer.Option(help="The kind of model that the weights are.")]
-WeightsOption = Annotated[Path, typer.Option(help="The model's folder; for ssl, its checkpoint file.")]
-CovariateOption = Annotated[
-    list[str] | None,
+AtlasPath = Annotated[str, typer.Argument(metavar="ATLAS", help="An atlas file, or a lake: its folder or address.")]
+AtlasFile = Annotated[str, typer.Argument(metavar="ATLAS", help="The atlas file.")]
+NewAtlasPath = Annotated[
+    Path, typer.Argument(metavar="ATLAS", help="The atlas file. It is created if it does not exist.")
+]
+GenesArgument = Annotated[
+    list[str], typer.Argument(metavar="GENE...", help="Genes, or the name of one signature of the library.")
+]
+MissingOption = Annotated[
+    str,
     typer.Option(
-        "--covariate",
-        metavar="NAME=VALUE",
-        help="Fix a covariate that the encoder of an scVI model sees, such as batch=B1; repeatable.",
+        metavar="[error|ignore]", help="What to do with genes that the atlas does not know: stop, or leave them out."
     ),
 ]
+RunOption = Annotated[
+    str | None, typer.Option(help="The attribution run to read. Default: the default run of the atlas.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="The format of the result.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the result to this file instead of the terminal.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and the final report.")]
 
+# Studies
 
-NewAtlasPath = Annotated[Path, typer.Argument(metavar="ATLAS", help="The atlas file; made if there is none.")]
-OrganismOption = Annotated[str | None, typer.Option(help="Organism of the study.")]
-LicenceOption = Annotated[str | None, typer.Option(help="Licence of the data.")]
+OrganismOption = Annotated[str | None, typer.Option(help="The organism of the study.")]
+LicenceOption = Annotated[str | None, typer.Option(help="The licence of the data.")]
 MappingOption = Annotated[
-    list[str] | None,
+    list[str],
     typer.Option(
         "--map",
         metavar="FIELD=COLUMN",
-        help="Take a field (disease, donor, ...) from this obs column; FIELD= for none; repeatable.",
+        help="Fill a field (disease, donor, ...) from this obs column. FIELD= leaves the field empty. Repeatable.",
     ),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors and the final report only.")]
-RunNameOption = Annotated[str | None, typer.Option(help="A name for the run (default: model and method).")]
+RunNameOption = Annotated[
+    str | None, typer.Option(help="The name of the attribution run. Default: made from model and method.")
+]
 IfExistsOption = Annotated[
-    IfExists,
-    typer.Option(
-        help="What to do with a study that the atlas has, with this model and method: refuse it, leave it as it is, or "
-        "put the new one in its place."
-    ),
+    str, choice(IF_EXISTS, "What to do with a study that the atlas already has, with this model and method.")
 ]
-FilesArgument = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="FILE...",
-        help="Raw counts, a study each: AnnData (.h5ad, a zarr folder) or the output of Cell Ranger (.h5, a folder "
-        "with matrix.mtx).",
-    ),
-]
-MethodOption = Annotated[
-    Method, typer.Option(help="Integrated Gradients, Input x Gradient, or DeepLIFT by the Rescale rule.")
-]
-StepsOption = Annotated[int, typer.Option(min=1, help="Integration steps of ig.")]
-QuadratureOption = Annotated[Quadrature, typer.Option(help="Integration rule of ig.")]
-SummationOption = Annotated[
-    Summation | None,
-    typer.Option(
-        help="What is explained: sum of |e(x) e(x')| of the model's embedding, as published, or the dot product of "
-        "the embedding before it is normalised (default: published for ig, dot for ixg and deeplift)."
-    ),
-]
-BaselineCellsOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="CONDITION",
-        help="Explain cells against the mean of reference cells, not against a cell without expression: SQL on the "
-        "columns that the view `cells` has of them, such as \"cell_type = 'T cell'\".",
-    ),
-]
-BaselineFileOption = Annotated[
-    Path | None, typer.Option(help="AnnData file of the reference cells (default: the first FILE).")
-]
-MaxDeltaOption = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        help="Refuse a study whose median |completeness delta| is above this share of a cell's attribution.",
-    ),
-]
-StudyOption = Annotated[str | None, typer.Option(help="Name of the study (default: the file's); for one file.")]
-TitleOption = Annotated[str | None, typer.Option(help="Title of the study; for one file.")]
-SourceOption = Annotated[str | None, typer.Option(help="Where the study is from: an accession, a DOI; for one file.")]
-ObsmOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Keep two dimensions of an embedding, as columns: umap_1, umap_2 of X_umap; repeatable."),
-]
-LayerOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Matrix of raw counts: a layer, X or raw (default: the first that holds counts); in a .h5 of Cell "
-        "Ranger, the genome."
-    ),
-]
-ObsOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Metadata of the cells (.csv, .tsv, .parquet), a row for each, which the column `barcode` names, or "
-        "else the first; they replace those of the same name in the file. For one file."
-    ),
-]
-MinGenesOption = Annotated[
-    int | None,
-    typer.Option(
-        min=1, help="Fewest genes that study and model must share (default: 500, or half of a smaller model's)."
-    ),
-]
-PrecisionOption = Annotated[Precision, typer.Option(help="Of the matrix products behind the first layer.")]
-BatchSizeOption = Annotated[int | None, typer.Option(min=1, help="Cells attributed at a time (default: what fits).")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelParameters:
+    """The parameters of a command that loads a model."""
+
+    model: Annotated[str, choice(ARCHITECTURES, "The kind of model.")]
+    weights: Annotated[Path, typer.Option(help="The folder of the model. For ssl: the checkpoint file.")]
+    covariates: Annotated[
+        list[str],
+        typer.Option(
+            "--covariate",
+            metavar="NAME=VALUE",
+            help="Fix a covariate of an scVI encoder to a value, such as batch=B1. Repeatable.",
+        ),
+    ] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestParameters(ModelParameters):
+    """The parameters that `sigdb ingest` and `sigdb ingest-spark` share."""
+
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Files of raw counts, one study per file: AnnData (.h5ad, or a zarr folder) or the output of Cell "
+            "Ranger (.h5, or a folder with matrix.mtx).",
+        ),
+    ]
+    method: Annotated[str, choice(METHODS, "The attribution method.")] = "ig"
+    n_steps: Annotated[int, typer.Option("--steps", min=1, help="The number of integration steps of ig.")] = 50
+    quadrature: Annotated[str, choice(QUADRATURES, "The integration rule of ig.")] = "gausslegendre"
+    summation: Annotated[
+        str | None,
+        choice(SUMMATIONS, "The scalar that is explained. Default: published for ig, dot for ixg and deeplift."),
+    ] = None
+    baseline_cells: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CONDITION",
+            help="Explain cells against the mean of these reference cells instead of a cell without expression. A "
+            "SQL condition on the columns of the view `cells`, such as \"cell_type = 'T cell'\".",
+        ),
+    ] = None
+    baseline_file: Annotated[
+        Path | None, typer.Option(help="The AnnData file of the reference cells. Default: the first FILE.")
+    ] = None
+    max_delta: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Refuse a study whose median |completeness delta| exceeds this share of a cell's attribution.",
+        ),
+    ] = None
+    study: Annotated[
+        str | None, typer.Option(help="The name of the study, with one FILE. Default: the name of the file.")
+    ] = None
+    title: Annotated[str | None, typer.Option(help="The title of the study, with one FILE.")] = None
+    organism: OrganismOption = None
+    source: Annotated[
+        str | None, typer.Option(help="The source of the study, such as an accession or a DOI, with one FILE.")
+    ] = None
+    licence: LicenceOption = None
+    mapping: MappingOption = field(default_factory=list)
+    obsm: Annotated[
+        list[str],
+        typer.Option(
+            help="Keep the first two dimensions of this embedding as columns: umap_1 and umap_2 for X_umap. Repeatable."
+        ),
+    ] = field(default_factory=list)
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="The matrix of raw counts: a layer, X or raw; in a .h5 file of Cell Ranger, the genome. Default: the "
+            "first that holds counts."
+        ),
+    ] = None
+    obs: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table of cell metadata (.csv, .tsv, .parquet), with one FILE: one row per cell, named by the "
+            "column `barcode` or else by the first column. Its columns replace those of the same name in FILE."
+        ),
+    ] = None
+    run: RunNameOption = None
+    if_exists: IfExistsOption = "error"
+    min_genes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The fewest genes that study and model must share. Default: 500, or half the genes of a smaller "
+            "model.",
+        ),
+    ] = None
+    precision: Annotated[str, choice(PRECISIONS, "The precision of matrix products after the first layer.")] = "float32"
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="The number of cells to attribute at a time. Default: as many as fit.")
+    ] = None
+    quiet: QuietOption = False
+
+
+@dataclass(frozen=True)
+class GivenParameters:
+    """The parameters that `sigdb load` and `sigdb import-signature` share."""
+
+    model: Annotated[str, typer.Option(help="The model behind the scores, in words.")] = "precomputed"
+    method: Annotated[str, typer.Option(help="The method that computed the scores, in words.")] = "unknown"
+    target_sum: Annotated[float, typer.Option(help="The sum of the absolute scores of each cell.")] = 1000.0
+    rescale: Annotated[
+        bool, typer.Option("--rescale", help="Scale the scores of each cell so that they add up to --target-sum.")
+    ] = False
+    organism: OrganismOption = None
+    source: Annotated[str | None, typer.Option(help="The source of the data, such as an accession or a DOI.")] = None
+    licence: LicenceOption = None
+    mapping: MappingOption = field(default_factory=list)
+    run: RunNameOption = None
+    if_exists: IfExistsOption = "error"
+    quiet: QuietOption = False
+
+
+@dataclass(frozen=True)
+class ImportParameters(GivenParameters):
+    """The parameters of `GivenParameters`, with the defaults of `sigdb import-signature`."""
+
+    model: Annotated[str, typer.Option(help="The model behind the scores, in words.")] = "SIGnature"
+    if_exists: IfExistsOption = "skip"
 
 
 def parse_mapping(pairs: list[str]) -> dict[str, str]:
     """FIELD=COLUMN pairs as a dict; ObsError for anything else."""
-    if odd := [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]:
-        raise ObsError(f"--map takes FIELD=COLUMN, or FIELD= for none, not {odd[0]!r}.")
-    return dict(pair.split("=", 1) for pair in pairs)
+    return parse_pairs(pairs, "--map takes FIELD=COLUMN, or FIELD= for an empty field", ObsError)
 
 
 def parse_settings(pairs: list[str]) -> dict[str, str]:
-    """NAME=VALUE pairs of settings of Spark as a dict; SparkError for anything else."""
-    if odd := [pair for pair in pairs if not pair.partition("=")[0] or "=" not in pair]:
-        raise SparkError(f"--conf takes NAME=VALUE, not {odd[0]!r}.")
-    return dict(pair.split("=", 1) for pair in pairs)
+    """NAME=VALUE settings of Spark as a dict; SparkError for anything else."""
+    return parse_pairs(pairs, "--conf takes NAME=VALUE", SparkError)
 
 
 def parse_covariates(pairs: list[str]) -> dict[str, str]:
-    """NAME=VALUE pairs as a dict; ModelError for anything else."""
-    if odd := [pair for pair in pairs if not all(pair.partition("="))]:
-        raise ModelError(f"--covariate takes NAME=VALUE, not {odd[0]!r}.")
-    return dict(pair.split("=", 1) for pair in pairs)
+    """NAME=VALUE covariates as a dict; ModelError for anything else."""
+    if incomplete := [pair for pair in pairs if pair.endswith("=")]:
+        raise ModelError(f"--covariate takes NAME=VALUE, not {incomplete[0]!r}.")
+    return parse_pairs(pairs, "--covariate takes NAME=VALUE", ModelError)
+
+
+def parse_pairs(pairs: list[str], rule: str, kind: type[SigdbError]) -> dict[str, str]:
+    """NAME=VALUE pairs as a dict, the value may be empty; an error of this kind for anything else."""
+    split = {pair: pair.partition("=") for pair in pairs}
+    for pair, (name, sign, _) in split.items():
+        if not name or not sign:
+            raise kind(f"{rule}, not {pair!r}.")
+    return {name: value for name, _, value in split.values()}

@@ -1,4 +1,4 @@
-"""What the command line prints: tables for people, csv and json for programs."""
+"""What the command line prints: tables for people, CSV and JSON for programs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ import json
 import sys
 from collections import Counter
 from decimal import Decimal
-from enum import StrEnum
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from sigdb.cli.options import Format
+from sigdb.cli.translate import translate
 from sigdb.errors import QueryError, message
-from sigdb.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,33 +24,31 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["Format", "console", "dump", "print_table", "problem", "show"]
+__all__ = ["console", "dump", "errors", "print_error", "print_note", "print_query", "print_table"]
 
+# Rows that are read from DuckDB at a time.
 BATCH = 10_000
+# Rows that a table on the terminal shows.
 SHOWN = 200
 
-# Off a terminal there is no width to fit: a table in a log or a pipe should not lose columns.
-# Names come from users' files: no markup in what is printed, or `[/x]` in a name would be one.
+# A log or a pipe has no width: a table there must not lose columns.
+# Names come from users' files, and `[/x]` in a name must not be read as markup.
 console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
 errors = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False, markup=False)
 
 
-class Format(StrEnum):
-    """How `sigdb sql` and its kin write their result."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
-    parquet = "parquet"
-
-
-def problem(error: Exception | str) -> None:
+def print_error(error: Exception | str) -> None:
     """Print an error as one readable paragraph."""
-    errors.print(Text.assemble(("Error: ", "bold red"), message(error)))
+    errors.print(Text.assemble(("Error: ", "bold red"), translate(message(error))))
+
+
+def print_note(text: str) -> None:
+    """Print a sentence of the library; its parameters and calls become options and commands."""
+    console.print(translate(text))
 
 
 def batches(con: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of the statement just executed, some at a time."""
+    """The rows of the statement that was just executed, in batches."""
     while rows := con.fetchmany(BATCH):
         yield rows
 
@@ -60,14 +56,14 @@ def batches(con: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
 def dump(
     con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any], form: Format, output: Path | None
 ) -> None:
-    """Run a query and write its result, to a file or to standard output, in bounded memory."""
+    """Run a query and write its result to a file or to standard output, in bounded memory."""
     if not query.strip():
         raise QueryError("There is no query.")
     if form is Format.parquet:
         if output is None:
-            raise QueryError("Parquet is not for the terminal: say where to with --output FILE.")
+            raise QueryError("Parquet cannot be printed. Name a file with --output FILE.")
         result = con.sql(query, params=parameters or None)
-        if result is None:  # DuckDB 1.x, of a statement without rows
+        if result is None:  # DuckDB 1.x, for a statement without rows
             raise QueryError("This statement has no result to write.")
         result.write_parquet(str(output))
         return
@@ -80,32 +76,38 @@ def dump(
 
 
 def write_rows(con: duckdb.DuckDBPyConnection, form: Format, file: TextIO) -> None:
-    """Write the rows of the statement just executed as csv, json or a table."""
+    """Write the rows of the statement that was just executed."""
     names = [column[0] for column in con.description or []]
     if form is Format.csv:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         for rows in batches(con):
-            writer.writerows([nested(value) for value in row] for row in rows)
+            writer.writerows([to_csv(value) for value in row] for row in rows)
     elif form is Format.json:
-        separator = "[\n"
-        keys = unique(names)
-        for rows in batches(con):
-            for row in rows:
-                values = {key: plain(value) for key, value in zip(keys, row, strict=True)}
-                file.write(separator + json.dumps(values, allow_nan=False))
-                separator = ",\n"
-        file.write("[]\n" if separator == "[\n" else "\n]\n")
+        write_json(con, unique_names(names), file)
     else:
         rows = con.fetchmany(SHOWN + 1)
         out = console if file is sys.stdout else Console(file=file, width=160)
         print_table(names, rows[:SHOWN], out=out)
-        more = " The first are shown; --format csv gives all." if len(rows) > SHOWN else ""
-        out.print(f"{'over ' if more else ''}{min(len(rows), SHOWN)} row{'' if len(rows) == 1 else 's'}.{more}")
+        if len(rows) > SHOWN:
+            out.print(f"over {SHOWN} rows. These are the first; --format csv prints all.")
+        else:
+            out.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}.")
 
 
-def unique(names: Sequence[str]) -> list[str]:
-    """Column names, a repeated one numbered as DuckDB does: `study`, `study_1`."""
+def write_json(con: duckdb.DuckDBPyConnection, names: Sequence[str], file: TextIO) -> None:
+    """Write the rows of the statement that was just executed as a JSON list of objects, one per line."""
+    separator = "[\n"
+    for rows in batches(con):
+        for row in rows:
+            values = {name: to_json(value) for name, value in zip(names, row, strict=True)}
+            file.write(separator + json.dumps(values, allow_nan=False))
+            separator = ",\n"
+    file.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Column names, where a repeated name is numbered as DuckDB does: `study`, `study_1`."""
     seen: Counter[str] = Counter()
     keys = []
     for name in names:
@@ -114,12 +116,12 @@ def unique(names: Sequence[str]) -> list[str]:
     return keys
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON knows it: NaN and infinity are null, dates text, bytes hexadecimal."""
+def to_json(value: Any) -> Any:
+    """A value that JSON can hold: NaN and infinity become null, dates text, bytes hexadecimal."""
     if isinstance(value, dict):
-        return {str(key): plain(each) for key, each in value.items()}
+        return {str(key): to_json(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
+        return [to_json(each) for each in value]
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, float):
@@ -129,30 +131,33 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-def nested(value: Any) -> Any:
-    """A value as CSV holds it: lists and structs as JSON."""
-    return json.dumps(plain(value)) if isinstance(value, list | tuple | dict) else value
+def to_csv(value: Any) -> Any:
+    """A value that CSV can hold: lists and structs become JSON."""
+    return json.dumps(to_json(value)) if isinstance(value, list | tuple | dict) else value
 
 
 def print_table(
     names: Sequence[str], rows: Sequence[Sequence[Any]], *, grouped: bool = False, out: Console = console
 ) -> None:
-    """Print a table for people: numbers to the right, four significant digits; thousands set apart if `grouped`.
+    """Print a table for people: numbers on the right, four significant digits; `grouped`: thousands are separated.
 
-    A row is a line: where a terminal is too narrow it wraps the line, which can be read, and not every cell.
+    Each row is one line. A narrow terminal wraps the line, not every cell.
     """
+    from rich import box
+    from rich.table import Table
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, name in enumerate(names):
         numeric = any(isinstance(row[index], int | float | Decimal) for row in rows)
         table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(cell(value, grouped=grouped)) for value in row))
+        table.add_row(*(Text(to_text(value, grouped=grouped)) for value in row))
     width = max(out.width, Console(width=10_000).measure(table).maximum)
     Console(file=out.file, width=width, force_terminal=out.is_terminal, highlight=False).print(table)
 
 
-def cell(value: Any, *, grouped: bool) -> str:
-    """One value, as a table shows it."""
+def to_text(value: Any, *, grouped: bool) -> str:
+    """A value as a table shows it."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -164,22 +169,21 @@ def cell(value: Any, *, grouped: bool) -> str:
     return str(value)
 
 
-def show(
+def print_query(
     con: duckdb.DuckDBPyConnection,
     title: str,
-    query: str,
+    name: str,
     parameters: dict[str, object] | None = None,
     *,
-    across: bool = False,
+    transposed: bool = False,
 ) -> None:
-    """Print the result of a shipped query as a table; `across`: its rows side by side, named by their first column."""
-    rows = con.execute(statement(query), parameters or {}).fetchall()
-    console.print(Text(title, style="bold"), end="\n\n")
+    """Print the result of a named statement under a title; `transposed`: rows become columns."""
+    from sigdb.statements import run_statement
+
+    rows = run_statement(con, name, parameters)
     names = [column[0] for column in con.description or []]
-    if across:
-        names, rows = (
-            ["", *(str(row[0]) for row in rows)],
-            list(zip(names[1:], *(row[1:] for row in rows), strict=True)),
-        )
+    if transposed:
+        names, rows = ["", *(str(row[0]) for row in rows)], [*zip(names[1:], *(row[1:] for row in rows), strict=True)]
+    console.print(Text(title, style="bold"), end="\n\n")
     print_table(names, rows, grouped=True)
     console.print()

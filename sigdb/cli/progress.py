@@ -1,4 +1,4 @@
-"""How far a command is: bars on a terminal, and elsewhere a line now and then."""
+"""The progress of a command: bars on a terminal, and a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -30,52 +30,61 @@ LINE_EVERY = 5.0
 
 
 class Speed(ProgressColumn):
-    """Things done a second, lately."""
+    """A column that shows how many things are done per second."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
         self.unit = unit
 
     def render(self, task: Task) -> Text:
-        """The speed, once there is one."""
+        """The speed, once it is known."""
         return Text(speed(task, self.unit))
 
 
 def speed(task: Task, unit: str) -> str:
-    """Things done a second: lately, or in all while there is one figure only."""
+    """Things done per second: recently, or since the start while only one figure is known."""
     value = task.speed or (task.completed / task.elapsed if task.elapsed else 0)
     return f"{value:,.0f} {unit}/s" if value else ""
 
 
 @contextmanager
 def progress_bars(unit: str = "cells", *, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress per name (a study), on standard error; yields the function to tell (name, done, total).
+    """Show progress per name (a study) on standard error; yields a function of (name, done, total).
 
-    Bars on a terminal, and elsewhere a line now and then; nothing if `quiet`.
+    A terminal shows bars, and a log a line now and then. `quiet` shows nothing.
     """
-    columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TextColumn(unit),
-        Speed(unit), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
     lines = not errors.is_terminal and not quiet
-    with Progress(*columns, console=errors, disable=quiet or lines) as progress:
+    with Progress(*bar_columns(unit), console=errors, disable=quiet or lines) as progress:
         tasks: dict[str, Task] = {}
-        said: dict[str, float] = {}
+        printed: dict[str, float] = {}
 
         def report(study: str, done: int, total: int) -> None:
             if study not in tasks:
                 progress.add_task(study, total=total)
-                tasks[study], said[study] = progress.tasks[-1], time.monotonic()
+                tasks[study], printed[study] = progress.tasks[-1], time.monotonic()
             task = tasks[study]
             progress.update(task.id, completed=done)
-            if lines and (done == total or time.monotonic() - said[study] >= LINE_EVERY):
-                said[study] = time.monotonic()
-                errors.print(line(task, unit), soft_wrap=True)
+            if lines and (done == total or time.monotonic() - printed[study] >= LINE_EVERY):
+                printed[study] = time.monotonic()
+                errors.print(progress_line(task, unit), soft_wrap=True)
 
         yield report
 
 
-def line(task: Task, unit: str) -> str:
+def bar_columns(unit: str) -> list[ProgressColumn]:
+    """The columns of a progress bar."""
+    return [
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        Speed(unit),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    ]
+
+
+def progress_line(task: Task, unit: str) -> str:
     """Progress in words."""
     parts = [f"{task.description}: {task.completed:,.0f} of {task.total or 0:,.0f} {unit}", speed(task, unit)]
     if task.time_remaining:

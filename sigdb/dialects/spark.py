@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from sigdb.lake.manifest import Manifest
-    from sigdb.scores.options import Options
+    from sigdb.scores.options import ScoreOptions
 
 __all__ = ["GENES_PER_BUCKET", "escaped", "register", "signature_score", "sql"]
 
@@ -54,7 +54,7 @@ def register(spark: SparkSession, lake: str) -> None:
     found = described(spark, lake)
     spark.conf.set(GENES_PER_BUCKET, found.genes_per_bucket)
     for table in base_tables():
-        files = [escaped(found.place(file)) for file in found.of(table)]
+        files = [escaped(found.location(file)) for file in found.files_of(table)]
         try:
             frame = spark.read.option("basePath", f"{lake}/{table}").parquet(*files)
         except AnalysisException as error:
@@ -101,7 +101,7 @@ def sql(spark: SparkSession, query: str) -> DataFrame:
     return spark.sql(written_for(tree, "spark", lambda table: place(spark, table, terms)))
 
 
-def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: Unpack[Options]) -> DataFrame:
+def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: Unpack[ScoreOptions]) -> DataFrame:
     """The score of every cell, as the table macro `signature_score` gives it: cell_id, score.
 
     genes: a list of genes, or the name of a signature of the library, which brings its weights.

@@ -1,16 +1,16 @@
-"""The same signature by expression, where a study's counts are at hand."""
+"""The score of a signature by attribution beside its scores by expression, in a study whose counts are at hand."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
-from sigdb.errors import QueryError, needs_extra
-from sigdb.scores.engine import score
-from sigdb.scores.options import Options, score_parameters
+from sigdb.errors import QueryError, listed, needs_extra
+from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import ask, parse_condition, parse_statement
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import duckdb
     from numpy.typing import NDArray
 
-__all__ = ["against_expression", "expression_scores"]
+    from sigdb.answers import Answer
+
+__all__ = ["against_expression", "expression_scores", "signature_columns"]
 
 
 def against_expression(
@@ -31,64 +33,119 @@ def against_expression(
     study: str,
     population: str,
     layer: str | None = None,
-    **options: Unpack[Options],
-) -> pa.Table:
-    """Compare the attribution score of a signature with three scores of expression, in the cells of one study.
+    **options: Unpack[ScoreOptions],
+) -> Answer:
+    """Compare the attribution score of a signature with three scores of its expression, in the cells of one study.
 
-    adata: the study's raw counts (cells by genes), in X or `layer`, with the barcodes of the atlas as obs_names.
-    population: a SQL condition on `cells`, the cells that the signature should mark. Genes are those that are in adata
-    and known to the atlas's model. A row a method: attribution, mean_log (log1p of counts per 10,000), scanpy's
-    score_genes, and UCell (pyucell); columns:
-    depth_rho: Spearman correlation of the score with n_counts; depth_rho_within: the mean of that within cell types,
-    weighted by cells (types of 10 or more); within_variance: the part of the variance that is within cell types;
-    auroc: of the population against the study's other cells. Values may be null where a score does not vary.
-    Raises QueryError if cells or genes do not fit, and MissingDependencyError without the extra `expression`.
+    The methods are attribution, mean_log (the mean of log1p of counts per 10,000), score_genes (scanpy) and ucell
+    (pyucell). Expression is scored over the genes that are both in `adata` and in the atlas.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to an atlas.
+    adata : anndata.AnnData
+        The raw counts of the study, cells by genes. obs_names are the barcodes of the atlas. It is not changed.
+    genes : str or sequence of str
+        A list of genes, or the name of a signature of the library.
+    study : str
+        The study.
+    population : str
+        A SQL condition on the view `cells`: the cells that the signature should mark.
+    layer : str, optional
+        The layer of `adata` that holds the counts. Default: X.
+    **options
+        weights, agg, missing, run, signed, measured_only: see `sigdb.ScoreOptions`. They apply to the attribution
+        score; expression is scored without weights.
+
+    Returns
+    -------
+    Answer
+        One row per method: method, n_genes (found in `adata`), n_cells, n_marked (cells of the population),
+        depth_rho (Spearman correlation of the score with n_counts), depth_rho_within (its mean within cell types of 10
+        or more cells, weighted by cells), within_variance (the part of the variance that is within cell types) and
+        auroc (of the population against the study's other cells). Values are NULL where a score does not vary.
+
+    Raises
+    ------
+    QueryError
+        If the cells or the genes of `adata` do not fit the study, or if an option cannot be used.
+    MissingDependencyError
+        If the extra `expression` is not installed.
+
+    Examples
+    --------
+    >>> import anndata
+    >>> from importlib.resources import files
+    >>> path = files("ingest") / "demo" / "studies" / "zheng2017_pbmc68k.h5ad"
+    >>> found = sigdb.against_expression(
+    ...     con,
+    ...     anndata.read_h5ad(path),
+    ...     ["MS4A1", "CD79A"],
+    ...     study="zheng2017_pbmc68k",
+    ...     population="cell_type = 'CD19+ B'",
+    ... )
+    >>> found.column("method")
+    ['attribution', 'mean_log', 'score_genes', 'ucell']
     """
-    query = exp.select("cell_id", "barcode", "n_counts", "cell_type").from_("cells")
-    marked = exp.alias_(
-        exp.Coalesce(this=exp.Paren(this=parse_condition(population)), expressions=[exp.false()]), "marked"
-    )
-    query = query.select(marked).where(exp.column("study").eq(exp.Placeholder(this="study"))).order_by("cell_id")
-    cells = ask(con, query, {"study": study}).table
-    places = {name: place for place, name in enumerate(adata.obs_names)}
-    if cells.num_rows == 0 or any(barcode not in places for barcode in cells["barcode"].to_pylist()):
-        raise QueryError(f"The cells of adata are not those of {study}: obs_names must hold the barcodes of the atlas.")
-    if cells["n_counts"].null_count:
-        raise QueryError(f"Depth is not known of cells of {study}, whose scores were loaded without counts (n_counts).")
-    rows = [places[barcode] for barcode in cells["barcode"].to_pylist()]
-    names = names_in(con, adata.var_names.tolist(), score_parameters(con, genes, **options))
-    values = expression_scores(adata[rows], names, layer=layer)
-    attribution = dict(zip(*(score_of(con, genes, options)), strict=True))
-    methods = {"attribution": np.array([attribution.get(c, np.nan) for c in cells["cell_id"].to_pylist()]), **values}
+    check_options(against_expression, options)
+    parameters = score_parameters(con, genes, **options)
+    found = ask(con, cells_statement(population), {**parameters, "study": study})
+    cells = found.table
+    rows = match_barcodes(adata, cells, study)
+    columns = signature_columns(con, adata.var_names.tolist(), parameters["genes"])
+    scores = {
+        "attribution": cells["score"].to_numpy(zero_copy_only=False),
+        **expression_scores(adata[rows], columns, layer=layer),
+    }
     labels = {name: cells[name].to_numpy(zero_copy_only=False) for name in ("n_counts", "cell_type", "marked")}
-    found = [{"method": name, "n_genes": len(names), **measures(each, **labels)} for name, each in methods.items()]
-    return pa.Table.from_pylist(found)
+    measured = [
+        {"method": method, "n_genes": len(columns), **measure(each, **labels)} for method, each in scores.items()
+    ]
+    note = f"Expression is scored over {len(columns)} genes of adata; {len(parameters['genes'])} names were given."
+    return replace(found, table=pa.Table.from_pylist(measured), notes=(note,))
 
 
-def score_of(
-    con: duckdb.DuckDBPyConnection, genes: str | Sequence[str], options: Options
-) -> tuple[list[int], list[float]]:
-    """cell_id and attribution score of all cells."""
-    table = score(con, **score_parameters(con, genes, **options))
-    return table["cell_id"].to_pylist(), table["score"].to_pylist()
+def cells_statement(population: str) -> exp.Select:
+    """The statement for the cells of a study, with `marked`: whether a cell belongs to a population."""
+    condition = exp.Paren(this=parse_condition(population))
+    marked = exp.Coalesce(this=condition, expressions=[exp.false()])
+    return parse_statement("findings/expression_cells").select(exp.alias_(marked, "marked"))
 
 
-def names_in(con: duckdb.DuckDBPyConnection, var_names: list[str], parameters: dict[str, Any]) -> list[str]:
-    """The columns of a matrix that are genes of a signature, whatever names both use; QueryError if there is none."""
-    resolved = parse_statement("findings/resolved_names")
-    wanted, there = (
-        ask(con, resolved, {"names": names}).column("gene_id") for names in (parameters["genes"], var_names)
-    )
-    names = [name for name, gene in zip(var_names, there, strict=True) if gene is not None and gene in set(wanted)]
-    if not names:
-        raise QueryError("None of the genes of the signature is in var_names of adata.")
-    return names
+def match_barcodes(adata: anndata.AnnData, cells: pa.Table, study: str) -> list[int]:
+    """The row of adata for each cell of a study; QueryError if it has not all of them, or if their depth is unknown."""
+    places = {name: place for place, name in enumerate(adata.obs_names)}
+    barcodes = cells["barcode"].to_pylist()
+    if not barcodes:
+        raise QueryError(f"The atlas has no cells of a study {study!r}.")
+    if unknown := [barcode for barcode in barcodes if barcode not in places]:
+        raise QueryError(
+            f"{len(unknown)} of {len(barcodes)} cells of {study} are not in adata ({listed(unknown, 3)}). "
+            "Its obs_names must hold the barcodes of the atlas."
+        )
+    if n_unknown := cells["n_counts"].null_count:
+        raise QueryError(
+            f"The depth (n_counts) of {n_unknown} cells of {study} is unknown: their scores were loaded without counts."
+        )
+    return [places[barcode] for barcode in barcodes]
+
+
+def signature_columns(con: duckdb.DuckDBPyConnection, var_names: list[str], genes: Sequence[str]) -> list[str]:
+    """The columns of a matrix that are genes of a signature, whatever names both use; QueryError if there are none."""
+    statement = parse_statement("findings/resolve_names")
+    wanted, known = (ask(con, statement, {"names": names}).column("gene_id") for names in (list(genes), var_names))
+    ids = set(wanted) - {None}
+    columns = [name for name, gene in zip(var_names, known, strict=True) if gene in ids]
+    if not columns:
+        raise QueryError(f"None of the {len(genes)} genes of the signature is in var_names of adata.")
+    return columns
 
 
 def expression_scores(
     adata: anndata.AnnData, names: Sequence[str], *, layer: str | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """Scores of a signature by expression, (n_cells,) each: mean_log, score_genes (seed 0), ucell."""
+    """The scores of a signature by expression, (n_cells,) each: mean_log, score_genes (seed 0), ucell."""
     with needs_extra("expression"):
         import pyucell
         import scanpy
@@ -107,10 +164,10 @@ def expression_scores(
     }
 
 
-def measures(
+def measure(
     scores: NDArray[np.float64], n_counts: NDArray[np.float64], cell_type: NDArray[Any], marked: NDArray[Any]
 ) -> dict[str, float | int | None]:
-    """Depth effect, variance within types, and AUROC of one score; cells without a score are left out."""
+    """The depth effect, the variance within cell types and the AUROC of a score, over the cells that have one."""
     with needs_extra("stats"):
         from scipy import stats
     seen = np.isfinite(scores)
@@ -136,5 +193,5 @@ def measures(
 
 
 def weighted_mean(pairs: list[tuple[float, int]]) -> float | None:
-    """The mean of (value, weight) pairs, None if there is none."""
+    """The weighted mean of (value, weight) pairs; None if there are no pairs."""
     return sum(value * weight for value, weight in pairs) / sum(weight for _, weight in pairs) if pairs else None

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
+from sigdb.answers import Answer, left_out_note
 from sigdb.errors import QueryError, listed
-from sigdb.findings.compare import Design, Unit, check_columns, grouped, partners, usable
-from sigdb.findings.statistics import Effect, benjamini_hochberg, combined, every_gene
-from sigdb.statements import Answer, ask, parse_statement
+from sigdb.findings.statistics import Effect, benjamini_hochberg, combine, compare_columns
+from sigdb.findings.units import Design, Unit, check_design, comparable_units, group_by_unit, match_sides
+from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,22 +25,35 @@ if TYPE_CHECKING:
 
 __all__ = ["GeneComparison", "GeneStudy", "gene_compare"]
 
-UNSCORED = {"score": 0.0, "n_genes": 0, "n_measured": 0}
-
-
-COLUMNS = pa.schema(
+MEASURES = ("mean_group", "mean_reference", "difference", "difference_se", "difference_low", "difference_high")
+SCHEMA = pa.schema(
     [
-        ("gene", pa.string()), ("study", pa.string()), ("n_nonzero", pa.int64()), ("mean_group", pa.float64()),
-        ("mean_reference", pa.float64()), ("difference", pa.float64()), ("difference_se", pa.float64()),
-        ("difference_low", pa.float64()), ("difference_high", pa.float64()), ("hedges_g", pa.float64()),
-        ("g_se", pa.float64()), ("p_value", pa.float64()), ("i2", pa.float64()), ("n_studies", pa.int64()),
+        ("gene", pa.string()),
+        ("study", pa.string()),
+        ("n_nonzero", pa.int64()),
+        *((name, pa.float64()) for name in (*MEASURES, "hedges_g", "g_se", "p_value", "i2")),
+        ("n_studies", pa.int64()),
     ]
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
 class GeneStudy:
-    """One study of a comparison: its test, units and cells. `n_untested`: genes that too few cells have."""
+    """One study of a gene comparison.
+
+    Attributes
+    ----------
+    study : str
+        Its name.
+    test : str
+        'Welch t' or 'paired t'.
+    n_group, n_reference : int
+        The number of units in the group and in the reference.
+    n_cells : int
+        The number of cells of these units.
+    n_untested : int
+        The number of genes that are not 0 in too few cells, and so were not tested.
+    """
 
     study: str
     test: str
@@ -49,16 +63,29 @@ class GeneStudy:
     n_untested: int
 
 
-@dataclass(frozen=True)
-class GeneComparison:
-    """`table`: a row a gene and study, and first, where two or more tested it, one of all together (study NULL).
+@dataclass(frozen=True, kw_only=True)
+class GeneComparison(Answer):
+    """Differences of every gene between a group of donors and a reference: the result of `sigdb.gene_compare`.
 
-    Within a study smallest p first: means, difference (group minus reference, thousandths of a cell) with its 95%
-    interval, Hedges' g, p, q. `left_out`: how many units were not used, by reason.
+    Attributes
+    ----------
+    table : pyarrow.Table
+        One row per gene and study, the smallest p first, after the rows for all studies together (study NULL), if two
+        or more tested a gene: gene, study, n_nonzero (cells in which the gene is not 0), mean_group, mean_reference and
+        their difference (in thousandths of a cell) with difference_se, difference_low and difference_high (95%
+        interval), hedges_g, g_se, p_value, i2, n_studies, q_value.
+    sql, notes
+        As for `sigdb.Answer`. The SQL gives the sum of every gene in each unit.
+    studies : tuple of GeneStudy
+        The studies that were compared.
+    group, reference : str
+        The two groups.
+    left_out : dict of str to int
+        How many units were not compared, by reason.
+    findings : pyarrow.Table
+        The rows to look at first: of all studies together, or of the only one.
     """
 
-    table: pa.Table
-    answer: Answer
     studies: tuple[GeneStudy, ...]
     group: str
     reference: str
@@ -66,7 +93,7 @@ class GeneComparison:
 
     @property
     def findings(self) -> pa.Table:
-        """The rows to look at: of all studies together, or of the only one."""
+        """The rows to look at first: of all studies together, or of the only one."""
         return self.table.filter(pc.is_null(self.table["study"])) if len(self.studies) > 1 else self.table
 
 
@@ -86,45 +113,84 @@ def gene_compare(
     run: str | int | None = None,
     signed: bool = False,
 ) -> GeneComparison:
-    """Compare the mean attribution of every gene between two groups of units: Welch's t, or a paired t, in each study.
+    """Compare the mean attribution of every gene between two groups of donors, study by study.
 
-    by, reference, unit, paired_by, cells, min_cells, min_units: as for `compare`. group: what is compared with the
-    reference, if there is more than one other; study: only this study. Studies are combined as `compare` combines
-    them: random-effects meta-analysis of Hedges' g. Genes that are not 0 in fewer than `min_nonzero` cells of a study,
-    as those that it did not measure, are not tested there. q values are Benjamini and Hochberg's over all rows.
-    An association in these donors of what a model attributes, not of expression, and no cause. Raises QueryError.
+    The test is Welch's t test, or a paired t test. Studies are combined by a random-effects meta-analysis of Hedges' g,
+    as in `sigdb.compare`. q values are adjusted by Benjamini and Hochberg's method over all rows. A difference is an
+    association in these donors of what a model attributes: it is no difference of expression, and no cause.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to an atlas.
+    by, reference, unit, paired_by, cells, min_cells, min_units
+        As for `sigdb.compare`.
+    group : str, optional
+        The value of `by` that is compared with the reference. Needed if there are several.
+    study : str, optional
+        Compare in this study only.
+    min_nonzero : int
+        Genes that are not 0 in fewer cells of a study are not tested there. A gene that a study did not measure is one
+        of them.
+    run, signed
+        See `sigdb.ScoreOptions`.
+
+    Returns
+    -------
+    GeneComparison
+        One row per gene and study in `table`.
+
+    Raises
+    ------
+    QueryError
+        If the groups are not clear, if no study has enough units, or if donors have cells in both groups and
+        `paired_by` is not given.
+    MissingDependencyError
+        If the extra `stats` is not installed.
+
+    Examples
+    --------
+    >>> found = sigdb.gene_compare(
+    ...     con, by="tissue", reference="normal adjacent", group="tumour", paired_by="donor", min_cells=3
+    ... )
+    >>> [(each.study, each.test, each.n_group) for each in found.studies]
+    [('wu2020_tcell', 'paired t', 6)]
     """
     design = Design(by, reference, unit, None, paired_by, (), min_cells, min_units)
-    check_columns(con, design)
-    query = grouped(parse_statement("findings/unit_genes"), design, cells).group_by(exp.column("gene", table="u"))
-    answer = ask(con, query, {"run": run, "signed": signed})
+    check_design(con, design)
+    query = group_by_unit(parse_statement("findings/unit_genes"), design, cells)
+    found = ask(con, query.group_by(exp.column("gene", table="u")), {"run": run, "signed": signed})
     left_out: Counter[str] = Counter()
-    sizes = answer.table.filter(pc.is_null(answer.table["gene"])).to_pylist()
-    units = list(usable([{**row, **UNSCORED} for row in sizes], design, {}, left_out))
-    group, studies = chosen(units, design, study, group)
-    parts, compared, too_small = [], [], {}
-    for name in studies:
-        sides = [[u for u in units if u.study == name and u.group == side] for side in (group, reference)]
-        pairs = partners(sides[0], sides[1], design)
-        if pairs:
-            sides = [[u for u in side if u.pair in pairs] for side in sides]
-        fewest, needed = min(len(pairs) if pairs else len(sides[0]), len(sides[1])), max(min_units, 2)
-        if fewest < needed:
-            too_small[name] = f"{name} has {fewest} {'pairs' if pairs else 'units'}"
+    sizes = found.table.filter(pc.is_null(found.table["gene"])).to_pylist()
+    units = list(comparable_units(sizes, design, left_out))
+    group, names = choose_group(units, design, study, group)
+    parts, studies, too_small = [], [], []
+    for name in names:
+        both = [[unit for unit in units if (unit.study, unit.group) == (name, side)] for side in (group, reference)]
+        pairs, *sides = match_sides(both[0], both[1], design)
+        fewest = min(len(pairs) if pairs else len(sides[0]), len(sides[1]))
+        if fewest < design.fewest:
+            too_small.append(f"{name} has {fewest} {'pairs' if pairs else 'units'}")
             left_out[f"in {name}, which has too few"] = sum(map(len, sides))
             continue
-        part, described = one_study(answer.table, name, sides, pairs, min_nonzero)
+        part, described = compare_in_study(found.table, name, sides, pairs, min_nonzero)
         parts.append(part)
-        compared.append(described)
+        studies.append(described)
     if not parts:
-        raise QueryError(f"{listed(too_small.values())} to compare; {max(min_units, 2)} are needed.")
-    table = pa.concat_tables([sorted_by_p(all_studies(parts)), *map(sorted_by_p, parts)])
-    table = table.append_column("q_value", pa.array(benjamini_hochberg(table["p_value"].to_pylist()), pa.float64()))
-    return GeneComparison(table, answer, tuple(compared), group, reference, dict(left_out))
+        raise QueryError(f"{listed(too_small)} to compare; {design.fewest} are needed.")
+    return GeneComparison(
+        table=table_of(parts),
+        sql=found.sql,
+        notes=(*(describe_study(each, group, reference) for each in studies), *left_out_note("unit", left_out)),
+        studies=tuple(studies),
+        group=group,
+        reference=reference,
+        left_out=dict(left_out),
+    )
 
 
-def chosen(units: Sequence[Unit], design: Design, study: str | None, group: str | None) -> tuple[str, list[str]]:
-    """The group that is compared with the reference, and the studies that have both; QueryError if there is not one."""
+def choose_group(units: Sequence[Unit], design: Design, study: str | None, group: str | None) -> tuple[str, list[str]]:
+    """The group to compare with the reference, and the studies that have both; QueryError unless there is one group."""
     groups: dict[str, set[str]] = {}
     for unit in units:
         groups.setdefault(unit.study, set()).add(unit.group)
@@ -140,34 +206,57 @@ def chosen(units: Sequence[Unit], design: Design, study: str | None, group: str 
         return others.pop(), [name for name, _ in wanted]
     if others:
         shown = listed(f"{other} in {name}" for name, other in wanted)
-        raise QueryError(f"{len(others)} groups can be compared with {design.reference}: {shown}. Choose a group.")
+        raise QueryError(
+            f"{len(others)} groups can be compared with {design.reference}: {shown}. Choose one with `group`."
+        )
     there = "; ".join(f"{name}: {listed(sorted(each), 5)}" for name, each in sorted(groups.items()))
     raise QueryError(
-        f"No study has units of {design.reference!r} and of {group or 'another group'}. There are: {there}."
+        f"No study has units of {design.reference!r} and of {group or 'another group'}. There are: {there or 'none'}."
     )
 
 
-def one_study(
+def compare_in_study(
     table: pa.Table, study: str, sides: Sequence[Sequence[Unit]], pairs: Sequence[str], min_nonzero: int
 ) -> tuple[pa.Table, GeneStudy]:
-    """Compare the genes of one study; return a row a gene that was tested, and what they are made of."""
-    genes, (group, reference), nonzero = dense(table, sides, pairs)
+    """Compare the genes of one study. Returns one row per gene that was tested, and a description of the study."""
+    genes, (group, reference), nonzero = gene_means(table, sides, pairs)
     tested = nonzero >= min_nonzero
-    found = every_gene(group[:, tested], reference[:, tested], paired=bool(pairs))
-    n = int(tested.sum())
+    n_tested = int(tested.sum())
     columns = {
-        "gene": genes[tested], "study": [study] * n, "n_nonzero": nonzero[tested], "i2": [None] * n,
-        "n_studies": [1] * n, **found,
-    }  # fmt: skip
-    arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in COLUMNS]
-    n_cells = sum(unit.n_cells for side in sides for unit in side)
-    test = "paired t" if pairs else "Welch t"
-    described = GeneStudy(study, test, len(sides[0]), len(sides[1]), n_cells, int((~tested).sum()))
-    return pa.Table.from_arrays(arrays, schema=COLUMNS), described
+        "gene": genes[tested],
+        "study": [study] * n_tested,
+        "n_nonzero": nonzero[tested],
+        "i2": [None] * n_tested,
+        "n_studies": [1] * n_tested,
+        **compare_columns(group[:, tested], reference[:, tested], paired=bool(pairs)),
+    }
+    arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in SCHEMA]
+    described = GeneStudy(
+        study,
+        test="paired t" if pairs else "Welch t",
+        n_group=len(sides[0]),
+        n_reference=len(sides[1]),
+        n_cells=sum(unit.n_cells for side in sides for unit in side),
+        n_untested=len(genes) - n_tested,
+    )
+    return pa.Table.from_arrays(arrays, schema=SCHEMA), described
 
 
-def all_studies(parts: Sequence[pa.Table]) -> pa.Table:
-    """A row for each gene that two or more studies tested: their random-effects meta-analysis."""
+def describe_study(each: GeneStudy, group: str, reference: str) -> str:
+    """What was compared in a study, in words."""
+    units = f"{each.n_group} units of {group}, {each.n_reference} of {reference}"
+    return f"{each.study}: {each.test}, {units}; {each.n_untested} genes in too few cells."
+
+
+def table_of(parts: Sequence[pa.Table]) -> pa.Table:
+    """The rows of all studies together and of each study, smallest p first, with q values over all rows."""
+    order = [("p_value", "ascending"), ("gene", "ascending")]
+    table = pa.concat_tables([each.sort_by(order) for each in (combine_studies(parts), *parts)])
+    return table.append_column("q_value", pa.array(benjamini_hochberg(table["p_value"].to_pylist()), pa.float64()))
+
+
+def combine_studies(parts: Sequence[pa.Table]) -> pa.Table:
+    """One row for each gene that two or more studies tested: their random-effects meta-analysis."""
     genes: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for part in parts:
         for row in part.filter(pc.greater(part["g_se"], 0)).to_pylist():
@@ -176,27 +265,24 @@ def all_studies(parts: Sequence[pa.Table]) -> pa.Table:
     for gene, found in genes.items():
         if len(found) > 1:
             names = ("difference", "difference_se", "hedges_g", "g_se")
-            whole = combined([Effect("one study", **{name: row[name] for name in names}) for row in found])
+            whole = combine([Effect("one study", **{name: row[name] for name in names}) for row in found])
             rows.append({**asdict(whole), "gene": gene, "n_nonzero": sum(row["n_nonzero"] for row in found)})
-    return pa.Table.from_pylist(rows, schema=COLUMNS)
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def sorted_by_p(table: pa.Table) -> pa.Table:
-    """The rows, smallest p first."""
-    return table.sort_by([("p_value", "ascending"), ("gene", "ascending")])
-
-
-def dense(
+def gene_means(
     table: pa.Table, sides: Sequence[Sequence[Unit]], pairs: Sequence[str]
 ) -> tuple[NDArray[Any], list[NDArray[np.float64]], NDArray[np.int64]]:
-    """Genes; per side the mean attributions (units or pairs, genes), in thousandths; cells in which a gene is not 0."""
+    """The genes, the mean attributions of each side, and the number of cells in which each gene is not 0.
+
+    Means are in thousandths of a cell: (n_units or n_pairs, n_genes).
+    """
     found = table.filter(pc.is_valid(table["gene"]))
     genes, columns = np.unique(found["gene"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
     places = {(u.study, u.group, u.unit): (side, row) for side, each in enumerate(sides) for row, u in enumerate(each)}
     keys = zip(*(found[name].to_pylist() for name in ("study", "group", "unit")), strict=True)
-    where = np.array([places.get((study, str(group), str(unit)), (-1, -1)) for study, group, unit in keys]).reshape(
-        -1, 2
-    )
+    positions = [places.get((study, str(group), str(unit)), (-1, -1)) for study, group, unit in keys]
+    where = np.array(positions).reshape(-1, 2)
     totals, counts = found["total"].to_numpy(), found["n_nonzero"].to_numpy()
     nonzero = np.zeros(len(genes), np.int64)
     matrices = []

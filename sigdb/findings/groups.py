@@ -1,20 +1,23 @@
-"""Tables of groups that pictures are made of: mean scores, distributions, genes. Each is one statement."""
+"""Tables of groups that charts are made of: mean scores, distributions, genes. Each is one SQL statement."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from sqlglot import exp
 
-from sigdb.errors import QueryError, listed
-from sigdb.findings.columns import columns_of, cube_columns
-from sigdb.scores.options import Options, score_parameters
-from sigdb.statements import Answer, ask, parse_condition, parse_statement, replace_columns
+from sigdb.errors import QueryError, listed, nearest
+from sigdb.findings.columns import column_types, columns_of, cube_columns, labelled_statement, select_cells, where
+from sigdb.scores.options import ScoreOptions, check_options, score_parameters
+from sigdb.statements import ask, parse_condition, parse_statement, replace_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import duckdb
+
+    from sigdb.answers import Answer
 
 __all__ = ["embedding", "gene_dots", "group_scores", "score_bins"]
 
@@ -26,20 +29,52 @@ def group_scores(
     by: str = "disease",
     cells: str | None = None,
     min_cells: int = 10,
-    measured_only: bool = False,
     min_coverage: float = 0,
-    **options: Unpack[Options],
+    **options: Unpack[ScoreOptions],
 ) -> Answer:
-    """Mean score by cell type and `by`, from the cube: cell_type, label, score, n_cells, n_samples, coverage.
+    """Compute the mean score by cell type and another column.
 
-    by, and the SQL condition `cells`: columns of the cube (study, sample, donor, tissue, disease, cell_type, ...).
+    The means come from the cube, which holds sums by sample, cell type and gene, so no cell is read.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to an atlas.
+    genes : str or sequence of str
+        A list of genes, or the name of a signature of the library.
+    by : str
+        A column of the cube: study, sample, donor, tissue, disease, assay, sex, development_stage, in_vivo or
+        cell_type.
+    cells : str, optional
+        A SQL condition on the columns of the cube: use these cells only.
+    min_cells : int
+        Groups of fewer cells are left out.
+    min_coverage : float
+        Studies that measured a smaller part of the genes (0 to 1) are left out.
+    **options
+        weights, agg, missing, run, signed, measured_only: see `sigdb.ScoreOptions`.
+
+    Returns
+    -------
+    Answer
+        One row per group, the highest score first: cell_type, label (the value of `by`), score (mean, in thousandths of
+        a cell), n_cells, n_samples, least_measured (genes that the study of lowest coverage measured) and n_genes.
+
+    Raises
+    ------
+    QueryError
+        If the genes, a column, a condition or an option cannot be used.
+
+    Examples
+    --------
+    >>> found = sigdb.group_scores(con, ["LYZ", "CD14"], by="study", cells="tissue = 'blood'")
+    >>> found.column("cell_type")[0]
+    'Dendritic'
     """
-    (column,) = cube_columns([by])
-    parameters = score_parameters(con, genes, **options) | {
-        "measured_only": measured_only, "min_coverage": min_coverage, "min_cells": min_cells,
-    }  # fmt: skip
-    query = replace_columns(parse_statement("findings/group_scores"), label_column=column)
-    return ask(con, query.where(parse_condition(cells)) if cells else query, parameters)
+    check_options(group_scores, options)
+    (label,) = cube_columns([by])
+    parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
+    return ask(con, where(labelled_statement("group_scores", label), cells), parameters)
 
 
 def score_bins(
@@ -50,28 +85,57 @@ def score_bins(
     cells: str | None = None,
     n_bins: int = 60,
     min_cells: int = 10,
-    measured_only: bool = False,
-    **options: Unpack[Options],
+    **options: Unpack[ScoreOptions],
 ) -> Answer:
-    """Distribution of the cells' scores by group, counted in the database: label, n_cells, mean, low, high, n.
+    """Count the cells of each group in bins of their score.
 
-    by, and the SQL condition `cells`: columns of the view `cells`.
+    The database counts, so no cell leaves it. All groups have the same bins, from the lowest score to the highest.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to an atlas.
+    genes : str or sequence of str
+        A list of genes, or the name of a signature of the library.
+    by : str
+        The column of the view `cells` that groups them.
+    cells : str, optional
+        A SQL condition on the view `cells`: use these cells only.
+    n_bins : int
+        The number of bins.
+    min_cells : int
+        Groups of fewer cells are left out.
+    **options
+        weights, agg, missing, run, signed, measured_only: see `sigdb.ScoreOptions`.
+
+    Returns
+    -------
+    Answer
+        One row per group and bin that is not empty: label (the value of `by`), n_cells and mean (score) of the group,
+        low and high (edges of the bin, in thousandths of a cell), n (cells in the bin). The highest mean comes first.
+
+    Raises
+    ------
+    QueryError
+        If the genes, a column, a condition or an option cannot be used.
+
+    Examples
+    --------
+    >>> found = sigdb.score_bins(con, ["LYZ", "CD14"], by="study", n_bins=10)
+    >>> sum(found.column("n")) == con.execute("SELECT count(*) FROM cells").fetchone()[0]
+    True
     """
-    (column,) = columns_of(con, "cells", [by])
-    parameters = score_parameters(con, genes, **options) | {
-        "measured_only": measured_only, "n_bins": n_bins, "min_cells": min_cells,
-    }  # fmt: skip
-    return ask(
-        con, of_cells(replace_columns(parse_statement("findings/score_bins"), label_column=column), cells), parameters
-    )
+    check_options(score_bins, options)
+    (label,) = columns_of(con, "cells", [by])
+    parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "min_cells": min_cells}
+    return ask(con, keep_cells(labelled_statement("score_bins", label), cells), parameters)
 
 
-def of_cells(query: exp.Select, cells: str | None) -> exp.Select:
-    """Keep the cells that fulfil a condition, in the innermost part of a shipped query, where it joins `cells` as c."""
+def keep_cells(query: exp.Select, cells: str | None) -> exp.Select:
+    """Add a condition on cells to the innermost SELECT of a statement, which joins the view `cells` as c."""
     if cells:
-        chosen = exp.select("cell_id").from_("cells").where(parse_condition(cells))
         inner = next(select for select in query.find_all(exp.Select) if select.args.get("joins"))
-        inner.where(exp.column("cell_id", table="c").isin(query=chosen), copy=False)
+        inner.where(exp.column("cell_id", table="c").isin(query=select_cells(cells)), copy=False)
     return query
 
 
@@ -83,28 +147,64 @@ def embedding(
     cells: str | None = None,
     n_bins: int = 120,
     max_points: int = 5000,
-    measured_only: bool = False,
-    **options: Unpack[Options],
+    **options: Unpack[ScoreOptions],
 ) -> Answer:
-    """The score in an embedding that was ingested: study, is_binned, x_low, x_high, y_low, y_high, n, score.
+    """Show the score in an embedding that was ingested with the cells.
 
-    A row is a cell, or in a study of more than `max_points` cells a square of a grid of `n_bins` by `n_bins`, counted
-    in the database. basis: `umap` for the columns umap_1 and umap_2 of `cells`, from `sigdb ingest --obsm X_umap`.
-    Each study has axes of its own: embeddings of two studies are not one. Raises QueryError where there is none.
+    A row is a cell. In a study of more than `max_points` cells, it is a square of a grid, with the mean score of its
+    cells. The database counts, so no cell leaves it.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to an atlas.
+    genes : str or sequence of str
+        A list of genes, or the name of a signature of the library.
+    basis : str
+        The name of the embedding: 'umap' for the columns umap_1 and umap_2 of the view `cells`.
+    cells : str, optional
+        A SQL condition on the view `cells`: use these cells only.
+    n_bins : int
+        The number of squares along each side of the grid.
+    max_points : int
+        The most cells of a study that are shown one by one.
+    **options
+        weights, agg, missing, run, signed, measured_only: see `sigdb.ScoreOptions`.
+
+    Returns
+    -------
+    Answer
+        study, is_binned, x_low, x_high, y_low, y_high (the square, or the position of the cell twice), n (cells) and
+        score (mean, in thousandths of a cell). The highest scores of a study come last.
+
+    Raises
+    ------
+    QueryError
+        If the atlas has no such embedding, or if the genes, a condition or an option cannot be used.
+
+    Examples
+    --------
+    The bundled studies have no embedding:
+
+    >>> try:
+    ...     sigdb.embedding(con, ["LYZ"])
+    ... except sigdb.SigdbError as error:
+    ...     print(str(error)[:43])
+    There is no embedding umap in this atlas. I
     """
+    check_options(embedding, options)
     names = [f"{basis}_1", f"{basis}_2"]
-    known = con.sql("FROM cells").columns
+    known = column_types(con, "cells")
     if not set(names) <= set(known):
         there = [name.removesuffix("_1") for name in known if name.endswith("_1") and f"{name[:-1]}2" in known]
         raise QueryError(
-            f"There is no embedding {basis} in this atlas. It has: {listed(there) or 'none'}. "
-            f"`sigdb ingest --obsm X_{basis}` keeps that of a study."
+            f"There is no embedding {basis} in this atlas.{nearest(basis, there)} It has: {listed(there) or 'none'}. "
+            f"To keep an embedding of a study, name X_{basis} in `obsm` when you ingest it."
         )
-    parameters = score_parameters(con, genes, **options) | {
-        "measured_only": measured_only, "n_bins": n_bins, "max_points": max_points,
-    }  # fmt: skip
+    parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "max_points": max_points}
     query = replace_columns(parse_statement("findings/embedding"), x_column=names[0], y_column=names[1])
-    return ask(con, of_cells(query, cells), parameters)
+    notes = ("Each study has an embedding of its own: positions of different studies cannot be compared.",)
+    return replace(ask(con, keep_cells(query, cells), parameters), notes=notes)
 
 
 def gene_dots(
@@ -118,13 +218,44 @@ def gene_dots(
     run: str | int | None = None,
     signed: bool = False,
 ) -> Answer:
-    """Mean attribution of each gene by group, from the cube: label, n_cells, gene, score, fraction_nonzero (of cells).
+    """Compute the mean attribution of each gene by group, and the fraction of cells in which it is not 0.
 
-    by, and the SQL condition `cells`: columns of the cube, as for `group_scores`. Not measured counts as 0.
+    The means come from the cube, as for `sigdb.group_scores`. A gene that a study did not measure counts as 0.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to an atlas.
+    genes : str or sequence of str
+        A list of genes, or the name of a signature of the library.
+    by : str
+        A column of the cube, as for `sigdb.group_scores`.
+    cells : str, optional
+        A SQL condition on the columns of the cube: use these cells only.
+    min_cells : int
+        Groups of fewer cells are left out.
+    missing, run, signed
+        See `sigdb.ScoreOptions`.
+
+    Returns
+    -------
+    Answer
+        One row per group and gene: label (the value of `by`), n_cells, gene, score (mean attribution, in thousandths of
+        a cell), fraction_nonzero (of the cells).
+
+    Raises
+    ------
+    QueryError
+        If the genes, a column, a condition or an option cannot be used.
+
+    Examples
+    --------
+    >>> sigdb.gene_dots(con, ["LYZ", "CD14"], cells="study = 'zheng2017_pbmc68k'").column("gene")[:2]
+    ['CD14', 'LYZ']
     """
-    (column,) = cube_columns([by])
+    (label,) = cube_columns([by])
     parameters = score_parameters(con, genes, missing=missing, run=run, signed=signed) | {"min_cells": min_cells}
-    query = replace_columns(parse_statement("findings/gene_dots"), label_column=column)
+    query = labelled_statement("gene_dots", label)
     if cells:
         for select in [each for each in query.find_all(exp.Select) if each.args.get("group")]:
             select.where(parse_condition(cells), copy=False)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from sigdb.scores.options import score_parameters
-from sigdb.statements import Answer, ask, parse_condition, parse_statement
+from sigdb.findings.columns import where
+from sigdb.scores.options import GeneOptions, check_options, score_parameters
+from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import duckdb
 
-    from sigdb.findings.nulls import MeanOptions
+    from sigdb.answers import Answer
 
 
 __all__ = ["leading_genes"]
@@ -25,12 +26,48 @@ def leading_genes(
     n: int = 10,
     groups: str | None = None,
     min_cells: int = 10,
-    **options: Unpack[MeanOptions],
+    weights: Sequence[float] | None = None,
+    **options: Unpack[GeneOptions],
 ) -> Answer:
-    """The n genes that add most to the score of each group, and the score without each (macro `leading_genes`).
+    """Find the genes that contribute most to the mean score of each group of cells.
 
-    groups: a SQL condition on study, tissue, disease, cell_type, n_cells, gene and the macro's other columns.
+    A group is a study, tissue, disease and cell type. The macro `leading_genes` gives the same rows in SQL.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to an atlas.
+    genes : str or sequence of str
+        A list of genes, or the name of a signature of the library.
+    n : int
+        The number of genes per group.
+    groups : str, optional
+        A SQL condition on the columns of the result, such as ``"cell_type = 'MDC'"``.
+    min_cells : int
+        Groups of fewer cells are left out.
+    weights : sequence of float, optional
+        One weight per gene.
+    **options
+        missing, run, signed: see `sigdb.ScoreOptions`.
+
+    Returns
+    -------
+    Answer
+        One row per group and gene: study, tissue, disease, cell_type, n_cells, gene, contribution (to the mean score,
+        in thousandths of a cell), share (of 1), rank, cumulative_share, score, and score_without the gene. The groups
+        of highest score come first.
+
+    Raises
+    ------
+    QueryError
+        If the genes, a condition or an option cannot be used.
+
+    Examples
+    --------
+    >>> found = sigdb.leading_genes(con, ["LYZ", "CD14", "FCN1"], n=1, groups="cell_type = 'CD14+ Monocyte'")
+    >>> found.column("gene")
+    ['FCN1']
     """
-    parameters = score_parameters(con, genes, **options) | {"n": n, "min_cells": min_cells}
-    query = parse_statement("findings/leading_genes")
-    return ask(con, query.where(parse_condition(groups)) if groups else query, parameters)
+    check_options(leading_genes, options, GeneOptions)
+    parameters = score_parameters(con, genes, weights=weights, **options) | {"n": n, "min_cells": min_cells}
+    return ask(con, where(parse_statement("findings/leading_genes"), groups), parameters)

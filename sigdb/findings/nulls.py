@@ -1,15 +1,17 @@
-"""Is a score unusual, and which genes make it: matched control sets, leading genes. Both are macros; this asks them."""
+"""Matched nulls: whether a score is unusual for genes that matter about as much."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import pyarrow as pa
 
+from sigdb.answers import Answer
+from sigdb.findings.columns import where
 from sigdb.findings.statistics import benjamini_hochberg
-from sigdb.scores.options import score_parameters
-from sigdb.statements import Answer, ask, parse_condition, parse_statement
+from sigdb.scores.options import GeneOptions, check_options, score_parameters
+from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,22 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Null", "matched_null"]
 
-
-class MeanOptions(TypedDict, total=False):
-    """How a mean score is made: the options that the macros of this module have."""
-
-    weights: Sequence[float] | None
-    missing: str
-    run: str | int | None
-    signed: bool
+NOTES = (
+    "The p values treat the genes as random, not the cells or donors: they say nothing about how certain a score is.",
+)
 
 
 @dataclass(frozen=True)
-class Null:
-    """`table`: rows of the macro `signature_null`, with q_value (Benjamini and Hochberg's); `answer`: its SQL."""
+class Null(Answer):
+    """Scores beside the scores of matched control sets: the result of `sigdb.matched_null`.
 
-    table: pa.Table
-    answer: Answer
+    Attributes
+    ----------
+    table, sql, notes
+        As for `sigdb.Answer`; `sigdb.matched_null` describes the columns.
+    """
 
 
 def matched_null(
@@ -46,20 +46,61 @@ def matched_null(
     n_bins: int = 25,
     groups: str | None = None,
     min_cells: int = 10,
-    **options: Unpack[MeanOptions],
+    weights: Sequence[float] | None = None,
+    **options: Unpack[GeneOptions],
 ) -> Null:
-    """Compare the score of each group of cells with those of control sets of genes (macro `signature_null`).
+    """Compare the score of each group of cells with the scores of matched sets of other genes.
 
-    genes: a list of genes, or the name of a signature. groups: a SQL condition on study, tissue, disease, cell_type,
-    n_cells and the macro's other columns; groups of fewer than `min_cells` cells are left out. The controls are matched
-    within a study on mean attribution and detection, in n_bins bins as scanpy's score_genes has them, and are the same
-    for the same seed. p values are empirical and one-sided, and treat genes, not cells, as what is random.
-    Raises QueryError as the macro does, and MissingDependencyError without the extra `stats`.
+    A group is a study, tissue, disease and cell type. The control sets are matched within a study, gene by gene, on
+    mean attribution and detection, in bins like those of scanpy's ``score_genes``. The macro `signature_null` gives
+    the same rows in SQL, without q values.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to an atlas.
+    genes : str or sequence of str
+        A list of genes, or the name of a signature of the library.
+    n_controls : int
+        The number of control sets.
+    seed : int
+        The same seed draws the same control sets.
+    n_bins : int
+        The number of bins of mean attribution.
+    groups : str, optional
+        A SQL condition on the columns of the macro, such as ``"study = 'wu2020_tcell'"``.
+    min_cells : int
+        Groups of fewer cells are left out.
+    weights : sequence of float, optional
+        One weight per gene.
+    **options
+        missing, run, signed: see `sigdb.ScoreOptions`.
+
+    Returns
+    -------
+    Null
+        One row per group: study, tissue, disease, cell_type, n_cells, score (in thousandths of a cell), null_mean,
+        null_sd, z, p_value (empirical, one-sided), n_controls, n_genes, n_measured and q_value (Benjamini and Hochberg,
+        over all rows). The highest z come first.
+
+    Raises
+    ------
+    QueryError
+        If the genes, a condition or an option cannot be used.
+    MissingDependencyError
+        If the extra `stats` is not installed.
+
+    Examples
+    --------
+    >>> found = sigdb.matched_null(con, ["CD3D", "CD3E", "CD2"], n_controls=100, groups="study = 'wu2020_tcell'")
+    >>> found.table["z"].null_count
+    0
+    >>> found.notes[0][:39]
+    'The p values treat the genes as random,'
     """
-    parameters = score_parameters(con, genes, **options) | {
-        "n_controls": n_controls, "seed": seed, "n_bins": n_bins, "min_cells": min_cells,
-    }  # fmt: skip
-    query = parse_statement("findings/null")
-    answer = ask(con, query.where(parse_condition(groups)) if groups else query, parameters)
-    q_values = pa.array(benjamini_hochberg(answer.column("p_value")), pa.float64())
-    return Null(answer.table.append_column("q_value", q_values), answer)
+    check_options(matched_null, options, GeneOptions)
+    parameters = score_parameters(con, genes, weights=weights, **options)
+    parameters |= {"n_controls": n_controls, "seed": seed, "n_bins": n_bins, "min_cells": min_cells}
+    found = ask(con, where(parse_statement("findings/null"), groups), parameters)
+    q_values = pa.array(benjamini_hochberg(found.column("p_value")), pa.float64())
+    return Null(found.table.append_column("q_value", q_values), found.sql, NOTES)

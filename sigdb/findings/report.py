@@ -1,4 +1,4 @@
-"""`sigdb report`: one self-contained page about a signature. Whatever comes from data is escaped by the template."""
+"""A report on a signature: one self-contained HTML page. The template escapes everything that comes from data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow as pa
 
+from sigdb.answers import format_value
 from sigdb.errors import QueryError, needs_extra
 from sigdb.findings import plots
 from sigdb.findings.compare import compare
@@ -24,22 +26,20 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-    import pyarrow as pa
-
 __all__ = ["Page", "write_report"]
 
 ROWS = 200
-# Vega, Vega-Lite and Vega-Embed, of the versions that Altair writes for.
+# Vega, Vega-Lite and Vega-Embed, in the versions that Altair writes for.
 BUNDLE = "window.vegaEmbed = vegaEmbed;"
 ABOUT = (
     "Scores are attributions: how much the genes moved the model's embedding of a cell, in thousandths of all genes "
-    "together. They are not expression. This page describes these cells, samples and donors; nothing in it is a cause."
+    "together. They are not expression. This page describes these cells, samples and donors. It does not show causes."
 )
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: what it says, a chart, a table, the SQL behind them."""
+    """A part of the page: text, a chart, a table, and the SQL behind them."""
 
     title: str
     text: str
@@ -47,22 +47,33 @@ class Section:
     chart: Any = None
     sql: Sequence[str] = ()
 
-    def shown(self) -> dict[str, Any]:
+    def for_template(self) -> dict[str, Any]:
         """The section as the template takes it."""
         rows = [] if self.table is None else self.table.slice(0, ROWS).to_pylist()
         names = [] if self.table is None else self.table.column_names
-        numbers = {name for name in names if any(isinstance(row[name], int | float) for row in rows)}
         return {
-            "title": self.title, "text": self.text, "names": names, "numbers": numbers, "sql": list(self.sql),
+            "title": self.title,
+            "text": self.text,
+            "names": names,
+            "numbers": {name for name in names if any(isinstance(row[name], int | float) for row in rows)},
+            "sql": list(self.sql),
             "chart": None if self.chart is None else self.chart.to_dict(),
-            "rows": [[cell(row[name]) for name in names] for row in rows],
+            "rows": [[format_value(row[name]) for name in names] for row in rows],
             "n_rows": 0 if self.table is None else self.table.num_rows,
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
 class Page:
-    """What was written."""
+    """The page that was written.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    n_charts, n_tables : int
+        The number of charts and tables on the page.
+    """
 
     path: Path
     n_charts: int
@@ -71,7 +82,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Subject:
-    """What the page is about, and how it is cut."""
+    """What the page is about, and the smallest groups it shows."""
 
     genes: str | Sequence[str]
     title: str
@@ -102,10 +113,51 @@ def write_report(
     missing: str = "error",
     run: str | int | None = None,
 ) -> Page:
-    """Write a page about a signature to `path` (.html), which needs no other file and no network.
+    """Write a page about a signature: coverage, scores, hits, comparisons, nulls, SQL and provenance.
 
-    cells: a SQL condition on columns of the cube. reference: with it, groups of `by` are compared with it by donor.
-    Other options are those of `hits`, `compare` and `matched_null`. Raises QueryError as they do, before it writes.
+    The page needs no other file and no network.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to an atlas.
+    genes : str or sequence of str
+        A list of genes, or the name of a signature of the library.
+    path : str or path-like
+        The file to write, ending in .html.
+    atlas : str
+        The name of the atlas on the page.
+    title : str, optional
+        The name of the signature on the page. Default: its name, or its genes.
+    cells : str, optional
+        A SQL condition on the columns of the cube: use these cells only.
+    by : str
+        The column of the cube that groups the cells.
+    reference : str, optional
+        A value of `by`. If it is given, the other groups are compared with it, donor by donor.
+    paired_by, percentile, min_cells, min_samples
+        As for `sigdb.hits` and `sigdb.compare`.
+    missing, run
+        See `sigdb.ScoreOptions`.
+
+    Returns
+    -------
+    Page
+        The file, and how many charts and tables it has.
+
+    Raises
+    ------
+    QueryError
+        If the findings cannot be made. The file is not written then.
+    MissingDependencyError
+        If the extras `plots` and `stats` are not installed.
+
+    Examples
+    --------
+    >>> from sigdb.findings.report import write_report
+    >>> page = write_report(con, "MS1", "ms1.html", by="study", missing="ignore")
+    >>> page.n_charts
+    5
     """
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
@@ -114,23 +166,19 @@ def write_report(
         import jinja2
         import vl_convert
         from markupsafe import Markup
-    options = {"missing": missing, "run": run}
     name = title or (genes if isinstance(genes, str) else ", ".join(genes))
-    subject = Subject(
-        genes, name, cells, by, reference, paired_by, percentile, min_cells, min_samples, options
-    )  # fmt: skip
-    sections = [section.shown() for section in sections_of(con, subject)]
+    options = {"missing": missing, "run": run}
+    subject = Subject(genes, name, cells, by, reference, paired_by, percentile, min_cells, min_samples, options)
+    sections = [section.for_template() for section in sections_of(con, subject)]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.globals["zip"] = zip
     template = environment.from_string((files("sigdb") / "data" / "report.html").read_text(encoding="utf-8"))
     chosen = f" Cells: {cells}." if cells else ""
     about = f"{atlas}, sigdb {version('sigdb-atlas')}, DuckDB {duckdb.__version__}.{chosen} {ABOUT}"
-    # The bundle is vl-convert's own code, not data; a closing tag in it would end the script.
+    # The bundle is code of vl-convert, not data. A closing tag in it would end the script.
     javascript = Markup(vl_convert.javascript_bundle(BUNDLE).replace("</script", "<\\/script"))
-    path.write_text(
-        template.render(title=f"Signature {name}", about=about, sections=sections, javascript=javascript),
-        encoding="utf-8",
-    )
+    page = template.render(title=f"Signature {name}", about=about, sections=sections, javascript=javascript)
+    path.write_text(page, encoding="utf-8")
     return Page(path, sum(s["chart"] is not None for s in sections), sum(bool(s["rows"]) for s in sections))
 
 
@@ -138,25 +186,25 @@ def sections_of(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Se
     """The sections of the page, in order."""
     parameters = score_parameters(con, subject.genes, **subject.options)
     coverage = ask(con, parse_statement("findings/coverage"), parameters)
-    yield Section(
-        "Coverage",
-        "Not measured is not zero. Of the genes asked for, the model knows n_genes, and the study measured n_measured.",
-        coverage.table, sql=[coverage.sql],
-    )  # fmt: skip
-    yield from scores(con, subject)
-    yield from findings(con, subject)
+    text = "n_asked: genes of the signature; n_genes: those that the model knows; n_measured: those that the study "
+    text += "measured. A gene that was not measured counts as 0, which is not a measurement of 0."
+    yield Section("Coverage", text, coverage.table, sql=[coverage.sql])
+    yield from score_sections(con, subject)
+    yield hit_section(con, subject)
+    if subject.reference is not None:
+        yield comparison_section(con, subject)
+    yield null_section(con, subject)
     made = ask(con, parse_statement("findings/provenance"), parameters)
-    yield Section("Provenance", "How the attributions were made.", upright(made.table), sql=[made.sql])
+    yield Section("Provenance", "How the attributions were made.", transpose(made.table), sql=[made.sql])
 
 
-def scores(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Section]:
+def score_sections(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Section]:
     """Scores by group, their distribution, and the genes."""
     cut: dict[str, Any] = {"cells": subject.cells, "min_cells": subject.min_cells}
     means = group_scores(con, subject.genes, by=subject.by, **cut, **subject.options)
     title = f"Score by cell type and {subject.by}"
-    text = (
-        f"Groups of {subject.min_cells} cells or more. least_measured: genes measured by the study of least coverage."
-    )
+    text = f"Groups of {subject.min_cells} cells or more. least_measured: the genes measured by the study that "
+    text += "measured the fewest."
     yield Section(title, text, means.table, plots.heat_map(means, title), [means.sql])
     bins = score_bins(con, subject.genes, **cut, **subject.options)
     text = "The scores of single cells by cell type."
@@ -164,61 +212,57 @@ def scores(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Section
     leading = leading_genes(con, subject.genes, n=8, min_cells=subject.min_cells, **subject.options)
     names = list(dict.fromkeys(leading.column("gene")))[:24]
     dots = gene_dots(con, names, **cut, run=subject.options["run"])
-    text = "The genes that lead the score of the highest groups. A gene that a study did not measure counts as 0."
+    text = "The leading genes of the groups with the highest scores. A gene that a study did not measure counts as 0."
     yield Section("Genes", text, leading.table, plots.dots(dots), [leading.sql, dots.sql])
 
 
-def findings(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Section]:
-    """Hits, the comparison of donors if a reference is given, and the null."""
+def hit_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
+    """The samples by their hit rates."""
     found = hits(
-        con, subject.genes, cells=subject.cells, by=subject.by, percentile=subject.percentile,
-        min_cells=subject.min_cells, min_samples=subject.min_samples, **subject.options,
-    )  # fmt: skip
-    chart = plots.hit_rates(found, f"Hits by {subject.by}") if found.samples.num_rows else None
-    text = f"A hit is {found.rule}. Ranks are no test, and cohorts differ in more than {subject.by}."
-    yield Section("Hits", text, found.answer.table, chart, [found.answer.sql])
-    if subject.reference is not None:
-        compared = compare(
-            con, subject.genes, by=subject.by, reference=subject.reference, paired_by=subject.paired_by,
-            cells=subject.cells, min_cells=subject.min_cells, min_units=subject.min_samples, **subject.options,
-        )  # fmt: skip
-        tested = any(row is not None for row in compared.table["hedges_g"].to_pylist())
-        text = "Units are donors. q: Benjamini and Hochberg's, over these rows. " + left_out(compared.left_out)
-        chart = plots.effects(compared, f"{subject.by} against {subject.reference}") if tested else None
-        yield Section("Donors", text, compared.table, chart, [answer.sql for answer in compared.answers.values()])
-    null = matched_null(con, subject.genes, min_cells=subject.min_cells, **subject.options)
-    text = (
-        "Is the score unusual for genes that matter about as much in that study? Over all cells of the atlas. Genes "
-        "are what is random here: p says nothing about how sure cells or donors are."
+        con,
+        subject.genes,
+        cells=subject.cells,
+        by=subject.by,
+        percentile=subject.percentile,
+        min_cells=subject.min_cells,
+        min_samples=subject.min_samples,
+        **subject.options,
     )
-    yield Section("Against matched genes", text, null.table, plots.null_scores(null), [null.answer.sql])
+    chart = plots.hit_rates(found, f"Hits by {subject.by}") if found.samples.num_rows else None
+    caution = f"Ranks are not a test, and cohorts differ in more than {subject.by}."
+    return Section("Hits", " ".join([*found.notes, caution]), found.all_samples, chart, [found.sql])
 
 
-def left_out(reasons: dict[str, int]) -> str:
-    """Units that were not used, in words."""
-    listed = ", ".join(f"{n} ({reason})" for reason, n in reasons.items())
-    return f"Units left out: {listed}." if listed else "No unit was left out."
+def comparison_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
+    """Donors of each group beside donors of the reference."""
+    found = compare(
+        con,
+        subject.genes,
+        by=subject.by,
+        reference=str(subject.reference),
+        paired_by=subject.paired_by,
+        cells=subject.cells,
+        min_cells=subject.min_cells,
+        min_units=subject.min_samples,
+        **subject.options,
+    )
+    tested = any(g is not None for g in found.column("hedges_g"))
+    chart = plots.effects(found, f"{subject.by} against {subject.reference}") if tested else None
+    text = "The units are donors. q values are adjusted over these rows (Benjamini and Hochberg)."
+    left_out = found.notes or ("No unit was left out.",)
+    sql = [each.sql for each in found.units.values()]
+    return Section("Donors", " ".join([text, *left_out]), found.table, chart, sql)
 
 
-def upright(table: pa.Table) -> pa.Table:
-    """A table of one row as one of two columns."""
-    import pyarrow as pa
+def null_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
+    """The scores beside those of matched sets of other genes."""
+    found = matched_null(con, subject.genes, min_cells=subject.min_cells, **subject.options)
+    text = "Is the score unusual for genes that matter about as much in that study? Over all cells of the atlas."
+    text = " ".join([text, *found.notes])
+    return Section("Against matched genes", text, found.table, plots.null_scores(found), [found.sql])
 
+
+def transpose(table: pa.Table) -> pa.Table:
+    """A table of one row as a table of two columns."""
     row = table.to_pylist()[0]
-    return pa.table({"what": list(row), "value": [cell(value) for value in row.values()]})
-
-
-def cell(value: Any) -> str:
-    """A value as the page shows it: four significant digits, thousands set apart."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        pairs = all(isinstance(each, tuple) for each in value)
-        return ", ".join(" ".join(map(str, each)) if pairs else str(each) for each in value)
-    return str(value)
+    return pa.table({"what": list(row), "value": [format_value(value) for value in row.values()]})

@@ -1,6 +1,6 @@
 """Tests and effect sizes for two groups of units, and their combination across studies: scipy and statsmodels.
 
-Differences are group minus reference. An `Effect` that cannot be computed has None for its numbers, and a note.
+Differences are group minus reference. An effect that cannot be computed has a note, and None for its numbers.
 """
 
 from __future__ import annotations
@@ -18,14 +18,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Effect", "adjusted", "benjamini_hochberg", "combined", "every_gene", "independent", "paired"]
+__all__ = [
+    "Effect",
+    "adjusted_test",
+    "benjamini_hochberg",
+    "combine",
+    "compare_columns",
+    "independent_test",
+    "paired_test",
+]
 
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a comparison found: mean difference and Hedges' g, each with its standard error and 95% interval."""
+    """The effect in one comparison: mean difference and Hedges' g, each with its standard error and 95% interval."""
 
     test: str
     note: str | None = None
@@ -44,7 +52,7 @@ class Effect:
 
 
 def libraries() -> tuple[Any, Any, Any]:
-    """scipy.stats, statsmodels.api and statsmodels' meta-analysis; MissingDependencyError without them."""
+    """scipy.stats, statsmodels.api and statsmodels' meta-analysis; MissingDependencyError if one is not installed."""
     with needs_extra("stats"):
         import statsmodels.api as models
         from scipy import stats
@@ -53,7 +61,7 @@ def libraries() -> tuple[Any, Any, Any]:
 
 
 def g_interval(g: float, variance: float, free: float) -> dict[str, Any]:
-    """Hedges' g and its interval: by t with the test's degrees of freedom, wider than the usual one for few units."""
+    """Hedges' g and its interval, by t with the test's degrees of freedom: wide for few units."""
     stats, _, _ = libraries()
     low, high = stats.t.interval(LEVEL, free, g, np.sqrt(variance))
     return {"hedges_g": float(g), "g_se": float(np.sqrt(variance)), "g_low": float(low), "g_high": float(high)}
@@ -70,20 +78,20 @@ def unpaired_g(group: NDArray[np.float64], reference: NDArray[np.float64]) -> tu
 def paired_g(group: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[Any, Any]:
     """Hedges' g of pairs and its variance over the first axis.
 
-    It is on the scale of unpaired studies: the mean difference over the standard deviation within a group (Borenstein
-    et al. 2009, Introduction to meta-analysis, eq. 4.26 to 4.31), so that paired and unpaired studies combine.
+    The mean difference is divided by the standard deviation within a group, as for unpaired studies, so that paired and
+    unpaired studies can be combined (Borenstein et al. 2009, Introduction to meta-analysis, eq. 4.26 to 4.31).
     """
     n, differences = len(group), group - reference
     within = np.sqrt((group.var(axis=0, ddof=1) + reference.var(axis=0, ddof=1)) / 2)
-    # S_difference^2 = 2 (1 - r) S_within^2 defines r for unequal deviations, too.
+    # S_difference^2 = 2 (1 - r) S_within^2 defines r for unequal deviations as well.
     unexplained = differences.var(axis=0, ddof=1) / within**2
     d = differences.mean(axis=0) / within
     correction = 1 - 3 / (4 * (n - 1) - 1)
     return correction * d, correction**2 * (1 / n + d**2 / (2 * n)) * unexplained
 
 
-def independent(group: NDArray[np.float64], reference: NDArray[np.float64]) -> Effect:
-    """Welch's t test and Mann and Whitney's U."""
+def independent_test(group: NDArray[np.float64], reference: NDArray[np.float64]) -> Effect:
+    """Welch's t test and the Mann-Whitney U test."""
     stats, _, _ = libraries()
     test = "Welch t"
     if np.ptp(group) == 0 and np.ptp(reference) == 0:
@@ -94,13 +102,19 @@ def independent(group: NDArray[np.float64], reference: NDArray[np.float64]) -> E
     error = np.sqrt(group.var(ddof=1) / len(group) + reference.var(ddof=1) / len(reference))
     interval = g_interval(*unpaired_g(group, reference), len(group) + len(reference) - 2)
     return Effect(
-        test, None, difference, float(error), float(low), float(high), **interval,
-        p_value=float(found.pvalue), p_rank=float(stats.mannwhitneyu(group, reference).pvalue),
-    )  # fmt: skip
+        test,
+        difference=difference,
+        difference_se=float(error),
+        difference_low=float(low),
+        difference_high=float(high),
+        p_value=float(found.pvalue),
+        p_rank=float(stats.mannwhitneyu(group, reference).pvalue),
+        **interval,
+    )
 
 
-def paired(group: NDArray[np.float64], reference: NDArray[np.float64]) -> Effect:
-    """Student's t test of the pairs' differences and Wilcoxon's signed ranks."""
+def paired_test(group: NDArray[np.float64], reference: NDArray[np.float64]) -> Effect:
+    """Student's t test of the differences within pairs, and Wilcoxon's signed-rank test."""
     stats, _, _ = libraries()
     test, n, differences = "paired t", len(group), group - reference
     if np.ptp(differences) == 0:
@@ -108,16 +122,22 @@ def paired(group: NDArray[np.float64], reference: NDArray[np.float64]) -> Effect
     found = stats.ttest_rel(group, reference)
     low, high = found.confidence_interval(LEVEL)
     return Effect(
-        test, None, float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(n)), float(low), float(high),
-        **g_interval(*paired_g(group, reference), n - 1), p_value=float(found.pvalue),
+        test,
+        difference=float(differences.mean()),
+        difference_se=float(differences.std(ddof=1) / np.sqrt(n)),
+        difference_low=float(low),
+        difference_high=float(high),
+        p_value=float(found.pvalue),
         p_rank=float(stats.wilcoxon(differences).pvalue),
-    )  # fmt: skip
+        **g_interval(*paired_g(group, reference), n - 1),
+    )
 
 
-def adjusted(scores: NDArray[np.float64], in_group: NDArray[np.bool_], covariates: NDArray[np.float64]) -> Effect:
-    """A linear model of the scores on the group and covariates (n, k), with HC3 errors, as Welch's test allows for.
+def adjusted_test(scores: NDArray[np.float64], in_group: NDArray[np.bool_], covariates: NDArray[np.float64]) -> Effect:
+    """A linear model of the scores on the group and covariates (n, k).
 
-    g is the adjusted difference over the residual standard deviation.
+    Standard errors are HC3, which allow for unequal variances as Welch's test does. g is the adjusted difference
+    divided by the residual standard deviation.
     """
     _, models, _ = libraries()
     test = "linear model, HC3"
@@ -127,7 +147,7 @@ def adjusted(scores: NDArray[np.float64], in_group: NDArray[np.bool_], covariate
     if len(scores) - design.shape[1] < 2:
         return Effect(test, "too few units for so many covariates")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a unit that a covariate fits exactly: reported below
+        warnings.simplefilter("ignore", RuntimeWarning)  # a covariate fits a unit exactly: reported below
         found = models.OLS(scores, design).fit(cov_type="HC3", use_t=True)
     if not np.isfinite(found.bse[1]) or found.mse_resid <= 0:
         return Effect(test, "a covariate fits some units exactly")
@@ -137,16 +157,21 @@ def adjusted(scores: NDArray[np.float64], in_group: NDArray[np.bool_], covariate
     d = found.params[1] / deviation
     variance = correction**2 * ((found.bse[1] / deviation) ** 2 + d**2 / (2 * free))
     return Effect(
-        test, None, float(found.params[1]), float(found.bse[1]), float(low), float(high),
-        **g_interval(correction * d, variance, free), p_value=float(found.pvalues[1]),
-    )  # fmt: skip
+        test,
+        difference=float(found.params[1]),
+        difference_se=float(found.bse[1]),
+        difference_low=float(low),
+        difference_high=float(high),
+        p_value=float(found.pvalues[1]),
+        **g_interval(correction * d, variance, free),
+    )
 
 
-def combined(effects: Sequence[Effect]) -> Effect:
+def combine(effects: Sequence[Effect]) -> Effect:
     """Random-effects meta-analysis of two or more studies, of g (which gives p) and of the mean difference.
 
-    Between-study variance by Paule and Mandel; intervals and p by Hartung and Knapp's t, never narrower than those of
-    the plain random-effects error (Rover et al. 2015): with few studies, wide.
+    The between-study variance is that of Paule and Mandel. Intervals and p use Hartung and Knapp's t, and are never
+    narrower than with the plain random-effects error (Rover et al. 2015). With few studies they are wide.
     """
     stats, _, _ = libraries()
     g, g_error, i2 = pooled([e.hedges_g for e in effects], [e.g_se for e in effects])
@@ -154,14 +179,23 @@ def combined(effects: Sequence[Effect]) -> Effect:
     free = len(effects) - 1
     width = stats.t.ppf((1 + LEVEL) / 2, free)
     return Effect(
-        "random effects", None, difference, error, difference - width * error, difference + width * error,
-        g, g_error, float(g - width * g_error), float(g + width * g_error),
-        p_value=float(2 * stats.t.sf(abs(g / g_error), free)), i2=i2, n_studies=len(effects),
-    )  # fmt: skip
+        "random effects",
+        difference=difference,
+        difference_se=error,
+        difference_low=difference - width * error,
+        difference_high=difference + width * error,
+        hedges_g=g,
+        g_se=g_error,
+        g_low=float(g - width * g_error),
+        g_high=float(g + width * g_error),
+        p_value=float(2 * stats.t.sf(abs(g / g_error), free)),
+        i2=i2,
+        n_studies=len(effects),
+    )
 
 
 def pooled(effects: Sequence[float | None], errors: Sequence[float | None]) -> tuple[float, float, float]:
-    """The combined effect, its standard error, and I2 (the part of the variance that is between studies, 0 to 1)."""
+    """The combined effect, its standard error, and I2, the part of the variance that is between studies (0 to 1)."""
     _, _, meta = libraries()
     found = meta.combine_effects(np.array(effects, float), np.array(errors, float) ** 2, method_re="iterated")
     error = max(found.sd_eff_w_re, found.sd_eff_w_re_hksj)
@@ -169,7 +203,7 @@ def pooled(effects: Sequence[float | None], errors: Sequence[float | None]) -> t
 
 
 def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
-    """Adjusted p values over all that are there; None and NaN become None."""
+    """Adjust p values over all that are numbers; None and NaN become None."""
     libraries()
     from statsmodels.stats.multitest import multipletests
 
@@ -178,15 +212,15 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
     return [None if p is None or p != p else next(found) for p in p_values]
 
 
-def every_gene(group: NDArray[np.float64], reference: NDArray[np.float64], *, paired: bool) -> dict[str, Any]:
-    """Welch's t test, or a paired one, of each column of two matrices (n_units, n_genes), as columns of a table.
+def compare_columns(group: NDArray[np.float64], reference: NDArray[np.float64], *, paired: bool) -> dict[str, Any]:
+    """Welch's t test, or a paired t test, of each column of two matrices (n_units, n_genes): arrays (n_genes,) by name.
 
-    All but means and difference are NaN for a gene that does not vary.
+    For a gene that does not vary, all but the means and their difference are NaN.
     """
     stats, _, _ = libraries()
     ranges = np.ptp(group - reference, axis=0) if paired else np.ptp(group, axis=0) + np.ptp(reference, axis=0)
     with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # genes that do not vary: no p, below
+        warnings.simplefilter("ignore", RuntimeWarning)  # genes that do not vary: they get no p below
         found = stats.ttest_rel(group, reference) if paired else stats.ttest_ind(group, reference, equal_var=False)
         interval = found.confidence_interval(LEVEL)
         g, variance = (paired_g if paired else unpaired_g)(group, reference)
@@ -196,9 +230,13 @@ def every_gene(group: NDArray[np.float64], reference: NDArray[np.float64], *, pa
     else:
         error = np.sqrt(group.var(axis=0, ddof=1) / len(group) + reference.var(axis=0, ddof=1) / len(reference))
     computed = {
-        "difference_se": error, "difference_low": interval.low, "difference_high": interval.high,
-        "hedges_g": g, "g_se": np.sqrt(variance), "p_value": found.pvalue,
-    }  # fmt: skip
+        "difference_se": error,
+        "difference_low": interval.low,
+        "difference_high": interval.high,
+        "hedges_g": g,
+        "g_se": np.sqrt(variance),
+        "p_value": found.pvalue,
+    }
     return {
         **means,
         "difference": means["mean_group"] - means["mean_reference"],

@@ -1,12 +1,7 @@
-"""A lake: the tables of an atlas as Parquet, in a folder or an object store, for DuckDB and for other engines.
-
-`export_lake` writes what has changed of an atlas, `attach_lake` makes a small DuckDB file whose tables are views over
-the Parquet, with all views and macros, and `import_lake` an atlas. `sigdb.connect(folder)` opens a lake, too.
-"""
+"""Write the tables of an atlas into a lake, as Parquet files for DuckDB and other engines."""
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,14 +9,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sigdb import disk, statements
+from sigdb import disk
 from sigdb.atlas import views
 from sigdb.atlas.file import SCHEMA_VERSION, little_memory, open_atlas
 from sigdb.disk import now
-from sigdb.errors import AtlasError
+from sigdb.errors import AtlasError, listed
 from sigdb.lake import manifest
 from sigdb.lake.files import FILE_ROWS, Part, attribution_parts, table_columns, table_parts
-from sigdb.lake.manifest import MARK, File, Manifest, publish
+from sigdb.lake.manifest import LOCK, MARK, File, Manifest, publish
+from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
     import os
@@ -30,15 +26,15 @@ if TYPE_CHECKING:
     import duckdb
 
 
-__all__ = ["Exported", "export_lake"]
+__all__ = ["ExportResult", "export_lake", "hold_folder", "make_manifest", "write_parts"]
 
-# How many times larger files may become, as an atlas grows, before it is divided anew.
+# As an atlas grows, its files may become this many times larger than wanted before the genes are divided again.
 TOLERANCE = 4
 
 
 @dataclass(frozen=True)
-class Exported:
-    """What an export did: files written, files that were there already, and the manifest."""
+class ExportResult:
+    """The result of an export: number of files written, number of files kept from before, and the manifest."""
 
     written: int
     kept: int
@@ -52,45 +48,72 @@ def export_lake(
     genes_per_bucket: int | None = None,
     check: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Exported:
-    """Write the tables of an atlas into a folder as Parquet; only what has changed, if it is its lake already.
+) -> ExportResult:
+    """Write the tables of an atlas into a folder as Parquet files.
 
-    Files are written aside, and become the lake all together when the manifest is replaced, in the end; an export that
-    is interrupted goes on where it was. genes_per_bucket: how many gene ids share a file of attributions of a run; if
-    None, as before, or chosen for files of some 64 million rows, where they would be far larger. check: also compare
-    the checksums of the files that are there, and write those anew that differ. progress: told (files done, files in
-    all).
+    If the folder is a lake of this atlas already, only what has changed is written. The new files become visible
+    together, when the manifest is replaced at the end. An interrupted export changes nothing, and the next one
+    continues where it stopped.
 
-    Raises AtlasError if the folder holds something else, or the lake of another atlas, or if another export is at work.
+    Parameters
+    ----------
+    path
+        An atlas file.
+    lake
+        A folder that is new, empty or a lake of this atlas.
+    genes_per_bucket
+        Number of gene ids whose attributions share a file. Left out, the number from before, or a number that makes
+        files of about 64 million rows.
+    check
+        Also compare the checksums of existing files, and write damaged files again.
+    progress
+        A function that is called with (files done, files in total).
+
+    Returns
+    -------
+    A result with the attributes `written` (number of files written), `kept` (number of files that existed already) and
+    `manifest`.
+
+    Raises
+    ------
+    AtlasError
+        The folder contains something else or the lake of another atlas, or another export to it is running.
+
+    Examples
+    --------
+    >>> sigdb.export_lake("demo.duckdb", "demo.lake").kept
+    0
     """
     root = Path(lake)
     if genes_per_bucket is not None and genes_per_bucket < 1:
-        raise AtlasError(f"A file holds the attributions of at least one gene, not of {genes_per_bucket}.")
+        raise AtlasError(
+            f"A file has the attributions of at least one gene, not `genes_per_bucket={genes_per_bucket}`."
+        )
     if disk.is_lake(path):
-        raise AtlasError(f"{path} is no file; only an atlas file can be exported. A lake can be copied as it is.")
-    with open_atlas(path, read_only=True) as con, little_memory(con), mine(root):
+        raise AtlasError(f"{path} is not a file, and only an atlas file can be exported. A lake can be copied.")
+    with open_atlas(path, read_only=True) as con, little_memory(con), hold_folder(root):
         before = manifest.read(str(root)) if (root / manifest.NAME).exists() else None
-        ((created,),) = con.execute("SELECT value FROM sigdb_data.atlas_info WHERE key = 'created'").fetchall()
+        ((created,),) = run_statement(con, "atlas/records.info", {"key": "created"})
         check_origin(before, created, path)
-        columns, size = table_columns(con), genes_per_bucket or chosen_size(con, before)
+        columns, size = table_columns(con), genes_per_bucket or choose_bucket_size(con, before)
         parts = [*table_parts(con, columns), *attribution_parts(con, size, columns["attributions"])]
         files, n_kept = write_parts(con, root, parts, before, check=check, progress=progress)
-        made = describe(con, root, columns, files, genes_per_bucket=size, atlas_created=created)
-        publish(made)
-    return Exported(len(files) - n_kept, n_kept, made)
+        after = make_manifest(con, root, columns, files, genes_per_bucket=size, atlas_created=created)
+        publish(after)
+    return ExportResult(len(files) - n_kept, n_kept, after)
 
 
 def check_origin(before: Manifest | None, created: str, path: str | os.PathLike[str]) -> None:
-    """Raise AtlasError unless a lake is that of an atlas, which was made at a time."""
+    """Raise AtlasError unless a lake comes from the atlas at `path`, which was created at the time `created`."""
     if before and before.atlas_created is None:
         raise AtlasError(
-            f"{before.root} is a lake that `sigdb ingest-spark` has added studies to, which {path} may not have. "
-            "Choose another folder; `sigdb import-lake` makes an atlas of that one."
+            f"Studies were added to the lake {before.root} itself, and {path} may lack them. "
+            "Choose another folder. `sigdb.import_lake(lake, path)` makes an atlas of the lake."
         )
     if before and before.atlas_created != created:
         raise AtlasError(
-            f"{before.root} is the lake of another atlas, made at {before.atlas_created} ({path}: {created}). "
-            "Choose another folder, or remove that one."
+            f"{before.root} is the lake of another atlas, which was created at {before.atlas_created}; {path} was "
+            f"created at {created}. Choose another folder, or remove that lake."
         )
 
 
@@ -103,9 +126,9 @@ def write_parts(
     check: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[list[File], int]:
-    """Write those parts that are not there; return the files of all, and how many were there."""
+    """Write the parts whose files do not exist yet; return the files of all parts, and how many existed."""
     known = {file.path: file for file in before.files} if before else {}
-    kept = {part.path: file for part in parts if (file := part.found(root, known.get(part.path), check=check))}
+    kept = {part.path: file for part in parts if (file := part.find(root, known.get(part.path), check=check))}
     files: list[File] = []
     progress(0, len(parts))
     for part in parts:
@@ -114,7 +137,7 @@ def write_parts(
     return files, len(kept)
 
 
-def describe(
+def make_manifest(
     con: duckdb.DuckDBPyConnection,
     root: Path,
     columns: dict[str, dict[str, str]],
@@ -123,7 +146,7 @@ def describe(
     genes_per_bucket: int,
     atlas_created: str | None,
 ) -> Manifest:
-    """The manifest of a lake of these files, as sigdb writes it now."""
+    """The manifest of a lake of these files, written now by this sigdb."""
     return Manifest(
         root=str(root.absolute()),
         schema_version=SCHEMA_VERSION,
@@ -131,46 +154,66 @@ def describe(
         exported=now().isoformat(),
         atlas_created=atlas_created,
         genes_per_bucket=genes_per_bucket,
-        signature_views=views.viewed(con),
+        signature_views=views.view_names(con),
         columns=columns,
         files=files,
     )
 
 
 @contextmanager
-def mine(root: Path, *, keep: bool = True) -> Iterator[None]:
-    """Hold a folder for an export, and make it if need be.
+def hold_folder(root: Path, *, keep: bool = True) -> Iterator[None]:
+    """Lock a folder for an export. The folder is made if it does not exist.
 
-    keep: what a block has written that failed, to go on from there; otherwise a folder that was new or empty is so
-    again, unless a lake was published in it. Raises AtlasError if the folder has other contents, is held, or has lost
-    its manifest.
+    keep: after a failed block, keep the files that it wrote, so that the next export continues from there. Otherwise a
+    folder that was new or empty is removed or emptied, unless a lake was published in it. Raises AtlasError if the
+    folder has other contents, is locked by another export, or has lost its manifest.
     """
-    manifest.check_place(str(root.absolute()))
-    mark = root / MARK
-    was_there, was_empty = root.exists(), not mark.exists()
-    if was_there and was_empty:
-        if not root.is_dir():
-            raise AtlasError(f"{root} is a file. A lake is a folder: choose another name.")
-        if any(root.iterdir()):
-            raise AtlasError(f"{root} is not empty, and not a lake. Choose an empty folder, or a new one.")
+    manifest.check_location(str(root.absolute()))
+    existed, was_new = root.exists(), not (root / MARK).exists()
+    if existed and was_new:
+        check_empty(root)
     root.mkdir(parents=True, exist_ok=True)
-    with mark.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AtlasError(f"Another export to {root} is at work. Wait for it, or end it.") from error
+    with lock_folder(root):
+        (root / MARK).touch()
         manifest.check_not_lost(root)
         if (root / manifest.NAME).exists():
             manifest.note_published(root)
         try:
             yield
         finally:
-            if was_empty and not keep and not (root / manifest.NAME).exists():
-                discard(list(root.iterdir()) if was_there else [root])
+            if was_new and not keep and not (root / manifest.NAME).exists():
+                discard(list(root.iterdir()) if existed else [root])
+
+
+def check_empty(root: Path) -> None:
+    """Raise AtlasError unless a path is an empty folder. Another export may have put its lock there already."""
+    if not root.is_dir():
+        raise AtlasError(f"{root} is a file, and a lake is a folder. Choose another name.")
+    if others := [path.name for path in root.iterdir() if path.name not in (LOCK, MARK)]:
+        raise AtlasError(
+            f"{root} is not a lake, and it is not empty: it contains {listed(others, 3)}. "
+            "Choose an empty folder or a new one."
+        )
+
+
+@contextmanager
+def lock_folder(root: Path) -> Iterator[None]:
+    """Hold the lock of a folder, which ends with the process at the latest. Raises AtlasError if it is held already."""
+    import filelock  # not at the start of every command
+
+    lock = filelock.FileLock(root / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise AtlasError(f"Another export to {root} is running. Wait until it has finished, or stop it.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def discard(paths: Sequence[Path]) -> None:
-    """Remove files, and folders with all that is in them."""
+    """Remove files, and folders with their contents."""
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -178,9 +221,9 @@ def discard(paths: Sequence[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def chosen_size(con: duckdb.DuckDBPyConnection, before: Manifest | None) -> int:
-    """How many gene ids shall share a file: a power of two; as before, while files have not grown far too large."""
-    ((rows_of_gene,),) = con.execute(statements.statement("lake/gene_rows")).fetchall()
+def choose_bucket_size(con: duckdb.DuckDBPyConnection, before: Manifest | None) -> int:
+    """The number of gene ids that share a file, a power of two. It stays as before unless files are far too large."""
+    ((rows_of_gene,),) = run_statement(con, "lake/files.gene_rows")
     wanted = FILE_ROWS // max(rows_of_gene or 1, 1)
     size = 1 << max(0, min(wanted.bit_length() - 1, 16))
     return before.genes_per_bucket if before and before.genes_per_bucket <= TOLERANCE * size else size

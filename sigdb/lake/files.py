@@ -1,4 +1,4 @@
-"""The files of a lake: which rows each holds, what it is called, and how it is written."""
+"""The files of a lake: the rows and the name of each, and how it is written."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import sqlglot
 from sqlglot import exp
 
-from sigdb import statements
 from sigdb.disk import sync
 from sigdb.lake import manifest
 from sigdb.lake.manifest import File, checksum
+from sigdb.statements import parse_statement, run_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +22,19 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["FILE_ROWS", "Part", "attribution_parts", "finish", "table_columns", "table_parts", "write_rows"]
+__all__ = [
+    "FILE_ROWS",
+    "Part",
+    "attribution_parts",
+    "move_into_lake",
+    "table_columns",
+    "table_parts",
+    "write_rows",
+]
 
-# About so many attributions are in a file, 4.3 bytes each.
+# The approximate number of attributions per file, at 4.3 bytes each.
 FILE_ROWS = 1 << 26
-# Rows that are read or skipped together: about two genes of a million cells.
+# Rows per row group, the unit that readers read or skip: about two genes of a million cells.
 ROW_GROUP = 1 << 18
 ENCODINGS = {"cell_id": "DELTA_BINARY_PACKED"}
 FLOAT_ENCODING = "BYTE_STREAM_SPLIT"
@@ -37,7 +44,7 @@ LEVEL = 3
 def table_columns(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
     """The columns of each table, with their types."""
     columns = {}
-    for (table,) in con.execute(statements.statement("atlas/inspect.tables")).fetchall():
+    for (table,) in run_statement(con, "atlas/inspect.tables"):
         described = con.execute(exp.Describe(this=exp.table_(table, db="sigdb_data")).sql("duckdb")).fetchall()
         columns[table] = {name: kind for name, kind, *_ in described}
     return columns
@@ -45,7 +52,10 @@ def table_columns(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that are to be a file: a table, or attributions of a run and range of genes. digest: that of the rows."""
+    """The rows of one file: a table, or the attributions of a run and a range of genes.
+
+    digest: changes with the rows. query, parameters: return the rows.
+    """
 
     table: str
     folder: str
@@ -57,68 +67,68 @@ class Part:
 
     @property
     def path(self) -> str:
-        """Where the file is, below the lake."""
+        """The path of the file, relative to the lake."""
         return f"{self.folder}/{self.digest}.parquet"
 
-    def found(self, root: Path, known: File | None, *, check: bool) -> File | None:
-        """The file, if it is there already: named by the manifest, or left by an export that was interrupted."""
+    def find(self, root: Path, known: File | None, *, check: bool) -> File | None:
+        """The file, if it exists already. known: its entry in the manifest, or None. check: compare the checksum."""
         path = root / self.path
         if known and not check:
             return known if path.is_file() and path.stat().st_size == known.bytes else None
         try:
-            file = self.described(path)
+            file = self.entry(path)
         except (OSError, pa.ArrowInvalid):
             return None
         return file if known in (file, None) else None
 
     def write(self, con: duckdb.DuckDBPyConnection, root: Path) -> File:
-        """Write the file aside, and give it its name when it is on disk."""
+        """Write the file under another name, and rename it when it is on disk."""
         path = root / self.path
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
         write_rows(pa.RecordBatchReader.from_stream(con.sql(self.query, params=self.parameters or None)), unfinished)
-        finish(unfinished, path, root)
-        return self.described(path)
+        move_into_lake(unfinished, path, root)
+        return self.entry(path)
 
-    def described(self, path: Path) -> File:
-        """What the manifest says of the file."""
+    def entry(self, path: Path) -> File:
+        """The entry of the manifest for the file at a path."""
         rows = pq.read_metadata(path).num_rows
         size, sha256 = path.stat().st_size, checksum(path)
         return File(self.table, self.path, self.digest, rows, size, sha256, self.run_id, self.gene_bucket)
 
 
 def table_parts(con: duckdb.DuckDBPyConnection, columns: dict[str, dict[str, str]]) -> Iterator[Part]:
-    """The tables, but for the attributions, each in the order in which its rows are stored."""
+    """One part per table except the attributions. Its rows keep their order."""
     for table, kinds in columns.items():
         if table == "attributions":
             continue
-        place = exp.table_(table, db="sigdb_data")
-        counted = sqlglot.parse_one(statements.statement("lake/digest_table"), dialect="duckdb")
-        for source in list(counted.find_all(exp.Table)):
-            source.replace(exp.alias_(place.copy(), source.alias, table=True))
-        (numbers,) = con.execute(counted.sql("duckdb")).fetchall()
-        rows = exp.select(*(exp.column(name, quoted=True) for name in kinds)).from_(place)
+        source = exp.table_(table, db="sigdb_data")
+        digests = parse_statement("lake/files.digest_table")
+        for node in list(digests.find_all(exp.Table)):
+            node.replace(exp.alias_(source.copy(), node.alias, table=True))
+        (numbers,) = con.execute(digests.sql("duckdb")).fetchall()
+        rows = exp.select(*(exp.column(name, quoted=True) for name in kinds)).from_(source)
         yield Part(table, table, digest(table, kinds, numbers), rows.sql("duckdb"), {})
 
 
 def attribution_parts(con: duckdb.DuckDBPyConnection, size: int, kinds: dict[str, str]) -> Iterator[Part]:
-    """The attributions, by run and bucket of genes; without any, an empty part, so that their columns are known."""
-    found = con.execute(statements.statement("lake/digest_attributions"), {"genes_per_bucket": size}).fetchall()
+    """One part per run and bucket of genes. Without attributions, one empty part, which makes their columns known."""
+    found = run_statement(con, "lake/files.digest_attributions", {"genes_per_bucket": size})
     for run_id, bucket, *numbers in found or [(0, 0, 0)]:
         genes = {"run_id": run_id, "first": bucket * size, "last": (bucket + 1) * size - 1}
         folder = f"attributions/run_id={run_id}/gene_bucket={bucket}"
         name = digest("attributions", kinds, (size, run_id, bucket, *numbers))
-        yield Part("attributions", folder, name, statements.statement("lake/attributions"), genes, run_id, bucket)
+        yield Part("attributions", folder, name, statement("lake/files.attributions"), genes, run_id, bucket)
 
 
 def digest(table: str, kinds: dict[str, str], numbers: tuple[object, ...]) -> str:
-    """A name for rows: 32 hexadecimal digits, others if the rows or the columns are others, or how they are written."""
+    """A name for rows: 32 hexadecimal digits that change with the rows, the columns and the format of the lake."""
     text = json.dumps([manifest.FORMAT, table, kinds, [str(each) for each in numbers]])
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def finish(unfinished: Path, path: Path, root: Path) -> None:
-    """Give a file that is written its name, for good, below a lake."""
+def move_into_lake(unfinished: Path, path: Path, root: Path) -> None:
+    """Give a finished file its name in a lake, and write both to disk."""
     sync(unfinished)
     unfinished.replace(path)
     for folder in (path.parent, *path.parent.parents):
@@ -128,7 +138,7 @@ def finish(unfinished: Path, path: Path, root: Path) -> None:
 
 
 def write_rows(rows: pa.RecordBatchReader, path: Path) -> int:
-    """Write a Parquet file in row groups of ROW_GROUP rows, never holding many more; return how many rows it has."""
+    """Write a Parquet file in row groups of ROW_GROUP rows, with little more in memory; return its number of rows."""
     n_rows = 0
     floats = {each.name: FLOAT_ENCODING for each in rows.schema if pa.types.is_floating(each.type)}
     encodings = floats | {name: ENCODINGS[name] for name in rows.schema.names if name in ENCODINGS}
@@ -143,13 +153,13 @@ def write_rows(rows: pa.RecordBatchReader, path: Path) -> int:
         write_page_index=True,
         sorting_columns=order,
     ) as writer:
-        held = rows.schema.empty_table()
+        pending = rows.schema.empty_table()
         for batch in rows:
             n_rows += len(batch)
-            held = pa.concat_tables([held, pa.Table.from_batches([batch])])
-            # The last waits for the end: DuckDB learns nothing of the columns of a file with an empty row group.
-            while len(held) > ROW_GROUP:
-                writer.write_table(held.slice(0, ROW_GROUP))
-                held = held.slice(ROW_GROUP)
-        writer.write_table(held)
+            pending = pa.concat_tables([pending, pa.Table.from_batches([batch])])
+            # A full row group waits for more rows. An empty one at the end would keep DuckDB from using the statistics.
+            while len(pending) > ROW_GROUP:
+                writer.write_table(pending.slice(0, ROW_GROUP))
+                pending = pending.slice(ROW_GROUP)
+        writer.write_table(pending)
     return n_rows

@@ -1,7 +1,7 @@
-"""A lake that studies are added to where it is, without an atlas file.
+"""Add studies to a lake directly, without an atlas file.
 
-For as long as it grows, its tables are an atlas on this machine, so that whatever writes to an atlas can write to it.
-The attributions and the sums of them, which are large, stay in the lake, and that atlas shows them.
+While a lake grows, its small tables are in an atlas file on this machine, so everything that writes to an atlas can
+write to the lake. The large tables, attributions and their sums, stay in the lake, and the atlas has views over them.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import sqlglot
 from sqlglot import exp
 
-from sigdb import disk, statements
+from sigdb import disk
 from sigdb.atlas.file import little_memory
 from sigdb.atlas.writer import Atlas
 from sigdb.errors import AtlasError
 from sigdb.lake import manifest
-from sigdb.lake.export import describe, mine, write_parts
+from sigdb.lake.export import hold_folder, make_manifest, write_parts
 from sigdb.lake.files import attribution_parts, table_columns, table_parts
 from sigdb.lake.manifest import publish
-from sigdb.lake.open import source, usable
-from sigdb.lake.restore import fill
+from sigdb.lake.open import read_complete, select_rows
+from sigdb.lake.restore import load_tables
+from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
     import os
@@ -35,16 +35,17 @@ if TYPE_CHECKING:
 
 __all__ = ["GENES_PER_BUCKET", "GrowingLake", "growing_lake", "writable"]
 
-# The tables of which the files are made elsewhere.
-SHOWN = ("attributions", "attribution_summary")
-# Of a new lake, of which nobody knows how large it will be: a hundred buckets of genes, which a cluster shares.
+# The large tables. Their files are made elsewhere, and the atlas has views over them.
+LARGE_TABLES = ("attributions", "attribution_summary")
+# For a new lake, whose size is not known yet: about a hundred buckets of genes, which a cluster shares.
 GENES_PER_BUCKET = 256
 
 
 class GrowingLake:
-    """A lake, and the atlas of its tables. `change` and `publish` add to it; until `publish` nobody sees that.
+    """A lake that grows, and the atlas of its small tables. Changes become visible to others with `publish`.
 
-    root: its folder, absolute. files: of each of SHOWN, those that there will be.
+    root: the absolute path of its folder. before: its manifest, None for a new lake. files: the files of the tables in
+    LARGE_TABLES, changes included.
     """
 
     def __init__(self, root: Path, atlas: Atlas, before: Manifest | None, genes_per_bucket: int) -> None:
@@ -53,45 +54,41 @@ class GrowingLake:
         self.before = before
         self.genes_per_bucket = genes_per_bucket
         self.columns = table_columns(atlas.con)
-        self.files: dict[str, list[File]] = {table: [] for table in SHOWN}
-        for table in SHOWN:
-            self.change(table, before.of(table) if before else [])
+        self.files: dict[str, list[File]] = {table: [] for table in LARGE_TABLES}
+        for table in LARGE_TABLES:
+            self.change(table, before.files_of(table) if before else [])
 
     def arrow_schema(self, table: str) -> pa.Schema:
-        """The columns of a table."""
+        """The Arrow schema of a table."""
         query = exp.select("*").from_(exp.table_(table, db="sigdb_data")).limit(0)
         return self.atlas.con.sql(query.sql("duckdb")).to_arrow_table().schema
 
     def change(self, table: str, new: Sequence[File], old: Collection[File] = ()) -> None:
-        """Put new files of a table in the place of old ones, or beside the others."""
+        """Add new files to a table in LARGE_TABLES, and remove old ones."""
         files = [file for file in (*self.files[table], *new) if file.rows and file not in old]
         self.files[table] = files
         if not files:
             return
-        con, name = self.atlas.con, exp.table_(table, db="sigdb_data")
-        if (table,) not in con.execute(statements.statement("atlas/inspect.shows_lake")).fetchall():
-            # Parsed, since what a Drop is made of differs between versions of sqlglot.
-            drop = sqlglot.parse_one("DROP TABLE attributions", dialect="duckdb")
-            for place in list(drop.find_all(exp.Table)):
-                place.replace(name.copy())
-            con.execute(drop.sql("duckdb"))
-        rows = source(self.manifest(files), table)
-        con.execute(exp.Create(this=name, kind="VIEW", replace=True, expression=rows).sql("duckdb"))
+        con, view = self.atlas.con, exp.table_(table, db="sigdb_data")
+        if (table,) not in run_statement(con, "atlas/inspect.shows_lake"):
+            run_statement(con, f"lake/views.drop_{table}")
+        rows = select_rows(self.manifest(files), table)
+        con.execute(exp.Create(this=view, kind="VIEW", replace=True, expression=rows).sql("duckdb"))
 
     def manifest(self, files: list[File]) -> Manifest:
         """The manifest of a lake of these files."""
-        columns = table_columns(self.atlas.con) | {table: self.columns[table] for table in SHOWN}
+        columns = table_columns(self.atlas.con) | {table: self.columns[table] for table in LARGE_TABLES}
         size = self.genes_per_bucket
-        return describe(self.atlas.con, self.root, columns, files, genes_per_bucket=size, atlas_created=None)
+        return make_manifest(self.atlas.con, self.root, columns, files, genes_per_bucket=size, atlas_created=None)
 
     def publish(self) -> None:
-        """Write the other tables as far as they have changed, and let everybody see all that was added, in one step."""
-        con, none_of = self.atlas.con, [table for table in SHOWN if not self.files[table]]
+        """Write the small tables that have changed, and make all changes visible in one step."""
+        con, empty = self.atlas.con, [table for table in LARGE_TABLES if not self.files[table]]
         columns = {
-            table: kinds for table, kinds in table_columns(con).items() if table not in SHOWN or table in none_of
+            table: kinds for table, kinds in table_columns(con).items() if table not in LARGE_TABLES or table in empty
         }
         parts = [*table_parts(con, columns)]
-        if "attributions" in none_of:
+        if "attributions" in empty:
             parts += attribution_parts(con, self.genes_per_bucket, columns["attributions"])
         written, _ = write_parts(con, self.root, parts, self.before)
         self.before = self.manifest([*written, *(file for files in self.files.values() for file in files)])
@@ -100,41 +97,47 @@ class GrowingLake:
 
 @contextmanager
 def growing_lake(lake: str | os.PathLike[str], *, genes_per_bucket: int | None = None) -> Iterator[GrowingLake]:
-    """Hold a lake, or a new folder, to add to it. genes_per_bucket: of a new one; GENES_PER_BUCKET if None.
+    """Lock a lake or a new folder, to add studies to it.
 
-    Raises AtlasError if the folder is something else, is held by another process, or if the lake is not whole or has
-    other buckets.
+    genes_per_bucket: for a new lake; GENES_PER_BUCKET if None. Raises AtlasError if the folder is not a lake, is locked
+    by another process, or if the lake is incomplete or has other buckets.
     """
     if disk.is_address(str(lake)):
-        raise AtlasError(f"{lake} is not a folder. Studies are added to a lake in a folder that all machines share.")
+        raise AtlasError(
+            f"{lake} is not a folder. Studies can be added only to a lake in a folder that all machines share."
+        )
     root = Path(lake).absolute()
-    with mine(root, keep=False), TemporaryDirectory(prefix="sigdb-") as folder:
-        before = usable(root) if (root / manifest.NAME).exists() else None
+    with hold_folder(root, keep=False), TemporaryDirectory(prefix="sigdb-") as folder:
+        before = read_complete(root) if (root / manifest.NAME).exists() else None
         size = before.genes_per_bucket if before else genes_per_bucket or GENES_PER_BUCKET
         if genes_per_bucket not in (None, size):
             raise AtlasError(
-                f"The files of the lake {root} hold {size} genes each, which cannot be changed to {genes_per_bucket} "
-                "when studies are added. `sigdb import-lake` and `sigdb export` divide it anew."
+                f"The files of the lake {root} hold {size} genes each. Adding studies cannot change that to "
+                f"`genes_per_bucket={genes_per_bucket}`. To divide them again, use `sigdb.import_lake(lake, path)` "
+                "and then `sigdb.export_lake(path, lake)`."
             )
         with Atlas.create(Path(folder) / "lake.duckdb") as atlas:
             if before:
                 with little_memory(atlas.con):
-                    fill(atlas, before, before.columns.keys() - set(SHOWN))
+                    load_tables(atlas, before, before.columns.keys() - set(LARGE_TABLES))
             yield GrowingLake(root, atlas, before, size)
 
 
 @contextmanager
 def writable(path: str | os.PathLike[str]) -> Iterator[Atlas]:
-    """An atlas file, open for writing; or the atlas of a growing lake, which shows what a block did at the end of it.
+    """Open an atlas file for writing, or a growing lake, whose changes become visible at the end of the block.
 
-    Raises AtlasError for a lake that is an export, and as `Atlas` and `growing_lake` do.
+    Raises AtlasError for a lake that is an export; other errors as for `Atlas` and `growing_lake`.
     """
     if not Path(path).is_dir():
         with Atlas(path) as atlas:
             yield atlas
         return
     if manifest.read(str(path)).atlas_created is not None:
-        raise AtlasError(f"{path} is an export of an atlas. Write to that, and export it again: sigdb export")
+        raise AtlasError(
+            f"{path} is an export of an atlas. Write to the atlas, and export it again with "
+            "`sigdb.export_lake(atlas, lake)`."
+        )
     with growing_lake(path) as grown:
         yield grown.atlas
         grown.publish()

@@ -1,4 +1,4 @@
-"""The manifest of a lake: which files it consists of, so that one rename publishes all of them."""
+"""The manifest of a lake names all of its files, so that one rename publishes a new version of the lake."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import duckdb
 
 from sigdb.disk import is_address, sync
 from sigdb.errors import AtlasError, AtlasNotFoundError, AtlasVersionError, listed, message
-from sigdb.statements import statement
+from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
+    "LOCK",
     "MARK",
     "NAME",
     "File",
     "Manifest",
+    "check_location",
     "check_not_lost",
     "check_sizes",
     "check_sums",
@@ -38,24 +40,26 @@ __all__ = [
 ]
 
 NAME = "manifest.json"
-# What is in the folder while it is written for the first time, and stays: the folder is ours. It is empty until there
-# has been a manifest.
+# A file that marks a folder as one of sigdb, from the start of the first export. It is empty until there is a manifest.
 MARK = ".sigdb-export"
+# An export holds a lock on this file.
+LOCK = ".sigdb-export.lock"
 FORMAT = 1
-# What to do without a manifest, which alone says whether the lake can be made again.
+# The way out without a manifest. Only the manifest says whether the lake is an export, which can be made again.
 RESTORE = (
-    f"Put {NAME} back from a copy of the lake, and remove nothing: a lake that studies were added to is the only copy "
-    "of them. If this was an export of an atlas file, that can be exported again, to another folder."
+    f"Put {NAME} back from a copy of the lake, and remove nothing: if studies were added to the lake, no other copy of "
+    "them exists. If the lake was an export of an atlas file, that file can be exported again, to another folder."
 )
-# Folders of these names DuckDB takes for columns of the attributions, wherever they stand in a path.
+# DuckDB takes folders of these names for columns of the attributions, anywhere in a path.
 COLUMN = re.compile(r"(?i)(run_id|gene_bucket|gene_id|cell_id|score)=")
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of a lake. path: below the lake, named by the digest of its rows, so that other rows have another name.
+    """A file of a lake.
 
-    run_id, gene_bucket: of the attributions; None for other tables. sha256: of the file.
+    path: relative to the lake; its name is the digest of its rows, so changed rows have another name. sha256: checksum
+    of the file. run_id, gene_bucket: the rows of a file of attributions; None for other tables.
     """
 
     table: str
@@ -70,11 +74,12 @@ class File:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a lake consists of. root: its folder, or address. columns: of each table, with their types in DuckDB.
+    """The files of a lake.
 
-    genes_per_bucket: the attributions of this many gene ids are in a file, gene_bucket = gene_id // genes_per_bucket.
-    signature_views: the signatures that have views. atlas_created: when the atlas was made that it is an export of;
-    None if it has been added to since then, or is no export.
+    root: its folder or address. exported: time of the export. atlas_created: the time when the exported atlas was
+    created; None if studies were added to the lake itself. genes_per_bucket: a file has the attributions of this many
+    gene ids; gene_bucket = gene_id // genes_per_bucket. signature_views: the signatures that have views. columns: the
+    columns of each table, with their types in DuckDB.
     """
 
     root: str
@@ -87,180 +92,195 @@ class Manifest:
     columns: dict[str, dict[str, str]]
     files: list[File] = field(repr=False)
 
-    def of(self, table: str) -> list[File]:
-        """The files of a table, those of the attributions by run and gene."""
+    def files_of(self, table: str) -> list[File]:
+        """The files of a table; files of attributions are in the order of runs and genes."""
         return [file for file in self.files if file.table == table]
 
     @property
     def way_to_upgrade(self) -> str:
-        """What to do where the schema is older than that of this sigdb."""
+        """What to do if the schema is older than that of this sigdb."""
         if self.atlas_created is not None:
-            return "Upgrade the atlas it comes from (sigdb upgrade), and export it again."
+            return (
+                "Upgrade the atlas that it comes from with `sigdb.upgrade(atlas)`, and export that again with "
+                "`sigdb.export_lake(atlas, lake)`."
+            )
         return (
-            "Studies were added to it, so make an atlas of it with the sigdb that wrote it "
-            f"(pip install sigdb-atlas=={self.sigdb_version}; sigdb import-lake), and upgrade that with this one "
-            "(sigdb upgrade)."
+            "Studies were added to this lake, so make an atlas of it with the sigdb that wrote it "
+            f"(pip install sigdb-atlas=={self.sigdb_version}, then `sigdb.import_lake(lake, path)`), and upgrade the "
+            "atlas with this sigdb: `sigdb.upgrade(path)`"
         )
 
     @property
     def way_to_mend(self) -> str:
-        """What to do where files are missing or damaged."""
+        """What to do if files are missing or damaged."""
         if is_address(self.root):
-            return "Copy them there again."
+            return "Copy these files to the address again."
         if self.atlas_created is not None:
-            return f"`sigdb export ATLAS {self.root} --check` writes them again."
-        return "Put them back from a copy of the lake: studies were added to it, and no atlas file has them."
+            return f"`sigdb.export_lake(atlas, {self.root!r}, check=True)` writes these files again."
+        return "Put these files back from a copy of the lake. Studies were added to it, and no atlas file has them."
 
-    def place(self, file: File) -> str:
-        """Where a file is."""
+    def location(self, file: File) -> str:
+        """The path or address of a file."""
         return f"{self.root}/{file.path}"
 
     def pattern(self, file: File) -> str:
-        """What DuckDB finds a file by, and no other: it takes a path for a pattern, of which `*` is any name."""
-        return self.place(file) if is_address(self.root) else glob.escape(self.place(file))
+        """The pattern by which DuckDB finds this file only. DuckDB takes every path for a pattern."""
+        return self.location(file) if is_address(self.root) else glob.escape(self.location(file))
+
+    def to_json(self) -> str:
+        """The text of the manifest. It does not contain the root, because a lake can be moved."""
+        values = {"format": "sigdb lake", "format_version": FORMAT, **vars(self)}
+        values["files"] = [vars(file) for file in self.files]
+        del values["root"]
+        return json.dumps(values, indent=1) + "\n"
 
     @property
     def bytes(self) -> int:
-        """The size of all files."""
+        """The total size of the files."""
         return sum(file.bytes for file in self.files)
 
 
 def read(lake: str) -> Manifest:
     """Read the manifest of a lake, in a folder or at an address that DuckDB can read (s3://...).
 
-    Raises AtlasNotFoundError if there is no folder, or nothing that can be read at the address, AtlasError if it is no
-    lake, or not a whole one, or in a place of which DuckDB would misread the name, and AtlasVersionError if a newer
-    sigdb wrote it.
+    Raises AtlasNotFoundError if the folder does not exist or the address cannot be read; AtlasError if it is not a
+    complete lake, or if DuckDB would misread its path; AtlasVersionError if a newer sigdb wrote it.
     """
     root = lake.rstrip("/") if is_address(lake) else str(Path(lake).absolute())
-    check_place(root)
-    return parse(root, fetched(root) if is_address(root) else local(Path(root)))
+    check_location(root)
+    return parse(root, fetch(root) if is_address(root) else read_local(Path(root)))
 
 
-def check_place(root: str) -> None:
-    """Raise AtlasError where DuckDB would take a part of the path of a lake for a column, or for a pattern."""
+def check_location(root: str) -> None:
+    """Raise AtlasError if DuckDB would take a part of the path of a lake for a column or a pattern."""
     if found := [part for part in root.split("/") if COLUMN.match(part)]:
         raise AtlasError(
             f"{root} is below a folder called {found[0]}, which DuckDB takes for the column of that name. "
-            "Choose another folder for the lake, or rename that one."
+            "Choose another folder for the lake, or rename that folder."
         )
     if is_address(root) and glob.has_magic(root):
-        raise AtlasError(f"{root} has one of *?[ in it, which DuckDB takes for a pattern at an address. Copy the lake.")
+        raise AtlasError(
+            f"{root} contains one of *?[, which DuckDB takes for a pattern at an address. "
+            "Copy the lake to another address."
+        )
 
 
 def parse(root: str, text: str | bytes) -> Manifest:
-    """The manifest of a lake, of its text; errors as for `read`."""
+    """Parse the text of a manifest. Errors as for `read`."""
     try:
         found: dict[str, Any] = json.loads(text)
         if found["format"] != "sigdb lake":
-            raise ValueError("it does not say that it is one of a lake")
+            raise ValueError("its format is not 'sigdb lake'")
         if found["format_version"] != FORMAT:
             raise AtlasVersionError(
                 f"{root} is a lake of format {found['format_version']}; this sigdb reads format {FORMAT}. "
                 "Update sigdb (pip install --upgrade sigdb-atlas)."
             )
         names = Manifest.__dataclass_fields__.keys() - {"root", "files"}
-        made = Manifest(root=root, files=[File(**file) for file in found["files"]], **{n: found[n] for n in names})
-        check_whole(made)
+        parsed = Manifest(root=root, files=[File(**file) for file in found["files"]], **{n: found[n] for n in names})
+        check_consistent(parsed)
     except AtlasVersionError:
         raise
     except (ValueError, KeyError, TypeError) as error:
         raise AtlasError(f"{root}/{NAME} is not the manifest of a lake: {message(error)}. {RESTORE}") from error
-    return made
+    return parsed
 
 
-def check_whole(made: Manifest) -> None:
-    """Raise ValueError unless each table has columns and files, and no file comes twice."""
-    if not isinstance(made.schema_version, int):
-        raise ValueError(f"{made.schema_version!r} is not the number of a schema")
-    if odd := made.columns.keys() ^ {file.table for file in made.files}:
-        raise ValueError(f"it has not both columns and files of {listed(sorted(odd))}")
-    if len({file.path for file in made.files}) < len(made.files):
+def check_consistent(manifest: Manifest) -> None:
+    """Raise ValueError unless each table has columns and files, and no file is named twice."""
+    if not isinstance(manifest.schema_version, int):
+        raise ValueError(f"{manifest.schema_version!r} is not the number of a schema")
+    if odd := manifest.columns.keys() ^ {file.table for file in manifest.files}:
+        raise ValueError(f"it lacks either the columns or the files of {listed(sorted(odd))}")
+    if len({file.path for file in manifest.files}) < len(manifest.files):
         raise ValueError("it names a file twice")
 
 
-def local(root: Path) -> bytes:
+def read_local(root: Path) -> bytes:
     """The text of the manifest in a folder, in UTF-8."""
     if not root.is_dir():
-        raise AtlasNotFoundError(f"There is no lake at {root}. `sigdb export ATLAS {root}` makes one.")
+        raise AtlasNotFoundError(
+            f"There is no lake at {root}. `sigdb.export_lake(atlas, {str(root)!r})` makes one from an atlas file."
+        )
     check_not_lost(root)
     try:
         return (root / NAME).read_bytes()
     except FileNotFoundError as error:
         if (root / MARK).exists():
             raise AtlasError(
-                f"{root} is a lake that is not finished: it has no {NAME}. Run again what was making it "
-                f"(`sigdb export ATLAS {root}`, or `sigdb ingest-spark {root} ...`), which goes on where it was."
+                f"{root} is an unfinished lake: it has no {NAME}. Repeat the call that was making the lake, "
+                f"`sigdb.export_lake(atlas, {str(root)!r})` or `ingest.spark.driver.ingest_into_lake(lake, sources, "
+                "model)`. It continues where it stopped."
             ) from error
-        raise AtlasError(f"{root} is a folder, but not a lake: it has no {NAME}.") from error
+        raise AtlasError(f"{root} is a folder but not a lake: it has no {NAME}.") from error
 
 
 def check_not_lost(root: Path) -> None:
-    """Raise AtlasError for the folder of a lake that has lost its manifest, which is not to be taken for a new one."""
+    """Raise AtlasError for a lake that has lost its manifest, so that nobody takes its folder for a new one."""
     mark = root / MARK
     if mark.is_file() and mark.stat().st_size and not (root / NAME).exists():
         raise AtlasError(f"{root} is a lake that has lost its {NAME}. {RESTORE}")
 
 
 def note_published(root: Path) -> None:
-    """Note in the mark that there has been a manifest."""
+    """Record in the mark that the lake has a manifest."""
     mark = root / MARK
     if not (mark.exists() and mark.stat().st_size):
-        mark.write_text(f"There has been a {NAME} here.\n", encoding="utf-8")
+        mark.write_text(f"This folder has had a {NAME}.\n", encoding="utf-8")
         sync(mark)
 
 
-def fetched(root: str) -> str:
+def fetch(root: str) -> str:
     """The text of the manifest at an address."""
-    ((text,),) = ask_address(root, "fetch", {"place": f"{root}/{NAME}"})
+    ((text,),) = ask_address(root, "text", {"address": f"{root}/{NAME}"})
     return str(text)
 
 
 def ask_address(root: str, query: str, parameters: dict[str, Any]) -> list[Any]:
-    """Run a query of sql/lake on files at an address; AtlasNotFoundError if DuckDB cannot read them."""
+    """Run a query of sql/lake/address.sql. Raises AtlasNotFoundError if DuckDB cannot read the files at an address."""
     try:
         with duckdb.connect() as con:
-            return con.execute(statement(f"lake/{query}"), parameters).fetchall()
+            return run_statement(con, f"lake/address.{query}", parameters)
     except (duckdb.Error, ValueError) as error:
         raise AtlasNotFoundError(
-            f"There is no whole lake that can be read at {root}: {message(error)} "
-            "(DuckDB reads it by its extension httpfs, with the secrets that are stored for this address.)"
+            f"There is no complete lake that can be read at {root}: {message(error)} "
+            "(DuckDB reads it through its extension httpfs, with the secrets that are stored for this address.)"
         ) from error
 
 
 def check_sizes(manifest: Manifest) -> None:
-    """Raise AtlasError unless all files are there, and of the sizes that they had; a request for each at an address."""
-    found = sizes(manifest)
-    complain(manifest, "files are missing or cut off", lambda file: found.get(manifest.place(file)) != file.bytes)
+    """Raise AtlasError unless all files exist with the recorded sizes. An address needs one request per file."""
+    found = file_sizes(manifest)
+    check_files(manifest, "files are missing or cut off", lambda file: found.get(manifest.location(file)) != file.bytes)
 
 
-def sizes(manifest: Manifest) -> dict[str, int]:
-    """The sizes of the files that are there, by their places."""
-    places = [manifest.place(file) for file in manifest.files]
+def file_sizes(manifest: Manifest) -> dict[str, int]:
+    """The sizes of the files that exist, by location."""
+    locations = [manifest.location(file) for file in manifest.files]
     if is_address(manifest.root):
-        return dict(ask_address(manifest.root, "sizes", {"places": places}))
-    return {place: Path(place).stat().st_size for place in places if Path(place).is_file()}
+        return dict(ask_address(manifest.root, "sizes", {"addresses": locations}))
+    return {location: Path(location).stat().st_size for location in locations if Path(location).is_file()}
 
 
 def check_sums(manifest: Manifest) -> None:
-    """Raise AtlasError unless all files are there, and byte for byte what was written. Reads all of them."""
+    """Raise AtlasError unless all files exist with the recorded checksums. This reads all files."""
     check_sizes(manifest)
 
     def sum_of(file: File) -> str:
         if not is_address(manifest.root):
-            return checksum(Path(manifest.place(file)))
-        ((found,),) = ask_address(manifest.root, "checksum", {"place": manifest.place(file)})
+            return checksum(Path(manifest.location(file)))
+        ((found,),) = ask_address(manifest.root, "checksum", {"address": manifest.location(file)})
         return str(found)
 
-    complain(manifest, "files are damaged", lambda file: sum_of(file) != file.sha256)
+    check_files(manifest, "files are damaged", lambda file: sum_of(file) != file.sha256)
 
 
-def complain(manifest: Manifest, what: str, is_wrong: Callable[[File], bool]) -> None:
-    """Raise AtlasError if there are files with which something is wrong."""
-    if wrong := [file.path for file in manifest.files if is_wrong(file)]:
+def check_files(manifest: Manifest, problem: str, has_problem: Callable[[File], bool]) -> None:
+    """Raise AtlasError with the number of files that have a problem, if any has it."""
+    if wrong := [file.path for file in manifest.files if has_problem(file)]:
         raise AtlasError(
-            f"{len(wrong)} of {len(manifest.files)} {what} in the lake {manifest.root}: {listed(wrong, 3)}. "
-            + manifest.way_to_mend
+            f"{len(wrong)} of {len(manifest.files)} {problem} in the lake {manifest.root}: {listed(wrong, 3)}. "
+            f"{manifest.way_to_mend}"
         )
 
 
@@ -271,34 +291,32 @@ def checksum(path: Path) -> str:
 
 
 def publish(manifest: Manifest) -> None:
-    """Put the manifest in the place of the one before, in one step, and then remove the files that it does not name."""
+    """Replace the manifest of a lake in one step, and then remove the files that the new one does not name."""
     root = Path(manifest.root)
-    values = {"format": "sigdb lake", "format_version": FORMAT, **asdict(manifest)}
-    del values["root"]
     unfinished = root / f"{NAME}.part"
-    unfinished.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    unfinished.write_text(manifest.to_json(), encoding="utf-8")
     sync(unfinished)
     unfinished.replace(root / NAME)
     sync(root)
     note_published(root)
-    sweep(manifest)
+    remove_other_files(manifest)
 
 
-def sweep(manifest: Manifest) -> None:
-    """Remove the files that a manifest does not name, as far as nobody else does, or writes there, at the moment."""
+def remove_other_files(manifest: Manifest) -> None:
+    """Remove the files that a manifest does not name. Other processes may remove or write files at the same time."""
     root = Path(manifest.root)
     named = {root / file.path for file in manifest.files}
-    for path in list(stored(manifest)):
+    for path in list(files_on_disk(manifest)):
         if path not in named:
             path.unlink(missing_ok=True)
             for folder in path.relative_to(root).parents:
                 if folder.name:
-                    with suppress(OSError):  # it is not empty
+                    with suppress(OSError):  # the folder is not empty
                         (root / folder).rmdir()
 
 
-def stored(manifest: Manifest) -> Iterator[Path]:
-    """The files in the folders of the tables, those that are half written included."""
+def files_on_disk(manifest: Manifest) -> Iterator[Path]:
+    """The files in the folders of the tables, including unfinished ones."""
     for table in manifest.columns:
         for ending in ("parquet", "part"):
             yield from Path(manifest.root, table).rglob(f"*.{ending}")

@@ -1,4 +1,4 @@
-"""Make an atlas file of a lake."""
+"""Make an atlas file from a lake."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING
 import duckdb
 from sqlglot import exp
 
-from sigdb import disk, statements
+from sigdb import disk
 from sigdb.atlas import schema, views
+from sigdb.atlas.empty import record_versions
 from sigdb.atlas.file import little_memory, remove
-from sigdb.atlas.writer import Atlas, record_versions
+from sigdb.atlas.writer import Atlas
 from sigdb.disk import sync
 from sigdb.errors import AtlasError, listed, message
 from sigdb.lake.files import table_columns
 from sigdb.lake.manifest import Manifest, check_sums
-from sigdb.lake.open import absent, source, usable
+from sigdb.lake.open import check_new_file, read_complete, select_rows
+from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Collection
 
 
-__all__ = ["import_lake"]
+__all__ = ["import_lake", "load_tables"]
 
 
 def import_lake(
@@ -31,56 +33,85 @@ def import_lake(
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Make an atlas of a lake in a folder, after comparing the checksums of all files.
+    """Make an atlas file from a lake, after comparing the checksums of all files.
 
-    progress: told (rows done, rows in all). Raises AtlasError if a file is not what was written, or if `path` exists.
+    Parameters
+    ----------
+    lake
+        The folder of a lake. Copy a lake at an address into a folder first.
+    path
+        The atlas file to make. It does not exist yet.
+    progress
+        A function that is called with (rows loaded, rows in total).
+
+    Raises
+    ------
+    AtlasError
+        The lake is incomplete or damaged, or the file exists or cannot be written.
+
+    Examples
+    --------
+    >>> _ = sigdb.export_lake("demo.duckdb", "demo.lake")
+    >>> sigdb.import_lake("demo.lake", "imported.duckdb")
+    >>> with sigdb.connect("imported.duckdb") as con:
+    ...     con.sql("SELECT count(*) FROM cells").fetchall()
+    [(1757,)]
     """
-    path = absent(path)
+    path = check_new_file(path)
     if disk.is_address(str(lake)):
-        raise AtlasError(f"{lake} is not a folder of this machine. Copy the lake into one, and import that.")
-    found = usable(lake)
+        raise AtlasError(f"{lake} is not a folder of this machine. Copy the lake into a folder, and import that.")
+    found = read_complete(lake)
     check_sums(found)
     unfinished = path.with_name(f"{path.name}.importing")
     remove(unfinished)
     try:
         with Atlas.create(unfinished) as atlas, little_memory(atlas.con):
-            fill(atlas, found, found.columns, progress)
+            load_tables(atlas, found, found.columns, progress)
             atlas.con.execute("CHECKPOINT")
         sync(unfinished)
         unfinished.replace(path)
         sync(path.absolute().parent)
     except (duckdb.Error, OSError) as error:
-        raise AtlasError(f"{path} cannot be made of the lake {lake}: {message(error)}") from error
+        raise AtlasError(f"{path} cannot be made from the lake {lake}: {message(error)}") from error
     finally:
         remove(unfinished)
 
 
-def fill(
+def load_tables(
     atlas: Atlas,
     found: Manifest,
     tables: Collection[str],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Insert the rows of tables of a lake into an empty atlas, and make the views of signatures that it had."""
+    """Insert the rows of tables of a lake into an empty atlas, and make the views of signatures that the lake has."""
     con = atlas.con
-    if lacking := table_columns(con).keys() - found.columns.keys():
-        raise AtlasError(f"The lake {found.root} lacks tables of an atlas: {listed(sorted(lacking))}.")
-    done, total = 0, sum(file.rows for table in tables for file in found.of(table))
-    have = {name for name, _ in statements.run_statement(con, "ingest/study.cell_columns")}
-    for name, kind in found.columns["cell_data"].items():
-        if name not in have:
-            column = exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=exp.DataType.build(kind, "duckdb"))
-            cells = exp.table_("cell_data", db="sigdb_data")
-            con.execute(exp.Alter(this=cells, kind="TABLE", actions=[column]).sql("duckdb"))
-    con.execute("DELETE FROM sigdb_data.atlas_info")
+    needed = table_columns(con).keys()
+    if lacking := needed - found.columns.keys():
+        raise AtlasError(
+            f"The lake {found.root} lacks {len(lacking)} of {len(needed)} tables of an atlas: "
+            f"{listed(sorted(lacking))}. If it is an export, export the atlas again to another folder."
+        )
+    add_cell_columns(con, found.columns["cell_data"])
+    run_statement(con, "lake/views.clear_atlas_info")
+    done, total = 0, sum(file.rows for table in tables for file in found.files_of(table))
     for table in tables:
-        # Of columns it counts what they are called: other writers, and upgrades, have them in another order.
-        rows = exp.insert(source(found, table), exp.table_(table, db="sigdb_data"))
+        rows = exp.insert(select_rows(found, table), exp.table_(table, db="sigdb_data"))
+        # Columns match by name: other writers may have them in another order.
         rows.set("by_name", True)
         con.execute(rows.sql("duckdb"))
-        done += sum(file.rows for file in found.of(table))
+        done += sum(file.rows for file in found.files_of(table))
         progress(done, total)
     with atlas.transaction():
         schema.install(con)
         views.install(con, found.signature_views)
         record_versions(con)
+
+
+def add_cell_columns(con: duckdb.DuckDBPyConnection, columns: dict[str, str]) -> None:
+    """Add the columns of the studies' obs to the table of cells. columns: all of its columns, with their types."""
+    existing = {name for name, _ in run_statement(con, "ingest/study.cell_columns")}
+    for name, kind in columns.items():
+        if name not in existing:
+            column = exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=exp.DataType.build(kind, "duckdb"))
+            cells = exp.table_("cell_data", db="sigdb_data")
+            con.execute(exp.Alter(this=cells, kind="TABLE", actions=[column]).sql("duckdb"))

@@ -1,56 +1,120 @@
-"""How a signature is scored."""
+"""How a signature is scored: the options that all scores have, with their defaults."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+import inspect
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from sigdb.errors import QueryError, listed
+from sigdb.errors import QueryError, listed, nearest
+from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import duckdb
 
 
-__all__ = ["Options", "score_parameters"]
+__all__ = [
+    "GeneOptions",
+    "ScoreOptions",
+    "SignatureOptions",
+    "check_options",
+    "complete_options",
+    "score_parameters",
+]
 
 
-class Options(TypedDict, total=False):
-    """How a signature is scored: the named arguments of the macro `signature_score`, with its defaults."""
+class GeneOptions(TypedDict, total=False):
+    """Which attributions are used: the options that every score has.
 
-    weights: Sequence[float] | None
-    agg: str
+    Attributes
+    ----------
+    missing : {'error', 'ignore'}
+        What happens to a gene that the atlas does not know: an error (the default), or the gene is left out.
+    run : str or int
+        The name or id of an attribution run. Default: the default run of the atlas.
+    signed : bool
+        Keep the sign of the attributions. By default, absolute values are used. An error if the run has no signs.
+    """
+
     missing: str
     run: str | int | None
     signed: bool
 
 
-def score_parameters(
-    con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str],
-    *,
-    weights: Sequence[float] | None = None,
-    agg: str = "mean",
-    missing: str = "error",
-    run: str | int | None = None,
-    signed: bool = False,
-) -> dict[str, Any]:
-    """The parameters of a score macro: `genes` is a list of genes, or the name of a signature of the library.
+class SignatureOptions(GeneOptions, total=False):
+    """The options of a score whose weights come with the signature.
 
-    A signature brings its own weights. Raises QueryError for a name that is not in the library.
+    Attributes
+    ----------
+    agg : {'mean', 'sum'}
+        Whether the score is the mean over the genes (the default) or their sum.
+    measured_only : bool
+        Divide a mean by the genes that the cell's study measured. By default, all genes of the signature count, and a
+        gene that was not measured counts as 0. The score is NULL in a study that measured none of the genes.
     """
-    options = {"agg": agg, "missing": missing, "run": run, "signed": signed}
-    if not isinstance(genes, str):
-        return {"genes": list(genes), "weights": None if weights is None else list(weights), **options}
-    if weights is not None:
-        raise QueryError(f"The signature {genes} has weights of its own; give a list of genes to use others.")
-    ((members, own),) = con.execute(
-        "SELECT signature_genes($name), signature_weights($name)", {"name": genes}
-    ).fetchall()
-    if not members:
-        known = [name for (name,) in con.execute("SELECT signature FROM signature_info ORDER BY 1").fetchall()]
+
+    agg: str
+    measured_only: bool
+
+
+class ScoreOptions(SignatureOptions, total=False):
+    """The options of a score: the named arguments of the SQL macro `signature_score`.
+
+    Attributes
+    ----------
+    weights : sequence of float
+        One weight per gene, in the order of the genes. A mean divides by the sum of their absolute values.
+        Default: 1 for each gene, or the weights of a signature of the library.
+    """
+
+    weights: Sequence[float] | None
+
+
+DEFAULTS: ScoreOptions = {
+    "weights": None,
+    "agg": "mean",
+    "missing": "error",
+    "run": None,
+    "signed": False,
+    "measured_only": False,
+}
+
+
+def check_options(function: Callable[..., Any], options: Mapping[str, Any], kind: type[Any] = ScoreOptions) -> None:
+    """Raise QueryError if a public function was given an option that is none of its `kind`."""
+    if unknown := [name for name in options if name not in kind.__optional_keys__]:
+        own = inspect.signature(function).parameters.values()
+        known = sorted({each.name for each in own if each.kind is not each.VAR_KEYWORD} | kind.__optional_keys__)
         raise QueryError(
-            f"There is no signature {genes} in this atlas. It has: {listed(known, 5) or 'none'}. "
-            "A gene alone is a list of one."
+            f"sigdb.{function.__name__} has no parameter `{unknown[0]}`.{nearest(unknown[0], known)} "
+            f"It has: {listed(known, 30)}."
         )
-    return {"genes": members, "weights": None if set(own) == {1.0} else own, **options}
+
+
+def complete_options(options: ScoreOptions) -> ScoreOptions:
+    """The options that were given, with defaults for the rest."""
+    return {**DEFAULTS, **options}
+
+
+def score_parameters(
+    con: duckdb.DuckDBPyConnection, genes: str | Sequence[str], **options: Unpack[ScoreOptions]
+) -> dict[str, Any]:
+    """The parameters of a score macro: all options, the genes, and the weights that a library signature brings.
+
+    genes: a list of genes, or the name of a signature of the library. Raises QueryError for an unknown name.
+    """
+    completed = complete_options(options)
+    weights = completed["weights"]
+    if not isinstance(genes, str):
+        return {**completed, "genes": list(genes), "weights": None if weights is None else list(weights)}
+    if weights is not None:
+        raise QueryError(f"The signature {genes} has weights of its own. `weights` goes with a list of genes.")
+    ((members, own),) = run_statement(con, "scores/options.signature", {"name": genes})
+    if not members:
+        known = [name for (name,) in run_statement(con, "scores/options.signature_names")]
+        raise QueryError(
+            f"There is no signature {genes} in this atlas.{nearest(genes, known)} "
+            f"It has: {listed(known, 5) or 'none'}. To score a single gene, give a list that holds it."
+        )
+    return {**completed, "genes": members, "weights": None if set(own) == {1.0} else own}

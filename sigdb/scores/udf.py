@@ -1,4 +1,4 @@
-"""`signature_score_py(cell_id, signature)`: scores of the whole atlas computed once, then gathered, inside SQL."""
+"""The SQL function `signature_score_py(cell_id, signature)`: it scores the whole atlas once, then looks cells up."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import weakref
 from collections import OrderedDict
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from sigdb.errors import AtlasError, QueryError, SignatureError
-from sigdb.scores.engine import Terms, open_cursor, resolve, score_vector
-from sigdb.statements import statement
+from sigdb.scores.engine import Terms, open_cursor, resolve_terms, score_vector
+from sigdb.scores.options import SignatureOptions, check_options
+from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CACHE_BYTES", "register", "register_signature"]
 
-# At most this much memory holds vectors of scores, 4 bytes a cell each: 12 signatures of 22 million cells.
+# The most memory for score vectors, at 4 bytes per cell: enough for 12 signatures of 22 million cells.
 CACHE_BYTES = 1 << 30
 NAME = "signature_score_py"
 
 
 class Scorer:
-    """What stands behind the function in one DuckDB instance: its connections, named signatures and score vectors."""
+    """The function in one DuckDB instance: its connections, the signatures it knows by name, and score vectors."""
 
     def __init__(self) -> None:
         """Start without a connection, a signature or a vector."""
@@ -39,7 +40,7 @@ class Scorer:
         self.vectors: OrderedDict[tuple[object, ...], NDArray[np.float32]] = OrderedDict()
 
     def __call__(self, cell_id: pa.ChunkedArray, signature: pa.ChunkedArray) -> pa.Array:
-        """The scores of a batch of rows; null where the cell or the signature is, or the cell has no score."""
+        """The scores of a batch of rows; null if the cell or the signature is null, or if the cell has no score."""
         names = signature.combine_chunks().dictionary_encode()
         cells = cell_id.combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)
         which = names.indices.fill_null(-1).to_numpy(zero_copy_only=False)
@@ -51,7 +52,7 @@ class Scorer:
         return pa.array(out, pa.float32(), from_pandas=True)
 
     def vector(self, name: str) -> NDArray[np.float32]:
-        """The scores of a signature in every cell, by cell_id; NaN where a cell has none."""
+        """The scores of a signature in every cell, by cell_id; NaN where a cell has no score."""
         with self.lock:
             terms = self.signatures.get(name)
             if terms is None:
@@ -65,18 +66,18 @@ class Scorer:
             return self.vectors[terms.key]
 
     def library_terms(self, name: str) -> Terms:
-        """The terms of a signature of the library, with the options that a score has if none are given."""
+        """The terms of a signature of the library, with default options."""
         with self.cursor() as cursor:
             try:
-                return resolve(cursor, signature=name)
+                return resolve_terms(cursor, signature=name)
             except QueryError as error:
                 raise QueryError(
-                    f"{error} sigdb.register_signature(con, name, ...) gives {NAME} another signature, or options "
-                    "such as missing='ignore' for one of the library."
+                    f"{error} `sigdb.register_signature(con, name)` adds a signature to {NAME}, or sets options such "
+                    "as `missing='ignore'` for one of the library."
                 ) from error
 
     def release(self, reference: weakref.ref[duckdb.DuckDBPyConnection]) -> None:
-        """Forget a connection that is gone, and with the last one all scores."""
+        """Forget a closed connection, and all scores if it was the last."""
         self.connections.remove(reference)
         if not self.connections:
             self.vectors.clear()
@@ -95,39 +96,63 @@ class Scorer:
             with cursor:
                 yield cursor
             return
-        raise QueryError(f"{NAME} needs a connection that sigdb.register has seen and that is still open.")
+        raise QueryError(f"{NAME} needs an open connection. Every connection that `sigdb.register(con)` saw is closed.")
 
 
-# By atlas file, the latest last. None is ever let go: DuckDB keeps the function until the database is closed, but a
-# reference to the Python object only until the connection is that registered it.
+# The scorers of each atlas file, the newest last. They are never removed: DuckDB keeps the function until the database
+# is closed, but it keeps a reference to the Python object only until the connection that registered it is closed.
 scorers: dict[str, list[Scorer]] = {}
 
 
 def register(con: duckdb.DuckDBPyConnection) -> None:
-    """Add `signature_score_py(cell_id BIGINT, signature VARCHAR) -> FLOAT` to the SQL of a connection to an atlas.
+    """Add ``signature_score_py(cell_id BIGINT, signature VARCHAR) -> FLOAT`` to the SQL of a read-only connection.
 
-    It scores a signature of the library, or one that `register_signature` has named, in the whole atlas when it first
-    meets it, and then looks each cell up: for many rows, and for the same signature again. NULL for a cell that the
-    run has not attributed. Units as for `score`, rounded to FLOAT. At most CACHE_BYTES of scores are kept, those used
-    last. The function belongs to the open database: other connections to it in this process see it too. `connect` has
-    registered it already on the read-only connections that it returns.
+    The function scores a signature in the whole atlas when it first meets its name, and then looks each cell up. It
+    suits queries with many rows, and repeated use of the same signatures. The score is NULL for a cell that the run
+    has not attributed. `sigdb.connect` registers the function on the read-only connections that it returns.
 
-    Raises AtlasError if the connection is open for writing (scores could change behind the function's back), and
-    QueryError if it is to no atlas.
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A read-only connection to an atlas. Other connections to the same database in this process get the function
+        too.
+
+    Raises
+    ------
+    AtlasError
+        If the connection is open for writing: scores could change without the function's knowledge.
+    QueryError
+        If the connection has no atlas.
+
+    Notes
+    -----
+    Units are those of `sigdb.score`, rounded to FLOAT. Scores are kept in memory up to 1 GiB; the signatures that were
+    used last stay.
+
+    Examples
+    --------
+    >>> sigdb.register(con)
+    >>> query = "SELECT count(signature_score_py(cell_id, 'HALLMARK_HYPOXIA')) > 0 FROM cells"
+    >>> sigdb.register_signature(con, "HALLMARK_HYPOXIA", missing="ignore")
+    >>> con.execute(query).fetchone()
+    (True,)
     """
     with open_cursor(con) as cursor:
-        ((path, read_only),) = cursor.execute(statement("atlas/inspect.current_file")).fetchall()
+        ((path, read_only),) = run_statement(cursor, "atlas/inspect.current_file")
     if not read_only:
-        raise AtlasError(f"{NAME} is for read-only connections: on this one the scores could change behind it.")
+        raise AtlasError(
+            f"{NAME} needs a read-only connection, because it would not notice that scores have changed. "
+            "`sigdb.connect(path)` opens one."
+        )
     scorer = Scorer()
     try:
-        # Words, not enumerations: those are in another module of DuckDB 1.4 than of 2.0.
+        # Strings, because the enumerations are in different modules in DuckDB 1.4 and 2.0.
         con.create_function(  # type: ignore[call-overload]
             NAME, scorer, ["BIGINT", "VARCHAR"], "FLOAT", type="arrow", null_handling="special"
         )
         scorers.setdefault(path, []).append(scorer)
     except (duckdb.CatalogException, duckdb.NotImplementedException):
-        # The instance has it from another connection: that one's scorer serves this one too.
+        # Another connection has registered the function in this instance. Its scorer serves this connection too.
         scorer = scorers[path][-1]
     scorer.connections.append(weakref.ref(con, scorer.release))
 
@@ -137,37 +162,48 @@ def register_signature(
     name: str,
     genes: Sequence[str] | None = None,
     weights: Sequence[float] | None = None,
-    *,
-    agg: str = "mean",
-    missing: str = "error",
-    run: str | int | None = None,
-    signed: bool = False,
-    measured_only: bool = False,
+    **options: Unpack[SignatureOptions],
 ) -> None:
-    """Give `signature_score_py` a signature by name, for this process; a name given before is replaced.
+    """Give ``signature_score_py`` a signature by name, for this process.
 
-    Without genes: the signature of that name of the atlas's library, to be scored with these options. Options and
-    errors as for `score`. Raises SignatureError if genes are given for a name that the library has, and QueryError if
-    the function is not registered (`register`).
+    A second signature of the same name replaces the first.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection that has the function, from `sigdb.connect` or after `sigdb.register`.
+    name : str
+        The name by which SQL calls the signature.
+    genes : sequence of str, optional
+        Its genes. Without them, `name` is a signature of the atlas's library, to be scored with these options.
+    weights : sequence of float, optional
+        One weight per gene.
+    **options
+        agg, missing, run, signed, measured_only: see `sigdb.ScoreOptions`.
+
+    Raises
+    ------
+    SignatureError
+        If genes are given and the library has a signature of this name.
+    QueryError
+        If the function is not registered, or if the genes or the options cannot be used.
+
+    Examples
+    --------
+    >>> sigdb.register_signature(con, "T cell", ["CD3D", "CD3E"], [2, 1])
+    >>> con.execute("SELECT signature_score_py(0, 'T cell') = signature_score_py(0, 'T cell')").fetchone()
+    (True,)
     """
+    check_options(register_signature, options, SignatureOptions)
     with open_cursor(con) as cursor:
-        ((path, _),) = cursor.execute(statement("atlas/inspect.current_file")).fetchall()
+        ((path, _),) = run_statement(cursor, "atlas/inspect.current_file")
         if path not in scorers:
-            raise QueryError(f"This connection has no {NAME}. sigdb.connect(path) or sigdb.register(con) adds it.")
-        known = cursor.execute(statement("scores/udf.signature_names")).fetchall()
+            raise QueryError(f"This connection has no {NAME}. `sigdb.connect(path)` or `sigdb.register(con)` adds it.")
+        known = run_statement(cursor, "scores/options.signature_names")
         if genes is not None and (name,) in known:
             raise SignatureError(f"The library of this atlas has a signature {name!r}. Choose another name.")
-        terms = resolve(
-            cursor,
-            genes,
-            signature=name if genes is None else None,
-            weights=weights,
-            agg=agg,
-            missing=missing,
-            run=run,
-            signed=signed,
-            measured_only=measured_only,
-        )
+        signature = name if genes is None else None
+        terms = resolve_terms(cursor, genes, signature=signature, weights=weights, **options)
     scorer = scorers[path][-1]
     with scorer.lock:
         scorer.signatures[name] = terms

@@ -1,6 +1,6 @@
 -- name: cluster
--- Sort the attributions by (run, gene, cell), so that a query reads only the row groups that hold its genes. The
--- table is made anew, as sql/schema.sql makes it.
+-- Sort the attributions by (run, gene, cell), so that a query reads only the row groups of its genes. This makes a new
+-- table, with the same definition as in sql/schema.sql.
 ALTER TABLE sigdb_data.attributions RENAME TO attributions_before;
 CREATE TABLE sigdb_data.attributions (
     run_id UINTEGER USING COMPRESSION RLE,
@@ -12,13 +12,13 @@ INSERT INTO sigdb_data.attributions BY NAME FROM sigdb_data.attributions_before 
 DROP TABLE sigdb_data.attributions_before;
 
 -- name: clear_summary
--- Empty the cube and the group sizes, to be made anew.
+-- Empty the cube and the group sizes.
 DELETE FROM sigdb_data.attribution_summary;
 DELETE FROM sigdb_data.group_sizes;
 
 -- name: add_summary
--- The cube of a run for the cells $first to $last: exact sums a sample, cell type and gene.
--- Sums are of the stored FLOAT scores, in double precision.
+-- Add the cube of a run for the cells from $first to $last: exact sums per sample, cell type and gene, of the stored
+-- FLOAT scores, in double precision.
 INSERT INTO sigdb_data.attribution_summary (
     run_id, sample_id, cell_type, gene_id, n_nonzero, sum_abs, sum_signed, sum_sq
 )
@@ -32,7 +32,7 @@ GROUP BY a.run_id, c.sample_id, c.cell_type, a.gene_id
 ORDER BY a.gene_id, c.sample_id, c.cell_type;
 
 -- name: add_group_sizes
--- How many cells a sample and cell type has among the cells $first to $last of a run.
+-- Add the number of cells per sample and cell type, among the cells from $first to $last of a run.
 INSERT INTO sigdb_data.group_sizes (run_id, sample_id, cell_type, n_cells)
 SELECT r.run_id, c.sample_id, c.cell_type, count(*)
 FROM sigdb_data.attributed_cells AS r
@@ -42,9 +42,9 @@ GROUP BY r.run_id, c.sample_id, c.cell_type
 ORDER BY c.sample_id, c.cell_type;
 
 -- name: clear_study
--- Remove all cells of a study, which are those of sigdb_dropped_cells (cell_id) and of the samples in
--- sigdb_dropped_samples (study_id, sample_id): scores in all runs, their sums, what the study measured, the ledger. Genes,
--- models, runs and columns of cell_data stay, and so do the ids of all other studies.
+-- Remove all cells of a study, with their scores in all runs, the sums, the measured genes and the ledger.
+-- sigdb_dropped_cells (cell_id) names its cells, sigdb_dropped_samples (study_id, sample_id) its samples. Genes, models,
+-- runs, columns of cell_data and the ids of all other studies stay.
 DELETE FROM sigdb_data.attributions WHERE cell_id IN (SELECT d.cell_id FROM sigdb_dropped_cells AS d);
 DELETE FROM sigdb_data.attributed_cells WHERE cell_id IN (SELECT d.cell_id FROM sigdb_dropped_cells AS d);
 DELETE FROM sigdb_data.signature_cells WHERE cell_id IN (SELECT d.cell_id FROM sigdb_dropped_cells AS d);
@@ -53,6 +53,14 @@ DELETE FROM sigdb_data.attribution_summary WHERE sample_id IN (SELECT d.sample_i
 DELETE FROM sigdb_data.group_sizes WHERE sample_id IN (SELECT d.sample_id FROM sigdb_dropped_samples AS d);
 DELETE FROM sigdb_data.study_genes WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
 DELETE FROM sigdb_data.ingest_chunks WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
+
+-- name: run_ids
+-- The ids of the attribution runs, in order.
+SELECT r.run_id FROM sigdb_data.attribution_runs AS r ORDER BY r.run_id;
+
+-- name: studies
+-- The names of the studies.
+SELECT t.study FROM sigdb_data.studies AS t;
 
 -- name: study_samples
 -- The samples of the study $study.
@@ -70,7 +78,7 @@ WHERE s.study_id = $study_id
 ORDER BY c.cell_id;
 
 -- name: drop_study
--- Forget the study of sigdb_dropped (study), which has no cells any more, and its samples.
+-- Remove the study of sigdb_dropped (study) and its samples, after its cells are removed.
 DELETE FROM sigdb_data.samples
 WHERE study_id IN (
     SELECT q.study_id FROM sigdb_data.studies AS q WHERE q.study IN (SELECT d.study FROM sigdb_dropped AS d)

@@ -1,12 +1,12 @@
 -- name: tables
--- The base tables of an atlas, or the views over the files of a lake that stand for them.
+-- The base tables of an atlas. In a file that shows a lake, the views over the files of the lake take their place.
 SELECT t.table_name
 FROM information_schema.tables AS t
 WHERE t.table_catalog = current_database() AND t.table_schema = 'sigdb_data'
 ORDER BY t.table_name;
 
 -- name: schema
--- What an atlas is made of: columns of the tables, views, macros; each with its comment and its definition.
+-- The parts of an atlas: columns of tables, views and macros, each with its comment and its definition.
 SELECT 'column' AS kind, c.table_name || '.' || c.column_name AS name, c.comment, c.data_type AS definition
 FROM duckdb_columns() AS c
 WHERE c.database_name = current_database() AND c.schema_name = 'sigdb_data'
@@ -23,8 +23,8 @@ WHERE f.database_name = current_database() AND f.function_type IN ('macro', 'tab
 ORDER BY ALL;
 
 -- name: view_columns
--- The columns of $views, and the comment of the column that each shows: of that name in the table of the
--- view's name, or in all tables that have one, where they say the same; else NULL.
+-- The columns of $views, each with the comment of the base column of the same name. The base table with the name of the
+-- view comes first. Otherwise all base columns of this name must have the same comment; else the comment is NULL.
 SELECT v.table_name, v.column_name, coalesce(
     any_value(t.comment) FILTER (t.table_name = v.table_name),
     CASE WHEN count(DISTINCT t.comment) = 1 THEN any_value(t.comment) END
@@ -36,20 +36,21 @@ WHERE v.database_name = current_database() AND v.schema_name = 'main' AND list_c
 GROUP BY v.table_name, v.column_name;
 
 -- name: obs_columns
--- The columns of cell_data that came with the obs of studies, as far as they have no comment yet.
+-- The columns of cell_data that came with the obs of studies and have no comment yet.
 SELECT c.column_name
 FROM duckdb_columns() AS c
 WHERE c.database_name = current_database() AND c.schema_name = 'sigdb_data' AND c.table_name = 'cell_data'
     AND c.comment IS NULL;
 
 -- name: shows_lake
--- The tables of the current database that are views over the files of a lake; of an atlas, none.
+-- The tables of the current database that are views over the files of a lake. An atlas file has no such views.
 SELECT v.view_name
 FROM duckdb_views() AS v
 WHERE v.database_name = current_database() AND v.schema_name = 'sigdb_data';
 
 -- name: other_tables
--- All tables of the file but the attributions, also those that are not sigdb's; after a table, those that refer to it.
+-- All tables of the file except the attributions, including tables that are not part of sigdb. A table with a foreign
+-- key comes after the table that the key refers to.
 WITH RECURSIVE found AS (
     SELECT t.database_name, t.schema_name, t.table_name, 0 AS depth
     FROM duckdb_tables() AS t
@@ -67,8 +68,8 @@ GROUP BY f.database_name, f.schema_name, f.table_name
 ORDER BY max(f.depth), f.schema_name, f.table_name;
 
 -- name: gene_ranges
--- Ranges of gene ids that hold about $batch attributions each, in order; together they are all ids there can be.
--- An attribution without a gene is in none: sql/checks/orphans.sql finds it.
+-- Ranges of gene ids with about $batch attributions each, in order. Together they cover all possible ids. An attribution
+-- with a NULL gene is in no range; sql/checks/orphans.sql finds it.
 SELECT coalesce(lag(max(b.gene_id)) OVER (ORDER BY b.batch) + 1, 0) AS first, max(b.gene_id) AS last
 FROM (
     SELECT c.gene_id, (sum(c.n) OVER (ORDER BY c.gene_id) - c.n) // $batch AS batch
@@ -80,6 +81,18 @@ FROM (
 ) AS b
 GROUP BY b.batch
 ORDER BY b.batch;
+
+-- name: current_database
+-- The name of the current database.
+SELECT current_database();
+
+-- name: connection_count
+-- How many connections this process has to the database.
+FROM duckdb_connection_count();
+
+-- name: last_cell
+-- The largest cell_id; 0 without cells.
+SELECT coalesce(max(c.cell_id), 0) FROM sigdb_data.cell_data AS c;
 
 -- name: current_file
 -- The file of the current database, and whether it is open read-only.

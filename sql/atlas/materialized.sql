@@ -1,6 +1,6 @@
 -- name: materialize
--- Record that the scores of a signature of the library are kept, and of what they are made; returns an id, or
--- nothing where there is nothing to score.
+-- Record that the scores of a signature of the library are kept, with the genes and weights that make them. Returns an
+-- id, or nothing if the run knows no gene of the signature.
 INSERT INTO sigdb_data.materialized_signatures (materialized_id, run_id, signature, gene_ids, weights, total_weight)
 SELECT
     (SELECT coalesce(max(m.materialized_id) + 1, 0) FROM sigdb_data.materialized_signatures AS m),
@@ -11,8 +11,8 @@ HAVING sum(abs(t._weight)) > 0
 RETURNING materialized_id;
 
 -- name: materialized_in_run
--- The signatures whose scores are kept for the run of id $run_id, and whether these are still those of
--- the library and of the gene names of today.
+-- The signatures whose scores are kept for the run of id $run_id, and whether their genes and weights still agree with
+-- the library and with the current gene names.
 SELECT m.materialized_id, m.signature, m.gene_ids = n.genes AND m.weights = n.weights AS is_current
 FROM sigdb_data.materialized_signatures AS m
 LEFT JOIN (
@@ -25,8 +25,16 @@ LEFT JOIN (
 WHERE m.run_id = $run_id
 ORDER BY m.materialized_id;
 
+-- name: all_materialized
+-- The signatures whose scores are kept, and the run of each.
+SELECT m.signature, m.run_id FROM sigdb_data.materialized_signatures AS m;
+
+-- name: clear_signature_cells
+-- Delete all kept scores.
+DELETE FROM sigdb_data.signature_cells;
+
 -- name: add_signature_cells
--- The scores of a materialised signature ($materialized_id) in the cells $first to $last.
+-- Add the scores of a materialised signature ($materialized_id) in the cells from $first to $last.
 INSERT INTO sigdb_data.signature_cells (materialized_id, cell_id, score)
 SELECT $materialized_id, u.cell_id, sum(u.value)
 FROM (
@@ -48,7 +56,7 @@ GROUP BY u.cell_id
 ORDER BY u.cell_id;
 
 -- name: drop_signature_cells
--- Delete the kept scores of the signatures $signatures, in the run of id $run_id or (NULL) in all.
+-- Delete the kept scores of the signatures $signatures, in the run of id $run_id, or in all runs if it is NULL.
 DELETE FROM sigdb_data.signature_cells
 WHERE materialized_id IN (
     SELECT m.materialized_id
@@ -57,6 +65,6 @@ WHERE materialized_id IN (
 );
 
 -- name: drop_materialized
--- The signatures $signatures are materialised no longer, in the run of id $run_id or (NULL) in all.
+-- Record that the scores of the signatures $signatures are no longer kept, in the run of id $run_id, or in all runs.
 DELETE FROM sigdb_data.materialized_signatures AS m
 WHERE list_contains($signatures, m.signature) AND ($run_id IS NULL OR m.run_id = $run_id);

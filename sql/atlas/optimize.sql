@@ -1,10 +1,42 @@
--- name: begin_optimize
--- Notes in the new file: the state of the atlas that is copied (one row), and the ranges of genes that are done.
+-- name: create_notes
+-- A table of notes in the new file: the state of the atlas that is copied (one row), and the finished ranges of genes.
 CREATE TABLE sigdb_new.sigdb_optimize (state VARCHAR, run_id UINTEGER, last_gene UINTEGER);
 
+-- name: drop_notes
+-- Remove the notes from the finished file.
+DROP TABLE sigdb_new.sigdb_optimize;
+
+-- name: note_state
+-- Record the state of the atlas that is copied.
+INSERT INTO sigdb_new.sigdb_optimize (state) VALUES ($state);
+
+-- name: noted_state
+-- The recorded state of the atlas that is copied.
+SELECT o.state FROM sigdb_new.sigdb_optimize AS o WHERE o.state IS NOT NULL;
+
+-- name: note_range
+-- Record that the genes of a run up to $last_gene are copied.
+INSERT INTO sigdb_new.sigdb_optimize (run_id, last_gene) VALUES ($run_id, $last_gene);
+
+-- name: noted_ranges
+-- The finished ranges of genes: the run and the last gene of each.
+SELECT o.run_id, o.last_gene FROM sigdb_new.sigdb_optimize AS o WHERE o.state IS NULL;
+
+-- name: new_tables
+-- The tables of the new file.
+SELECT t.table_name FROM duckdb_tables() AS t WHERE t.database_name = 'sigdb_new';
+
+-- name: score_count
+-- How many attributions the atlas has.
+SELECT count(*) FROM sigdb_data.attributions;
+
+-- name: runs_of_small_scores
+-- The runs whose absolute scores add up to less than 1000 per cell, and what they add up to.
+SELECT r.run, r.target_sum FROM sigdb_data.attribution_runs AS r WHERE r.target_sum < 1000 ORDER BY r.run_id;
+
 -- name: copy_attributions
--- The attributions of a range of genes, in order, into the new file; rounded to $decimals, unless NULL.
--- A score that would become 0 stays as it is, since 0 is not stored.
+-- Copy the attributions of a range of genes in order, rounded to $decimals unless NULL. A score that would become 0 is
+-- not rounded, because 0 is never stored.
 INSERT INTO sigdb_new.sigdb_data.attributions (run_id, gene_id, cell_id, score)
 SELECT
     a.run_id, a.gene_id, a.cell_id,
@@ -17,9 +49,9 @@ WHERE a.run_id = $run_id AND a.gene_id BETWEEN $first AND $last
 ORDER BY a.gene_id, a.cell_id;
 
 -- name: fragmentation
--- How many row groups queries of one gene of one run each have to read, all together; and how many if the
--- attributions were sorted. DuckDB skips a row group if its ranges lack the run or the gene. They hold up to
--- 122,880 rows, those of an optimized atlas twice as many; all are taken to be as large as the largest.
+-- The number of row groups that queries of each single gene and run read in total, and that number if the attributions
+-- were sorted. DuckDB skips a row group whose ranges do not include the run and the gene. A row group has up to 122,880
+-- rows, in an optimized atlas twice as many. All are taken to be as large as the largest.
 WITH row_groups AS (
     SELECT
         p.row_group_id,
@@ -57,7 +89,7 @@ SELECT
 FROM genes AS g CROSS JOIN largest AS l;
 
 -- name: gene_batches
--- Ranges of genes of a run that hold about $batch attributions each, in order.
+-- Ranges of genes of a run with about $batch attributions each, in order.
 SELECT b.run_id, min(b.gene_id), max(b.gene_id), sum(b.n)::UBIGINT
 FROM (
     SELECT c.run_id, c.gene_id, c.n, (sum(c.n) OVER (PARTITION BY c.run_id ORDER BY c.gene_id) - c.n) // $batch AS batch
@@ -69,7 +101,7 @@ GROUP BY b.run_id, b.batch
 ORDER BY b.run_id, min(b.gene_id);
 
 -- name: atlas_state
--- Something that is another after every change to the attributions, and to what the file is made of.
+-- A value that changes with every change to the attributions and to the tables, views, macros and indexes of the file.
 SELECT
     (SELECT count(*) FROM sigdb_data.attributions) AS n_scores,
     (SELECT count(*) FROM sigdb_data.attributed_cells) AS n_cells,

@@ -1,13 +1,39 @@
+-- name: create_schemas
+-- The schemas of the views.
+CREATE SCHEMA IF NOT EXISTS cell_scores;
+CREATE SCHEMA IF NOT EXISTS sample_scores;
+
+-- name: drop_schemas
+-- Drop the schemas of the views, after the last view.
+DROP SCHEMA cell_scores;
+DROP SCHEMA sample_scores;
+
+-- name: view_names
+-- The signatures that have views, sorted.
+SELECT v.view_name
+FROM duckdb_views() AS v
+WHERE v.schema_name = 'cell_scores' AND v.database_name = current_database()
+ORDER BY v.view_name;
+
+-- name: cell_comments
+-- The columns of the view `cells`, with their comments.
+SELECT c.column_name, c.comment
+FROM duckdb_columns() AS c
+WHERE c.schema_name = 'main' AND c.table_name = 'cells' AND c.database_name = current_database();
+
+-- name: cell_columns
+-- The names of the columns of the view `cells`, in order.
+DESCRIBE cells;
+
 -- name: cell_scores
--- The view of a signature that has a row a cell. sigdb.signature_views puts in the name of the signature, and for
--- `cells` its definition, since a view resolves every name but those in sigdb_data where a client is, not where the atlas is.
+-- The view of a signature with one row per cell. sigdb/atlas/views.py sets the name of the signature, and replaces `cells`
+-- by its definition: a view resolves names outside sigdb_data in the search path of the client, not of the atlas.
 SELECT s._score AS score
 FROM sigdb_data.library_scores([$signature], 'mean', 'ignore', NULL, FALSE, FALSE) AS s
 JOIN cells AS c ON s._cell = c.cell_id;
 
 -- name: sample_scores
--- The view of a signature that has a row a sample and cell type: what signature_by_sample shows. As for
--- cell_scores, every name is one in sigdb_data.
+-- The view of a signature with one row per sample and cell type, as in signature_by_sample. All names are in sigdb_data.
 SELECT
     s._study AS study, s._name AS sample, s._donor AS donor, s._tissue AS tissue, s._disease AS disease,
     s._type AS cell_type, s._n AS n_cells, s._score AS score, s._n_genes AS n_genes, s._n_measured AS n_measured

@@ -1,4 +1,4 @@
--- cell_ids: no cell_id occurs twice among the cells, nor a cell twice in a run.
+-- cell_ids: every cell_id occurs once among the cells, and once per run at most.
 SELECT count(*), min(d.place || ' has cell ' || d.cell_id || ' ' || d.n || ' times')
 FROM (
     SELECT 'cell_data' AS place, c.cell_id, count(*) AS n FROM sigdb_data.cell_data AS c GROUP BY c.cell_id

@@ -1,5 +1,5 @@
--- completeness: a cell has a scale and a completeness delta, both finite, or (nothing was attributed to it) neither.
--- One whose scores were computed elsewhere has no delta.
+-- completeness: a cell has a finite scale and a finite completeness delta, or neither if nothing was attributed to it.
+-- A cell whose scores were computed elsewhere has no delta.
 SELECT count(*), min('run ' || r.run_id || ', cell ' || r.cell_id || ': scale ' || coalesce(r.attribution_scale::VARCHAR, 'NULL')
     || ', delta ' || coalesce(r.completeness_delta::VARCHAR, 'NULL'))
 FROM sigdb_data.attributed_cells AS r

@@ -1,5 +1,5 @@
 -- cube: attribution_summary holds the sums of the attributions, to 1 in a million.
--- Of the genes from $first to $last.
+-- For the genes from $first to $last.
 SELECT count(*), min(
     'run ' || coalesce(f.run_id, q.run_id) || ', sample ' || coalesce(f.sample_id, q.sample_id) || ', gene '
     || coalesce(f.gene_id, q.gene_id) || ': sum of |score| ' || coalesce(round(q.sum_abs, 6)::VARCHAR, 'none') || ', '

@@ -1,4 +1,4 @@
--- group_sizes: each sample and cell type has as many cells as group_sizes says.
+-- group_sizes: the number of cells of each sample and cell type agrees with group_sizes.
 SELECT count(*), min(
     'run ' || coalesce(f.run_id, q.run_id) || ', sample ' || coalesce(f.sample_id, q.sample_id) || ': '
     || coalesce(q.n, 0) || ' recorded, ' || coalesce(f.n, 0) || ' found'

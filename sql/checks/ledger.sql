@@ -1,4 +1,4 @@
--- ledger: the cells and scores of each study and run are as many as were written.
+-- ledger: each study and run has as many cells and scores as were written.
 SELECT count(*), min(
     'study ' || coalesce(l.study_id, f.study_id) || ', run ' || coalesce(l.run_id, f.run_id) || ': '
     || coalesce(l.n_cells, 0) || ' cells and ' || coalesce(l.n_scores, 0) || ' scores written, '

@@ -1,4 +1,4 @@
--- materialized: the scores that are kept are those that the attributions give, to 1 in 100,000.
+-- materialized: the kept scores agree with the attributions, to 1 in 100,000.
 SELECT count(*), min(
     'signature ' || coalesce(f.materialized_id, q.materialized_id) || ', cell ' || coalesce(f.cell_id, q.cell_id) || ': '
     || coalesce(q.score::VARCHAR, 'none') || ', ' || coalesce(round(f.score, 6)::VARCHAR, 'none') || ' by the attributions'

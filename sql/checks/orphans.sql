@@ -1,4 +1,4 @@
--- orphans: every row that names a run, gene, cell, sample, study, model or signature names one that is there.
+-- orphans: every row refers to a run, gene, cell, sample, study, model or signature that exists.
 SELECT coalesce(sum(o.n), 0), min(o.n || ' rows of ' || o.place || ' name no ' || o.what) FILTER (o.n > 0)
 FROM (
     SELECT 'attributions' AS place, 'gene of the run''s model' AS what, count(*) AS n

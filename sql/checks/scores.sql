@@ -1,5 +1,5 @@
--- scores: a stored score is a finite number other than 0, stored once.
--- Of the genes from $first to $last.
+-- scores: every stored score is a finite number other than 0 and is stored once.
+-- For the genes from $first to $last.
 SELECT coalesce(sum(b.n), 0), min(b.what) FILTER (b.n > 0)
 FROM (
     SELECT

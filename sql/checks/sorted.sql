@@ -1,4 +1,4 @@
--- sorted: the attributions lie in the order (run, gene, cell), so that a query reads only the row groups of its genes.
+-- sorted: the attributions are sorted by (run, gene, cell), so that a query reads only the row groups of its genes.
 SELECT count(*), min('after run ' || s.last_run || ', gene ' || s.last_gene || ', cell ' || s.last_cell || ' comes run '
     || s.run_id || ', gene ' || s.gene_id || ', cell ' || s.cell_id)
 FROM (

@@ -1,4 +1,5 @@
--- sums: the absolute scores of a cell add up to the run's target, mostly 1000, to 1 in 1000; to 0 in a cell without any.
+-- sums: the absolute scores of a cell add up to the target of the run, usually 1000, to 1 in 1000.
+-- They add up to 0 if nothing was attributed to the cell.
 SELECT count(*), min(
     'run ' || s.run_id || ', cell ' || s.cell_id || ': ' || round(coalesce(s.total, 0), 3) || ' instead of '
     || CASE WHEN s.attribution_scale IS NULL THEN 0 ELSE s.target_sum END

@@ -1,5 +1,5 @@
 -- name: overview
--- The size of an atlas, one row.
+-- The number of studies, cells and so on of an atlas: one row.
 SELECT
     (SELECT count(*) FROM sigdb_data.studies) AS studies,
     (SELECT count(*) FROM sigdb_data.samples) AS samples,
@@ -9,15 +9,16 @@ SELECT
     (SELECT count(*) FROM sigdb_data.signature_info) AS signatures;
 
 -- name: studies
--- What an atlas holds, a row a study.
+-- One row per study.
 SELECT study, n_cells AS cells, n_samples AS samples, n_genes AS genes_measured, counts_from, source, licence
 FROM studies
 ORDER BY study_id;
 
 -- name: runs
--- How the scores of an atlas were made, a row a run, with how well the attributions of a cell add up.
--- median_delta is in the units of the unscaled attributions, median_scale of which are one unit of score; as a share of
--- a cell's summed |attribution| it is delta_share.
+-- How the scores of an atlas were computed: one row per run.
+-- median_scale: the unscaled attribution that corresponds to a score of 1.
+-- median_delta: the median |completeness delta| of a cell, in units of the unscaled attributions.
+-- delta_share: the same as a share of the cell's summed |attribution|.
 SELECT
     r.run, m.model, m.architecture, r.method, r.n_steps AS steps, r.baseline, r.summation, r.target_sum,
     r.is_signed AS signed,

@@ -1,6 +1,11 @@
--- name: demo_signature
--- The score of signature $name by cell type within each study, for types of at least $min_cells cells,
--- with how many of the genes that the model knows the study measured: a score from few of them says little.
+-- name: count_study
+-- The number of studies with the name $study: 0 or 1.
+SELECT count(*) FROM sigdb_data.studies WHERE study = $study;
+
+-- name: signature_by_type
+-- The score of the signature $name by cell type within each study, for types of at least $min_cells cells.
+-- n_measured: the number of genes that the study measured, of the n_genes that the model knows. A score from few genes
+-- says little.
 SELECT
     study,
     coalesce(cell_type, '(none)') AS cell_type,
@@ -13,9 +18,9 @@ GROUP BY study, cell_type
 HAVING sum(n_cells) >= $min_cells
 ORDER BY study, score DESC;
 
--- name: demo_top_genes
--- The genes of highest mean attribution in the cell types $cell_types, over all cells of those types,
--- beside their mean in all other cells. From the cube.
+-- name: top_genes
+-- The $n genes with the highest mean attribution over all cells of the types $cell_types, with their mean in all other
+-- cells. Read from the cube.
 SELECT
     g.symbol AS gene,
     sum(a.sum_abs) FILTER (a.is_in) / any_value(n.n_in) AS score,

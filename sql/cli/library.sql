@@ -1,5 +1,5 @@
 -- name: signatures
--- The library, a row a signature, with how many of its genes this atlas can score.
+-- The library: one row per signature, with the number of its genes that this atlas can score.
 SELECT i.signature, count(*) AS genes, count(m._gene) AS in_atlas, i.source, i.description
 FROM sigdb_data.signature_info AS i
 JOIN sigdb_data.resolve_genes(NULL, NULL, (SELECT list(q.signature) FROM sigdb_data.signature_info AS q)) AS r
@@ -9,9 +9,21 @@ GROUP BY i.signature, i.source, i.description
 ORDER BY i.signature;
 
 -- name: signature
--- The genes of the signature $name, in order, and what each means in this atlas.
+-- The genes of the signature $name in order, and what each means in this atlas.
 SELECT s.gene, s.weight, c.symbol, c.status, c.suggestion
 FROM sigdb_data.signatures AS s
 JOIN check_genes((SELECT list(q.gene) FROM sigdb_data.signatures AS q WHERE q.signature = $name)) AS c ON s.gene = c.gene
 WHERE s.signature = $name
 ORDER BY s.position;
+
+-- name: has_signature
+-- Whether the library has the signature $name: one row, true or false.
+SELECT count(*) > 0 FROM sigdb_data.signature_info WHERE signature = $name;
+
+-- name: signature_names
+-- The names of all signatures of the library, in order.
+SELECT signature FROM sigdb_data.signature_info ORDER BY signature;
+
+-- name: count_materialized
+-- The number of signatures whose scores are stored, in one run or several.
+SELECT count(DISTINCT signature) FROM materialized_signatures;

@@ -1,5 +1,5 @@
--- coverage: for each study, how many genes of a signature it measured, of those that the run's model knows; and how many
--- names were asked for.
+-- coverage: for each study, how many genes of a signature it measured, out of the genes that the run's model knows.
+-- n_asked is the number of names that were given.
 SELECT
     s.study, len($genes) AS n_asked, c._n_genes AS n_genes, c._n_measured AS n_measured, s.n_cells, s.n_samples
 FROM studies AS s

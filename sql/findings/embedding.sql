@@ -1,7 +1,7 @@
--- embedding: where the cells of each study are in an embedding, and their score: a row a cell, or, in a study of more than
--- $max_points cells, a row a square of a grid of $n_bins by $n_bins, counted here, so that no cell leaves the database.
--- x_low to x_high, y_low to y_high: the square, or the position of the cell twice; score: the mean of its n cells.
--- sigdb.embedding puts columns of `cells` in the place of x_column and y_column. Cells without a position are left out.
+-- embedding: the cells of each study in an embedding, with their score. A row is a cell; in a study of more than
+-- $max_points cells, it is a square of a grid of $n_bins by $n_bins. The database counts, so no cell leaves it.
+-- x_low to x_high, y_low to y_high: the square, or the position of the cell twice. score: the mean of its n cells.
+-- sigdb.embedding replaces x_column and y_column by columns of `cells`. Cells without a position are left out.
 SELECT
     b.study, b.is_binned,
     CASE WHEN b.is_binned THEN b.left_x + b.place_x * b.width ELSE any_value(b.x) END AS x_low,

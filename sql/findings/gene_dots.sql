@@ -1,6 +1,6 @@
--- gene_dots: mean attribution and fraction of cells of each gene of a signature in each group of $min_cells cells or more,
--- from the cube; sigdb.gene_dots puts a column of the cube in the place of label_column. A gene that a study did not
--- measure counts as 0 there.
+-- gene_dots: the mean attribution of each gene of a signature, and the fraction of cells in which it is not 0, in
+-- each group of $min_cells cells or more, from the cube. sigdb.gene_dots replaces label_column by a column of the
+-- cube. A gene that a study did not measure counts as 0.
 SELECT
     n.label, n.n_cells, g.symbol AS gene,
     coalesce(v.total, 0) / n.n_cells AS score,

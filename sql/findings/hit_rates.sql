@@ -1,6 +1,6 @@
--- hit_rates: the hit rate of every sample of the population $cells; sigdb.hits puts the column of `samples` that groups
--- them in the place of label_column. left_out says why a sample is not part of the ranking, NULL if it is; n_samples and
--- mean_rate are those of its group, over the samples that are.
+-- hit_rates: the hit rate of every sample of the population $cells. sigdb.hits replaces label_column by the column
+-- of `samples` that groups them. left_out: why a sample is not part of the ranking; NULL if it is. n_samples and
+-- mean_rate describe the sample's group, and count only samples with the same left_out.
 SELECT h.*, avg(h.hit_rate) OVER (PARTITION BY h.label, h.left_out) AS mean_rate
 FROM (
     SELECT

@@ -1,5 +1,5 @@
--- leading_genes: the $n leading genes of a signature in each group of $min_cells cells or more; sigdb.leading_genes adds a
--- condition.
+-- leading_genes: the $n leading genes of a signature in each group of $min_cells cells or more. sigdb.leading_genes
+-- adds a condition.
 SELECT u.*
 FROM leading_genes($genes, weights := $weights, missing := $missing, run := $run, signed := $signed) AS u
 WHERE u.rank <= $n AND u.n_cells >= $min_cells

@@ -1,4 +1,4 @@
--- null: signature_null of the groups of $min_cells cells or more; sigdb.matched_null adds a condition.
+-- null: signature_null for groups of $min_cells cells or more. sigdb.matched_null adds a condition.
 SELECT u.*
 FROM signature_null(
     $genes, n_controls := $n_controls, seed := $seed, n_bins := $n_bins, weights := $weights, missing := $missing,

@@ -1,4 +1,4 @@
--- provenance: how the scores of the run $run were made: model, method, versions, and the atlas that holds them.
+-- provenance: how the scores of the run $run were made: model, method, versions, and the schema of the atlas.
 SELECT
     r.run, m.model, m.architecture, m.checkpoint_sha256, m.n_genes AS model_genes, r.method, r.n_steps, r.baseline,
     r.summation, r.target_sum, r.is_signed, r.device, r.versions, r.started, r.finished,

@@ -1,6 +1,6 @@
--- score_bins: how the scores of cells are distributed in each group of $min_cells cells or more: the cells in each of
--- $n_bins bins between the lowest and the highest score, counted here, so that no cell leaves the database.
--- sigdb.score_bins puts a column of `cells` in the place of label_column.
+-- score_bins: the distribution of scores in each group of $min_cells cells or more: the number of cells in each of
+-- $n_bins bins between the lowest and the highest score. The database counts, so no cell leaves it. sigdb.score_bins
+-- replaces label_column by a column of `cells`.
 SELECT
     b.label, b.n_cells, b.mean, b.lowest + b.bin * b.width AS low, b.lowest + (b.bin + 1) * b.width AS high,
     count(*) AS n

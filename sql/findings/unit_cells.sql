@@ -1,4 +1,5 @@
--- unit_cells: the score of each cell, in the columns of `units`: for comparisons that take cells as replicates.
+-- unit_cells: the score of each cell, in the columns of `units`, for comparisons with cells as replicates.
+-- sigdb.compare adds the columns that make a unit, and groups by them.
 SELECT
     any_value(u.score) AS score,
     count(*) AS n_cells,

@@ -1,5 +1,6 @@
--- unit_genes: the sum of |attribution| of every gene over the cells of each unit, from the cube; sigdb.gene_compare adds
--- the columns that make a unit, and groups by them and the gene. The row whose gene is NULL has the unit's cells.
+-- unit_genes: the sum of |attribution| of every gene over the cells of each unit, from the cube. sigdb.gene_compare
+-- adds the columns that make a unit, and groups by them and the gene. In rows without a gene, n_cells is the number
+-- of cells of the unit.
 SELECT
     u.gene AS gene,
     sum(u.sum_abs) AS total,

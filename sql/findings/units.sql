@@ -1,5 +1,5 @@
--- units: the mean score of the cells of each unit (donor, sample), from the cube; sigdb.compare adds the columns that
--- make a unit, and groups by them. n_genes, n_measured: coverage of the unit's study.
+-- units: the mean score of the cells of each unit (donor or sample), from the cube. sigdb.compare adds the columns
+-- that make a unit, and groups by them. n_genes, n_measured: the coverage of the unit's study.
 SELECT
     sum(u.score * u.n_cells) / sum(u.n_cells) AS score,
     sum(u.n_cells)::BIGINT AS n_cells,

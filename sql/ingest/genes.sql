@@ -1,10 +1,10 @@
--- name: hgnc_names
--- Every name under which HGNC knows a gene, with the gene's approved symbol.
--- Reads sigdb_hgnc (symbol, ensembl_id, previous, alias). A name counts only as the best thing it is anywhere: a
--- synonym of one gene that is the approved symbol of another means that other one, whether or not it is in the atlas.
--- is_ambiguous: several genes bear the name, equally.
+-- name: make_hgnc_names
+-- Make the table sigdb_hgnc_names: every name that HGNC has for a gene, with the gene's approved symbol.
+-- Reads sigdb_hgnc (symbol, ensembl_id, previous, alias). A name keeps only its best meaning: if it is an alias of one
+-- gene and the approved symbol of another, it means the second gene, even if the atlas does not have that gene.
+-- is_ambiguous: several genes have the name with the same rank.
 CREATE OR REPLACE TEMP TABLE sigdb_hgnc_names AS
-WITH borne AS MATERIALIZED (
+WITH gene_names AS MATERIALIZED (
     SELECT h.symbol AS name, h.symbol, 'approved' AS source, 1 AS rank FROM sigdb_hgnc AS h
     UNION ALL
     SELECT unnest(list_distinct(h.previous)), h.symbol, 'previous', 2 FROM sigdb_hgnc AS h
@@ -14,19 +14,19 @@ WITH borne AS MATERIALIZED (
     SELECT h.ensembl_id, h.symbol, 'ensembl', 4 FROM sigdb_hgnc AS h WHERE h.ensembl_id IS NOT NULL
 )
 SELECT b.name, b.symbol, b.source, b.rank, best.n_genes > 1 AS is_ambiguous
-FROM borne AS b
+FROM gene_names AS b
 JOIN (
     SELECT c.name, min(c.rank) AS rank, arg_min(c.n_genes, c.rank) AS n_genes
-    FROM (SELECT o.name, o.rank, count(*) AS n_genes FROM borne AS o GROUP BY o.name, o.rank) AS c
+    FROM (SELECT o.name, o.rank, count(*) AS n_genes FROM gene_names AS o GROUP BY o.name, o.rank) AS c
     GROUP BY c.name
 ) AS best ON b.name = best.name AND b.rank = best.rank;
 
--- name: incoming_genes
--- What each name of a gene list ($names) is, and which gene of the atlas it is already.
--- A name is the atlas gene of that symbol, or else the atlas gene with the same approved symbol, unless another name of
--- the list is that gene more exactly. An Ensembl id that HGNC knows takes the approved symbol for its own, unless the
--- list has that too; its version is dropped.
-CREATE OR REPLACE TEMP TABLE sigdb_incoming_genes AS
+-- name: resolve_model_genes
+-- Make the table sigdb_model_genes: the symbol of each name of a gene list ($names), and its gene of the atlas, if any.
+-- A name means the atlas gene with that symbol, or else the atlas gene with the same approved symbol, unless another
+-- name of the list matches that gene better. An Ensembl id that HGNC has gets the approved symbol, unless the list
+-- contains that symbol too. The version of an Ensembl id is ignored.
+CREATE OR REPLACE TEMP TABLE sigdb_model_genes AS
 SELECT
     k.position, k.name, k.symbol, k.approved,
     CASE WHEN k.n_claims = 1 THEN k.gene_id END AS gene_id
@@ -72,13 +72,13 @@ FROM (
 ) AS k;
 
 -- name: add_genes
--- The genes of sigdb_incoming_genes that the atlas lacks, and their names.
+-- Add the genes of sigdb_model_genes that the atlas lacks, and their names.
 INSERT INTO sigdb_data.genes (gene_id, symbol, ensembl_id)
 SELECT
     (SELECT coalesce(max(q.gene_id) + 1, 0) FROM sigdb_data.genes AS q) + row_number() OVER (ORDER BY i.position) - 1,
     i.symbol,
     e.name
-FROM sigdb_incoming_genes AS i
+FROM sigdb_model_genes AS i
 LEFT JOIN (
     SELECT h.symbol, min(h.name) AS name FROM sigdb_hgnc_names AS h WHERE h.source = 'ensembl' GROUP BY h.symbol
 ) AS e ON i.approved = e.symbol
@@ -86,16 +86,16 @@ WHERE i.gene_id IS NULL;
 
 INSERT INTO sigdb_data.gene_names (name, name_lower, gene_id, source, rank, is_ambiguous)
 SELECT g.symbol, lower(g.symbol), g.gene_id, 'symbol', 0, false
-FROM sigdb_incoming_genes AS i JOIN sigdb_data.genes AS g ON i.symbol = g.symbol
+FROM sigdb_model_genes AS i JOIN sigdb_data.genes AS g ON i.symbol = g.symbol
 WHERE i.gene_id IS NULL;
 
--- Where two genes of the atlas have one approved symbol (a list that holds the old and the new name), the names go to
--- the one that bears it, or the first.
+-- Two genes of the atlas share an approved symbol if a list has both the old and the new name. The names of HGNC then go
+-- to the gene that has the approved symbol as its symbol, or else to the first.
 INSERT INTO sigdb_data.gene_names (name, name_lower, gene_id, source, rank, is_ambiguous)
 SELECT h.name, lower(h.name), i.gene_id, h.source, h.rank, h.is_ambiguous
 FROM (
     SELECT n.approved, g.gene_id, g.symbol
-    FROM sigdb_incoming_genes AS n JOIN sigdb_data.genes AS g ON n.symbol = g.symbol
+    FROM sigdb_model_genes AS n JOIN sigdb_data.genes AS g ON n.symbol = g.symbol
     WHERE n.gene_id IS NULL
     QUALIFY row_number() OVER (PARTITION BY n.approved ORDER BY g.symbol = n.approved DESC, g.gene_id) = 1
 ) AS i
@@ -103,22 +103,22 @@ JOIN sigdb_hgnc_names AS h ON i.approved = h.symbol AND h.name <> i.symbol
 WHERE h.is_ambiguous
     OR NOT EXISTS (SELECT 1 FROM sigdb_data.gene_names AS q WHERE q.name = h.name AND q.source = h.source);
 
--- name: incoming_gene_ids
--- The gene of the atlas that each name of the list has become, in the order of the list.
+-- name: model_gene_ids
+-- The gene_id of each name of the list, in the order of the list. Run it after add_genes.
 SELECT coalesce(i.gene_id, g.gene_id)
-FROM sigdb_incoming_genes AS i
+FROM sigdb_model_genes AS i
 LEFT JOIN sigdb_data.genes AS g ON i.symbol = g.symbol
 ORDER BY i.position;
 
 -- name: resolve_columns
--- Which gene of the atlas each column name ($names) of a study is, case and ambiguous names aside.
--- Returns (column number from 0, gene_id, rank), rank as in gene_names.
+-- The gene of the atlas that each column name ($names) of a study means. Case matters; ambiguous names mean no gene.
+-- Returns (column number from 0, gene_id, rank), with the rank of sigdb_data.gene_names.
 SELECT CAST(r._position - 1 AS BIGINT), r._gene, r._rank
 FROM sigdb_data.resolve_genes($names, NULL, NULL) AS r
 WHERE r._gene IS NOT NULL AND r._rank < 10;
 
 -- name: unknown_genes
--- The genes of the model $model_id that are known by no name but the one they came with.
+-- The genes of the model $model_id for which HGNC has no name.
 SELECT g.symbol
 FROM sigdb_data.model_genes AS m JOIN sigdb_data.genes AS g ON m.gene_id = g.gene_id
 WHERE m.model_id = $model_id

@@ -1,5 +1,9 @@
+-- name: find_study
+-- The id of the study $study, if the atlas has it.
+SELECT s.study_id FROM sigdb_data.studies AS s WHERE s.study = $study;
+
 -- name: add_study
--- Record a study, or what is said of it now if the atlas has one of this name; returns its id.
+-- Record a study, or update the record if the atlas has a study of this name; returns its id.
 INSERT INTO sigdb_data.studies (study_id, study, title, organism, source, licence, counts_from)
 SELECT coalesce(max(q.study_id) + 1, 0), $study, $title, $organism, $source, $licence, $counts_from
 FROM sigdb_data.studies AS q
@@ -12,7 +16,7 @@ ON CONFLICT (study) DO UPDATE SET
 RETURNING study_id;
 
 -- name: add_study_genes
--- Genes that a study measured (sigdb_incoming: gene_id), beyond those recorded already.
+-- Record genes that a study measured (sigdb_incoming: gene_id), unless they are recorded already.
 INSERT INTO sigdb_data.study_genes (study_id, gene_id)
 SELECT $study_id, i.gene_id
 FROM sigdb_incoming AS i
@@ -20,8 +24,8 @@ WHERE i.gene_id NOT IN (SELECT q.gene_id FROM sigdb_data.study_genes AS q WHERE 
 ORDER BY i.gene_id;
 
 -- name: add_samples
--- The samples of a study, from the obs of its cells (sigdb_obs), or what is said of them now if the atlas has
--- them. What varies within a sample was refused.
+-- Record the samples of a study from the obs of its cells (sigdb_obs), or update the samples that the atlas has.
+-- The caller has checked that no field varies within a sample.
 INSERT INTO sigdb_data.samples (
     sample_id, study_id, sample, donor, tissue, disease, assay, sex, development_stage, in_vivo
 )
@@ -48,12 +52,16 @@ ON CONFLICT (study_id, sample) DO UPDATE SET
     in_vivo = excluded.in_vivo;
 
 -- name: drop_other_samples
--- Samples of a study that the obs of its cells (sigdb_obs) has no longer.
+-- Remove the samples of a study that do not occur in the obs of its cells (sigdb_obs).
 DELETE FROM sigdb_data.samples
 WHERE study_id = $study_id AND sample NOT IN (SELECT o.sample FROM sigdb_obs AS o);
 
+-- name: next_cell_id
+-- The id of the first cell of the next study.
+SELECT coalesce(max(c.cell_id) + 1, 0) FROM sigdb_data.cell_data AS c;
+
 -- name: add_cells
--- Cells with all their own columns (sigdb_obs); the fields of the sample are replaced by its id.
+-- Add cells with all their columns (sigdb_obs); sample_id replaces the fields of the sample.
 INSERT INTO sigdb_data.cell_data BY NAME
 SELECT s.sample_id, o.* EXCLUDE (sample, donor, tissue, disease, assay, sex, development_stage, in_vivo)
 FROM sigdb_obs AS o
@@ -67,26 +75,32 @@ FROM duckdb_columns() AS c
 WHERE c.database_name = current_database() AND c.schema_name = 'sigdb_data' AND c.table_name = 'cell_data';
 
 -- name: incoming_columns
--- The columns of sigdb_incoming and the types that DuckDB gives them.
+-- The columns of sigdb_incoming, with the types that DuckDB gives them.
 SELECT d.column_name, d.column_type FROM (DESCRIBE SELECT * FROM sigdb_incoming) AS d;
 
+-- name: cell_counts
+-- The total counts of the cells $first to $last, by cell_id.
+SELECT c.n_counts FROM sigdb_data.cell_data AS c WHERE c.cell_id BETWEEN $first AND $last ORDER BY c.cell_id;
+
 -- name: cell_groups
--- The sample and cell type of the cells $first to $last, and the number of each such group, in order.
+-- The sample and cell type of the cells $first to $last, and the number of this group, by cell_id. Groups are numbered
+-- from 0 by sample and cell type.
 SELECT
-    c.sample_id, c.cell_type,
+    c.cell_id, c.sample_id, c.cell_type,
     (dense_rank() OVER (ORDER BY c.sample_id, c.cell_type) - 1)::INTEGER AS number
 FROM sigdb_data.cell_data AS c
 WHERE c.cell_id BETWEEN $first AND $last
 ORDER BY c.cell_id;
 
 -- name: add_sorted_scores
--- Scores of some genes of a study (sigdb_scores: gene_id, rank, score), sorted by gene and rank.
--- rank: the place of a cell among those of its study, of which the first is cell $first_cell.
+-- Add scores of a study (sigdb_scores: gene_id, rank, score), sorted by gene and rank.
+-- rank: the position of a cell among the cells of its study. $first_cell: the id of the study's first cell.
 INSERT INTO sigdb_data.attributions (run_id, gene_id, cell_id, score)
 SELECT $run_id, i.gene_id, $first_cell::UINTEGER + i.rank, i.score FROM sigdb_scores AS i;
 
 -- name: add_sums
--- Rows of the cube of a run (sigdb_sums), sorted by gene, sample and cell type; as add_summary makes them.
+-- Add rows to the cube of a run (sigdb_sums), sorted by gene, sample and cell type. atlas/derived.add_summary computes
+-- the same rows from the stored scores.
 INSERT INTO sigdb_data.attribution_summary (
     run_id, sample_id, cell_type, gene_id, n_nonzero, sum_abs, sum_signed, sum_sq
 )
@@ -94,18 +108,27 @@ SELECT $run_id, i.sample_id, i.cell_type, i.gene_id, i.n_nonzero, i.sum_abs, i.s
 FROM sigdb_sums AS i;
 
 -- name: add_attributed_cells
--- The cells of a study in a run, with the scale and the completeness of their attributions
--- (sigdb_incoming, by rank: the place of a cell among those of its study, of which the first is cell $first_cell).
+-- Record the cells of a study in a run, with the scale and the completeness of their attributions (sigdb_incoming).
+-- rank: the position of a cell among the cells of its study. $first_cell: the id of the study's first cell.
 INSERT INTO sigdb_data.attributed_cells (run_id, cell_id, attribution_scale, completeness_delta)
 SELECT $run_id, $first_cell + i.rank, i.attribution_scale, i.completeness_delta
 FROM sigdb_incoming AS i
 ORDER BY i.rank;
 
 -- name: add_chunk
--- A line in the ledger, in the transaction of what it records. versions: of the packages, in order.
+-- Add an entry to the ledger, in the transaction that stores the chunk. packages, versions: names and versions of
+-- packages, in the same order.
 INSERT INTO sigdb_data.ingest_chunks (
     run_id, study_id, chunk, first_row, n_cells, n_scores, device, versions, written
 )
 VALUES (
     $run_id, $study_id, $chunk, $first_row, $n_cells, $n_scores, $device, map($packages, $versions), $written
 );
+
+-- name: n_scores
+-- The number of scores in the atlas.
+SELECT count(*) FROM sigdb_data.attributions AS a;
+
+-- name: n_gene_ids
+-- One more than the largest gene id in the atlas.
+SELECT max(g.gene_id) + 1 FROM sigdb_data.genes AS g;

@@ -1,10 +1,10 @@
 -- check_genes(genes, run := NULL) -> TABLE (gene, symbol, gene_id, status, suggestion)
--- What each name means in this atlas, in the order asked. A name is tried as symbol, approved symbol, previous symbol,
--- alias, Ensembl id (version dropped), then without regard to case.
--- status:  ok (the symbol itself), alias, ensembl, case, ambiguous (several genes bear the name: suggestion names
---          them), missing (not in the gene list of the run's model: suggestion is the nearest symbol, if one is near).
+-- What each name means in this atlas, in the order of the list. A name is looked up as a symbol, approved symbol,
+-- previous symbol, alias and Ensembl id (without its version), and then as each of these in any case.
+-- status:  ok (the symbol itself), alias, ensembl, case, ambiguous (a name of several genes, which suggestion lists) or
+--          missing (not a gene of the run's model; suggestion is the nearest symbol, if one is similar).
 -- Units:   none.
--- Errors:  an unknown run. A NULL name is missing.
+-- Errors:  an unknown run. A NULL name is reported as missing.
 -- Example: SELECT status FROM check_genes(['ENSG00000143546.9']);  --> ensembl
 
 CREATE OR REPLACE MACRO check_genes(genes, run := NULL) AS TABLE

@@ -1,11 +1,12 @@
 -- gene_importance(cell_type := NULL, disease := NULL, tissue := NULL, study := NULL, run := NULL, signed := false)
 --   -> TABLE (gene, score, n_cells, fraction_nonzero, n_measured, rank)
--- Which genes matter most to a group of cells: the mean attribution of every gene over all cells of this cell type,
--- disease, tissue and study (NULL: any), from the cube; highest first.
--- n_cells:  cells of the group; n_measured: those whose study measured the gene. fraction_nonzero is of n_cells.
--- rank:    1 for the highest; ties share a rank.
--- Units:   attribution, 1000 a cell in all.
--- Errors:  a group without cells; an unknown run; signed, where the run's scores have no signs.
+-- Which genes matter most to a group of cells: the mean attribution of every gene over all cells of a cell type, disease,
+-- tissue and study, from the cube. NULL stands for any value. The highest mean comes first.
+-- n_cells: cells of the group.  n_measured: those whose study measured the gene.
+-- fraction_nonzero: the part of n_cells in which the gene is not 0.
+-- rank:    1 for the highest mean; ties share a rank.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000.
+-- Errors:  a group without cells; an unknown run; signed := true if the scores of the run have no signs.
 -- Example: SELECT gene FROM gene_importance(cell_type := 'monocyte') WHERE rank = 1;  --> S100A8
 
 CREATE OR REPLACE MACRO gene_importance(
@@ -47,7 +48,7 @@ WHERE (
         WHEN k._n = 0
             THEN error('No cells of this run have cell_type ' || coalesce(cell_type, '(any)') || ', disease '
                 || coalesce(disease, '(any)') || ', tissue ' || coalesce(tissue, '(any)') || ', study '
-                || coalesce(study, '(any)') || '. SELECT DISTINCT cell_type, disease, tissue, study FROM cells.')
+                || coalesce(study, '(any)') || '. SELECT DISTINCT cell_type, disease, tissue, study FROM cells lists what there is.')
     END
     FROM (SELECT count(*) AS _n FROM sigdb_data.chosen_groups(cell_type, disease, tissue, study, run)) AS k
     WHERE (SELECT e._error FROM sigdb_data.run_check(run, signed) AS e) IS NULL

@@ -1,12 +1,13 @@
 -- leading_genes(genes, weights := NULL, missing := 'error', run := NULL, signed := false)
 --   -> TABLE (study, tissue, disease, cell_type, n_cells, gene, contribution, share, rank, cumulative_share, score, score_without)
--- What drives a score: the genes of a signature in each group of cells, the one that adds most first, with the score
--- that the group would have without it. From signature_contributions.
--- rank:    by absolute contribution, ties in order of the symbol. cumulative_share: of this gene and those before it.
--- score:   the group's mean score; score_without: that of the other genes; NULL where there is no other.
--- Units:   contribution, scores: attribution, 1000 a cell in all. shares: of 1, NULL where the score is 0. A gene that is
---          0 in all cells of a group has no row.
--- Errors:  those of signature_score.
+-- What drives a score: the genes of a signature in each group of cells, the largest contribution first, with the score
+-- that the group would have without the gene. From signature_contributions.
+-- rank:    by absolute contribution; ties in the order of the symbol.
+-- cumulative_share: the share of this gene and of all genes before it.
+-- score:   the mean score of the group.  score_without: the score of the other genes; NULL if there are no others.
+-- Units:   contribution and scores: attribution. The absolute attributions of a cell add up to 1000. Shares: parts of 1,
+--          NULL if the score is 0. A gene that is 0 in all cells of a group has no row.
+-- Errors:  as for signature_score.
 -- Example: SELECT score_without FROM leading_genes(['S100A8', 'S100A9']) WHERE gene = 'S100A8';  --> 2.0
 
 CREATE OR REPLACE MACRO leading_genes(

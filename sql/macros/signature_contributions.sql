@@ -1,10 +1,10 @@
 -- signature_contributions(genes, weights := NULL, agg := 'mean', missing := 'error', run := NULL, signed := false)
 --   -> TABLE (study, tissue, disease, cell_type, gene, n_cells, contribution, share)
 -- What makes a score: how much each gene adds to the mean score of a group of cells, from the cube. The contributions of
--- a group's genes add up to its mean score; share is the part of it.
--- Units:   contribution: attribution, 1000 a cell in all; share: of 1, NULL where the score is 0. A gene that is 0 in all
---          cells of a group has no row.
--- Errors:  those of signature_score.
+-- all genes add up to the mean score of the group. share is the part of the mean score.
+-- Units:   contribution: attribution. The absolute attributions of a cell add up to 1000. share: part of 1, NULL if the
+--          score is 0. A gene that is 0 in all cells of a group has no row.
+-- Errors:  as for signature_score.
 -- Example: SELECT share FROM signature_contributions(['S100A8', 'S100A9']) WHERE gene = 'S100A8';  --> 0.75
 
 CREATE OR REPLACE MACRO signature_contributions(

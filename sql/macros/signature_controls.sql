@@ -1,11 +1,11 @@
 -- signature_controls(genes, n_controls := 1000, seed := 0, n_bins := 25, missing := 'error', run := NULL)
 --   -> TABLE (study, control, gene, match)
--- The control sets of signature_null: in set number `control` (from 0), `match` stands for `gene` of the signature. It is
--- a gene of about the same mean attribution in that study, found in about as many cells, and not of the signature.
--- Independent of the order of `genes`; the same for the same seed, on any machine and DuckDB.
--- n_bins:  bins of mean attribution, each halved by detection; fewer where the study measured fewer than 2500 genes.
--- Units:   none. A study has no rows where a bin has fewer other genes than genes of the signature: use fewer bins.
--- Errors:  those of signature_score; n_controls not from 2 to 1000000; n_bins below 1; seed NULL.
+-- The control sets of signature_null. In set number `control` (from 0), the gene `match` replaces `gene` of the signature.
+-- It has about the same mean attribution in that study, is not 0 in about as many cells, and is not in the signature.
+-- The sets do not depend on the order of `genes`. The same seed gives the same sets on any machine and DuckDB version.
+-- n_bins:  bins of mean attribution, each divided in two by detection. Fewer if the study measured fewer than 2500 genes.
+-- Units:   none. A study has no rows if a bin has fewer other genes than genes of the signature. Use fewer bins then.
+-- Errors:  as for signature_score; n_controls not from 2 to 1000000; n_bins below 1; seed NULL.
 -- Example: SELECT count(*) FROM signature_controls(['CD3E'], n_controls := 5);  --> 0
 
 CREATE OR REPLACE MACRO signature_controls(

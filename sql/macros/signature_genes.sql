@@ -1,7 +1,7 @@
 -- signature_genes(name) -> VARCHAR[]
--- The genes of a signature of the atlas's library, in the order they were added, to pass on to a score macro.
--- A name that is not in the library gives an empty list, which every score macro refuses. (It cannot raise here: with an
--- error() in an argument, DuckDB 2.0 evaluates the argument once for every cell.)
+-- The genes of a signature of the atlas's library, in the order in which they were added, as an argument for a score macro.
+-- A name that is not in the library gives an empty list, which every score macro refuses. (It cannot raise an error here:
+-- with error() in an argument, DuckDB 2.0 evaluates the argument once for every cell.)
 -- Units:   none.
 -- Errors:  none.
 -- Example: SELECT signature_genes('MYELOID');  --> ['S100A8', 'S100A9']

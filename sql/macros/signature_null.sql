@@ -1,15 +1,16 @@
 -- signature_null(genes, n_controls := 1000, seed := 0, n_bins := 25, weights := NULL, missing := 'error', run := NULL, signed := false)
 --   -> TABLE (study, tissue, disease, cell_type, n_cells, score, null_mean, null_sd, z, p_value, n_controls, n_genes, n_measured)
--- Is a score higher than that of other genes that matter about as much? The mean score of each group of cells, beside
--- those of n_controls sets of other genes, matched gene by gene on mean attribution and detection in that study
--- (signature_controls). From the cube.
--- score:   mean over the genes that the study measured, as with measured_only := true; NULL where it measured none.
--- null_mean, null_sd: of the scores of the control sets.  z: (score - null_mean) / null_sd, NULL where null_sd is 0.
--- p_value: (1 + control sets that score as high) / (1 + n_controls): never 0, one-sided, for one group; adjust it for
---          the number of groups. It says how unusual the genes are, not how sure the cells: cells and donors play no part.
--- n_controls is 0, and the null is NULL, where a study has too few other genes to match: use fewer bins.
--- Units:   attribution, 1000 a cell in all.
--- Errors:  those of signature_score and signature_controls.
+-- Whether a score is higher than that of other genes that matter about as much. The mean score of each group of cells stands
+-- beside the scores of n_controls sets of other genes, matched gene by gene on mean attribution and detection in that study
+-- (see signature_controls). From the cube.
+-- score:   the mean over the genes that the study measured, as with measured_only := true; NULL if it measured none.
+-- null_mean, null_sd: of the scores of the control sets.  z: (score - null_mean) / null_sd; NULL if null_sd is 0.
+-- p_value: (1 + control sets that score at least as high) / (1 + n_controls). It is one-sided, never 0, and holds for one
+--          group: adjust it for the number of groups. It says how unusual the genes are. Cells and donors play no part in
+--          it, so it does not say how certain the score is.
+-- n_controls: 0 if a study has too few other genes to match, and the null is NULL. Use fewer bins then.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000.
+-- Errors:  as for signature_score and signature_controls.
 -- Example: SELECT score FROM signature_null(['CD3E']) WHERE cell_type = 'T cell';  --> 9.0
 
 CREATE OR REPLACE MACRO signature_null(

@@ -1,8 +1,8 @@
 -- signature_weights(name) -> DOUBLE[]
--- The weights of a signature of the atlas's library, in the order they were added, to pass on to a score macro.
--- A name that is not in the library gives an empty list, which every score macro refuses. (It cannot raise here: with an
--- error() in an argument, DuckDB 2.0 evaluates the argument once for every cell.)
--- Units:   as the signature gives them; 1 where it gives none.
+-- The weights of a signature of the atlas's library, in the order of signature_genes, as an argument for a score macro.
+-- A name that is not in the library gives an empty list, which every score macro refuses. (It cannot raise an error here:
+-- with error() in an argument, DuckDB 2.0 evaluates the argument once for every cell.)
+-- Units:   as the signature gives them; 1 if it gives no weights.
 -- Errors:  none.
 -- Example: SELECT signature_weights('MYELOID');  --> [1.0, 0.5]
 

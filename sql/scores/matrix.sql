@@ -1,6 +1,7 @@
 -- name: match_cells
--- For each row of sigdb_obs (position, barcode, sample), the cell of the atlas that it is, and how many it could
--- be. A row whose sample is NULL is matched by its barcode alone; $study NULL: cells of any study.
+-- For each row of sigdb_obs (position, barcode, sample): the cell of the atlas with this barcode and sample, and how
+-- many cells match. A row without a sample matches by its barcode alone. $study restricts the cells to one study;
+-- NULL stands for all studies.
 SELECT o.position, min(c.cell_id) AS cell_id, count(c.cell_id) AS n_cells
 FROM sigdb_obs AS o
 LEFT JOIN (

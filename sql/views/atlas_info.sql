@@ -1,5 +1,5 @@
 -- atlas_info -> VIEW
--- Facts about this file: schema_version, sigdb_version, default_run.
+-- Facts about this file, such as schema_version, sigdb_version and default_run.
 -- Example: SELECT value FROM atlas_info WHERE key = 'default_run';  --> toy-model-ig
 
 CREATE OR REPLACE VIEW atlas_info AS

@@ -1,5 +1,5 @@
 -- attribution_runs -> VIEW
--- One row a run: model, method, baseline, steps, versions, device. Every stored score belongs to one.
+-- One row per run: model, method, baseline, steps, versions, device. Every stored score belongs to one run.
 -- Example: SELECT method FROM attribution_runs WHERE run_id = 0;  --> ig
 
 CREATE OR REPLACE VIEW attribution_runs AS

@@ -1,7 +1,7 @@
 -- cells -> VIEW
--- One row a cell: its own columns, those of its sample and of its study, and every further column of the study's obs.
+-- One row per cell: the columns of the cell, its sample and its study, and all other columns of the studies' obs.
 -- Columns:
---   n_genes: Genes of the study's file with a count in the cell; NULL if not known.
+--   n_genes: Genes of the study's file with counts in the cell; NULL if unknown.
 -- Example: SELECT cell_type FROM cells WHERE cell_id = 1;  --> T cell
 
 CREATE OR REPLACE VIEW cells AS

@@ -1,6 +1,6 @@
 -- gene_aliases -> VIEW
--- Other names of a gene: approved and previous symbols, aliases, Ensembl ids (source says which). A name that several
--- genes bear is_ambiguous, and resolves to none of them.
+-- Other names of a gene: approved and previous symbols, aliases and Ensembl ids; source says which. A name that several
+-- genes have is marked by is_ambiguous and matches no gene.
 -- Columns:
 --   alias: Another name of the gene.
 --   source: What the name is: approved, previous, alias or ensembl.

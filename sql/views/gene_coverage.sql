@@ -1,10 +1,11 @@
 -- gene_coverage -> VIEW
--- One row a gene: how many studies measured it, and how many cells they have. Not measured is not zero.
+-- One row per gene: how many studies measured it, and how many cells these studies have.
+-- Not measured does not mean 0.
 -- Columns:
 --   gene: Symbol of the gene.
 --   n_studies: Studies that measured the gene.
 --   n_cells: Cells of these studies.
---   fraction_of_cells: Their part of all cells, from 0 to 1.
+--   fraction_of_cells: Fraction of all cells, from 0 to 1.
 -- Example: SELECT n_cells FROM gene_coverage WHERE gene = 'CD3E';  --> 3
 
 CREATE OR REPLACE VIEW gene_coverage AS

@@ -1,5 +1,5 @@
 -- group_sizes -> VIEW
--- How many cells of a sample and cell type a run has attributed: the denominator of a group mean.
+-- The number of cells with attributions per run, sample and cell type: the denominator of a group mean.
 -- Example: SELECT n_cells FROM group_sizes WHERE cell_type = 'T cell';  --> 1
 
 CREATE OR REPLACE VIEW group_sizes AS

@@ -1,7 +1,7 @@
 -- materialized_signatures -> VIEW
--- One row a signature and run whose scores are kept in the file, for signature_scores to read.
+-- One row per signature and run whose scores are kept in the file, for signature_scores to read.
 -- Columns:
---   n_genes: Genes that the scores are made of.
+--   n_genes: Number of genes of the scores.
 -- Example: SELECT count(*) FROM materialized_signatures;  --> 0
 
 CREATE OR REPLACE VIEW materialized_signatures AS

@@ -1,5 +1,5 @@
 -- model_genes -> VIEW
--- Which genes a model can attribute at all.
+-- The input genes of each model. A model attributes nothing to other genes.
 -- Example: SELECT count(*) FROM model_genes;  --> 3
 
 CREATE OR REPLACE VIEW model_genes AS

@@ -1,5 +1,5 @@
 -- models -> VIEW
--- One row a model whose attributions the atlas holds: architecture, checkpoint, size.
+-- One row per model with attributions in the atlas: architecture, checkpoint, size.
 -- Example: SELECT architecture FROM models;  --> mlp
 
 CREATE OR REPLACE VIEW models AS

@@ -1,7 +1,7 @@
 -- samples -> VIEW
--- One row a sample: what is constant within it, and how many cells it has.
+-- One row per sample: the metadata that are constant within the sample, and its number of cells.
 -- Columns:
---   n_cells: Cells of the sample.
+--   n_cells: Number of cells of the sample.
 -- Example: SELECT n_cells FROM samples WHERE sample = 'blood 1';  --> 3
 
 CREATE OR REPLACE VIEW samples AS

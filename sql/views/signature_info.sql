@@ -1,5 +1,5 @@
 -- signature_info -> VIEW
--- One row a signature of the library: where it comes from, what it is.
+-- One row per signature of the library: its source and its description.
 -- Example: SELECT source FROM signature_info WHERE signature = 'MYELOID';  --> by hand
 
 CREATE OR REPLACE VIEW signature_info AS

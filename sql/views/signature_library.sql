@@ -1,10 +1,10 @@
 -- signature_library -> VIEW
--- One row a signature of the library: where it comes from, how many genes it has, and whether they are weighted.
+-- One row per signature of the library: its source, its number of genes, and whether it has weights.
 -- Columns:
---   source: The file it was read from.
---   description: What its source says of it.
---   n_genes: Genes of the signature, as its source names them.
---   is_weighted: Whether a weight is other than 1.
+--   source: Source of the signature, such as a file name.
+--   description: Description of the signature by its source.
+--   n_genes: Number of genes of the signature, as its source names them.
+--   is_weighted: Whether any weight differs from 1.
 -- Example: SELECT n_genes FROM signature_library WHERE signature = 'MYELOID';  --> 2
 
 CREATE OR REPLACE VIEW signature_library AS

@@ -1,10 +1,10 @@
 -- studies -> VIEW
--- One row a study: where it comes from, its size, and how many of the atlas's genes it measured.
+-- One row per study: its source, its size, and how many genes of the atlas it measured.
 -- Columns:
---   n_samples: Samples of the study.
---   n_cells: Cells of the study.
---   n_genes: Genes of the atlas that the study measured.
---   source: Where it comes from.
+--   n_samples: Number of samples of the study.
+--   n_cells: Number of cells of the study.
+--   n_genes: Number of genes of the atlas that the study measured.
+--   source: Source of the study.
 -- Example: SELECT n_cells FROM studies;  --> 3
 
 CREATE OR REPLACE VIEW studies AS

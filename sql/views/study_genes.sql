@@ -1,5 +1,5 @@
 -- study_genes -> VIEW
--- Which of the atlas's genes a study measured. Not measured is not zero.
+-- The genes of the atlas that each study measured. Not measured does not mean 0.
 -- Example: SELECT count(*) FROM study_genes;  --> 3
 
 CREATE OR REPLACE VIEW study_genes AS

@@ -1,4 +1,4 @@
-"""`make bi`, without Superset: the data set gives sigdb's scores, and what is missing is named."""
+"""`make bi` without Superset: the data set gives sigdb's scores, and a failure names every missing part."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ BI = ROOT / "docs" / "superset"
 
 
 def where_in(values):
-    """Superset's filter of this name, as it says: a list in SQL, quoted."""
+    """Superset's Jinja filter of this name: the values as a quoted SQL list."""
     return "({})".format(", ".join("'{}'".format(value.replace("'", "''")) for value in values))
 
 
 def data_set(chosen):
-    """The SQL of the data set, as Superset renders it for these values of the filter."""
+    """The SQL of the data set, as Superset renders it for these chosen signatures."""
     environment = jinja2.Environment()
     environment.filters["where_in"] = where_in
     template = environment.from_string((BI / "signature_by_sample.sql").read_text())
@@ -36,12 +36,12 @@ def test_the_filter_chooses_the_signature(demo_path, chosen, name):
         assert found == [(name, pytest.approx(con.execute(scores, [name]).fetchall()[0][0]))]
 
 
-def test_a_name_of_a_signature_is_no_sql(demo_path):
+def test_a_signature_name_is_not_run_as_sql(demo_path):
     with sigdb.connect(demo_path) as con, pytest.raises(duckdb.Error, match="empty"):
         con.execute(data_set(["x') AS signature, * FROM cells --"]))
 
 
-def test_what_is_missing_is_named(tmp_path):
+def test_every_missing_part_is_named(tmp_path):
     arguments = ["none.duckdb", "--sigdb", "no-sigdb", "--picture", "x.png"]
     done = subprocess.run(
         [sys.executable, BI / "dashboard.py", *arguments],

@@ -1,4 +1,4 @@
-"""One atlas file, other clients: the same queries give the same rows where no sigdb is installed."""
+"""Other clients of one atlas file: queries give the same rows where sigdb is not installed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +53,12 @@ QUERIES = {
         WHERE symbol = 'INS' GROUP BY ALL ORDER BY ALL""",
 }
 
-# From a database of the client's own, where the atlas is attached and not USEd: views of a signature, no macros.
+# Views of a signature in an atlas that a client attaches to its own database: no USE, no macros.
 ATTACHED = {
-    "a row a cell": """
+    "one row per cell": """
         SELECT study, cell_type, count(*) AS n, round(sum(score), 6) AS total FROM elsewhere.cell_scores."MS1"
         GROUP BY ALL ORDER BY ALL""",
-    "a row a sample and type": """
+    "one row per sample and type": """
         SELECT sample, cell_type, n_cells, round(score, 6) AS score, n_measured FROM elsewhere.sample_scores."MS1"
         ORDER BY ALL""",
 }
@@ -72,16 +73,40 @@ def viewed_path(demo_path, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def grown_path(tmp_path_factory):
+    """Three studies of two models, added one after the other: DuckDB 1.4.1 and older cannot find the metadata."""
+    path = tmp_path_factory.mktemp("grown") / "grown.duckdb"
+    for n_cells, n_genes in ((2000, 20), (6000, 20), (5, 200)):
+        scores = np.random.default_rng(0).normal(size=(n_cells, n_genes))
+        names = {"study": f"{n_cells} cells", "model": f"{n_genes} genes", "run": f"{n_genes} genes"}
+        with sigdb.Atlas.open_or_create(path) as atlas:
+            write_study(atlas, scores, [f"G{i}" for i in range(n_genes)], **names)
+    return path
+
+
+GROWN = "SELECT study, n_cells FROM studies ORDER BY ALL"
+
+
 def attached(path, query):
-    """What a client says that has a database of its own, with a table called `cells`."""
+    """The statements of a client that has its own database, with a table called `cells`, and attaches the atlas."""
     return f"CREATE TEMP TABLE cells AS SELECT 1 AS cell_id; ATTACH '{path}' AS elsewhere (READ_ONLY); {query}"
+
+
+def rows_of(path, queries):
+    """The rows of each query through sigdb's own connection."""
+    with sigdb.connect(path) as con:
+        return {name: [list(row) for row in con.execute(query).fetchall()] for name, query in queries.items()}
 
 
 @pytest.fixture(scope="module")
 def expected(demo_path):
-    """Rows of each query through sigdb's own connection."""
-    with sigdb.connect(demo_path) as con:
-        return {name: [list(row) for row in con.execute(query).fetchall()] for name, query in QUERIES.items()}
+    return rows_of(demo_path, QUERIES)
+
+
+@pytest.fixture(scope="module")
+def expected_of_views(viewed_path):
+    return rows_of(viewed_path, {name: query.replace("elsewhere.", "") for name, query in ATTACHED.items()})
 
 
 def output_of(command, **options):
@@ -90,9 +115,51 @@ def output_of(command, **options):
     return done.stdout
 
 
-def needs(path, what):
+def require(path, what):
+    """Skip the test if a client is not installed."""
     if not Path(path).exists():
         pytest.skip(f"{what} is not installed; `make test` installs it")
+
+
+@pytest.fixture(scope="module")
+def python_answers(demo_path, viewed_path, grown_path):
+    """A function of the version of DuckDB: the answers to all queries, from one process that has only duckdb."""
+    queries = {name: (str(demo_path), query) for name, query in QUERIES.items()}
+    queries |= {name: (":memory:", attached(viewed_path, query)) for name, query in ATTACHED.items()}
+    queries["grown"] = (str(grown_path), GROWN)
+
+    @cache
+    def answers(version):
+        folder = CLIENTS / f"duckdb-{version}"
+        require(folder, f"duckdb {version}, alone,")
+        # -I -S: neither the packages of this environment nor the current folder.
+        command = [sys.executable, "-I", "-S", HERE / "query.py", folder]
+        return json.loads(output_of(command, input=json.dumps(queries)))
+
+    return answers
+
+
+@pytest.fixture(scope="module")
+def shell_answers(demo_path, tmp_path_factory):
+    """The answers of the DuckDB shell, as text, to all queries in one process."""
+    shell = shutil.which("duckdb", path=str(Path(sys.executable).parent))
+    require(shell or "none", "duckdb-cli")
+    folder = tmp_path_factory.mktemp("shell")
+    files = {name: folder / f"{number}.csv" for number, name in enumerate(QUERIES)}
+    script = "".join(f".output '{files[name]}'\n{query};\n" for name, query in QUERIES.items())
+    command = [shell, "-readonly", "-csv", "-nullvalue", "", demo_path]
+    output_of(command, input=script)
+    return {name: list(csv.DictReader(io.StringIO(file.read_text()))) for name, file in files.items()}
+
+
+@pytest.fixture(scope="module")
+def node_answers(demo_path):
+    """The answers of DuckDB's Node client to all queries in one process."""
+    require(shutil.which("node") or "none", "node")
+    require(CLIENTS / "node" / "node_modules", "@duckdb/node-api")
+    queries = {name: (str(demo_path), query) for name, query in QUERIES.items()}
+    environment = {**os.environ, "CLIENT": str(CLIENTS / "node")}
+    return json.loads(output_of(["node", HERE / "query.mjs"], input=json.dumps(queries), env=environment))
 
 
 def test_the_queries_have_rows(expected):
@@ -102,56 +169,25 @@ def test_the_queries_have_rows(expected):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("query", QUERIES)
-def test_python_with_nothing_but_duckdb(demo_path, expected, version, query):
-    folder = CLIENTS / f"duckdb-{version}"
-    needs(folder, f"duckdb {version}, alone,")
-    # -I -S: neither this environment's packages nor the current folder.
-    out = output_of([sys.executable, "-I", "-S", HERE / "query.py", folder, demo_path, QUERIES[query]])
-    assert json.loads(out) == expected[query]
+def test_python_with_nothing_but_duckdb(python_answers, expected, version, query):
+    assert python_answers(version)[query] == expected[query]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("query", ATTACHED)
-def test_views_of_a_signature_where_the_atlas_is_only_attached(viewed_path, version, query):
-    folder = CLIENTS / f"duckdb-{version}"
-    needs(folder, f"duckdb {version}, alone,")
-    with sigdb.connect(viewed_path) as con:
-        rows = con.execute(ATTACHED[query].replace("elsewhere.", "")).fetchall()
-    said = attached(viewed_path, ATTACHED[query])
-    out = output_of([sys.executable, "-I", "-S", HERE / "query.py", folder, ":memory:", said])
-    assert len(rows) > 40
-    assert json.loads(out) == [list(row) for row in rows]
-
-
-@pytest.fixture(scope="module")
-def grown_path(tmp_path_factory):
-    """Three studies, one after the other, of two models: DuckDB 1.4.1 and older cannot find the metadata."""
-    path = tmp_path_factory.mktemp("grown") / "grown.duckdb"
-    for n_cells, n_genes in ((2000, 20), (6000, 20), (5, 200)):
-        scores = np.random.default_rng(0).normal(size=(n_cells, n_genes))
-        genes = [f"G{i}" for i in range(n_genes)]
-        with sigdb.Atlas.open_or_create(path) as atlas:
-            write_study(
-                atlas, scores, genes, study=f"{n_cells} cells", model=f"{n_genes} genes", run=f"{n_genes} genes"
-            )
-    return path
+def test_views_of_a_signature_where_the_atlas_is_only_attached(python_answers, expected_of_views, version, query):
+    assert len(expected_of_views[query]) > 40
+    assert python_answers(version)[query] == expected_of_views[query]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_file_that_older_versions_of_duckdb_cannot_open(grown_path, version):
-    folder = CLIENTS / f"duckdb-{version}"
-    needs(folder, f"duckdb {version}, alone,")
-    query = "SELECT study, n_cells FROM studies ORDER BY ALL"
-    out = output_of([sys.executable, "-I", "-S", HERE / "query.py", folder, grown_path, query])
-    assert json.loads(out) == [["2000 cells", 2000], ["5 cells", 5], ["6000 cells", 6000]]
+def test_a_file_that_older_versions_of_duckdb_cannot_open(python_answers, version):
+    assert python_answers(version)["grown"] == [["2000 cells", 2000], ["5 cells", 5], ["6000 cells", 6000]]
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_duckdb_shell(demo_path, expected, query):
-    shell = shutil.which("duckdb", path=str(Path(sys.executable).parent))
-    needs(shell or "none", "duckdb-cli")
-    out = output_of([shell, "-readonly", "-csv", "-nullvalue", "", demo_path, "-c", QUERIES[query]])
-    rows = [list(row.values()) for row in csv.DictReader(io.StringIO(out))]
+def test_duckdb_shell(shell_answers, expected, query):
+    rows = [list(row.values()) for row in shell_answers[query]]
     wanted = [["" if value is None else value for value in row] for row in expected[query]]
     assert [
         [type(b)(a) for a, b in zip(row, want, strict=True)] for row, want in zip(rows, wanted, strict=True)
@@ -159,9 +195,5 @@ def test_duckdb_shell(demo_path, expected, query):
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_node(demo_path, expected, query):
-    needs(shutil.which("node") or "none", "node")
-    needs(CLIENTS / "node" / "node_modules", "@duckdb/node-api")
-    environment = {**os.environ, "CLIENT": str(CLIENTS / "node")}
-    out = output_of(["node", HERE / "query.mjs", demo_path, QUERIES[query]], env=environment)
-    assert json.loads(out) == expected[query]
+def test_node(node_answers, expected, query):
+    assert node_answers[query] == expected[query]

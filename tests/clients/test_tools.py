@@ -1,4 +1,4 @@
-"""Database tools of Python, and dbt, on an atlas: the same rows; views and comments where a BI tool looks for them."""
+"""Database tools of Python, and dbt: they get the same rows, and find views and comments where BI tools look."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_reflection_lists_views_columns_and_comments(demo_path):
 
 
 def test_dbt_builds_tables_from_macros_and_views(demo_path, tmp_path):
-    """The project of tests/clients/dbt, on an atlas that it attaches; one model calls a macro, one reads a view."""
+    """The project tests/clients/dbt attaches an atlas; one of its models calls a macro, the other reads a view."""
     atlas, out = shutil.copy(demo_path, tmp_path / "cells_of_mine.duckdb"), tmp_path / "out.duckdb"
     with sigdb.Atlas(atlas) as opened:
         opened.add_views(["MS1"], missing="ignore")

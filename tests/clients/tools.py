@@ -1,8 +1,8 @@
-"""Asks an atlas through one of Python's database tools, as someone without sigdb would; prints JSON.
+"""Query an atlas through one of Python's database tools, without sigdb, and print the rows as JSON.
 
     tools.py TOOL ATLAS QUERY GENES
 
-QUERY names the list of genes `:genes`, which the tool binds. `reflection` prints what a BI tool sees in the database.
+QUERY contains `:genes`, to which the tool binds the list GENES. The tool `reflection` prints what a BI tool sees.
 """
 
 import json

@@ -15,13 +15,14 @@ from scipy.sparse import csr_matrix
 from torch import nn
 
 import sigdb
-from ingest.attribution.methods import Method
 from ingest.models import load_model
-from ingest.pipeline import IngestOptions, Source, ingest_files
+from ingest.options import IngestOptions, Method, Source
+from ingest.pipeline import ingest_files
 from sigdb import cli
 from sigdb.statements import statement
 from tests.support import ROOT
 from tests.support.formats import h5ad
+from tests.support.prebuilt import copy_prebuilt
 from tests.support.toy import fingerprint
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 DATA = ROOT / "tests" / "data"
 
-# Real symbols, so that names resolve: 30 genes, the first 24 of which the small model knows.
+# 30 real symbols, so that names resolve. The small model knows the first 24.
 GENES = [
     *("S100A8", "S100A9", "S100A12", "VCAN", "LYZ", "CD14", "CD3D", "CD3E", "CD3G", "CD2", "TRAC", "IL7R"),
     *("MS4A1", "CD79A", "CD79B", "NKG7", "GNLY", "GZMB", "PRF1", "INS", "GCG", "SST", "PPY", "KRT19"),
@@ -39,7 +40,7 @@ GENES = [
 
 
 def small_counts(n_cells: int = 40, seed: int = 0) -> csr_matrix:
-    """Poisson counts, two fifths zero; cell 3 has none at all."""
+    """Poisson counts, two fifths of them zero; cell 3 has only zeros."""
     rng = np.random.default_rng(seed)
     counts = rng.poisson(rng.gamma(1.0, 2.0, size=(n_cells, len(GENES)))).astype(np.float32)
     counts[3] = 0
@@ -65,7 +66,7 @@ def small_adata(n_cells: int = 40, seed: int = 0) -> anndata.AnnData:
 def save_small_model(
     folder: Path, *, activation: str = "PReLU", l2: bool = True, genes: list[str] | None = None
 ) -> Path:
-    """A small random encoder in the generic MLP format; batch norm statistics off their defaults."""
+    """A small random encoder in the generic MLP format, with batch norm statistics other than the defaults."""
     genes = genes or GENES[:24]
     torch.manual_seed(1)
     kind = getattr(nn, activation)
@@ -82,11 +83,15 @@ def save_small_model(
         for _ in range(5):
             net(torch.rand(32, len(genes)) * 3)
     spec = {
-        "format": "sigdb-mlp", "version": 1, "name": folder.name, "description": "random",
-        "genes": genes, "normalisation": {"target_sum": 10000, "log1p": True},
+        "format": "sigdb-mlp",
+        "version": 1,
+        "name": folder.name,
+        "description": "random",
+        "genes": genes,
+        "normalisation": {"target_sum": 10000, "log1p": True},
         "layers": ["Linear", {"type": "BatchNorm1d", "eps": 1e-5}, activation, "Linear", activation, "Linear"],
         "l2_normalised": l2,
-    }  # fmt: skip
+    }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").write_text(json.dumps(spec))
     save_file(net.state_dict(), folder / "model.safetensors")
@@ -95,12 +100,12 @@ def save_small_model(
 
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the small encoder."""
+    """The folder of the small encoder."""
     return save_small_model(tmp_path_factory.mktemp("models") / "small")
 
 
 def contents(path):
-    """All that an atlas or a lake holds, but for when it was written."""
+    """Every table of an atlas or a lake, without the times at which rows were written."""
     times = {"attribution_runs": "EXCLUDE (started, finished)", "ingest_chunks": "EXCLUDE (written)"}
     with sigdb.connect(path) as con:
         return {
@@ -112,11 +117,14 @@ def contents(path):
 
 @pytest.fixture(scope="session")
 def known(tmp_path_factory, small_model):
-    """An atlas that holds a study, `known`, and its fingerprint; copied by each test."""
-    folder = tmp_path_factory.mktemp("known")
-    study, options = h5ad(small_adata(12), folder / "known"), IngestOptions(Method(n_steps=2))
-    ingest_files(folder / "a.duckdb", [Source(study)], load_model("mlp", small_model), options)
-    return folder / "a.duckdb", fingerprint(folder / "a.duckdb")
+    """An atlas that holds the study `known`, and its fingerprint; tests copy the atlas."""
+
+    def build(path):
+        study = h5ad(small_adata(12), path.with_name("known"))
+        ingest_files(path, [Source(study)], load_model("mlp", small_model), IngestOptions(Method(n_steps=2)))
+
+    path = copy_prebuilt("known.duckdb", build, tmp_path_factory.mktemp("known") / "a.duckdb")
+    return path, fingerprint(path)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Work on the next things while the last one is used."""
+"""Items are processed in threads while the caller uses the last result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_results_are_in_order(n_threads, n_items):
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
-def test_no_more_items_are_taken_than_are_worked_on(n_threads):
+def test_items_are_taken_only_when_a_thread_is_free(n_threads):
     taken = []
     results = ahead(str, (taken.append(n) or n for n in range(20)), n_threads)
     for n in range(20):
@@ -25,14 +25,14 @@ def test_no_more_items_are_taken_than_are_worked_on(n_threads):
         assert len(taken) == min(20, n + 1 + n_threads)
 
 
-def test_the_next_item_is_worked_on_while_the_last_is_used():
+def test_the_next_item_is_processed_while_the_last_result_is_used():
     begun = [threading.Event() for _ in range(3)]
     for n in ahead(lambda n: begun[n].set() or n, range(3)):
         assert begun[min(n + 1, 2)].wait(10)
 
 
 @pytest.mark.parametrize("broken", ["getting", "working"])
-def test_what_goes_wrong_is_raised(broken):
+def test_errors_are_raised(broken):
     done = []
 
     def items():
@@ -54,7 +54,7 @@ def test_what_goes_wrong_is_raised(broken):
     assert set(found) <= set(done)
 
 
-def test_work_that_was_begun_is_finished_when_nobody_asks_any_more():
+def test_items_in_progress_are_finished_when_the_caller_stops():
     done = []
     with closing(ahead(done.append, range(9), 2)) as results:
         next(results)

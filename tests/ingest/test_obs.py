@@ -1,4 +1,4 @@
-"""obs columns become fields of the atlas or columns of their own; nothing is dropped or coerced."""
+"""Columns of obs become fields of the atlas or columns of their own. Nothing is dropped or coerced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from ingest.obs import RESERVED, obs_table
 from ingest.store.records import FIELDS
 from sigdb import Atlas
-from sigdb.errors import ObsError
+from sigdb.errors import ObsError, OptionError
 from tests.ingest.conftest import small_adata
 
 OBS = small_adata(6).obs
@@ -19,7 +19,7 @@ def table(obs=OBS, **mapping):
     return obs_table(obs, study="study", mapping=mapping)
 
 
-def test_fields_by_their_usual_names_and_all_other_columns_as_they_are():
+def test_fields_have_usual_names_and_other_columns_are_kept():
     found, notes = table()
     assert found["barcode"].to_pylist() == [f"cell{i}" for i in range(6)]
     assert found["sample"].to_pylist() == ["s0", "s1", "s2", "s3", "s0", "s1"]
@@ -29,7 +29,7 @@ def test_fields_by_their_usual_names_and_all_other_columns_as_they_are():
     assert found["cluster"].to_pylist() == [0, 1, 2, 3, 4, 0]
     assert found["doublet_score"].to_pylist() == [None, 0.25, 0.25, 0.25, 0.25, 0.25]
     assert found["obs_n_counts"].to_pylist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
-    assert notes == ["obs column 'n_counts' is kept as 'obs_n_counts': the atlas has a 'n_counts' of its own"]
+    assert notes == ["obs column 'n_counts' is kept as 'obs_n_counts': the atlas has its own column 'n_counts'"]
     assert set(found.column_names) == {"barcode", *FIELDS, "cluster", "doublet_score", "obs_n_counts"}
 
 
@@ -52,9 +52,8 @@ def test_without_a_sample_column_donors_or_the_study_are_the_samples():
     assert found["sample"].to_pylist() == ["d0", "d1"] * 3
     assert "no sample column: one sample for each donor" in notes
     found, notes = table(OBS.drop(columns="sample").assign(tissue=["lung", "lung", "blood"] * 2))
-    assert found["sample"].to_pylist() == [
-        "d0 | lung", "d1 | lung", "d0 | blood", "d1 | lung", "d0 | lung", "d1 | blood"
-    ]  # fmt: skip
+    samples = ["d0 | lung", "d1 | lung", "d0 | blood", "d1 | lung", "d0 | lung", "d1 | blood"]
+    assert found["sample"].to_pylist() == samples
     assert "no sample column: one sample for each donor and tissue" in notes
     found, notes = table(OBS[["cluster"]])
     assert found["sample"].to_pylist() == ["study"] * 6
@@ -62,41 +61,58 @@ def test_without_a_sample_column_donors_or_the_study_are_the_samples():
 
 
 def test_in_vivo_is_a_boolean():
-    assert table(OBS.assign(in_vivo=["True", "no", None, "FALSE", "1", "0"]))[0]["in_vivo"].to_pylist() == [
-        True, False, None, False, True, False
-    ]  # fmt: skip
+    found, _ = table(OBS.assign(in_vivo=["True", "no", None, "FALSE", "1", "0"]))
+    assert found["in_vivo"].to_pylist() == [True, False, None, False, True, False]
     with pytest.raises(ObsError, match="in_vivo must be true or false, not maybe"):
         table(OBS.assign(in_vivo="maybe"))
 
 
 @pytest.mark.parametrize(
-    ("obs", "mapping", "message"),
+    ("obs", "mapping", "error", "message"),
     [
-        (OBS, {"diseas": "disease"}, "no field 'diseas' to map. Fields are: sample, donor"),
-        (OBS, {"disease": "diseas"}, r"no column 'diseas' to map disease to\. Did you mean 'disease'\?"),
-        (OBS.set_axis(["a", "b", "a", "b", "c", "d"]), {}, "2 cell names of study occur more than once: a, b"),
-        (OBS.assign(sample=["s", None] * 3), {}, "3 of 6 cells of study have no sample"),
-        (OBS.assign(mixed=[1, "a", 2.5, None, 1, 1]), {}, "obs column 'mixed' cannot be stored"),
-        (OBS.assign(Cluster=1), {}, "two columns called 'Cluster', case aside"),
+        (
+            OBS,
+            {"diseas": "disease"},
+            OptionError,
+            r"no field 'diseas' \(`mapping`\)\. Did you mean 'disease'\? Fields are: sample, donor",
+        ),
+        (
+            OBS,
+            {"disease": "diseas"},
+            OptionError,
+            r"no column 'diseas' for the field disease \(`mapping`\)\. Did you mean 'disease'\?",
+        ),
+        (OBS.set_axis([*"ababcd"]), {}, ObsError, "2 cell names of study occur more than once: a, b"),
+        (OBS.assign(sample=["s", None] * 3), {}, ObsError, "3 of 6 cells of study have no sample"),
+        (OBS.assign(mixed=[1, "a", 2.5, None, 1, 1]), {}, ObsError, "obs column 'mixed' cannot be stored"),
+        (OBS.assign(Cluster=1), {}, ObsError, "two columns called 'Cluster', apart from case"),
     ],
     ids=["field", "column", "barcodes", "sample", "mixed", "case"],
 )
-def test_what_cannot_be_stored_is_refused(obs, mapping, message):
-    with pytest.raises(ObsError, match=message):
+def test_what_cannot_be_stored_is_refused(obs, mapping, error, message):
+    with pytest.raises(error, match=message):
         table(obs, **mapping)
 
 
 def test_column_types():
     obs = OBS.assign(
-        text=["a", None, "b", "c", "d", "e"], flag=[True, False] * 3, number=np.float32(0.5), whole=np.int8(3),
-        nullable=pd.array([1, None, 3, 4, 5, 6], dtype="Int64"), category=pd.Categorical(["x", None] * 3),
+        text=["a", None, "b", "c", "d", "e"],
+        flag=[True, False] * 3,
+        number=np.float32(0.5),
+        whole=np.int8(3),
+        nullable=pd.array([1, None, 3, 4, 5, 6], dtype="Int64"),
+        category=pd.Categorical(["x", None] * 3),
         when=pd.Timestamp("2026-01-02"),
-    )  # fmt: skip
+    )
     found, _ = table(obs)
     kinds = {
-        "text": "string", "flag": "bool", "number": "double", "whole": "int64", "nullable": "int64",
+        "text": "string",
+        "flag": "bool",
+        "number": "double",
+        "whole": "int64",
+        "nullable": "int64",
         "category": "string",
-    }  # fmt: skip
+    }
     assert {name: str(found.schema.field(name).type) for name in kinds} == kinds
     assert found["nullable"].to_pylist()[1] is None
     assert found["category"].to_pylist()[1] is None

@@ -1,4 +1,4 @@
-"""Inputs that are odd, but right: they come out as they went in."""
+"""Unusual but valid inputs are stored unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def ingested(sigdb_ingest, path, *options, study="bad"):
-    """Ingest what must go well; return standard output, and the cells of the study as a data frame."""
+    """Ingest a valid input; return standard output and the cells of the study as a data frame."""
     code, out, err = sigdb_ingest(path, *options)
     assert code == 0, err
     with sigdb.connect("a.duckdb") as con:
@@ -42,7 +42,7 @@ def test_a_single_cell(tmp_path, sigdb_ingest):
 
 
 @pytest.mark.parametrize("write", [h5ad, zarr_folder, cell_ranger_h5, matrix_folder])
-def test_cells_without_counts_are_cells(tmp_path, sigdb_ingest, write):
+def test_cells_without_counts_are_kept(tmp_path, sigdb_ingest, write):
     def empty(adata):
         x = adata.X.tolil()
         x[[0, 39]] = 0
@@ -84,7 +84,7 @@ def test_odd_columns_of_obs_are_kept(tmp_path, sigdb_ingest):
         assert list(cells[name]) == [cell * number for cell in range(40)]
 
 
-def test_columns_called_like_ours_are_kept_beside_them(tmp_path, sigdb_ingest):
+def test_columns_with_names_of_the_atlas_are_kept_under_other_names(tmp_path, sigdb_ingest):
     path = of(with_obs(cell_id="x", Study="y", barcode="z", sample_id=7, n_genes=-1.0))(tmp_path)
     out, cells = ingested(sigdb_ingest, path)
     for name, value in {"cell_id": "x", "Study": "y", "barcode": "z", "sample_id": 7, "n_genes": -1.0}.items():
@@ -101,7 +101,7 @@ def test_categories_with_nan_are_missing_values(tmp_path, sigdb_ingest):
 
 
 def test_a_column_of_another_type_in_each_study(tmp_path, sigdb_ingest):
-    """Nothing is lost: what cannot be a number becomes text, and is said."""
+    """Values that are not numbers make the column text, and a note says so."""
     kinds = {"whole": [1] * 40, "real": [0.5] * 40, "flag": [True] * 40, "text": ["high"] * 40, "none": [np.nan] * 40}
     said = {}
     for study, values in kinds.items():
@@ -129,7 +129,7 @@ IDS = {"LYZ": "ENSG00000090382.7", "CD14": "ENSG00000170458", "MS4A1": "CD20"}
 
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
 def test_ids_old_names_and_repeated_genes(tmp_path, sigdb_ingest):
-    """A gene is found by its id or alias, and the columns of one gene are added up."""
+    """Genes are found by id or alias, and several columns of one gene are added up."""
 
     def change(adata):
         x = adata.X.toarray()
@@ -148,7 +148,7 @@ def test_ids_old_names_and_repeated_genes(tmp_path, sigdb_ingest):
 
 
 def r_style(table: pd.DataFrame) -> Callable[[Path], Path]:
-    """As R's write.table writes it: the header does not name the column of row names."""
+    """Write a table like R's write.table, whose header does not name the column of row names."""
 
     def make(folder):
         text = table.to_csv(index=False, sep="\t").removeprefix("barcode\t")

@@ -1,11 +1,13 @@
-"""From .h5ad to atlas: every number against a dense computation, and a failed study leaves no trace."""
+"""From .h5ad to atlas: every number equals a dense computation, and a failed study leaves no trace."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,14 +16,22 @@ from scipy.sparse import csc_matrix, csr_matrix
 
 import sigdb
 from ingest import pipeline
-from ingest.attribution.baseline import ReferenceCells
-from ingest.attribution.device import Compute
-from ingest.attribution.methods import Method, attribute, scale
+from ingest.attribution.methods import attribute_batch, scale
 from ingest.models import load_model
-from ingest.pipeline import IngestOptions, Source, ingest_files
+from ingest.options import Compute, IngestOptions, Method, ReferenceCells, Source
+from ingest.pipeline import ingest_files
 from ingest.work import workers
 from sigdb import Atlas
-from sigdb.errors import CountsError, DeviceError, MethodError, ObsError, SigdbError, StudyExistsError
+from sigdb.errors import (
+    CountsError,
+    DeviceError,
+    MethodError,
+    ObsError,
+    OptionError,
+    QueryError,
+    SigdbError,
+    StudyExistsError,
+)
 from tests.ingest.conftest import GENES, contents, small_adata
 from tests.support.formats import matrix_folder
 from tests.support.oracle import captum_on_the_whole_model
@@ -33,10 +43,26 @@ def model(small_model):
     return load_model("mlp", small_model)
 
 
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """The small study; read-only."""
+    path = tmp_path_factory.mktemp("study") / "study.h5ad"
+    small_adata().write_h5ad(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory, model, file):
+    """An atlas of the small study with default options, and the report; read-only."""
+    path = tmp_path_factory.mktemp("ingested") / "a.duckdb"
+    (report,) = ingest_files(path, [Source(file)], model)
+    return path, report
+
+
 @pytest.fixture
-def file(tmp_path):
-    small_adata().write_h5ad(tmp_path / "study.h5ad")
-    return tmp_path / "study.h5ad"
+def atlas(tmp_path, ingested):
+    """A copy of that atlas."""
+    return Path(shutil.copy(ingested[0], tmp_path / "a.duckdb"))
 
 
 def scores_of(path):
@@ -47,19 +73,19 @@ def scores_of(path):
         return {(barcode, gene): score for barcode, gene, score in con.execute(query).fetchall()}
 
 
-def test_what_is_stored_is_what_was_computed(tmp_path, model, file):
-    (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+def test_the_atlas_holds_what_was_computed(ingested, model):
+    path, report = ingested
     adata = small_adata()
     x = model.normalisation(csr_matrix(adata.X[:, :24]))
-    expected, scales = scale(attribute(model, x))
+    expected, scales = scale(attribute_batch(model, x))
     dense = expected.toarray()
     assert (report.study, report.n_cells, report.n_scores) == ("study", 40, expected.nnz)
     assert (report.n_genes_measured, report.n_empty_cells) == (24, 1)
-    found = scores_of(tmp_path / "a.duckdb")
+    found = scores_of(path)
     assert len(found) == expected.nnz
     for (barcode, gene), score in found.items():
         assert score == pytest.approx(dense[int(barcode[4:]), GENES.index(gene)], rel=1e-4, abs=1e-3)
-    with sigdb.connect(tmp_path / "a.duckdb") as con:
+    with sigdb.connect(path) as con:
         cells = con.execute(
             "SELECT barcode, n_counts, n_genes, cluster, donor, disease FROM cells ORDER BY cell_id"
         ).fetchall()
@@ -86,20 +112,18 @@ def test_what_is_stored_is_what_was_computed(tmp_path, model, file):
     assert in_order == sorted(in_order)
 
 
-def test_what_is_stored_is_what_captum_finds_on_the_whole_model(tmp_path, model, file):
-    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+def test_the_atlas_holds_what_captum_computes_on_the_whole_model(ingested, model):
     values, _ = captum_on_the_whole_model(model, model.prepare(csr_matrix(small_adata().X[:, :24])), Method())
     totals = np.abs(values).sum(axis=1, keepdims=True)
     expected = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0) * 1000
     found = np.zeros_like(expected)
-    for (barcode, gene), score in scores_of(tmp_path / "a.duckdb").items():
+    for (barcode, gene), score in scores_of(ingested[0]).items():
         found[int(barcode[4:]), GENES.index(gene)] = score
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * 1000)
 
 
-def test_the_cube_is_the_sum_over_cells(tmp_path, model, file):
-    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
-    with sigdb.connect(tmp_path / "a.duckdb") as con:
+def test_the_cube_is_the_sum_over_cells(ingested):
+    with sigdb.connect(ingested[0]) as con:
         cube = con.execute(
             """SELECT sample_id, cell_type, gene_id, n_nonzero, sum_abs, sum_signed, sum_sq
             FROM attribution_summary ORDER BY ALL"""
@@ -125,7 +149,7 @@ VARIANTS = {
 
 
 def split_column(adata):
-    """LYZ twice: one column has 1 where it was counted, the other the rest."""
+    """Split LYZ into two columns: one has 1 where LYZ was counted, the other has the rest."""
     dense = adata.X.toarray()
     extra = np.minimum(dense[:, [GENES.index("LYZ")]], 1)
     dense[:, [GENES.index("LYZ")]] -= extra
@@ -141,65 +165,60 @@ def renamed(adata, names):
 
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_order_of_genes_cells_and_batches_changes_nothing(tmp_path, model, file, variant, monkeypatch):
-    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+def test_the_order_of_genes_cells_and_batches_does_not_matter(tmp_path, model, ingested, variant, monkeypatch):
     VARIANTS[variant](small_adata()).write_h5ad(tmp_path / "variant.h5ad")
     monkeypatch.setattr(pipeline, "CHUNK_CELLS", 11)
     ingest_files(
         tmp_path / "b.duckdb", [Source(tmp_path / "variant.h5ad")], model, IngestOptions(compute=Compute(batch_size=4))
     )
-    one, two = scores_of(tmp_path / "a.duckdb"), scores_of(tmp_path / "b.duckdb")
+    one, two = scores_of(ingested[0]), scores_of(tmp_path / "b.duckdb")
     assert one.keys() == two.keys()
     np.testing.assert_allclose([two[key] for key in one], list(one.values()), rtol=1e-5, atol=1e-3)
 
 
-def test_progress_is_told_of_every_cell(tmp_path, model, file):
+def test_progress_covers_every_cell(tmp_path, model, file):
     seen = []
     options = IngestOptions(compute=Compute(batch_size=16), progress=lambda *news: seen.append(news))
     ingest_files(tmp_path / "a.duckdb", [Source(file, "mine")], model, options)
     assert seen == [("mine", 0, 40), ("mine", 16, 40), ("mine", 32, 40), ("mine", 40, 40)]
 
 
-def test_a_widened_column_is_told(tmp_path, model, file):
+def test_a_note_tells_of_a_widened_column(tmp_path, model, atlas):
     other = small_adata(10, seed=5)
     other.obs["cluster"] = other.obs["cluster"] + 0.5
     other.write_h5ad(tmp_path / "other.h5ad")
-    _, report = ingest_files(tmp_path / "a.duckdb", [Source(file), Source(tmp_path / "other.h5ad")], model)
+    (report,) = ingest_files(atlas, [Source(tmp_path / "other.h5ad")], model)
     assert report.notes[-1] == "column 'cluster' of the atlas is DOUBLE now: it was BIGINT, and is DOUBLE in this study"
 
 
-def test_several_studies_share_a_run_and_know_what_each_measured(tmp_path, model, file):
+def test_several_studies_share_a_run_and_have_their_own_measured_genes(tmp_path, model, file):
     small_adata(10, seed=5)[:, :20].copy().write_h5ad(tmp_path / "narrow.h5ad")
     ingest_files(tmp_path / "a.duckdb", [Source(file), Source(tmp_path / "narrow.h5ad", source="by hand")], model)
     with sigdb.connect(tmp_path / "a.duckdb") as con:
-        assert con.execute("SELECT study, n_cells, n_genes, source FROM studies ORDER BY study_id").fetchall() == [
-            ("study", 40, 24, None), ("narrow", 10, 20, "by hand")
-        ]  # fmt: skip
+        studies = con.execute("SELECT study, n_cells, n_genes, source FROM studies ORDER BY study_id").fetchall()
+        assert studies == [("study", 40, 24, None), ("narrow", 10, 20, "by hand")]
         assert con.execute("SELECT count(*) FROM attribution_runs").fetchall() == [(1,)]
         assert con.execute("SELECT min(cell_id), max(cell_id), count(*) FROM cells").fetchall() == [(0, 49, 50)]
 
 
-def test_another_run_of_the_same_study(tmp_path, model, file):
-    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
-    (report,) = ingest_files(
-        tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(Method(n_steps=20), run="fewer steps")
-    )
+def test_another_run_of_the_same_study(atlas, model, file):
+    (report,) = ingest_files(atlas, [Source(file)], model, IngestOptions(Method(n_steps=20), run="fewer steps"))
     assert report.notes[-2:] == (
-        "the atlas had these cells already: their metadata are as they were",
-        "these scores are of run 'fewer steps'; queries mean 'small-ig' unless they say run := 'fewer steps'",
+        "the atlas had these cells already: their metadata are unchanged",
+        "these scores are of run 'fewer steps'; queries use 'small-ig' unless they say run := 'fewer steps'",
     )
-    with sigdb.connect(tmp_path / "a.duckdb") as con:
+    with sigdb.connect(atlas) as con:
         assert con.execute("SELECT count(*) FROM cells").fetchall() == [(40,)]
         query = "SELECT score FROM signature_score(['LYZ'], run := ?) ORDER BY cell_id"
         found = {run: np.ravel(con.execute(query, [run]).fetchall()) for run in ("small-ig", "fewer steps")}
     order = sorted(range(40), key=lambda i: i % 3)  # by cell type
     x = model.normalisation(csr_matrix(small_adata().X[order, :24]))
     for run, n_steps in (("small-ig", 50), ("fewer steps", 20)):
-        expected = np.abs(scale(attribute(model, x, Method(n_steps=n_steps)))[0].toarray()[:, GENES.index("LYZ")])
+        expected = np.abs(scale(attribute_batch(model, x, Method(n_steps=n_steps)))[0].toarray()[:, GENES.index("LYZ")])
         np.testing.assert_allclose(found[run], expected, rtol=1e-4, atol=2e-3)
 
 
-def test_an_error_half_way_undoes_the_study_and_keeps_those_before(tmp_path, model, file):
+def test_an_error_in_a_study_undoes_it_and_keeps_the_studies_before(tmp_path, model, file):
     def fail(study, done, total):
         if study == "second" and done:
             raise KeyboardInterrupt
@@ -213,17 +232,23 @@ def test_an_error_half_way_undoes_the_study_and_keeps_those_before(tmp_path, mod
         assert stored == sorted(stored)
 
 
-def test_the_same_study_twice(tmp_path, model, file):
-    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
-    with pytest.raises(StudyExistsError, match="--study NAME"):
-        ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
+def test_the_same_study_twice(atlas, model, file):
+    with pytest.raises(StudyExistsError, match="give it another name with `study`"):
+        ingest_files(atlas, [Source(file)], model)
     assert issubclass(StudyExistsError, SigdbError)
 
 
-def test_the_file_is_not_changed(tmp_path, model, file):
-    before = file.read_bytes()
-    ingest_files(tmp_path / "a.duckdb", [Source(file)], model)
-    assert file.read_bytes() == before
+def test_two_files_with_one_study_name(tmp_path, model, file):
+    with pytest.raises(OptionError, match=r"1 study names are used by more than one of the 2 files: study\..*`study`"):
+        ingest_files(tmp_path / "a.duckdb", [Source(file), Source(file)], model)
+    assert not (tmp_path / "a.duckdb").exists()
+
+
+def test_the_file_is_not_changed(tmp_path, model):
+    small_adata().write_h5ad(tmp_path / "study.h5ad")
+    before = (tmp_path / "study.h5ad").read_bytes()
+    ingest_files(tmp_path / "a.duckdb", [Source(tmp_path / "study.h5ad")], model, IngestOptions(Method(n_steps=2)))
+    assert (tmp_path / "study.h5ad").read_bytes() == before
 
 
 RUNS = {
@@ -247,7 +272,7 @@ def test_a_run_records_how_it_was_made_and_stores_what_the_method_gives(tmp_path
         assert con.execute(query).fetchall() == [expected]
     counts = csr_matrix(small_adata().X[:, :24])
     x = model.prepare(counts)
-    found = attribute(model, x, method)
+    found = attribute_batch(model, x, method)
     scores, scales = scale(found)
     tolerance = 30 if compute.precision == "bf16" else 1e-2
     for (barcode, gene), score in scores_of(tmp_path / "a.duckdb").items():
@@ -259,11 +284,6 @@ def test_a_run_records_how_it_was_made_and_stores_what_the_method_gives(tmp_path
     assert report.counts_from == "X"
 
 
-def test_deeplift_has_its_own_precision():
-    with pytest.raises(MethodError, match="double precision"):
-        IngestOptions(Method("deeplift"), compute=Compute("cpu", "bf16"))
-
-
 def test_max_delta_refuses_a_study_whole(tmp_path, model, file):
     coarse = Method(n_steps=2)
     (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(coarse))
@@ -271,7 +291,7 @@ def test_max_delta_refuses_a_study_whole(tmp_path, model, file):
     ingest_files(tmp_path / "a.duckdb", [Source(file, "b")], model, IngestOptions(coarse, max_delta=limit * 1.01))
     before = fingerprint(tmp_path / "a.duckdb")
     options = IngestOptions(coarse, max_delta=limit * 0.99)
-    with pytest.raises(MethodError, match=r"above --max-delta .*Nothing of it was stored"):
+    with pytest.raises(MethodError, match=r"above `max_delta=.*Nothing of it was stored"):
         ingest_files(tmp_path / "a.duckdb", [Source(file, "c")], model, options)
     assert fingerprint(tmp_path / "a.duckdb") == before
 
@@ -284,14 +304,14 @@ def test_a_method_that_does_not_suit_the_model_is_refused_before_anything_is_rea
 
 @pytest.mark.parametrize("method", ["ig", "deeplift"])
 def test_the_mean_of_reference_cells_as_baseline(tmp_path, model, file, method):
-    """Against Captum on the whole model; genes that only the baseline has get scores, an empty cell gets none."""
+    """Scores equal those of Captum. Genes that only the baseline has get scores, but empty cells do not."""
     condition = "cell_type = 'monocyte' AND cluster < 4"
     reference = ReferenceCells(file, condition)
     options = IngestOptions(Method(method), baseline=reference)
     (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model, options)
     adata = small_adata()
     is_reference = ((adata.obs["cell_type"] == "monocyte") & (adata.obs["cluster"] < 4)).to_numpy()
-    is_reference[3] = False  # it has no counts, hence no profile
+    is_reference[3] = False  # it has no counts
     x = model.prepare(csr_matrix(adata.X[:, :24]))
     mean = csr_matrix(x[is_reference].toarray().mean(axis=0, keepdims=True).astype(np.float32))
     values, _ = captum_on_the_whole_model(model, x, Method(method), mean)
@@ -315,16 +335,16 @@ def test_the_mean_of_reference_cells_as_baseline(tmp_path, model, file, method):
 
 
 @pytest.mark.parametrize(
-    ("condition", "message"),
+    ("condition", "error", "message"),
     [
-        ("cell_type = 'neuron'", "No cell of study.h5ad with counts fulfils"),
-        ("celltype = 'monocyte'", r"is no condition on the cells of study\.h5ad.*Columns are barcode, sample"),
-        ("cell_type =", "is no condition"),
-        ("read_text('/etc/passwd') IS NULL", "is no condition"),
+        ("cell_type = 'neuron'", ObsError, "No cell with counts in study.h5ad fulfils"),
+        ("celltype = 'monocyte'", QueryError, r"is not a SQL condition on .* study\.h5ad.*Columns are barcode, sample"),
+        ("cell_type =", QueryError, "is not a SQL condition"),
+        ("read_text('/etc/passwd') IS NULL", QueryError, "is not a SQL condition"),
     ],
 )
-def test_reference_cells_that_cannot_be_found(tmp_path, model, file, condition, message):
-    with pytest.raises(ObsError, match=message):
+def test_reference_cells_that_cannot_be_found(tmp_path, model, file, condition, error, message):
+    with pytest.raises(error, match=message):
         ingest_files(
             tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(baseline=ReferenceCells(file, condition))
         )
@@ -341,7 +361,7 @@ def test_workers_store_the_same_to_the_last_bit(tmp_path, model, file, monkeypat
     assert seen == [("study", n, 40) for n in (0, 16, 32, 40)]
 
 
-def test_workers_share_what_was_sorted(tmp_path, model, file, monkeypatch):
+def test_workers_share_the_sorted_copy(tmp_path, model, file, monkeypatch):
     monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
     ingest_files(tmp_path / "one.duckdb", [Source(file)], model)
     temporary = tmp_path / "temporary"
@@ -360,7 +380,7 @@ def test_workers_share_what_was_sorted(tmp_path, model, file, monkeypatch):
     assert not list(temporary.glob("sigdb-*"))
 
 
-def test_a_killed_worker_is_reported_and_its_shard_done_again(tmp_path, model, file, monkeypatch, caplog):
+def test_a_killed_worker_is_reported_and_its_chunk_done_again(tmp_path, model, file, monkeypatch, caplog):
     monkeypatch.setattr(pipeline, "CHUNK_CELLS", 5)
     ingest_files(tmp_path / "whole.duckdb", [Source(file)], model)
     killed = []
@@ -378,7 +398,7 @@ def test_a_killed_worker_is_reported_and_its_shard_done_again(tmp_path, model, f
     assert contents(tmp_path / "whole.duckdb") == contents(tmp_path / "killed.duckdb")
 
 
-def test_workers_that_are_killed_again_and_again_end_the_run(tmp_path, model, file, monkeypatch):
+def test_workers_that_are_killed_repeatedly_end_the_run(tmp_path, model, file, monkeypatch):
     monkeypatch.setattr(workers, "do_chunk", kill_this_process)
     monkeypatch.setattr(workers, "MOST_DEATHS", 2)
     with pytest.raises(DeviceError, match="killed 2 times in a row"):
@@ -390,7 +410,7 @@ def kill_this_process(number):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_an_error_in_a_worker_is_the_error_of_the_run(tmp_path, model, monkeypatch):
+def test_an_error_in_a_worker_ends_the_run(tmp_path, model, monkeypatch):
     monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
     adata = small_adata()
     adata.X[30, 0] = 0.5

@@ -1,4 +1,4 @@
-"""Ingest that is stopped: the atlas holds whole studies at every moment, and the same command goes on where it was."""
+"""An ingest that is stopped: the atlas holds whole studies at every moment, and the same command continues."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import re
 import resource
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -18,20 +19,50 @@ from scipy.sparse import csc_matrix
 
 import sigdb
 from ingest import pipeline
-from ingest.attribution.methods import Method
 from ingest.counts.matrix import RowReader
 from ingest.models import load_model
-from ingest.pipeline import IngestOptions, Source, ingest_files
-from ingest.store import chunks, writer
+from ingest.options import Compute, IngestOptions, Method, Source
+from ingest.pipeline import ingest_files
+from ingest.store import chunks, stage, writer
 from ingest.store import study as store_study
 from ingest.work import job
 from sigdb.atlas.verify import verify
-from sigdb.errors import CountsError, DamagedError, StudyExistsError, UnreadableError
+from sigdb.errors import CountsError, DamagedError, OptionError, StudyExistsError, UnreadableError
 from tests.ingest.conftest import contents, small_adata
 
 CHUNK_CELLS = 8
 N_CHUNKS = 5
 ATLAS = "a.duckdb"
+STUDIES = ("first", "second")
+
+
+def options(n_workers=1, **changes):
+    """Options that cost little: two steps, one thread per process."""
+    usual = {"method": Method(n_steps=2), "compute": Compute(device="cpu", workers=n_workers, threads=n_workers)}
+    return IngestOptions(**{**usual, **changes})
+
+
+def sources(folder):
+    return [Source(folder / f"{study}.h5ad") for study in STUDIES]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory, small_model):
+    """A folder with two studies of 40 cells, `whole.duckdb`, which holds both, and an empty atlas."""
+    folder = tmp_path_factory.mktemp("template")
+    for n, study in enumerate(STUDIES):
+        small_adata(seed=n).write_h5ad(folder / f"{study}.h5ad")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "CHUNK_CELLS", CHUNK_CELLS)
+        ingest_files(folder / "whole.duckdb", sources(folder), load_model("mlp", small_model), options())
+    sigdb.Atlas.create(folder / "empty.duckdb").close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(template):
+    """What an ingest of both studies without interruption stores."""
+    return contents(template / "whole.duckdb")
 
 
 @pytest.fixture
@@ -40,64 +71,67 @@ def model(small_model):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Two studies of 40 cells in 5 chunks each."""
+def folder(template, tmp_path, monkeypatch):
+    """A folder with two studies of 40 cells, which are read in 5 chunks each."""
     monkeypatch.setattr(pipeline, "CHUNK_CELLS", CHUNK_CELLS)
-    for n, study in enumerate(("first", "second")):
-        small_adata(seed=n).write_h5ad(tmp_path / f"{study}.h5ad")
+    for study in STUDIES:
+        shutil.copy(template / f"{study}.h5ad", tmp_path)
     return tmp_path
 
 
-def sources(folder):
-    return [Source(folder / "first.h5ad"), Source(folder / "second.h5ad")]
+@pytest.fixture
+def with_atlas(template, folder):
+    """The same folder with an empty atlas, where it does not matter who makes the atlas."""
+    shutil.copy(template / "empty.duckdb", folder / ATLAS)
+    return folder
 
 
 @pytest.fixture
-def whole(folder, model):
-    """What an ingest of both studies without interruption comes to."""
-    ingest_files(folder / "whole.duckdb", sources(folder), model)
-    return contents(folder / "whole.duckdb")
+def with_both(template, folder):
+    """The same folder with an atlas that holds both studies."""
+    shutil.copy(template / "whole.duckdb", folder / ATLAS)
+    return folder
 
 
 def ingest_in_process(folder, small_model, n_workers=1, moment=None, file_limit=None):
-    """The body of a process: add both studies to the atlas; die at a moment, if one is named."""
+    """The body of a process: add both studies to the atlas; die at `moment`, if given."""
     pipeline.CHUNK_CELLS = CHUNK_CELLS
     if moment:
         die_at(*MOMENTS[moment])
     if file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
-    options = IngestOptions(compute=pipeline.Compute(device="cpu", workers=n_workers), if_exists="skip")
     try:
-        ingest_files(folder / ATLAS, sources(folder), load_model("mlp", small_model), options)
+        how = options(n_workers, if_exists="skip")
+        ingest_files(folder / ATLAS, sources(folder), load_model("mlp", small_model), how)
     except Exception as error:
         (folder / "error.txt").write_text(f"{type(error).__name__}: {error}")
         raise SystemExit(1) from error
 
 
 def die_at(module, name, call):
-    """Have this process killed at the given call of a function."""
+    """Kill this process at the given call of a function."""
     original, calls = getattr(module, name), []
 
-    def function(*args, **options):
+    def function(*args, **keywords):
         calls.append(args)
         if len(calls) == call:
             os.kill(os.getpid(), signal.SIGKILL)
-        return original(*args, **options)
+        return original(*args, **keywords)
 
     setattr(module, name, function)
 
 
 @pytest.fixture(scope="module")
 def processes():
-    """Processes that start quickly, since one that has imported everything is there to be copied."""
+    """Start processes quickly: they are forked from a server that has imported everything."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.ingest.test_resume"])
     return context
 
 
-def run(processes, *args, killed_after=None, **options):
+def run(processes, *args, killed_after=None, **keywords):
     """Run `ingest_in_process`, and return its exit code."""
-    process = processes.Process(target=ingest_in_process, args=args, kwargs=options)
+    process = processes.Process(target=ingest_in_process, args=args, kwargs=keywords)
     process.start()
     if killed_after is not None:
         time.sleep(killed_after)
@@ -107,7 +141,7 @@ def run(processes, *args, killed_after=None, **options):
 
 
 def studies(path):
-    """The studies of an atlas and how many cells each has; None if there is no atlas yet."""
+    """The studies of an atlas, and the number of cells of each; None if there is no atlas yet."""
     if not path.exists():
         return None
     with sigdb.connect(path) as con:
@@ -122,7 +156,7 @@ WHOLE_STUDIES = (None, [], [("first", 40)], [("first", 40), ("second", 40)])
 
 
 def test_killed_at_random_moments(folder, small_model, whole, processes):
-    """Each process lives a little longer than the one before; after each, the atlas holds whole studies only."""
+    """Each process lives a little longer than the last one. The atlas always holds whole studies only."""
     seen = []
     lifetime = 0.05
     while (exit_code := run(processes, folder, small_model, killed_after=lifetime)) != 0:
@@ -137,12 +171,12 @@ def test_killed_at_random_moments(folder, small_model, whole, processes):
 
 
 def children(pid):
-    """The processes that a process has started."""
+    """The children of a process."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def wait_for(condition):
-    """Wait until something is so, for a minute at most."""
+    """Wait until a condition holds, for a minute at most."""
     until = time.monotonic() + 60
     while not condition() and time.monotonic() < until:
         time.sleep(0.02)
@@ -150,8 +184,9 @@ def wait_for(condition):
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc")
-def test_killed_with_its_workers(folder, small_model, whole, processes):
-    """Workers end with the process that started them, and what they have done is not done again."""
+def test_killed_with_its_workers(with_atlas, small_model, whole, processes):
+    """Workers end with the process that started them, and their chunks are kept."""
+    folder = with_atlas
     process = processes.Process(target=ingest_in_process, args=(folder, small_model, 2))
     process.start()
     assert wait_for(lambda: list(folder.glob(f"{ATLAS}.ingest/*/chunk-*")))
@@ -164,23 +199,24 @@ def test_killed_with_its_workers(folder, small_model, whole, processes):
     assert contents(folder / ATLAS) == whole
 
 
-# Where to die: module or class, function, and at which of its calls.
+# Where to die: module or class, function, and the number of the call.
 MOMENTS = {
-    "in the middle of a chunk's files": (chunks, "sync", 8),
-    "before a chunk has its name": (Path, "rename", 3),
+    "in the middle of a chunk's files": (chunks, "sync", 6),
+    "before a chunk is renamed": (Path, "rename", 3),
     "when the last chunk is attributed": (job.Job, "keep", N_CHUNKS),
     "before anything is stored": (writer.StudyWriter, "store", 1),
-    "when the scores are stored, but not the sums": (writer.StudyWriter, "_derive", 2),
-    "when all is stored, but the chunks are still there": (pipeline, "settle", 1),
-    "when the note of what is stored is written": (chunks, "write_note", 2),
-    "when its chunks are removed": (chunks.shutil, "rmtree", 1),
-    "before the notes are removed": (store_study, "forget_stored", 1),
-    "in the middle of sorting": (store_study, "cluster", 1),
+    "when the scores of the second study are stored, and nothing is derived": (writer.StudyWriter, "_derive", 2),
+    "when all is stored, but chunks remain": (pipeline, "mark_stored", 1),
+    "when the note of a stored study is written": (stage, "write_note", 2),
+    "when the chunks of a stored study are removed": (stage.shutil, "rmtree", 1),
+    "before the notes are removed": (store_study, "remove_stored_notes", 1),
+    "while the atlas is sorted": (store_study, "cluster", 1),
 }
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_at_a_chosen_moment(folder, small_model, whole, processes, moment):
+def test_killed_at_a_chosen_moment(with_atlas, small_model, whole, processes, moment):
+    folder = with_atlas
     assert run(processes, folder, small_model, moment=moment) == -signal.SIGKILL
     assert studies(folder / ATLAS) in WHOLE_STUDIES
     assert run(processes, folder, small_model) == 0
@@ -190,7 +226,7 @@ def test_killed_at_a_chosen_moment(folder, small_model, whole, processes, moment
 
 @pytest.mark.parametrize("file_limit", [500, 5_000, 300_000])
 def test_a_full_disk(folder, small_model, whole, processes, file_limit):
-    """No file can grow beyond a limit, in the folder of chunks or in the atlas."""
+    """No file can grow beyond a limit, neither a chunk nor the atlas."""
     exit_code = run(processes, folder, small_model, file_limit=file_limit)
     assert exit_code == 1
     assert re.match("OSError|IOException|AtlasError|CountsError", (folder / "error.txt").read_text())
@@ -199,21 +235,23 @@ def test_a_full_disk(folder, small_model, whole, processes, file_limit):
     assert contents(folder / ATLAS) == whole
 
 
-def test_a_disk_that_is_full_when_a_study_is_stored(folder, small_model, model, processes):
-    """The cells of the second study have long texts, for which the atlas cannot grow."""
+def test_a_disk_that_is_full_when_a_study_is_stored(with_atlas, template, small_model, model, processes):
+    """The cells of the second study have long texts, which the atlas has no room for."""
+    folder = with_atlas
     adata = small_adata(seed=1)
     adata.obs["note"] = [np.random.default_rng(i).bytes(30_000).hex() for i in range(40)]
     adata.write_h5ad(folder / "second.h5ad")
-    ingest_files(folder / "whole.duckdb", sources(folder), model)
+    shutil.copy(template / "empty.duckdb", folder / "whole.duckdb")
+    ingest_files(folder / "whole.duckdb", sources(folder), model, options())
     assert run(processes, folder, small_model, file_limit=1_500_000) == 1
     assert studies(folder / ATLAS) == [("first", 40)]
-    assert chunks.unfinished_studies(folder / ATLAS) == ["second"]
+    assert stage.unfinished_studies(folder / ATLAS) == ["second"]
     assert run(processes, folder, small_model) == 0
     assert contents(folder / ATLAS) == contents(folder / "whole.duckdb")
 
 
 def interrupt_at(n_cells):
-    """A progress function that interrupts the second study."""
+    """A progress function that interrupts the second study after n_cells."""
 
     def progress(study, done, total):
         if study == "second" and done >= n_cells:
@@ -222,13 +260,20 @@ def interrupt_at(n_cells):
     return progress
 
 
-def interrupted(folder, model, **options):
+def interrupt(folder, model):
     with pytest.raises(KeyboardInterrupt):
-        ingest_files(folder / ATLAS, sources(folder), model, IngestOptions(progress=interrupt_at(17), **options))
+        ingest_files(folder / ATLAS, sources(folder), model, options(progress=interrupt_at(17)))
+
+
+@pytest.fixture
+def interrupted(with_atlas, model):
+    """A folder with an atlas that holds the first study, and chunks of the second."""
+    interrupt(with_atlas, model)
+    return with_atlas
 
 
 def count_chunks(monkeypatch):
-    """The numbers of the chunks that are attributed from now on."""
+    """A list that gets the numbers of the chunks that are attributed from now on."""
     numbers = []
     original = job.Job.keep
 
@@ -240,40 +285,41 @@ def count_chunks(monkeypatch):
     return numbers
 
 
-def test_only_what_is_missing_is_attributed(folder, model, whole, monkeypatch, caplog):
-    interrupted(folder, model)
+def test_only_what_is_missing_is_attributed(with_atlas, model, whole, monkeypatch, caplog):
+    folder = with_atlas
+    interrupt(folder, model)
     assert "24 of 40 cells are done and kept" in caplog.text or "16 of 40 cells" in caplog.text
-    assert chunks.unfinished_studies(folder / ATLAS) == ["second"]
+    assert stage.unfinished_studies(folder / ATLAS) == ["second"]
     numbers, told = count_chunks(monkeypatch), []
-    options = IngestOptions(progress=lambda *news: told.append(news))
-    ingest_files(folder / ATLAS, sources(folder)[1:], model, options)
+    ingest_files(folder / ATLAS, sources(folder)[1:], model, options(progress=lambda *news: told.append(news)))
     assert len(numbers) in (2, 3)
     assert told[0] == ("second", 40 - 8 * len(numbers), 40)
     assert contents(folder / ATLAS) == whole
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_the_same_command_goes_on_behind_the_studies_that_it_has_added(folder, model, whole, monkeypatch, times):
-    """Without saying anything of the first study, which is in the atlas since the command was interrupted."""
-    for _ in range(times):
-        interrupted(folder, model)
+def test_the_same_command_continues_after_the_studies_that_it_added(interrupted, model, whole, monkeypatch, times):
+    """It does not complain about the first study, which it added before it was interrupted."""
+    folder = interrupted
+    for _ in range(times - 1):
+        interrupt(folder, model)
     numbers = count_chunks(monkeypatch)
-    (report,) = ingest_files(folder / ATLAS, sources(folder), model)
+    (report,) = ingest_files(folder / ATLAS, sources(folder), model, options())
     assert (report.study, len(numbers) < N_CHUNKS) == ("second", True)
     assert contents(folder / ATLAS) == whole
     assert not (folder / f"{ATLAS}.ingest").exists()
     with pytest.raises(StudyExistsError, match="'first' is in the atlas already"):
-        ingest_files(folder / ATLAS, sources(folder), model)
+        ingest_files(folder / ATLAS, sources(folder), model, options())
 
 
-def test_a_replacement_that_is_interrupted_goes_on(folder, model):
-    ingest_files(folder / ATLAS, sources(folder), model)
+def test_a_replacement_that_is_interrupted_continues(with_both, model):
+    folder = with_both
     small_adata(n_cells=33, seed=9).write_h5ad(folder / "second.h5ad")
-    interrupted_options = IngestOptions(if_exists="replace", progress=interrupt_at(17))
+    how = options(if_exists="replace", progress=interrupt_at(17))
     with pytest.raises(KeyboardInterrupt):
-        ingest_files(folder / ATLAS, sources(folder)[1:], model, interrupted_options)
+        ingest_files(folder / ATLAS, sources(folder)[1:], model, how)
     assert studies(folder / ATLAS) == [("first", 40), ("second", 40)]
-    (report,) = ingest_files(folder / ATLAS, sources(folder)[1:], model, IngestOptions(if_exists="replace"))
+    (report,) = ingest_files(folder / ATLAS, sources(folder)[1:], model, options(if_exists="replace"))
     assert report.n_cells == 33
     assert studies(folder / ATLAS) == [("first", 40), ("second", 33)]
 
@@ -281,39 +327,42 @@ def test_a_replacement_that_is_interrupted_goes_on(folder, model):
 def test_files_of_one_name_are_refused_before_any_is_read(folder, model):
     (folder / "other").mkdir()
     twice = [*sources(folder), Source(folder / "other" / "first.h5ad")]
-    with pytest.raises(StudyExistsError, match="1 names are those of more than one of the 3 files: first"):
-        ingest_files(folder / ATLAS, twice, model, IngestOptions(if_exists="skip"))
+    with pytest.raises(OptionError, match="1 study names are used by more than one of the 3 files: first"):
+        ingest_files(folder / ATLAS, twice, model, options(if_exists="skip"))
     assert not (folder / ATLAS).exists()
 
 
 @pytest.mark.parametrize("damage", ["", "{"])
-def test_a_stage_without_a_readable_plan_is_begun_anew(folder, model, whole, damage):
-    interrupted(folder, model)
-    (note,) = (folder / f"{ATLAS}.ingest").glob(f"*/{chunks.PLAN}")
+def test_a_stage_without_a_readable_plan_starts_over(interrupted, model, whole, damage):
+    folder = interrupted
+    (note,) = (folder / f"{ATLAS}.ingest").glob(f"*/{stage.PLAN}")
     note.write_text(damage)
-    assert chunks.unfinished_studies(folder / ATLAS) == []
-    ingest_files(folder / ATLAS, sources(folder), model)
+    assert stage.unfinished_studies(folder / ATLAS) == []
+    ingest_files(folder / ATLAS, sources(folder), model, options())
     assert contents(folder / ATLAS) == whole
 
 
-def test_a_matrix_that_cannot_be_sorted_leaves_no_stage(folder, model):
+def test_a_matrix_that_cannot_be_sorted_leaves_no_stage(with_atlas, model):
+    folder = with_atlas
     adata = small_adata(seed=1)
     adata.X = csc_matrix(adata.X)
     adata.X.data[-1] = 0.5
     adata.write_h5ad(folder / "second.h5ad")
     with pytest.raises(CountsError, match="fractional"):
-        ingest_files(folder / ATLAS, sources(folder), model, IngestOptions(layer="X"))
-    assert chunks.unfinished_studies(folder / ATLAS) == []
+        ingest_files(folder / ATLAS, sources(folder), model, options(layer="X"))
+    assert stage.unfinished_studies(folder / ATLAS) == []
 
 
-def test_an_atlas_that_cannot_be_sorted_is_whole_all_the_same(folder, model, whole, monkeypatch, caplog):
+def test_an_atlas_that_cannot_be_sorted_is_still_whole(with_atlas, model, whole, monkeypatch, caplog):
+    folder = with_atlas
+
     def fail(con):
         raise duckdb.IOException("No space left on device")
 
     monkeypatch.setattr(store_study, "cluster", fail)
-    reports = ingest_files(folder / ATLAS, sources(folder), model)
+    reports = ingest_files(folder / ATLAS, sources(folder), model, options())
     assert [report.study for report in reports] == ["first", "second"]
-    assert "could not be sorted (sigdb optimize): No space left" in caplog.text
+    assert "could not be sorted: No space left on device. To sort them: `sigdb.atlas.optimize" in caplog.text
     assert contents(folder / ATLAS) == whole
 
 
@@ -324,29 +373,24 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_would_be_other_is_attributed_anew(folder, model, monkeypatch, change):
-    options, do = CHANGES[change]
-    interrupted(folder, model)
+def test_chunks_of_another_method_or_file_are_not_used(interrupted, model, monkeypatch, change):
+    folder = interrupted
+    changes, do = CHANGES[change]
     if do:
         do(folder)
     numbers = count_chunks(monkeypatch)
-    (report,) = ingest_files(
-        folder / ATLAS,
-        [Source(folder / "second.h5ad")],
-        model,
-        IngestOptions(run="other" if options else None, **options),
-    )
+    how = options(run="other" if changes else None, **changes)
+    (report,) = ingest_files(folder / ATLAS, sources(folder)[1:], model, how)
     assert numbers == list(range(N_CHUNKS))
     assert report.n_cells == 40
-    assert chunks.unfinished_studies(folder / ATLAS) == ["second"], "the first attempt is still kept"
+    assert stage.unfinished_studies(folder / ATLAS) == ["second"], "the first attempt is still kept"
 
 
-def test_chunks_whose_cells_have_other_places_now_are_attributed_anew(folder, model, monkeypatch):
-    """The same file, but cell types from another column: the cells lie in another order."""
-    interrupted(folder, model)
+def test_chunks_are_not_used_if_their_cells_go_to_other_places(interrupted, model, monkeypatch):
+    """The same file, but cell types from another column, and so another order of the cells."""
+    folder = interrupted
     numbers = count_chunks(monkeypatch)
-    options = IngestOptions(mapping={"cell_type": "cluster"})
-    ingest_files(folder / ATLAS, sources(folder)[1:], model, options)
+    ingest_files(folder / ATLAS, sources(folder)[1:], model, options(mapping={"cell_type": "cluster"}))
     assert numbers == list(range(N_CHUNKS))
     with sigdb.connect(folder / ATLAS) as con:
         rows = con.execute("SELECT cell_type FROM cells WHERE study = 'second' ORDER BY cell_id").fetchall()
@@ -354,15 +398,16 @@ def test_chunks_whose_cells_have_other_places_now_are_attributed_anew(folder, mo
     assert not (folder / f"{ATLAS}.ingest").exists()
 
 
-def test_a_file_that_is_at_fault_leaves_no_chunks(folder, model):
+def test_a_file_that_is_at_fault_leaves_no_chunks(with_atlas, model):
+    folder = with_atlas
     adata = small_adata()
     adata.X.data[-1] = 0.5
     adata.write_h5ad(folder / "second.h5ad")
     with pytest.raises(CountsError, match="1 fractional"):
-        ingest_files(folder / ATLAS, sources(folder), model, IngestOptions(layer="X"))
+        ingest_files(folder / ATLAS, sources(folder), model, options(layer="X"))
     assert studies(folder / ATLAS) == [("first", 40)]
     assert not list(folder.glob(f"{ATLAS}.ingest/*/chunk-*"))
-    assert chunks.unfinished_studies(folder / ATLAS) == []
+    assert stage.unfinished_studies(folder / ATLAS) == []
 
 
 @pytest.mark.parametrize(
@@ -374,9 +419,9 @@ def test_a_file_that_is_at_fault_leaves_no_chunks(folder, model):
     ],
     ids=["by number", "in the text of h5py", "damaged"],
 )
-def test_a_file_that_cannot_be_read_costs_no_chunks(folder, model, whole, monkeypatch, error, kind, text):
-    """It may be the machine: what was attributed is as good as before."""
-    original = RowReader.sparse_rows
+def test_a_file_that_cannot_be_read_costs_no_chunks(with_atlas, model, whole, monkeypatch, error, kind, text):
+    """The machine may be at fault, and the chunks that exist are still good."""
+    folder, original = with_atlas, RowReader.read_sparse
 
     def sparse_rows(reader, start, stop):
         if reader.source.path.stem == "second" and start == 3 * CHUNK_CELLS:
@@ -384,22 +429,23 @@ def test_a_file_that_cannot_be_read_costs_no_chunks(folder, model, whole, monkey
         return original(reader, start, stop)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RowReader, "sparse_rows", sparse_rows)
+        patch.setattr(RowReader, "read_sparse", sparse_rows)
         with pytest.raises(kind, match=text):
-            ingest_files(folder / ATLAS, sources(folder), model)
-    assert chunks.unfinished_studies(folder / ATLAS) == ["second"]
+            ingest_files(folder / ATLAS, sources(folder), model, options())
+    assert stage.unfinished_studies(folder / ATLAS) == ["second"]
     numbers = count_chunks(monkeypatch)
-    ingest_files(folder / ATLAS, sources(folder)[1:], model)
+    ingest_files(folder / ATLAS, sources(folder)[1:], model, options())
     assert set(numbers) < set(range(N_CHUNKS))
     assert contents(folder / ATLAS) == whole
 
 
-def test_a_study_that_is_there_can_be_skipped(folder, model, whole):
-    assert len(ingest_files(folder / ATLAS, sources(folder)[:1], model)) == 1
-    (report,) = ingest_files(folder / ATLAS, sources(folder), model, IngestOptions(if_exists="skip"))
+def test_a_study_in_the_atlas_can_be_skipped(with_atlas, model, whole):
+    folder = with_atlas
+    assert len(ingest_files(folder / ATLAS, sources(folder)[:1], model, options())) == 1
+    (report,) = ingest_files(folder / ATLAS, sources(folder), model, options(if_exists="skip"))
     assert report.study == "second"
     assert contents(folder / ATLAS) == whole
-    assert ingest_files(folder / ATLAS, sources(folder), model, IngestOptions(if_exists="skip")) == []
+    assert ingest_files(folder / ATLAS, sources(folder), model, options(if_exists="skip")) == []
     assert contents(folder / ATLAS) == whole
 
 
@@ -412,54 +458,53 @@ def rows_of(path, study):
         return con.execute(query, [study]).fetchall()
 
 
-def test_a_study_can_be_replaced(folder, model):
-    """By another one, with fewer samples and another disease; the other study stays as it is, bit for bit."""
-    ingest_files(folder / ATLAS, sources(folder), model)
+def test_a_study_can_be_replaced(with_both, model):
+    """By a study with fewer samples and another disease. The other study stays as it is, bit for bit."""
+    folder = with_both
     kept = rows_of(folder / ATLAS, "second")
     adata = small_adata(n_cells=30, seed=9)
     adata.obs["sample"] = adata.obs["donor_id"] = [f"s{i % 3}" for i in range(30)]
     adata.obs["disease"] = "flu"
     adata.write_h5ad(folder / "first.h5ad")
-    (report,) = ingest_files(folder / ATLAS, sources(folder)[:1], model, IngestOptions(if_exists="replace"))
+    (report,) = ingest_files(folder / ATLAS, sources(folder)[:1], model, options(if_exists="replace"))
     assert report.n_cells == 30
     assert rows_of(folder / ATLAS, "second") == kept
-    ingest_files(folder / "new.duckdb", sources(folder), model)
+    ingest_files(folder / "new.duckdb", sources(folder), model, options())
     query = "SELECT * EXCLUDE (donor, tissue) FROM signature_by_sample(['LYZ', 'CD14']) ORDER BY ALL"
     with sigdb.connect(folder / ATLAS) as replaced, sigdb.connect(folder / "new.duckdb") as new:
         assert replaced.execute(query).fetchall() == new.execute(query).fetchall()
-        assert replaced.execute("SELECT study, n_cells FROM studies ORDER BY study").fetchall() == [
-            ("first", 30), ("second", 40)
-        ]  # fmt: skip
+        sizes = replaced.execute("SELECT study, n_cells FROM studies ORDER BY study").fetchall()
+        assert sizes == [("first", 30), ("second", 40)]
         assert {finding.check: finding.n for finding in verify(replaced) if finding.n} == {}
 
 
-def test_a_replacement_that_fails_leaves_the_study_as_it_was(folder, model, whole):
-    ingest_files(folder / ATLAS, sources(folder), model)
+def test_a_replacement_that_fails_leaves_the_study_as_it_was(with_both, model, whole):
+    folder = with_both
     adata = small_adata(seed=9)
     adata.X.data[-1] = 0.5
     adata.write_h5ad(folder / "first.h5ad")
     with pytest.raises(CountsError):
-        ingest_files(folder / ATLAS, sources(folder)[:1], model, IngestOptions(if_exists="replace", layer="X"))
+        ingest_files(folder / ATLAS, sources(folder)[:1], model, options(if_exists="replace", layer="X"))
     assert contents(folder / ATLAS) == whole
 
 
-def test_a_study_with_other_runs_is_not_replaced(folder, model):
-    ingest_files(folder / ATLAS, sources(folder)[:1], model)
-    ingest_files(folder / ATLAS, sources(folder)[:1], model, IngestOptions(Method(n_steps=5), run="quick"))
+def test_a_study_with_other_runs_is_not_replaced(with_both, model):
+    folder = with_both
+    ingest_files(folder / ATLAS, sources(folder)[:1], model, options(method=Method(n_steps=5), run="quick"))
     before = contents(folder / ATLAS)
-    with pytest.raises(StudyExistsError, match=r"scores of 1 other runs too \(quick\).*drop-study"):
-        ingest_files(folder / ATLAS, sources(folder)[:1], model, IngestOptions(if_exists="replace"))
+    text = r"scores of 1 other runs too \(quick\).*drop the study with `sigdb\.Atlas\(path\)\.drop_study\(study\)`"
+    with pytest.raises(StudyExistsError, match=text):
+        ingest_files(folder / ATLAS, sources(folder)[:1], model, options(if_exists="replace"))
     assert contents(folder / ATLAS) == before
     assert not (folder / f"{ATLAS}.ingest").exists()
 
 
-def test_a_further_run_finds_the_cells_in_another_order(folder, model):
-    """Cells are known by their barcodes."""
-    method = Method("ixg")
-    ingest_files(folder / "whole.duckdb", sources(folder)[:1], model, IngestOptions(method))
-    ingest_files(folder / ATLAS, sources(folder)[:1], model)
+def test_a_further_run_finds_the_cells_in_another_order(with_both, model):
+    """Cells are matched by their barcodes."""
+    folder, method = with_both, Method("ixg")
+    ingest_files(folder / "whole.duckdb", sources(folder)[:1], model, options(method=method))
     small_adata(seed=0)[::-1].copy().write_h5ad(folder / "first.h5ad")
-    ingest_files(folder / ATLAS, sources(folder)[:1], model, IngestOptions(method, run="again"))
+    ingest_files(folder / ATLAS, sources(folder)[:1], model, options(method=method, run="again"))
     query = "SELECT cell_id, score FROM signature_score(['LYZ', 'CD14'], run := ?) ORDER BY cell_id"
     with sigdb.connect(folder / ATLAS) as con, sigdb.connect(folder / "whole.duckdb") as other:
         found, expected = (np.array(c.execute(query, [r]).fetchall()) for c, r in ((con, "again"), (other, None)))

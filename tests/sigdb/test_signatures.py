@@ -1,4 +1,4 @@
-"""Signature files: GMT, CSV, TSV and plain lists, and what is wrong with those that are refused."""
+"""Signature files: GMT, CSV, TSV and plain lists, and the files that are refused."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def test_files_that_can_be_read(tmp_path, name, text, expected):
 
 
 REFUSED = [
-    ("a.gmt", "A\tonly\n", r"line 1: a GMT line is"),
-    ("a.gmt", "\n", "holds no signature"),
-    ("a.gmt", "A\t\tG1\nA\t\tG2\n", "more than one signature called A"),
+    ("a.gmt", "A\tonly\n", r"line 1: a line of a GMT file has"),
+    ("a.gmt", "\n", "contains no signature"),
+    ("a.gmt", "A\t\tG1\nA\t\tG2\n", "more than one signature with the name A"),
     ("a.gmt", "A\t\tG1,x\n", "line 1: 'G1,x' is neither a gene nor gene,weight"),
-    ("a.txt", "LYZ,1.0\n", "not names of genes: 'LYZ,1.0'"),
-    ("a.txt", "LYZ CD14\n", "not names of genes"),
-    ("semi.csv", "gene;weight\nLYZ;1\n", "not names of genes: 'gene;weight'"),
-    ("a.txt", "LY\x00Z\n", "not names of genes"),
+    ("a.txt", "LYZ,1.0\n", "1 of 1 names cannot be genes: 'LYZ,1.0'"),
+    ("a.txt", "LYZ CD14\n", "names cannot be genes: 'LYZ CD14'"),
+    ("semi.csv", "gene;weight\nLYZ;1\n", "2 of 2 names cannot be genes: 'gene;weight'"),
+    ("a.txt", "LY\x00Z\n", "names cannot be genes"),
     ("a.csv", "", "has no genes"),
     ("a.csv", "gene,weight\n", "has no genes"),
-    ("a.csv", "symbol,weight\nG1,1\n", "needs a header with `gene`.*first line is symbol, weight"),
+    ("a.csv", "symbol,weight\nG1,1\n", "needs a header with the column gene .*first line is symbol, weight"),
     ("a.csv", "gene,weight\nG1,x\n", "a weight is not a number"),
     ("a.csv", "gene,weight\nG1,nan\n", "not a finite number for G1"),
     ("a.csv", "gene,weight\nG1,inf\n", "not a finite number for G1"),
-    ("a.csv", "gene,weight\nG1\n", "fewer columns than the header in line 2"),
+    ("a.csv", "gene,weight\nG1\n", "fewer columns than the header in 1 of 2 lines: line 2"),
     ("a.txt", "G1\nG2\nG1\n", "names G1 more than once"),
 ]
 

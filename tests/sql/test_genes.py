@@ -1,4 +1,4 @@
-"""Which gene a name means: symbol, approved, previous, alias, Ensembl id, then case; and never a guess."""
+"""Which gene a name means: symbol, approved, previous, alias, Ensembl id, then any case; and never a guess."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import pytest
 
 import sigdb
 from ingest.genes import add_genes
-from sigdb import Atlas
-from tests.support.toy import write_study
+from tests.support.toy import new_atlas, write_study
 
-# FAM65B is now RIPOR2 (before that C6orf32); CD20 became MS4A1; 60B8AG is an alias of S100A8 and S100A9 both.
+# FAM65B is now RIPOR2 (before that C6orf32); CD20 became MS4A1; 60B8AG is an alias of both S100A8 and S100A9.
 SYMBOLS = ["S100A8", "S100A9", "FAM65B", "MS4A1", "Novel-1", "LYZ", "C1orf112", "NOC2L"]
 
 CASES = [
@@ -27,7 +26,7 @@ CASES = [
     ("novel-1", "Novel-1", "case", None),
     ("FIRRM", "C1orf112", "alias", None),
     ("60B8AG", None, "ambiguous", "S100A8 or S100A9"),
-    ("P8", None, "ambiguous", "S100A8"),  # an alias of a gene that is not here, too
+    ("P8", None, "ambiguous", "S100A8"),  # also an alias of a gene that is not in the atlas
     ("S100A88", None, "missing", "S100A8"),
     ("LYZZ", None, "missing", "LYZ"),
     ("CD3E", None, "missing", None),
@@ -39,7 +38,7 @@ CASES = [
 @pytest.fixture(scope="module")
 def con(tmp_path_factory):
     path = tmp_path_factory.mktemp("genes") / "genes.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         write_study(atlas, np.full((1, len(SYMBOLS)), np.nan), SYMBOLS)
         known = "SELECT symbol FROM sigdb_hgnc_names WHERE name = 'MIF'"
         assert atlas.con.execute(known).fetchall() == [("MIF",)], "a gene of its own"
@@ -60,7 +59,7 @@ def test_check_genes_keeps_the_order_asked(con):
 
 
 def test_a_synonym_that_is_the_symbol_of_another_gene_means_that_other_one(con):
-    """S100A9 was once called MIF, which is a gene of its own, not in this atlas: MIF must not lead to S100A9."""
+    """S100A9 was once called MIF. But MIF is another gene, not in this atlas: the name must not mean S100A9."""
     assert con.execute("SELECT status, symbol FROM check_genes(['MIF'])").fetchall() == [("missing", None)]
 
 
@@ -68,30 +67,38 @@ def test_more_genes_than_there_are_numbers_of_16_bits(tmp_path):
     names = [f"X{n}" for n in range(70_000)]
     scores = np.zeros((2, len(names)), np.float32)
     scores[0, [0, 65_535, 69_999]] = 1, 2, 4
-    with Atlas.create(tmp_path / "many.duckdb") as atlas:
+    with new_atlas(tmp_path / "many.duckdb") as atlas:
         write_study(atlas, scores, names)
     with sigdb.connect(tmp_path / "many.duckdb") as con:
         assert con.execute("SELECT gene_id FROM genes WHERE symbol = 'X69999'").fetchall() == [(69_999,)]
         query = "SELECT cell_id, score FROM signature_score(?, agg := 'sum') ORDER BY cell_id"
         assert con.execute(query, [names[-3:]]).fetchall() == [(0, 4.0), (1, 0.0)]
-        con.execute("SET dynamic_or_filter_threshold = 1")  # a branch for each gene, of which none may be forgotten
+        con.execute("SET dynamic_or_filter_threshold = 1")  # one branch per gene; none may be forgotten
         assert con.execute(query, [names]).fetchall() == [(0, 7.0), (1, 0.0)]
 
 
 def test_genes_of_a_second_model_are_the_same_genes_under_other_names(tmp_path):
-    with Atlas.create(tmp_path / "two.duckdb") as atlas:
+    with new_atlas(tmp_path / "two.duckdb") as atlas:
         first = add_genes(atlas.con, ["FAM65B", "LYZ", "XYZ1"])
         assert first == [0, 1, 2]
         assert add_genes(atlas.con, ["ENSG00000156738", "RIPOR2", "XYZ1", "ENSG00000090382", "ENSG99999999999"]) == [
-            3, 0, 2, 1, 4
-        ]  # fmt: skip
+            3,
+            0,
+            2,
+            1,
+            4,
+        ]
         assert atlas.con.execute("SELECT symbol FROM genes ORDER BY gene_id").fetchall() == [
-            ("FAM65B",), ("LYZ",), ("XYZ1",), ("MS4A1",), ("ENSG99999999999",)
-        ]  # fmt: skip
-        # An Ensembl id before the symbol that it means is another gene, under its own name.
+            ("FAM65B",),
+            ("LYZ",),
+            ("XYZ1",),
+            ("MS4A1",),
+            ("ENSG99999999999",),
+        ]
+        # An Ensembl id that comes before its own symbol becomes a separate gene, named by the id.
         ids = add_genes(atlas.con, ["ENSG00000143546", "S100A8"])
         assert atlas.con.execute("SELECT gene_id FROM genes WHERE symbol = 'S100A8'").fetchall() == [(ids[1],)]
-        # A list that holds both the old and the new name of a gene keeps them apart, each under its own name.
+        # A list with both the old and the new name of a gene has two genes, each with its own name.
         old_and_new = add_genes(atlas.con, ["FAM65B", "RIPOR2"])
         assert old_and_new == [0, 7]
         query = "SELECT _asked, _gene FROM sigdb_data.resolve_genes($names, NULL, NULL) ORDER BY _gene, _asked"

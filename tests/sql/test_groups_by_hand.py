@@ -1,4 +1,4 @@
-"""Macros over groups of cells: what they refuse, populations, and two studies that measured different genes."""
+"""Macros over groups of cells: results by hand, populations, errors, and two studies that measured different genes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +22,7 @@ def con(tmp_path_factory):
     genes = ("CD3E", "LYZ")
     full = obs_of(2, sample=["f", "f"], disease=["normal"] * 2, cell_type=["T cell", "monocyte"])
     panel = obs_of(2, sample=["p", "p"], disease=["flu"] * 2, cell_type=["T cell"] * 2)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, genes) as atlas:
         write_study(atlas, np.array([[4.0, 2.0], [0.0, 6.0]]), genes, study="full", obs=full)
         write_study(atlas, np.array([[8.0, 0.0], [0.0, 0.0]]), genes, study="panel", obs=panel, measured=[0])
     with sigdb.connect(path) as con:

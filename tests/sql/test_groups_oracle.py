@@ -1,4 +1,4 @@
-"""Scores of groups, hits and rates equal a dense computation over the cells, whatever the atlas."""
+"""Scores of groups, hits and hit rates equal a dense computation over the cells, for any atlas."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 import sigdb
 from sigdb import Atlas, Signature
 from tests.support.lakes import examples
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ", "MS4A1", "NKG7")
 TYPES = ["monocyte", "T cell", None]
@@ -27,7 +27,7 @@ scores = st.one_of(st.just(0), st.floats(-500, 500, width=32).map(lambda x: np.f
 
 @st.composite
 def studies(draw):
-    """A few studies: dense scores, which genes each measured, and the samples and types of its cells."""
+    """A few studies: dense scores, the genes that each measured, and the samples and types of its cells."""
     found = []
     for number in range(draw(st.integers(1, 3))):
         n_cells = draw(st.integers(1, 8))
@@ -40,15 +40,15 @@ def studies(draw):
     return found
 
 
-asked = st.lists(st.integers(0, len(GENES) - 1), min_size=1, unique=True)
+gene_lists = st.lists(st.integers(0, len(GENES) - 1), min_size=1, unique=True)
 weighting = st.one_of(st.none(), st.just([1.0, -0.5, 2.0, 3.0, -1.0, 0.25]))
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """An atlas that knows the model, and holds one cell without attributions, of a study that measured everything."""
+    """An atlas with the model, and one cell without attributions, of a study that measured every gene."""
     path = tmp_path_factory.mktemp("groups") / "template.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES) as atlas:
         write_study(atlas, np.full((1, len(GENES)), np.nan), GENES, study="first", obs=obs_of(1))
     return path
 
@@ -94,9 +94,14 @@ OPTIONS = "weights := $weights, signed := $signed, measured_only := $measured_on
 
 @settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    made=studies(), genes=asked, weights=weighting, signed=st.booleans(), measured_only=st.booleans(),
-    percentile=st.sampled_from([0, 12.5, 50, 90, 95, 100]), min_coverage=st.sampled_from([0, 0.5, 1]),
-)  # fmt: skip
+    made=studies(),
+    genes=gene_lists,
+    weights=weighting,
+    signed=st.booleans(),
+    measured_only=st.booleans(),
+    percentile=st.sampled_from([0, 12.5, 50, 90, 95, 100]),
+    min_coverage=st.sampled_from([0, 0.5, 1]),
+)
 def test_groups_hits_and_rates(template, made, genes, weights, signed, measured_only, percentile, min_coverage):
     path, cells = build(template, made)
     options = {"signed": signed, "measured_only": measured_only}
@@ -178,7 +183,7 @@ def test_groups_hits_and_rates(template, made, genes, weights, signed, measured_
 
 
 @settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(made=studies(), genes=asked, kind=st.sampled_from(TYPES), disease=st.sampled_from([None, *DISEASES]))
+@given(made=studies(), genes=gene_lists, kind=st.sampled_from(TYPES), disease=st.sampled_from([None, *DISEASES]))
 def test_importance_and_contributions(template, made, genes, kind, disease):
     path, cells = build(template, made)
     chosen = [cell for cell in cells if kind in (None, cell[3]) and disease in (None, cell[2])]
@@ -216,10 +221,10 @@ def test_importance_and_contributions(template, made, genes, kind, disease):
 
 @pytest.fixture(scope="module")
 def ranked(tmp_path_factory):
-    """101 cells; CD3E scores them 0 to 100, shuffled; LYZ 0 to 20, five of each, and 20."""
+    """101 cells. Their scores of CD3E are 0 to 100, shuffled; of LYZ 0 to 19, five of each, and one 20."""
     path = tmp_path_factory.mktemp("ranked") / "ranked.duckdb"
     order = np.random.default_rng(0).permutation(101)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, ("CD3E", "LYZ")) as atlas:
         write_study(atlas, np.column_stack([order, order // 5]).astype(np.float32), ("CD3E", "LYZ"))
     with sigdb.connect(path) as con:
         yield con, {"CD3E": order.astype(float), "LYZ": (order // 5).astype(float)}

@@ -1,4 +1,4 @@
-"""Every .sql file of a view or macro: its header's example runs and says what comes out, and its signature is true."""
+"""Every .sql file of a view or macro: the example in its header gives the stated result, and its signature is right."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_signature_is_that_of_the_macro(toy, each):
 
 
 def test_macros_come_after_those_they_call():
-    """So that each can be created: DuckDB looks for what a macro calls."""
+    """DuckDB looks up what a macro calls when the macro is created."""
     made = set()
     for each in schema.objects():
         body = re.sub(r"^--.*$", "", each.sql, flags=re.MULTILINE)

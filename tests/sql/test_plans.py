@@ -1,4 +1,4 @@
-"""Plans, where speed hangs on them."""
+"""Query plans that speed depends on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas, Signature
+from sigdb import Signature
 from sigdb.atlas.derived import cluster
 from sigdb.lake import files
-from tests.support.toy import write_study
+from tests.support.toy import new_atlas, write_study
 
 N_CELLS, N_GENES = 2000, 60
 GENES = [f"GENE{i}" for i in range(N_GENES)]
@@ -24,7 +24,7 @@ def con(tmp_path_factory):
     path = tmp_path_factory.mktemp("plans") / "plans.duckdb"
     dense = np.zeros((N_CELLS, N_GENES), np.float32)
     dense[np.arange(N_CELLS), np.arange(N_CELLS) % N_GENES] = 1
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES) as atlas:
         write_study(atlas, dense, GENES)
         atlas.add_signatures([Signature("ALL", tuple(GENES))])
     with sigdb.connect(path) as con:
@@ -52,15 +52,15 @@ def rows_of_operators(node):
     ],
 )
 def test_a_gene_list_is_resolved_once_not_once_for_every_cell(con, query):
-    """No operator handles cells x genes rows (120,000): DuckDB 2.0 does so when a macro is phrased less luckily."""
+    """No operator has cells x genes rows (120,000), as DuckDB 2.0 plans some other phrasings of the macro."""
     parameters = {"genes": GENES} if "$genes" in query else {}
     ((_, plan),) = con.execute(f"EXPLAIN (ANALYZE, FORMAT json) {query}", parameters).fetchall()
     rows = list(rows_of_operators(json.loads(plan)))
     assert N_CELLS <= max(rows) <= 2 * N_CELLS
 
 
-names_its_scans = pytest.mark.file_only("a plan names the table of a scan only where it is one of the file")
-# As large as row groups are with any DuckDB.
+names_its_scans = pytest.mark.file_only("a plan names the table of a scan only if it is in the file")
+# The size of a row group in any DuckDB.
 N_ROWS, ROW_GROUP = 30_000 * 40, 122_880
 
 
@@ -70,7 +70,7 @@ def dense(tmp_path_factory):
     path = tmp_path_factory.mktemp("dense") / "dense.duckdb"
     scores = np.random.default_rng(0).uniform(1, 2, (30_000, 40)).astype(np.float32)
     genes = [f"GENE{i:02}" for i in range(40)]
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, genes) as atlas:
         write_study(atlas, scores, genes)
         atlas.add_signatures([Signature(f"S{i}", tuple(genes[i : i + 20])) for i in range(20)])
         with atlas.transaction() as con:
@@ -80,7 +80,7 @@ def dense(tmp_path_factory):
 
 
 def rows_read(con, query):
-    """How many rows of the attributions a query reads; on DuckDB 1.x, which does not say, how many pass its filters."""
+    """How many attributions a query reads; on DuckDB 1.x, which does not say, how many pass the filters of the scan."""
 
     def scans(node):
         if isinstance(node, list):
@@ -112,27 +112,27 @@ def test_only_the_row_groups_of_the_genes_are_read(dense, query):
 @names_its_scans
 @pytest.mark.skipif(duckdb.__version__ < "2", reason="DuckDB 1.x does not say how many rows a scan reads")
 def test_many_signatures_take_one_scan(dense):
-    """20 signatures of 20 genes; each gene is read once, whatever the number of signatures it is in."""
+    """20 signatures of 20 genes: each gene is read once, however many signatures contain it."""
     read = rows_read(dense, "SELECT count(*) FROM signature_scores((SELECT list(signature) FROM signature_info))")
     assert N_ROWS * 0.9 < read < N_ROWS * 1.1
 
 
 @names_its_scans
 def test_a_materialised_signature_is_read_without_the_attributions(tmp_path):
-    with Atlas.create(tmp_path / "a.duckdb") as atlas:
+    with new_atlas(tmp_path / "a.duckdb", GENES[:4]) as atlas:
         write_study(atlas, np.random.default_rng(0).uniform(1, 2, (30_000, 4)).astype(np.float32), GENES[:4])
         atlas.add_signatures([Signature("S", tuple(GENES[:4]))])
         atlas.materialize(["S"])
     with sigdb.connect(tmp_path / "a.duckdb") as con:
         query = "SELECT count(*) FROM signature_scores(['S'])"
         assert con.execute(query).fetchall() == [(30_000,)]
-        # Each of 13 branches starts its scan and finds that there is no gene to look for.
+        # Each of 13 branches starts its scan, and finds that it has no gene to look for.
         assert rows_read(con, query) <= 13 * 2 * 2048
 
 
 @pytest.mark.file_only("it makes a lake of its own")
-def test_of_a_lake_too(dense, tmp_path_factory):
-    """In files of 16 genes and row groups of 4; sums by cell are made in an array."""
+def test_plans_of_a_lake(dense, tmp_path_factory):
+    """Files of 16 genes with row groups of 4 genes. Sums by cell are made in an array."""
     folder = tmp_path_factory.mktemp("lake") / "lake"
     ((path, _),) = dense.execute("SELECT path, readonly FROM duckdb_databases() WHERE NOT internal").fetchall()
     with pytest.MonkeyPatch.context() as patch:

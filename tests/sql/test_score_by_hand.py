@@ -1,4 +1,4 @@
-"""signature_score and its kin on the toy atlas (drawn in tests/toy.py), every expected value worked out by hand."""
+"""signature_score and related macros on the toy atlas (tests/support/toy.py), with values worked out by hand."""
 
 from __future__ import annotations
 
@@ -45,9 +45,13 @@ def test_table_and_scalar_score(toy, arguments, expected):
 def test_scores_of_library_signatures_in_one_call(toy):
     rows = toy.execute("FROM signature_scores(['MYELOID', 'T_CELL', 'MYELOID']) ORDER BY signature, cell_id").fetchall()
     assert rows == [
-        ("MYELOID", 0, pytest.approx(14 / 3)), ("MYELOID", 1, 0.0), ("MYELOID", 2, 0.0),
-        ("T_CELL", 0, 0.0), ("T_CELL", 1, 9.0), ("T_CELL", 2, 0.0),
-    ]  # fmt: skip
+        ("MYELOID", 0, pytest.approx(14 / 3)),
+        ("MYELOID", 1, 0.0),
+        ("MYELOID", 2, 0.0),
+        ("T_CELL", 0, 0.0),
+        ("T_CELL", 1, 9.0),
+        ("T_CELL", 2, 0.0),
+    ]
     summed = toy.execute(
         "SELECT score FROM signature_scores(['MYELOID'], agg := 'sum', signed := true) WHERE cell_id = 0"
     )
@@ -80,7 +84,7 @@ ERRORS = [
     ("['CD3E', 'S100A8'], weights := [1, 'nan'::DOUBLE]", "must be finite.*: S100A8"),
     ("['CD3E', 'S100A8'], weights := ['inf'::DOUBLE, 1]", "must be finite.*: CD3E"),
     ("['CD3E', 'cd3e'], weights := [1, 2]", "more than once, with different weights: CD3E"),
-    ("['CD3E'], weights := [0]", "sum to 0"),
+    ("['CD3E'], weights := [0]", "All weights are 0"),
     ("['CD3E'], agg := 'median'", "agg must be 'mean' or 'sum', not 'median'"),
     ("['CD3E'], agg := NULL", "agg must be .* not NULL"),
     ("['CD3E'], missing := 'drop'", "missing must be 'error' or 'ignore', not 'drop'"),
@@ -109,7 +113,7 @@ def test_unselected_scores_are_still_checked(toy):
         ("FROM signature_scores([])", "empty"),
         ("FROM signature_scores(NULL)", "empty"),
         ("FROM signature_scores(['MYELOID', NULL])", "No such signature: NULL"),
-        ("FROM signature_score(signature_genes('MS7'))", "empty or NULL .signature_genes gives an empty one"),
+        ("FROM signature_score(signature_genes('MS7'))", "empty or NULL .signature_genes gives an empty list"),
         ("FROM signature_score(['CD3E'], weights := signature_weights('MS7'))", "0 weights for 1 genes"),
         ("FROM check_genes(['CD3E'], run := 'v2')", "no run 'v2' in this atlas"),
         ("FROM gene_attributions(['FOO'])", "FOO"),
@@ -138,8 +142,9 @@ def test_scores_in_python_raise_the_same(toy, arguments, message):
 def test_scores_in_python_can_be_joined(toy):
     found = sigdb.score(toy, ["S100A8", "FOO"], missing="ignore")
     assert [(name, str(found.schema.field(name).type)) for name in found.column_names] == [
-        ("cell_id", "uint32"), ("score", "double")
-    ]  # fmt: skip
+        ("cell_id", "uint32"),
+        ("score", "double"),
+    ]
     toy.register("myeloid", found)
     rows = toy.execute("SELECT cell_type, score FROM myeloid JOIN cells USING (cell_id) ORDER BY cell_id").fetchall()
     assert rows == [("monocyte", 6.0), ("T cell", 0.0), (None, 0.0)]

@@ -1,4 +1,4 @@
-"""Scores equal a dense numpy computation, whatever the atlas and whatever is asked of it."""
+"""Scores equal a dense numpy computation, for any atlas and any query."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import shutil
 import uuid
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,7 @@ import sigdb
 from sigdb import Atlas, Signature
 from sigdb.atlas.derived import cluster
 from tests.support.lakes import examples
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ", "MS4A1", "FAM65B", "NKG7", "GNLY")
 # Other names of these genes, by index.
@@ -29,8 +30,8 @@ matrices = hnp.arrays(
 
 
 @st.composite
-def asked(draw):
-    """Gene indices, repeats allowed, with the name each is asked by, and one weight a gene or None."""
+def gene_lists(draw):
+    """Indices of genes, repeats allowed, with a name for each, and one weight per gene or None."""
     indices = draw(st.lists(st.integers(0, len(GENES) - 1), min_size=1, max_size=12))
     names = [draw(st.sampled_from([GENES[i], *ALIASES.get(i, [])])) for i in indices]
     weight = {i: draw(st.floats(-4, 4).map(lambda x: round(x, 2)).filter(bool)) for i in set(indices)}
@@ -48,9 +49,9 @@ def oracle(dense, indices, weights, agg, signed):
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """An atlas whose model is known, so that an example need not load all gene names again."""
+    """An atlas with the model, so that no example has to load all gene names again."""
     path = tmp_path_factory.mktemp("oracle") / "template.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES) as atlas:
         write_study(atlas, np.full((1, len(GENES)), np.nan), GENES, study="first", obs=obs_of(1))
     return path
 
@@ -58,7 +59,7 @@ def template(tmp_path_factory):
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     studies=st.lists(matrices, min_size=1, max_size=3),
-    ask=asked(),
+    ask=gene_lists(),
     agg=st.sampled_from(["mean", "sum"]),
     signed=st.booleans(),
 )
@@ -103,10 +104,10 @@ def test_scores_equal_dense_numpy(template, studies, ask, agg, signed):
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory):
-    """1,400 genes, 5 cells, dense: more genes than the macros' branches of 50 cover, and than one branch."""
+    """1,400 genes and 5 cells, dense: more genes than the twelve branches of 50 genes in the macros can read."""
     path = tmp_path_factory.mktemp("wide") / "wide.duckdb"
     dense = np.random.default_rng(0).normal(size=(5, 1400)).astype(np.float32)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         write_study(atlas, dense, [f"GENE{i}" for i in range(1400)], obs=obs_of(5))
     return path, dense
 
@@ -114,7 +115,7 @@ def wide(tmp_path_factory):
 @pytest.mark.parametrize("branch", [50, 1000])
 @pytest.mark.parametrize("n_genes", [1, 49, 50, 51, 100, 600, 601, 1400])
 def test_lists_of_any_length(wide, n_genes, branch):
-    """branch: genes that a branch of the macro reads, by the setting that it hangs on; 50 is DuckDB's own."""
+    """branch: the number of genes that a branch of the macro reads, which a setting decides; the default is 50."""
     path, dense = wide
     chosen = np.random.default_rng(n_genes).permutation(1400)[:n_genes]
     weights = np.linspace(-2, 3, n_genes + 1)[1:].tolist()
@@ -134,11 +135,11 @@ def test_lists_of_any_length(wide, n_genes, branch):
 
 @pytest.fixture(scope="module")
 def shuffled(tmp_path_factory):
-    """One atlas of 3,000 cells twice: its attributions sorted, and in any order."""
+    """An atlas of 3,000 cells, with its attributions sorted, and with its attributions in random order."""
     paths = [tmp_path_factory.mktemp("order") / name for name in ("sorted.duckdb", "shuffled.duckdb")]
     rng = np.random.default_rng(1)
     dense = np.where(rng.random((3000, 120)) < 0.3, rng.normal(size=(3000, 120)), 0).astype(np.float32)
-    with Atlas.create(paths[0]) as atlas:
+    with new_atlas(paths[0]) as atlas:
         write_study(atlas, dense, [f"GENE{i}" for i in range(120)], chunks=5)
         with atlas.transaction() as con:
             cluster(con)
@@ -172,10 +173,10 @@ def test_neither_threads_nor_the_order_of_rows_matter(shuffled, query):
 
 
 def test_several_runs_of_several_models(tmp_path):
-    """Run b knows other genes and one of the two studies; a query means the first run unless it says so."""
+    """Run b has other genes and one of the two studies. A query uses the first run unless it names another."""
     path = tmp_path / "runs.duckdb"
     one, two = np.array([[1.0, 2.0], [0.0, 4.0]]), np.array([[8.0, 0.0]])
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         write_study(atlas, one, ("CD3E", "LYZ"), study="one", run="a")
         write_study(atlas, two, ("CD3E", "LYZ"), study="two", run="a")
         write_study(
@@ -198,9 +199,10 @@ def test_several_runs_of_several_models(tmp_path):
         assert con.execute(status, ["b"]).fetchall() == [("CD3E", "missing"), ("NKG7", "ok"), ("FAM65B", "alias")]
         assert con.execute(status, ["a"]).fetchall() == [("CD3E", "ok"), ("NKG7", "missing"), ("FAM65B", "missing")]
         assert sigdb.score(con, ["LYZ"], run="b").to_pylist() == [
-            {"cell_id": 0, "score": 5.0}, {"cell_id": 1, "score": 0.0}
-        ]  # fmt: skip
-        with pytest.raises(sigdb.connection.duckdb.Error, match="1 of 1 genes are not in this atlas: CD3E"):
+            {"cell_id": 0, "score": 5.0},
+            {"cell_id": 1, "score": 0.0},
+        ]
+        with pytest.raises(duckdb.Error, match="1 of 1 genes are not in this atlas: CD3E"):
             con.execute("FROM signature_score(['CD3E'], run := 'b')").fetchall()
         assert con.execute("SELECT study, n_cells, n_genes FROM studies ORDER BY 1").fetchall() == [
             ("one", 2, 4),

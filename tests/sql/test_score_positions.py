@@ -1,4 +1,4 @@
-"""The scalar macro is right wherever an expression may stand, and no name of the caller's captures one of ours."""
+"""The scalar macro is right wherever an expression is allowed, and no name of the caller captures one of ours."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import duckdb
 import pytest
 
 import sigdb
-from tests.support.lakes import asked
+from tests.support.lakes import path_to_read
 
 S = "signature_score({cell}, ['S100A8', 'S100A9'])"
 
-# Each must give the cells whose score of (S100A8, S100A9) is above 1: cell 0 alone.
+# Each query must give the cells whose score of (S100A8, S100A9) is above 1: only cell 0.
 POSITIONS = {
     "select": f"SELECT cell_id FROM (SELECT cell_id, {S} AS s FROM {{cells}}) WHERE s > 1",
     "where": f"SELECT cell_id FROM {{cells}} WHERE {S} > 1",
@@ -46,7 +46,7 @@ ALIASED = {
 
 @pytest.mark.parametrize("query", ALIASED)
 def test_where_duckdb_takes_no_volatile_expression_it_says_so(toy, query):
-    """A score can raise, so DuckDB 2.0 counts it as volatile, and refuses it here; 1.x does not. Never wrong rows."""
+    """A score can raise an error, so DuckDB 2.0 takes it for volatile and refuses it here; DuckDB 1.x does not."""
     try:
         rows = toy.execute(ALIASED[query].format(cell="cell_id")).fetchall()
     except duckdb.BinderException as error:
@@ -93,9 +93,13 @@ def test_each_row_may_ask_for_another_signature(toy):
         """
     ).fetchall()
     assert rows == [
-        ("MYELOID", 0, 4.0), ("MYELOID", 1, 0.0), ("MYELOID", 2, 0.0),
-        ("T_CELL", 0, 0.0), ("T_CELL", 1, 9.0), ("T_CELL", 2, 0.0),
-    ]  # fmt: skip
+        ("MYELOID", 0, 4.0),
+        ("MYELOID", 1, 0.0),
+        ("MYELOID", 2, 0.0),
+        ("T_CELL", 0, 0.0),
+        ("T_CELL", 1, 9.0),
+        ("T_CELL", 2, 0.0),
+    ]
     table = toy.execute(
         """
         SELECT s.signature, t.cell_id, t.score
@@ -124,7 +128,7 @@ def test_relations_of_the_caller_do_not_stand_in_for_ours(toy_path, decoy):
 
 def test_attached_under_another_name(toy_path):
     with duckdb.connect() as con:
-        con.execute(f"ATTACH '{asked(toy_path)}' AS other (READ_ONLY)")
+        con.execute(f"ATTACH '{path_to_read(toy_path)}' AS other (READ_ONLY)")
         assert con.execute("SELECT count(*) FROM other.cells").fetchall() == [(3,)]
         with pytest.raises(duckdb.Error):
             con.execute("FROM other.signature_score(['CD3E'])")

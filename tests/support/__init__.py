@@ -1,4 +1,4 @@
-"""What tests share: small atlases, models, files and queries."""
+"""Shared by tests: small atlases, models, files and queries."""
 
 from pathlib import Path
 

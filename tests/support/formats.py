@@ -1,4 +1,4 @@
-"""One study in every format that ingest reads."""
+"""Writers of one study in every format that ingest reads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def h5ad(adata: anndata.AnnData, path: Path, layout: Callable = csr_matrix, **op
 
 
 def h5ad_by_columns(adata: anndata.AnnData, path: Path, columns: int = 3) -> Path:
-    """Dense, in pieces of all cells and a few genes."""
+    """Dense, in HDF5 chunks of all cells and a few genes."""
     path = h5ad(adata, path)
     with h5py.File(path, "a") as file:
         del file["X"]
@@ -42,14 +42,14 @@ def h5ad_by_columns(adata: anndata.AnnData, path: Path, columns: int = 3) -> Pat
 def zarr_folder(adata: anndata.AnnData, path: Path, layout: Callable = csr_matrix, version: int = 2) -> Path:
     path = path.with_suffix(".zarr")
     with warnings.catch_warnings(), anndata.settings.override(zarr_write_format=version):
-        warnings.simplefilter("ignore")  # of formats to come
+        warnings.simplefilter("ignore")  # about future formats
         anndata.AnnData(layout(adata.X), obs=adata.obs, var=adata.var).write_zarr(path)
     assert zarr.open_group(path, mode="r").metadata.zarr_format == version
     return path
 
 
 def features(adata: anndata.AnnData) -> pd.DataFrame:
-    """Names of the genes as Cell Ranger gives them; ids, types and genomes where var has none are made up."""
+    """The genes as Cell Ranger names them. Ids, types and genomes that var does not have are made up."""
     found = pd.DataFrame({"id": [f"ENSG{n:011}" for n in range(adata.n_vars)], "name": list(adata.var_names)})
     found["feature_type"], found["genome"] = "Gene Expression", "GRCh38"
     for name in adata.var.columns.intersection(found.columns):
@@ -75,7 +75,7 @@ def cell_ranger_h5(adata: anndata.AnnData, path: Path, version: int = 3, genome:
 
 
 def matrix_folder(adata: anndata.AnnData, path: Path, version: int = 3, order: str = "cells") -> Path:
-    """order: of the lines of matrix.mtx, by cells as Cell Ranger writes them, or by genes as others do."""
+    """order: the lines of matrix.mtx are sorted by "cells", as Cell Ranger writes them, or by "genes", as others do."""
     path.mkdir()
     end, about, x = ".gz" if version == 3 else "", features(adata), coo_matrix(adata.X)
     by = np.lexsort((x.col, x.row) if order == "cells" else (x.row, x.col))

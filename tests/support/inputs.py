@@ -1,4 +1,4 @@
-"""Inputs that people give by mistake, or that are odd: functions that make them in a folder."""
+"""Wrong and odd inputs: functions that write one to a folder and return its path."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def of(change: Callable = lambda adata: adata, write: Callable = h5ad, **options) -> Callable[[Path], Path]:
-    """A study that was changed and then written."""
+    """Write the small study after a change."""
     return lambda folder: write(change(small_adata()), folder / "bad", **options)
 
 
 def with_x(change: Callable[[csr_matrix], object]) -> Callable[[anndata.AnnData], anndata.AnnData]:
-    """Another matrix."""
+    """Replace the matrix."""
 
     def changed(adata):
         return anndata.AnnData(change(adata.X), obs=adata.obs, var=adata.var)
@@ -34,7 +34,7 @@ def with_x(change: Callable[[csr_matrix], object]) -> Callable[[anndata.AnnData]
 
 
 def with_value(value: float) -> Callable[[anndata.AnnData], anndata.AnnData]:
-    """One value is another."""
+    """Replace one stored value."""
 
     def change(x):
         x.data[200] = value
@@ -54,7 +54,7 @@ def scaled(x: csr_matrix) -> csr_matrix:
 
 
 def with_genes(name: Callable[[int, str], str]) -> Callable[[anndata.AnnData], anndata.AnnData]:
-    """Other names of the genes."""
+    """Rename the genes."""
 
     def change(adata):
         adata.var_names = [name(number, gene) for number, gene in enumerate(GENES)]
@@ -64,7 +64,7 @@ def with_genes(name: Callable[[int, str], str]) -> Callable[[anndata.AnnData], a
 
 
 def with_obs(**columns: object) -> Callable[[anndata.AnnData], anndata.AnnData]:
-    """Further columns of obs."""
+    """Add columns to obs."""
 
     def change(adata):
         adata.obs = adata.obs.assign(**columns)
@@ -74,7 +74,7 @@ def with_obs(**columns: object) -> Callable[[anndata.AnnData], anndata.AnnData]:
 
 
 def with_names(names: Callable[[int], str]) -> Callable[[anndata.AnnData], anndata.AnnData]:
-    """Other names of the cells."""
+    """Rename the cells."""
 
     def change(adata):
         adata.obs.index = [names(number) for number in range(adata.n_obs)]
@@ -84,7 +84,7 @@ def with_names(names: Callable[[int], str]) -> Callable[[anndata.AnnData], annda
 
 
 def hdf5(change: Callable[[h5py.File], object], write: Callable = h5ad) -> Callable[[Path], Path]:
-    """A study that was changed after it was written."""
+    """Write the small study, then change the file."""
 
     def make(folder):
         path = of(write=write)(folder)
@@ -96,7 +96,7 @@ def hdf5(change: Callable[[h5py.File], object], write: Callable = h5ad) -> Calla
 
 
 def written(name: str, content: bytes) -> Callable[[Path], Path]:
-    """A file of anything."""
+    """Write a file with these bytes."""
 
     def make(folder):
         (folder / name).write_bytes(content)
@@ -106,7 +106,7 @@ def written(name: str, content: bytes) -> Callable[[Path], Path]:
 
 
 def cut(make: Callable[[Path], Path], part: float, file: str = "") -> Callable[[Path], Path]:
-    """A file of which only the first part came through."""
+    """Truncate a file, as an interrupted copy does; `part` is the fraction that is kept."""
 
     def made(folder):
         path = make(folder)
@@ -118,7 +118,7 @@ def cut(make: Callable[[Path], Path], part: float, file: str = "") -> Callable[[
 
 
 def shorter(file: h5py.File, name: str) -> None:
-    """Drop the last names of obs or var."""
+    """Drop the last five names of obs or var."""
     values, attributes = file[name][:-5], dict(file[name].attrs)
     del file[name]
     file[name] = values
@@ -126,7 +126,7 @@ def shorter(file: h5py.File, name: str) -> None:
 
 
 def in_folder(file: str, change: Callable[[str], str], **options) -> Callable[[Path], Path]:
-    """A folder of Cell Ranger, version 2, of which one file was changed."""
+    """Write a folder in the format of Cell Ranger 2, then change one of its files."""
 
     def make(folder):
         path = matrix_folder(small_adata(), folder / "bad", 2, **options)
@@ -137,7 +137,7 @@ def in_folder(file: str, change: Callable[[str], str], **options) -> Callable[[P
 
 
 def in_zarr(file: str, content: bytes | None) -> Callable[[Path], Path]:
-    """A zarr folder in which one file is another, or missing."""
+    """Write a zarr folder, then replace one of its files, or remove it if `content` is None."""
 
     def make(folder):
         path = zarr_folder(small_adata(), folder / "bad")
@@ -160,7 +160,7 @@ def empty_group(folder: Path) -> Path:
 
 
 def first(text: str, old: str, new: str) -> str:
-    """Text with something replaced once, which must be there."""
+    """Replace the first `old` by `new`; `text` must contain it."""
     assert old in text
     return text.replace(old, new, 1)
 
@@ -171,7 +171,7 @@ def fake_layer(adata: anndata.AnnData) -> anndata.AnnData:
 
 
 def write_whole(adata: anndata.AnnData, path: Path) -> Path:
-    """With its layers."""
+    """Write the study with its layers."""
     adata.write_h5ad(path.with_suffix(".h5ad"))
     return path.with_suffix(".h5ad")
 
@@ -197,7 +197,7 @@ OBS = pd.DataFrame({"barcode": [f"cell{n}" for n in range(40)], "age": range(40)
 
 
 def csv(table: pd.DataFrame, name: str = "obs.csv") -> Callable[[Path], Path]:
-    """A table of metadata."""
+    """Write a table of metadata as csv or tsv."""
 
     def make(folder):
         table.to_csv(folder / name, index=False, sep="\t" if ".tsv" in name else ",")
@@ -207,7 +207,7 @@ def csv(table: pd.DataFrame, name: str = "obs.csv") -> Callable[[Path], Path]:
 
 
 def parquet(table: pd.DataFrame) -> Callable[[Path], Path]:
-    """The same as Parquet."""
+    """Write a table of metadata as Parquet."""
 
     def make(folder):
         table.to_parquet(folder / "obs.parquet")

@@ -1,4 +1,4 @@
-"""Lakes of the tests' atlases: in several files a table, and in the place of the atlases themselves."""
+"""Lakes of the atlases that tests use: split into more files, or opened by tests in place of the atlases."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from sigdb import Atlas, Signature, attach_lake, export_lake
+from sigdb import Signature, attach_lake, export_lake
 from sigdb.atlas.optimize import optimize
 from sigdb.connection import connect
 from sigdb.lake import manifest
 from sigdb.lake.files import write_rows
-from tests.support.toy import obs_of, settings, write_study
+from sigdb.lake.grow import growing_lake
+from tests.support.prebuilt import copy_prebuilt
+from tests.support.toy import copy_toy, new_atlas, obs_of, settings, write_study
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,10 +41,44 @@ QUERIES = {
 }
 
 
+def copy_two_runs(path: Path) -> Path:
+    """Copy a prebuilt atlas to `path`: two runs, two studies, 40 genes, 600 cells; see `make_two_runs`."""
+    return copy_prebuilt("two-runs.duckdb", make_two_runs, path)
+
+
+def copy_two_runs_lake(path: Path) -> Path:
+    """Copy the prebuilt lake of that atlas, in files of 8 genes, to `path`."""
+
+    def build(folder: Path) -> None:
+        atlas = copy_two_runs(folder.with_name("two-runs.duckdb"))
+        export_lake(atlas, folder, genes_per_bucket=8)
+
+    return copy_prebuilt("two-runs-lake", build, path)
+
+
+def copy_grown_lake(path: Path) -> Path:
+    """Copy a prebuilt lake to `path`: the lake of two runs, after a growth that added nothing."""
+
+    def build(folder: Path) -> None:
+        with growing_lake(copy_two_runs_lake(folder)) as grown:
+            grown.publish()
+
+    return copy_prebuilt("grown-lake", build, path)
+
+
+def copy_toy_lake(path: Path) -> Path:
+    """Copy the prebuilt lake of the toy atlas to `path`."""
+
+    def build(folder: Path) -> None:
+        export_lake(copy_toy(folder.with_name("toy.duckdb")), folder)
+
+    return copy_prebuilt("toy-lake", build, path)
+
+
 def make_two_runs(path: Path) -> Path:
     """Two runs of two studies, 40 genes, 600 cells, an obs column, a kept signature with views; sorted."""
     rng = np.random.default_rng(0)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES) as atlas:
         for study, steps in (("one", 5), ("two", 5), ("one", 7)):
             scores = np.where(rng.random((300, 40)) < 0.7, rng.normal(size=(300, 40)), 0)
             obs = obs_of(300, age=list(range(300)), sample=[f"s{i % 3}" for i in range(300)])
@@ -56,7 +92,7 @@ def make_two_runs(path: Path) -> Path:
 
 
 def assert_same(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> None:
-    """That rows are the same, and that there are any; sums of parallel scans differ in the last digits."""
+    """There are rows, and they are the same, except for the last digits of sums, which parallel scans change."""
     assert len(found) == len(expected) > 0
     for got, want in zip(found, expected, strict=True):
         for value, other in zip(got, want, strict=True):
@@ -64,7 +100,7 @@ def assert_same(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -
 
 
 def split(folder: Path) -> None:
-    """Put every other row of a file of a lake into a second one; each is sorted if the file was."""
+    """Move every other row of each file of a lake to a second file; both keep the order of the rows."""
     found = manifest.read(str(folder))
     files = []
     for file in found.files:
@@ -78,29 +114,29 @@ def split(folder: Path) -> None:
     manifest.publish(replace(found, files=files))
 
 
-# The one of this run of the tests, if there is one.
+# Holds the stand-ins of this test run, if it was started with --atlas-as=lake.
 stand_ins: list[StandIns] = []
 
 
 def examples(wanted: int) -> int:
-    """How many examples hypothesis tries: where each is exported, a few."""
+    """How many examples hypothesis tries: a tenth where each atlas is exported first."""
     return max(wanted // 10, 2) if stand_ins else wanted
 
 
-def asked(path: Path | str) -> Path | str:
-    """What tests attach for reading: the atlas file, or a file that shows its lake."""
-    return stand_ins[0].shown(path) if stand_ins else path
+def path_to_read(path: Path | str) -> Path | str:
+    """The file that tests attach for reading: the atlas, or a file that shows its lake."""
+    return stand_ins[0].lake_view(path) if stand_ins else path
 
 
 class StandIns:
-    """The lakes that stand in for atlases where tests open them for reading, by `pytest --atlas-as=lake`."""
+    """Lakes that `pytest --atlas-as=lake` opens in place of atlases where tests only read them."""
 
     def __init__(self) -> None:
         self.root = Path(mkdtemp())
         self.made: dict[tuple[Path, int, int], Path] = {}
 
-    def shown(self, path: Path | str) -> Path:
-        """A file that shows the lake of an atlas; another one when the atlas has changed."""
+    def lake_view(self, path: Path | str) -> Path:
+        """A file that shows the lake of an atlas; a new one whenever the atlas has changed."""
         with connect(path):
             state = Path(path).stat()
         key = (Path(path).absolute(), state.st_mtime_ns, state.st_size)
@@ -113,6 +149,6 @@ class StandIns:
         return self.made[key]
 
     def connect(self, path: Path | str, *, read_only: bool = True, locked: bool = False) -> duckdb.DuckDBPyConnection:
-        """`sigdb.connect`, but for what is opened for reading and not locked."""
-        is_asked = read_only and not locked and not Path(path).is_dir()
-        return connect(self.shown(path) if is_asked else path, read_only=read_only, locked=locked)
+        """`sigdb.connect`, which opens the lake instead if the atlas is opened for reading and not locked."""
+        is_read = read_only and not locked and not Path(path).is_dir()
+        return connect(self.lake_view(path) if is_read else path, read_only=read_only, locked=locked)

@@ -1,4 +1,4 @@
-"""Captum on the whole model, genes in and scalar out, dense: what attributions are compared with."""
+"""The reference for attributions: Captum on the whole model, from dense genes to one scalar per cell."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ RULE_MISSING_IN_CAPTUM = (nn.PReLU, nn.SELU, nn.GELU, nn.SiLU)
 
 
 class Abs(nn.Module):
-    """|x|, as a module, so that it can have a rule."""
+    """|x| as a module, so that DeepLIFT can have a rule for it."""
 
     def forward(self, x):
         return x.abs()
 
 
 class Whole(nn.Module):
-    """The explained scalar of each cell: (n, n_genes) inputs and (n, latent_dim) reference to (n,)."""
+    """The explained scalar of each cell, (n,), from inputs (n, n_genes) and reference (n, latent_dim)."""
 
     def __init__(self, model, summation):
         super().__init__()
@@ -39,7 +39,7 @@ class Whole(nn.Module):
 
 
 class RescaledDeepLift(DeepLift):
-    """Captum's DeepLIFT with its own Rescale rule for the activations that it passes over in silence."""
+    """Captum's DeepLIFT, with its Rescale rule also for the activations that it silently ignores."""
 
     def _is_non_linear(self, module):
         return super()._is_non_linear(module) or isinstance(module, (*RULE_MISSING_IN_CAPTUM, Abs))
@@ -53,7 +53,7 @@ class RescaledDeepLift(DeepLift):
 
 
 def captum_on_the_whole_model(model, x, method, baseline=None):
-    """Attributions (n, n_genes) and completeness delta (n,) of a method, by Captum in float64."""
+    """Attributions (n, n_genes) and completeness delta (n,) of a method, computed by Captum in float64."""
     net = copy.deepcopy(Whole(model, method.summation)).double()
     inputs = torch.from_numpy(x.toarray()).double()
     origin = torch.zeros_like(inputs[:1]) if baseline is None else torch.from_numpy(baseline.toarray()).double()
@@ -68,7 +68,7 @@ def captum_on_the_whole_model(model, x, method, baseline=None):
     elif method.name == "ixg":
         values = InputXGradient(net).attribute(inputs.requires_grad_(), **arguments)
     else:
-        with warnings.catch_warnings(action="ignore"):  # that it sets hooks
+        with warnings.catch_warnings(action="ignore"):  # about the hooks that it sets
             values = RescaledDeepLift(net, eps=1e-6).attribute(
                 inputs.requires_grad_(), baselines=origin.requires_grad_(), **arguments
             )

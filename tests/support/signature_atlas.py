@@ -1,7 +1,7 @@
-"""Atlases as sc-signature writes them: a program for a process of its own, which can import that package.
+"""Atlases as sc-signature writes them: a program that runs in its own process, which can import that package.
 
-python signature_atlas.py write FOLDER     folders of arrays and metadata from the .npz and .csv.gz in FOLDER
-python signature_atlas.py ask FOLDER       scores and hit rates of that package, as .json
+python signature_atlas.py FOLDER     writes arrays and metadata from the .npz and .csv.gz in FOLDER, and then
+                                     the scores and hit rates of that package, as .json
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ QUERIES = (
 
 
 def write(folder: Path) -> None:
-    """An array and its metadata for each matrix."""
+    """Write an array and its metadata for each matrix."""
     genes = (folder / "gene_order.tsv").read_text().split()
     for matrix in folder.glob("*.npz"):
         place = folder / "atlas" / matrix.stem
@@ -33,7 +33,7 @@ def write(folder: Path) -> None:
 
 
 def ask(folder: Path) -> None:
-    """Scores of all cells by each query, and the hit rates of the first."""
+    """Write the scores of all cells by each query, and the hit rates of the first query."""
     genes = (folder / "gene_order.tsv").read_text().split()
     tables = []
     for place in sorted((folder / "atlas").iterdir()):
@@ -41,7 +41,7 @@ def ask(folder: Path) -> None:
         package = SIGnature(genes, str(place / "attributions"))
         for number, query in enumerate(QUERIES):
             scores = np.asarray(package.query_attributions(**query)).ravel()
-            # The package knows nothing of the cells behind the last one with a score.
+            # The package returns no scores for the cells after the last cell that has one.
             cells[f"score_{number}"] = np.pad(scores, (0, len(cells) - len(scores)))
         tables.append(cells.assign(cell=[f"{place.name}:{row}" for row in range(len(cells))]))
     meta = Meta(pd.concat(tables, ignore_index=True))
@@ -56,4 +56,5 @@ def ask(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"write": write, "ask": ask}[sys.argv[1]](Path(sys.argv[2]))
+    write(Path(sys.argv[1]))
+    ask(Path(sys.argv[1]))

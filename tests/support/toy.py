@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -10,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_matrix
 
-from ingest.store.chunks import Chunk, Stage
+from ingest.store.chunks import Chunk
 from ingest.store.records import FIELDS, ModelInfo, RunSettings, StudyInfo, add_model, add_run
-from ingest.store.writer import begin_study
+from ingest.store.stage import Stage
+from ingest.store.study import NewStudy, begin_study
 from sigdb import Atlas, Signature
 from sigdb.connection import connect
+from tests.support.prebuilt import copy_prebuilt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,15 +28,35 @@ VERSIONS = {"sigdb-atlas": "0", "torch": "0"}
 
 
 def settings(**changes: object) -> RunSettings:
-    usual = {
-        "method": "ig", "n_steps": 50, "baseline": "zero", "summation": "published",
-        "target_sum": 1000.0, "device": "cpu", "versions": VERSIONS,
-    }  # fmt: skip
+    """The settings of a run: integrated gradients with 50 steps, unless changed."""
+    usual: dict[str, object] = {"method": "ig", "n_steps": 50, "baseline": "zero", "summation": "published"}
+    usual |= {"target_sum": 1000.0, "device": "cpu", "versions": VERSIONS}
     return RunSettings(**{**usual, **changes})
 
 
+def model_of(genes: Sequence[str], name: str = "toy-model") -> ModelInfo:
+    """A model of these genes; models of one name are one checkpoint."""
+    return ModelInfo(name, "mlp", f"sha of {name}", genes, 2)
+
+
+def new_atlas(path: Path | str, genes: Sequence[str] = (), model: str = "toy-model") -> Atlas:
+    """`Atlas.create(path)`, in less time: a copy of a prebuilt empty atlas.
+
+    With genes, the atlas already knows the model that `write_study` writes scores of these genes for.
+    """
+
+    def build(made: Path) -> None:
+        with Atlas.create(made) as atlas:
+            if genes:
+                with atlas.transaction() as con:
+                    add_model(con, model_of(genes, model))
+
+    key = hashlib.sha256(repr((tuple(genes), model)).encode()).hexdigest()[:16] if genes else "empty"
+    return Atlas(copy_prebuilt(f"{key}.duckdb", build, Path(path)))
+
+
 def obs_of(n: int, **columns: Sequence[object]) -> pa.Table:
-    """obs of n cells: barcodes b0, b1, ...; one sample; NULL for every field that is not given."""
+    """obs of n cells, with barcodes b0, b1, ... and one sample; every field that is not given is NULL."""
     table = {"barcode": [f"b{i}" for i in range(n)]}
     table |= {name: pa.nulls(n, pa.bool_() if name == "in_vivo" else pa.string()) for name in FIELDS}
     table["sample"] = ["sample 1"] * n
@@ -53,19 +76,13 @@ def write_study(
     measured: Sequence[int] | None = None,
     chunks: int = 1,
 ) -> None:
-    """Store dense scores (n_cells, n_genes) as a study; 0 is not stored, NaN rows are cells without attributions."""
+    """Store dense scores (n_cells, n_genes) as a study. Zeros are not stored; NaN rows have no attributions."""
     obs = obs if obs is not None else obs_of(len(scores))
     with atlas.transaction() as con:
-        model_id, gene_ids = add_model(con, ModelInfo(model, "mlp", f"sha of {model}", genes, 2))
+        model_id, gene_ids = add_model(con, model_of(genes, model))
         run_id = add_run(con, model_id, run_settings or settings(), run)
-        writer = begin_study(
-            con,
-            run_id=run_id,
-            study=StudyInfo(study, "X"),
-            obs=obs,
-            gene_ids=gene_ids,
-            measured=[gene_ids[i] for i in (measured if measured is not None else range(len(genes)))],
-        )
+        found = [gene_ids[i] for i in (measured if measured is not None else range(len(genes)))]
+        writer = begin_study(con, NewStudy(StudyInfo(study, "X"), run_id, obs, gene_ids, found))
         with TemporaryDirectory() as folder:
             stage = Stage.open(Path(folder) / "stage", study, writer.gene_ids, writer.ranks)
             first = 0
@@ -78,7 +95,7 @@ def write_study(
                     scale=np.where(empty, np.nan, 0.5),
                     delta=np.where(empty, np.nan, 0.01),
                 )
-                stage.write(number, first, chunk, device="cpu", versions=VERSIONS)
+                stage.write_chunk(number, first, chunk, device="cpu", versions=VERSIONS)
                 first += len(part)
             writer.store(stage)
 
@@ -98,7 +115,7 @@ def make_toy(path: Path) -> Path:
     obs = obs_of(
         3, sample=["blood 1"] * 3, disease=["normal"] * 3, cell_type=["monocyte", "T cell", None], age=[61, 61, 61]
     )
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, TOY_GENES) as atlas:
         write_study(atlas, scores, TOY_GENES, obs=obs)
         atlas.add_signatures(
             [Signature("MYELOID", ("S100A8", "S100A9"), (1.0, 0.5), "by hand"), Signature("T_CELL", ("CD3E",))]
@@ -106,8 +123,13 @@ def make_toy(path: Path) -> Path:
     return path
 
 
+def copy_toy(path: Path) -> Path:
+    """Copy the prebuilt toy atlas to `path`."""
+    return copy_prebuilt("toy.duckdb", make_toy, path)
+
+
 def fingerprint(path: Path | str) -> dict[str, object]:
-    """All that an atlas file holds: tables, and their rows, in order; columns; text of every view and macro."""
+    """Everything in an atlas file: the rows of each table, in order; columns; the text of views and macros."""
     with connect(path) as con:
         query = "SELECT table_name, sql FROM duckdb_tables() WHERE schema_name = 'sigdb_data' ORDER BY ALL"
         tables = con.execute(query).fetchall()
@@ -123,7 +145,7 @@ def fingerprint(path: Path | str) -> dict[str, object]:
 
 
 def narrow_ids(con: duckdb.DuckDBPyConnection) -> None:
-    """Give ids the types that they had up to schema 3; the primary keys, which the upgrade makes anew, go."""
+    """Give ids the types that they had up to schema 3. The primary keys are dropped; the upgrade makes them again."""
     kinds = {"run_id": "UTINYINT", "gene_id": "USMALLINT", "gene_ids": "USMALLINT[]"}
     query = "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'sigdb_data'"
     for table, column in con.execute(query).fetchall():

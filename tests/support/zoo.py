@@ -1,4 +1,4 @@
-"""One small model of every kind that the adapters read, and how each is written."""
+"""One small model of every kind that the adapters read."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ N_GENES = 40
 
 
 def random_scvi(
-    folder, *, options=None, batches=("b0", "b1", "b2"), categories=None, numbers=(), covariates=False, norm="batch",
-    deep=True, seed=0,
-):  # fmt: skip
-    """An scVI folder as scvi-tools lays it out, random weights; `norm`: batch, layer or none."""
+    folder,
+    *,
+    options=None,
+    batches=("b0", "b1", "b2"),
+    categories=None,
+    numbers=(),
+    covariates=False,
+    norm="batch",
+    deep=True,
+    seed=0,
+):
+    """Write an scVI folder as scvi-tools does, with random weights; `norm` is "batch", "layer" or "none"."""
     generator = torch.Generator().manual_seed(seed)
 
     def random(*shape):
@@ -64,7 +72,7 @@ def random_scvi(
 
 
 def ssl_with_prefix(folder, prefix, lightning=True):
-    """The autoencoder of the fixture under the prefix of BYOL or of Barlow Twins."""
+    """Write the autoencoder of the test data with the key prefix of BYOL or of Barlow Twins."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(DATA / "ssl" / "var.parquet", folder)
     state = torch.load(DATA / "ssl" / "autoencoder.ckpt", weights_only=True)["state_dict"]

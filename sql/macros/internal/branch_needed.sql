@@ -1,6 +1,6 @@
 -- branch_needed(n, genes, signatures) -> BOOLEAN
--- Internal: whether branch number n of signature_values can hold a gene of a list, or of library signatures, whose sizes
--- are not known before. None is needed past the last gene id there can be.
+-- Internal: whether branch number n of signature_values can have a gene of a list, or of library signatures, whose number
+-- of genes is not known beforehand. A branch beyond the highest possible gene id is not needed.
 -- Units:   none.
 -- Example: SELECT sigdb_data.branch_needed(1, ['CD3E'], NULL);  --> false
 

@@ -1,9 +1,9 @@
 -- cell_values(genes, weights, agg, missing, run, signed) -> TABLE (_cell, _value)
--- Internal: signature_values plus one 0 for each cell that the run has attributed, so that a cell in which nothing is
--- stored scores 0 and a cell that the run never saw has no score at all. The zeros carry the check of what was asked.
--- (On DuckDB 2.0 a check inside the branches would make the scalar macro plan them once for every cell.)
+-- Internal: signature_values, and one 0 for each cell that the run has attributed. So a cell without stored attributions
+-- scores 0, and a cell that the run has not attributed has no score. The zeros carry the check of the arguments. (With a
+-- check inside the branches, DuckDB 2.0 would plan them once for every cell in the scalar macro.)
 -- Units:   weighted attribution.
--- Errors:  those of signature_check.
+-- Errors:  as for signature_check.
 -- Example: SELECT sum(_value) FROM sigdb_data.cell_values(['CD3E'], NULL, 'sum', 'error', NULL, false);  --> 9.0
 
 CREATE OR REPLACE MACRO sigdb_data.cell_values(genes, weights, agg, missing, run, signed) AS TABLE

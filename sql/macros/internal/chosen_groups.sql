@@ -1,5 +1,5 @@
 -- chosen_groups(cell_type, disease, tissue, study, run) -> TABLE (_sample, _type, _study, _n)
--- Internal: the groups (sample and cell type) of a run with these labels, and their cells. NULL: any.
+-- Internal: the groups (sample and cell type) of a run that have these labels, with their cells. NULL stands for any label.
 -- Units:   _n: cells.
 -- Example: SELECT _n FROM sigdb_data.chosen_groups('monocyte', NULL, NULL, NULL, NULL);  --> 1
 

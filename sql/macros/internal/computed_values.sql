@@ -1,5 +1,5 @@
 -- computed_values(signatures, agg, run, signed) -> TABLE (_signature, _cell, _value)
--- Internal: all terms of the scores of named signatures, and a 0 for each of them and each cell that the run has
+-- Internal: all terms of the scores of named signatures, and a 0 for each signature and each cell that the run has
 -- attributed.
 -- Units:   weighted attribution.
 -- Example: SELECT sum(_value) FROM sigdb_data.computed_values(['T_CELL'], 'sum', NULL, false);  --> 9.0

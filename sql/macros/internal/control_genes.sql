@@ -1,9 +1,9 @@
 -- control_genes(genes, weights, n_controls, seed, n_bins, run) -> TABLE (_study, _control, _gene, _match, _weight)
--- Internal: control sets of a signature. In set number _control of a study, the gene _match stands for _gene: another
--- gene of its stratum (gene_strata), not of the signature, each at most once a set. The genes of a stratum are shuffled,
--- and a set takes every k-th of them, from a random one on, with a random k. A study has none if one of its strata has
--- fewer other genes than genes of the signature. What is random is md5 of the seed and of ids: the same in any DuckDB.
--- Units:   _weight as given. Genes that the study did not measure have no row.
+-- Internal: control sets of a signature. In set number _control of a study, the gene _match replaces _gene. It is a gene of
+-- the same stratum (see gene_strata), is not in the signature, and occurs once per set. The genes of a stratum are shuffled;
+-- a set takes every k-th of them from a random start, with a random k. A study has no sets if one of its strata has fewer
+-- other genes than genes of the signature. Randomness comes from md5 of the seed and of ids: the same in any DuckDB.
+-- Units:   _weight: as given. Genes that the study did not measure have no row.
 -- Example: SELECT count(*) FROM sigdb_data.control_genes(['CD3E'], NULL, 5, 0, 25, NULL);  --> 0
 
 CREATE OR REPLACE MACRO sigdb_data.control_genes(genes, weights, n_controls, seed, n_bins, run) AS TABLE

@@ -1,5 +1,5 @@
 -- coverage_check(min_coverage) -> TABLE (_error)
--- Internal: one row, NULL, or an error if min_coverage is not a part of 1. Asked as signature_check is.
+-- Internal: one row with NULL, or an error if min_coverage is not from 0 to 1. Used like signature_check.
 -- Units:   none.
 -- Example: SELECT _error IS NULL FROM sigdb_data.coverage_check(0.5);  --> true
 

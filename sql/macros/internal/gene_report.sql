@@ -1,7 +1,7 @@
 -- gene_report(genes, weights, run, signatures)
 --   -> TABLE (_signature, _position, _asked, _weight, _gene, _symbol, _status, _suggestion)
--- Internal: what became of each asked gene, with the nearest symbol for those that mean nothing here.
--- Units:   _status: ok, alias, ensembl, case, ambiguous, missing. _gene is NULL for the last two.
+-- Internal: what each given gene name means, with the nearest symbol for names that mean nothing here.
+-- Units:   _status: ok, alias, ensembl, case, ambiguous, missing. _gene is NULL for ambiguous and missing.
 -- Example: SELECT _status FROM sigdb_data.gene_report(['S100A8'], NULL, NULL, NULL);  --> ok
 
 CREATE OR REPLACE MACRO sigdb_data.gene_report(genes, weights, run, signatures) AS TABLE

@@ -1,8 +1,9 @@
 -- gene_strata(run, n_bins) -> TABLE (_study, _gene, _stratum)
--- Internal: the genes of each study (measured, and known to the run's model), in strata of like attribution: n_bins bins
--- of mean |attribution| over the study's cells, as scanpy's score_genes makes of mean expression, each halved by the
--- part of the cells in which the gene is not 0. A study of fewer genes has fewer bins, of 100 genes or more.
--- Units:   none. Ties in order of gene_id.
+-- Internal: the genes of each study (measured, and known to the run's model), in strata of similar attribution. There are
+-- n_bins bins of mean |attribution| over the study's cells, like the bins of mean expression of scanpy's score_genes. Each
+-- bin is divided in two by the part of the cells in which the gene is not 0. A bin has at least 100 genes, so a study with
+-- few genes has fewer bins.
+-- Units:   none. Ties are in the order of gene_id.
 -- Example: SELECT count(DISTINCT _stratum) FROM sigdb_data.gene_strata(NULL, 25);  --> 2
 
 CREATE OR REPLACE MACRO sigdb_data.gene_strata(run, n_bins) AS TABLE

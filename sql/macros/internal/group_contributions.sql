@@ -1,7 +1,9 @@
 -- group_contributions(genes, weights, agg, run, signed)
 --   -> TABLE (_study, _tissue, _disease, _type, _n_cells, _gene, _symbol, _contribution, _score)
--- Internal: what each gene adds to the mean score of a group of cells, and on each row that score: their sum.
--- Units:   attribution, 1000 a cell in all. A gene that is 0 in all cells of a group has no row.
+-- Internal: what each gene adds to the mean score of a group of cells. _score repeats that score, the sum of all
+-- contributions, in each row.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000. A gene that is 0 in all cells of a group has no
+--          row.
 -- Example: SELECT _contribution FROM sigdb_data.group_contributions(['S100A8', 'S100A9'], NULL, 'mean', NULL, false) WHERE _symbol = 'S100A8';  --> 3.0
 
 CREATE OR REPLACE MACRO sigdb_data.group_contributions(genes, weights, agg, run, signed) AS TABLE

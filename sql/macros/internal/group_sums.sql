@@ -1,6 +1,6 @@
 -- group_sums(run, signed) -> TABLE (_study, _tissue, _disease, _type, _gene, _sum)
 -- Internal: the cube by study, tissue, disease, cell type and gene.
--- Units:   |attribution| summed over the cells of a group, or attribution where `signed`.
+-- Units:   |attribution| summed over the cells of a group; with `signed`, attribution.
 -- Example: SELECT _sum FROM sigdb_data.group_sums(NULL, false) WHERE _type = 'T cell';  --> 9.0
 
 CREATE OR REPLACE MACRO sigdb_data.group_sums(run, signed) AS TABLE

@@ -1,7 +1,7 @@
 -- library_scores(signatures, agg, missing, run, signed, measured_only) -> TABLE (_signature, _cell, _score)
--- Internal: what signature_scores shows, where no macro of a client's own can come between, as views need it.
--- Units:   attribution, 1000 a cell in all.
--- Errors:  those of signature_scores.
+-- Internal: the rows of signature_scores. Views call this macro, because a macro of the user's own cannot replace it.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000.
+-- Errors:  as for signature_scores.
 -- Example: SELECT _score FROM sigdb_data.library_scores(['T_CELL'], 'mean', 'error', NULL, false, false) WHERE _cell = 1;  --> 9.0
 
 CREATE OR REPLACE MACRO sigdb_data.library_scores(signatures, agg, missing, run, signed, measured_only) AS TABLE

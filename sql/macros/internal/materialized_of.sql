@@ -1,7 +1,7 @@
 -- materialized_of(signatures, run, signed) -> TABLE (_signature, _id, _total)
--- Internal: those of the named signatures whose scores in a run are kept in signature_cells; none for signed scores. What
--- writes to an atlas keeps them up to date, so they need no check here.
--- Units:   _total: sum of |weight|, by which a mean becomes a sum.
+-- Internal: those of the given signatures whose scores in a run are stored in signature_cells; no row for signed scores. All
+-- writes to an atlas keep these scores up to date, so they are not checked here.
+-- Units:   _total: the sum of |weight|, which turns a mean into a sum.
 -- Example: SELECT count(*) FROM sigdb_data.materialized_of(['T_CELL'], NULL, false);  --> 0
 
 CREATE OR REPLACE MACRO sigdb_data.materialized_of(signatures, run, signed) AS TABLE

@@ -1,6 +1,6 @@
 -- measured_factors(genes, weights, agg, run, signatures, measured_only) -> TABLE (_signature, _cell, _factor)
--- Internal: what turns the score of a cell into the mean over the genes that its study measured; NULL where it measured
--- none. No row unless measured_only and a mean are asked for, so that the join on it is planned away.
+-- Internal: the factor that turns the score of a cell into the mean over the genes that its study measured; NULL if it
+-- measured none. No rows unless measured_only is true and agg is 'mean', so that the planner can drop the join.
 -- Units:   none.
 -- Example: SELECT count(*) FROM sigdb_data.measured_factors(['CD3E'], NULL, 'mean', NULL, NULL, true);  --> 3
 

@@ -1,5 +1,5 @@
 -- null_check(n_controls, seed, n_bins) -> TABLE (_error)
--- Internal: one row, NULL, or an error about the control sets that are asked for. Asked as signature_check is.
+-- Internal: one row with NULL, or an error about the parameters of the control sets. Used like signature_check.
 -- Units:   none.
 -- Example: SELECT _error IS NULL FROM sigdb_data.null_check(1000, 0, 25);  --> true
 

@@ -1,7 +1,7 @@
 -- null_moments(genes, weights, n_controls, seed, n_bins, run, signed)
 --   -> TABLE (_study, _tissue, _disease, _type, _control, _value)
--- Internal: the sum of each control set over the cells of each group; _control is NULL for the signature itself. A set
--- that is 0 in a group has no row.
+-- Internal: the sum of each control set over the cells of each group. _control is NULL for the signature itself. A set that
+-- is 0 in a group has no row.
 -- Units:   weighted attribution, summed over cells and genes.
 -- Example: SELECT _value FROM sigdb_data.null_moments(['CD3E'], NULL, 5, 0, 25, NULL, false) WHERE _type = 'T cell';  --> 9.0
 

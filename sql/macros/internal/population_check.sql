@@ -1,5 +1,5 @@
 -- population_check(percentile, cutoff, sd, cells, run) -> TABLE (_error)
--- Internal: one row, NULL, or an error about the cut-off, the run or the population. Asked as signature_check is.
+-- Internal: one row with NULL, or an error about the cut-off, the run or the population. Used like signature_check.
 -- Units:   none.
 -- Example: SELECT _error IS NULL FROM sigdb_data.population_check(95, NULL, NULL, 'cells', NULL);  --> true
 
@@ -8,7 +8,7 @@ SELECT CASE
     WHEN percentile IS NULL OR NOT percentile BETWEEN 0 AND 100
         THEN error('percentile must be from 0 to 100, not ' || coalesce(percentile::VARCHAR, 'NULL') || '.')
     WHEN cutoff IS NOT NULL AND sd IS NOT NULL
-        THEN error('Both cutoff and sd are given: a hit is above a score, or above mean + sd standard deviations.')
+        THEN error('Both cutoff and sd are given, but a hit has one cut-off: a score, or the mean plus sd standard deviations.')
     WHEN NOT isfinite(coalesce(cutoff, sd, 0)::DOUBLE)
         THEN error('cutoff and sd must be finite numbers, not ' || coalesce(cutoff, sd)::VARCHAR || '.')
     WHEN p._n = 0 THEN error('The population ' || cells || ' has no cells that this run has attributed.')

@@ -1,8 +1,8 @@
 -- population_scores(genes, cells, weights, agg, missing, run, signed, measured_only) -> TABLE (_cell, _score)
--- Internal: the scores of a population, as those of scored_cells. Two branches, of which the planner drops one, since its
--- condition is a constant: a semi join with all cells would cost a fifth of the query.
--- Units:   attribution, 1000 a cell in all.
--- Errors:  those of signature_check; no such view.
+-- Internal: the scores of a population, as in scored_cells. The planner drops one of the two branches, since its condition
+-- is constant. A semi join with all cells would cost a fifth of the query.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000.
+-- Errors:  as for signature_check; no view or table of this name.
 -- Example: SELECT max(_score) FROM sigdb_data.population_scores(['CD3E'], 'cells', NULL, 'sum', 'error', NULL, false, false);  --> 9.0
 
 CREATE OR REPLACE MACRO sigdb_data.population_scores(

@@ -1,10 +1,9 @@
 -- resolve_genes(genes, weights, signatures) -> TABLE (_signature, _position, _asked, _weight, _gene, _rank, _ambiguous)
--- Internal: which gene each asked name means. One row for each element of `genes`, or for each gene of the named
--- library signatures.
--- A name is tried as a symbol of the atlas, approved symbol, previous symbol, alias, Ensembl id, and then all of these
--- without regard to case (_rank + 10); the version of an Ensembl id is dropped before. The first of these that knows it
--- decides. _gene is NULL where none does, and where several genes bear the name (_ambiguous): a gene is never guessed.
--- Units:   _weight as given, 1 without weights.
+-- Internal: which gene each given name means. One row per element of `genes`, or per gene of the given library signatures.
+-- A name is looked up as a symbol of the atlas, approved symbol, previous symbol, alias and Ensembl id (without its
+-- version), and then as each of these in any case (_rank + 10). The first kind that knows the name decides. _gene is NULL for an
+-- unknown name, and for a name of several genes (_ambiguous): a gene is never guessed.
+-- Units:   _weight: as given; 1 without weights.
 -- Example: SELECT _gene FROM sigdb_data.resolve_genes(['S100A8'], NULL, NULL);  --> 0
 
 CREATE OR REPLACE MACRO sigdb_data.resolve_genes(genes, weights, signatures) AS TABLE

@@ -1,6 +1,6 @@
 -- run_cells(run) -> TABLE (_cell)
 -- Internal: the cells that a run has attributed.
--- Units:   none. No row where the run does not exist.
+-- Units:   none. No rows if the run does not exist.
 -- Example: SELECT count(*) FROM sigdb_data.run_cells(NULL);  --> 3
 
 CREATE OR REPLACE MACRO sigdb_data.run_cells(run) AS TABLE

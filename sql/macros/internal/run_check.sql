@@ -1,15 +1,15 @@
 -- run_check(run, signed) -> TABLE (_error)
--- Internal: one row, NULL, or an error if there is no such run (or none at all), or if the signs of its scores are asked
--- for and it has none. Asked as signature_check is.
+-- Internal: one row with NULL, or an error if there is no such run (or no run at all), or if signs are requested and the
+-- scores of the run have none. Used like signature_check.
 -- Units:   none.
 -- Example: SELECT _error IS NULL FROM sigdb_data.run_check('toy-model-ig', true);  --> true
 
 CREATE OR REPLACE MACRO sigdb_data.run_check(run, signed) AS TABLE
 SELECT CASE
-    WHEN n._n_runs = 0 THEN error('This atlas has no attributions yet: `sigdb ingest` adds them.')
+    WHEN n._n_runs = 0 THEN error('This atlas has no attributions yet. Ingest a study first.')
     WHEN n._n_found = 0 THEN error('There is no run ''' || run::VARCHAR || ''' in this atlas. It has: ' || n._runs || '.')
     WHEN signed AND n._unsigned IS NOT NULL
-        THEN error('The scores of run ''' || n._unsigned || ''' are absolute values, without signs. Leave signed := true out.')
+        THEN error('The scores of run ''' || n._unsigned || ''' are absolute values, without signs. Omit signed := true.')
 END AS _error
 FROM (
     SELECT

@@ -1,6 +1,6 @@
 -- run_genes(run) -> TABLE (_run, _gene)
 -- Internal: the genes that the model of a run can attribute.
--- Units:   none. No row where the run does not exist.
+-- Units:   none. No rows if the run does not exist.
 -- Example: SELECT count(*) FROM sigdb_data.run_genes(NULL);  --> 3
 
 CREATE OR REPLACE MACRO sigdb_data.run_genes(run) AS TABLE

@@ -1,7 +1,7 @@
 -- run_of(run) -> TABLE (_run, _model)
--- Internal: the attribution run that a query means: by name or id, or the atlas's default run for NULL.
--- (A join, not a scalar sub-query: with one in it, DuckDB 2.0 plans signature_terms once for every cell.)
--- Units:   none. No row where the run does not exist; signature_check raises on that.
+-- Internal: the attribution run with this name or id; for NULL, the default run of the atlas.
+-- (A join instead of a scalar sub-query: with one, DuckDB 2.0 plans signature_terms once for every cell.)
+-- Units:   none. No rows if the run does not exist, for which signature_check raises an error.
 -- Example: SELECT _run FROM sigdb_data.run_of(NULL);  --> 0
 
 CREATE OR REPLACE MACRO sigdb_data.run_of(run) AS TABLE

@@ -1,7 +1,8 @@
 -- scored_cells(genes, weights, agg, missing, run, signed, measured_only) -> TABLE (_cell, _score)
 -- Internal: the score of every cell that the run has attributed.
--- Units:   attribution, 1000 a cell in all; NULL with measured_only where the cell's study measured none of the genes.
--- Errors:  those of signature_check.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000. With measured_only,
+--          NULL if the cell's study measured none of the genes.
+-- Errors:  as for signature_check.
 -- Example: SELECT max(_score) FROM sigdb_data.scored_cells(['CD3E'], NULL, 'mean', 'error', NULL, false, true);  --> 9.0
 
 CREATE OR REPLACE MACRO sigdb_data.scored_cells(genes, weights, agg, missing, run, signed, measured_only) AS TABLE

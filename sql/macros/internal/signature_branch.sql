@@ -1,6 +1,6 @@
 -- signature_branch(genes, weights, agg, run, signed, signatures, first, last) -> TABLE (_signature, _cell, _value)
 -- Internal: the stored terms of a score for the genes of branches `first` to `last` of signature_terms.
--- Units:   weight x |attribution|, or weight x attribution where `signed`.
+-- Units:   weight x |attribution|; with `signed`, weight x attribution.
 -- Example: SELECT _value FROM sigdb_data.signature_branch(['CD3E'], NULL, 'sum', NULL, false, NULL, 0, 0);  --> 9.0
 
 CREATE OR REPLACE MACRO sigdb_data.signature_branch(genes, weights, agg, run, signed, signatures, first, last) AS TABLE

@@ -1,10 +1,10 @@
 -- signature_check(genes, weights, agg, missing, run, signed, signatures) -> TABLE (_error)
--- Internal: one row, NULL, or an error that says what is wrong with what was asked, how many, the nearest right thing
--- and the way out. A macro asks it in a WHERE (`(SELECT _error FROM ...) IS NULL`): in a SELECT list the optimiser
+-- Internal: one row with NULL, or an error that says what is wrong with the arguments, how many are wrong, the nearest right
+-- thing and the way out. A macro uses it in a WHERE, as (SELECT _error FROM ...) IS NULL: in a SELECT list, the optimiser
 -- drops it.
--- Errors:  agg, missing or run unknown; signed, where the run's scores have no signs; unknown signature; empty list; NULL
---          gene; weights of another length, or not finite; one gene asked twice with two weights; a gene that means
---          nothing here (missing := 'error'); no gene left; weights that sum to 0.
+-- Errors:  an unknown agg, missing or run; signed := true if the scores of the run have no signs; an unknown signature; an
+--          empty list; a NULL gene; weights of another length, or not finite; a gene given twice with two weights; an unknown gene
+--          with missing := 'error'; no known gene; weights that add up to 0.
 -- Example: SELECT _error IS NULL FROM sigdb_data.signature_check(['CD3E'], NULL, 'mean', 'error', NULL, false, NULL);  --> true
 
 CREATE OR REPLACE MACRO sigdb_data.signature_check(genes, weights, agg, missing, run, signed, signatures) AS TABLE
@@ -14,28 +14,28 @@ SELECT CASE
     WHEN missing IS NULL OR missing NOT IN ('error', 'ignore')
         THEN error('missing must be ''error'' or ''ignore'', not ' || coalesce('''' || missing || '''', 'NULL') || '.')
     WHEN k._unknown IS NOT NULL
-        THEN error('No such signature: ' || k._unknown || '. FROM signature_info lists those of this atlas.')
+        THEN error('No such signature: ' || k._unknown || '. FROM signature_info lists the signatures of this atlas.')
     WHEN g._n_asked = 0
-        THEN error('The list is empty or NULL (signature_genes gives an empty one for a name it does not know). '
+        THEN error('The list is empty or NULL (signature_genes gives an empty list for an unknown name). '
             || 'Give at least one gene.')
     WHEN g._n_null > 0
-        THEN error(g._n_null || ' of ' || g._n_asked || ' genes are NULL. Leave them out.')
+        THEN error(g._n_null || ' of ' || g._n_asked || ' genes are NULL. Remove them.')
     WHEN weights IS NOT NULL AND array_length(weights) <> g._n_asked
-        THEN error(array_length(weights) || ' weights for ' || g._n_asked || ' genes. Give one weight a gene, in the same order.')
+        THEN error(array_length(weights) || ' weights for ' || g._n_asked || ' genes. Give one weight per gene, in the same order.')
     WHEN g._bad_weights IS NOT NULL
-        THEN error('Weights must be finite numbers; they are not for: ' || g._bad_weights || '.')
+        THEN error('Weights must be finite numbers. They are not finite for: ' || g._bad_weights || '.')
     WHEN c._conflicts IS NOT NULL
-        THEN error('Asked more than once, with different weights: ' || c._conflicts || '. Give each gene one weight.')
+        THEN error('Given more than once, with different weights: ' || c._conflicts || '. Give each gene one weight.')
     WHEN missing = 'error' AND g._n_missing > 0
         THEN error(g._n_missing || ' of ' || g._n_asked || ' genes are not in this atlas: ' || g._missing
             || CASE WHEN g._n_missing < g._n_asked
-                THEN '. Use missing := ''ignore'' to score the other ' || g._n_asked - g._n_missing || ', or ask'
-                ELSE '. Ask' END
-            || ' check_genes([...]).')
+                THEN '. Use missing := ''ignore'' to score the other ' || g._n_asked - g._n_missing
+                ELSE '' END
+            || '. check_genes([...]) shows what each name means.')
     WHEN c._empty IS NOT NULL
         THEN error('None of the genes of ' || c._empty || ' is in this atlas: ' || g._missing || '.')
     WHEN agg = 'mean' AND c._n_zero > 0
-        THEN error('The weights sum to 0 in absolute value, so there is no mean. Use agg := ''sum'' or other weights.')
+        THEN error('All weights are 0, so there is no mean. Use agg := ''sum'' or other weights.')
 END AS _error
 FROM (
     SELECT

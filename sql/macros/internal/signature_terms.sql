@@ -1,8 +1,8 @@
 -- signature_terms(genes, weights, agg, run, signatures) -> TABLE (_signature, _run, _gene, _weight, _branch)
--- Internal: what a score multiplies each attribution with. One row a gene that the run's model can attribute; a gene
--- asked twice, under whatever names, is one row.
--- Units:   _weight: weight / sum of |weight| (agg 'mean') or the weight itself ('sum').
--- _branch: the number of the group of branch_size() genes it belongs to, which signature_values reads at a time.
+-- Internal: the number that a score multiplies each attribution by. One row per gene that the run's model can attribute; a
+-- gene that is given twice, by whatever names, has one row.
+-- Units:   _weight: weight / sum of |weight| (agg 'mean'), or the weight itself ('sum').
+-- _branch: the number of the gene's branch. signature_values reads branch_size() genes per branch.
 -- Example: SELECT _weight FROM sigdb_data.signature_terms(['S100A8', 'CD3E'], NULL, 'mean', NULL, NULL) LIMIT 1;  --> 0.5
 
 CREATE OR REPLACE MACRO sigdb_data.signature_terms(genes, weights, agg, run, signatures) AS TABLE

@@ -1,8 +1,8 @@
 -- signature_values(genes, weights, agg, run, signed, signatures) -> TABLE (_signature, _cell, _value)
--- Internal: all stored terms of a score; their sum by (_signature, _cell) is the score. Twelve branches of branch_size()
--- genes, each of which reads only the row groups that hold its genes, and one for all further genes, which reads
--- everything. A branch that the list is too short for is planned away where the list is a constant; elsewhere it costs
--- a pipeline of its own in the aggregate over it, which is why there are no more of them.
+-- Internal: all stored terms of a score. Their sum by (_signature, _cell) is the score. There are twelve branches of
+-- branch_size() genes, which read only the row groups with their genes, and one branch for all other genes, which reads
+-- everything. If the list is a constant, the planner drops branches that it is too short for. Otherwise each branch costs a
+-- pipeline in the aggregate over it, so there are no more branches.
 -- Units:   weighted attribution.
 -- Example: SELECT sum(_value) FROM sigdb_data.signature_values(['CD3E'], NULL, 'sum', NULL, false, NULL);  --> 9.0
 

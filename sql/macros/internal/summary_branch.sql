@@ -1,6 +1,6 @@
 -- summary_branch(genes, weights, agg, run, signed, first, last) -> TABLE (_sample, _cell_type, _gene, _value)
--- Internal: what the cube holds for the genes of branches `first` to `last` of signature_terms.
--- Units:   weight x sum of |attribution| over the cells of a group, or of attribution where `signed`.
+-- Internal: the rows of the cube for the genes of branches `first` to `last` of signature_terms.
+-- Units:   weight x sum of |attribution| over the cells of a group; with `signed`, weight x sum of attribution.
 -- Example: SELECT _value FROM sigdb_data.summary_branch(['CD3E'], NULL, 'sum', NULL, false, 0, 0);  --> 9.0
 
 CREATE OR REPLACE MACRO sigdb_data.summary_branch(genes, weights, agg, run, signed, first, last) AS TABLE

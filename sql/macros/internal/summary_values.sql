@@ -1,5 +1,5 @@
 -- summary_values(genes, weights, agg, run, signed) -> TABLE (_sample, _cell_type, _gene, _value)
--- Internal: all that the cube holds for a score; the sum over a group's cells. Branches as in signature_values.
+-- Internal: all terms of a score from the cube, for the sums over the cells of groups. Branches as in signature_values.
 -- Units:   weighted attribution, summed over the cells of a group.
 -- Example: SELECT sum(_value) FROM sigdb_data.summary_values(['CD3E'], NULL, 'sum', NULL, false);  --> 9.0
 

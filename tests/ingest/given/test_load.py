@@ -1,6 +1,9 @@
-"""Scores that were computed elsewhere: stored as they are given, or refused, with the atlas as it was."""
+"""Scores that were computed elsewhere: stored as given, or refused without a change of the atlas."""
 
 from __future__ import annotations
+
+import doctest
+import errno
 
 import anndata
 import duckdb
@@ -16,17 +19,27 @@ from ingest.given import load
 from ingest.given.files import load_file
 from ingest.given.load import LoadOptions
 from ingest.models import load_model
-from ingest.pipeline import Source, ingest_files
+from ingest.options import Source
+from ingest.pipeline import ingest_files
+from ingest.store.stage import unfinished_studies
 from sigdb.atlas.verify import verify
 from sigdb.cli import app
-from sigdb.errors import GeneSpaceError, ObsError, QueryError, ScoresError, StudyExistsError
+from sigdb.errors import (
+    DamagedError,
+    GeneSpaceError,
+    ObsError,
+    QueryError,
+    ScoresError,
+    StudyExistsError,
+    UnreadableError,
+)
 from tests.ingest.conftest import GENES, contents, small_adata
 
 N_CELLS = 20
 
 
 def given_scores(*, signed=True, seed=0):
-    """Cells x GENES, half 0; absolute values of a cell add up to 1000; nothing in cell 3."""
+    """Cells x GENES, half of them 0. Absolute values of a cell add up to 1000; cell 3 has no scores."""
     rng = np.random.default_rng(seed)
     dense = rng.normal(size=(N_CELLS, len(GENES))) * (rng.random((N_CELLS, len(GENES))) < 0.5)
     dense[3] = 0
@@ -42,14 +55,14 @@ def given_obs(n=N_CELLS):
 
 
 def write_files(folder, dense, obs=None, genes=GENES):
-    """A matrix, the metadata and the genes; what `load_file` takes for them."""
+    """Write a matrix, the metadata and the genes; return the paths."""
     save_npz(folder / "scores.npz", csr_matrix(dense))
     (given_obs() if obs is None else obs).to_csv(folder / "obs.csv")
     (folder / "genes.txt").write_text("\n".join(genes) + "\n")
     return {"matrix": folder / "scores.npz", "obs": folder / "obs.csv", "genes": folder / "genes.txt"}
 
 
-def loaded(path, files, study="mine", **options):
+def load_scores(path, files, study="mine", **options):
     return load_file(path, files["matrix"], LoadOptions(**options), study=study, obs=files["obs"], genes=files["genes"])
 
 
@@ -61,7 +74,7 @@ def stored(con, run=None):
     return con.execute(query, [run, run]).fetchall()
 
 
-def unsound(con):
+def failed_checks(con):
     return {finding.check: finding.example for finding in verify(con) if finding.n}
 
 
@@ -69,14 +82,14 @@ def test_scores_are_stored_as_given(tmp_path, monkeypatch):
     monkeypatch.setattr(given_files, "CHUNK_CELLS", 8)
     dense = given_scores().astype(np.float32)
     told = []
-    report = loaded(tmp_path / "a.duckdb", write_files(tmp_path, dense), progress=lambda *news: told.append(news))
+    report = load_scores(tmp_path / "a.duckdb", write_files(tmp_path, dense), progress=lambda *news: told.append(news))
     assert (report.n_cells, report.n_scores, report.n_empty_cells) == (N_CELLS, np.count_nonzero(dense), 1)
     assert report.counts_from == "scores: scores.npz"
     assert told[-1] == ("mine", N_CELLS, N_CELLS)
     with sigdb.connect(tmp_path / "a.duckdb") as con:
         expected = [(f"cell{i}", GENES[j], float(dense[i, j])) for i, j in zip(*dense.nonzero(), strict=True)]
         assert stored(con) == sorted(expected)
-        assert unsound(con) == {}
+        assert failed_checks(con) == {}
         run = "SELECT model, architecture, method, is_signed FROM attribution_runs JOIN models USING (model_id)"
         assert con.execute(run).fetchall() == [("precomputed", "precomputed", "unknown", True)]
         cells = "SELECT count(*), count(n_counts), count(n_genes), count(DISTINCT sample) FROM cells"
@@ -89,8 +102,8 @@ def test_scores_are_stored_as_given(tmp_path, monkeypatch):
     assert not (tmp_path / "a.duckdb.ingest").exists()
 
 
-def test_what_ingest_wrote_comes_back(tmp_path, small_model):
-    """Attributions of ingest, as a matrix, loaded into another atlas, and as a further run of the same cells."""
+def test_attributions_of_ingest_load_unchanged(tmp_path, small_model):
+    """As a matrix into another atlas, and as a further run of the same cells."""
     adata = small_adata()
     adata.write_h5ad(tmp_path / "study.h5ad")
     ingest_files(tmp_path / "one.duckdb", [Source(tmp_path / "study.h5ad")], load_model("mlp", small_model))
@@ -104,28 +117,30 @@ def test_what_ingest_wrote_comes_back(tmp_path, small_model):
         dense[int(barcode[4:]), GENES.index(symbol)] = score
     obs = adata.obs.drop(columns="n_counts").join(counts).rename_axis("barcode")
     files = write_files(tmp_path, dense, obs, GENES[:24])
-    loaded(tmp_path / "two.duckdb", files, "study")
+    load_scores(tmp_path / "two.duckdb", files, "study")
     with sigdb.connect(tmp_path / "two.duckdb") as con:
         assert stored(con) == scores
         assert con.execute(summary).fetchall() == sums
         known = con.execute("SELECT barcode, n_counts, n_genes FROM cells").df().set_index("barcode")
         pd.testing.assert_frame_equal(known.sort_index(), counts.sort_index())
-    report = loaded(tmp_path / "one.duckdb", files, "study", run="given")
-    assert "the atlas had these cells already: their metadata are as they were" in report.notes
+    report = load_scores(tmp_path / "one.duckdb", files, "study", run="given")
+    assert "the atlas had these cells already: their metadata are unchanged" in report.notes
     with sigdb.connect(tmp_path / "one.duckdb") as con:
         assert stored(con, "given") == scores
-        assert unsound(con) == {}
+        assert failed_checks(con) == {}
 
 
-def test_rescale_keeps_what_was_given(tmp_path):
+def test_rescaled_scores_can_be_restored(tmp_path):
     dense = given_scores() * np.linspace(1, 3, N_CELLS)[:, None]
     files = write_files(tmp_path, dense)
-    with pytest.raises(ScoresError, match=r"of 18 of 19 cells \(of those 0 to 19\).*1000 to 3000\. --rescale"):
-        loaded(tmp_path / "a.duckdb", files)
+    with pytest.raises(
+        ScoresError, match=r"of 18 of 19 cells \(among the cells 0 to 19\).*1000 to 3000\. `rescale=True`"
+    ):
+        load_scores(tmp_path / "a.duckdb", files)
     assert not (tmp_path / "a.duckdb").exists()
-    loaded(tmp_path / "a.duckdb", files, rescale=True)
+    load_scores(tmp_path / "a.duckdb", files, rescale=True)
     with sigdb.connect(tmp_path / "a.duckdb") as con:
-        assert unsound(con) == {}
+        assert failed_checks(con) == {}
         query = """SELECT c.barcode[5:]::INT, sum(a.score * s.attribution_scale) FROM attributions AS a
             JOIN cells AS c USING (cell_id) JOIN attributed_cells AS s USING (run_id, cell_id) GROUP BY 1 ORDER BY 1"""
         found = dict(con.execute(query).fetchall())
@@ -134,11 +149,11 @@ def test_rescale_keeps_what_was_given(tmp_path):
 
 def test_another_target_sum(tmp_path):
     files = write_files(tmp_path, given_scores() / 1000)
-    with pytest.raises(ScoresError, match=r"1 to 1\. If that is what they shall add up to, say --target-sum 1;"):
-        loaded(tmp_path / "a.duckdb", files)
-    loaded(tmp_path / "a.duckdb", files, target_sum=1.0)
+    with pytest.raises(ScoresError, match=r"1 to 1\. If this is the sum they should have, say `target_sum=1`;"):
+        load_scores(tmp_path / "a.duckdb", files)
+    load_scores(tmp_path / "a.duckdb", files, target_sum=1.0)
     with sigdb.connect(tmp_path / "a.duckdb") as con:
-        assert unsound(con) == {}
+        assert failed_checks(con) == {}
         assert con.execute("SELECT target_sum FROM attribution_runs").fetchall() == [(1.0,)]
 
 
@@ -159,19 +174,19 @@ SIGNED_QUERIES = [
 @pytest.fixture(scope="module")
 def unsigned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("unsigned")
-    loaded(folder / "a.duckdb", write_files(folder, given_scores(signed=False)))
+    load_scores(folder / "a.duckdb", write_files(folder, given_scores(signed=False)))
     return folder / "a.duckdb"
 
 
 @pytest.mark.parametrize("query", SIGNED_QUERIES)
-def test_signs_that_are_not_there_are_not_made_up(unsigned, query):
+def test_signed_queries_of_absolute_scores_are_refused(unsigned, query):
     with sigdb.connect(unsigned) as con:
         with pytest.raises(duckdb.Error, match=UNSIGNED):
             con.execute(query).fetchall()
         assert con.execute(query.replace("signed := true", "signed := false")).fetchall()
 
 
-def test_signs_that_are_not_there_in_python(unsigned):
+def test_signed_queries_of_absolute_scores_are_refused_in_python(unsigned):
     with sigdb.connect(unsigned) as con:
         with pytest.raises(QueryError, match=UNSIGNED):
             sigdb.score(con, ["LYZ"], signed=True)
@@ -182,18 +197,20 @@ def test_signs_that_are_not_there_in_python(unsigned):
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_studies_with_and_without_signs_are_not_one_run(tmp_path, first):
-    loaded(tmp_path / "a.duckdb", write_files(tmp_path, given_scores(signed=first)), "one")
+def test_signed_and_absolute_scores_cannot_share_a_run(tmp_path, first):
+    load_scores(tmp_path / "a.duckdb", write_files(tmp_path, given_scores(signed=first)), "one")
     before = contents(tmp_path / "a.duckdb")
     other = write_files(tmp_path, given_scores(signed=not first))
-    with pytest.raises(ScoresError, match=r"'two' has .*the 1 other studies of run .* have .*--run NAME"):
-        loaded(tmp_path / "a.duckdb", other, "two")
+    with pytest.raises(
+        ScoresError, match=r"'two' has .*the 1 other studies of run .* have .*a run of their own with `run`"
+    ):
+        load_scores(tmp_path / "a.duckdb", other, "two")
     assert contents(tmp_path / "a.duckdb") == before
-    loaded(tmp_path / "a.duckdb", other, "two", run="other")
+    load_scores(tmp_path / "a.duckdb", other, "two", run="other")
     with sigdb.connect(tmp_path / "a.duckdb") as con:
         runs = "SELECT run, is_signed FROM attribution_runs ORDER BY run_id"
         assert con.execute(runs).fetchall() == [("precomputed-unknown", first), ("other", not first)]
-        assert unsound(con) == {}
+        assert failed_checks(con) == {}
 
 
 def planted(value, place=(2, 5)):
@@ -213,54 +230,69 @@ REFUSED = {
     "no such genes": ({"genes": [f"xq{i}" for i in range(30)]}, {}, GeneSpaceError, r"None of the 30 genes .*\(xq0"),
     "empty name": ({"genes": [*GENES[:-2], "", "ACTB"]}, {}, GeneSpaceError, "1 of 30 names of genes are empty"),
     "not a column": ({}, {"measured": ["LYZ", "FOO"]}, GeneSpaceError, "1 of 2 measured genes have no column: FOO"),
-    "not measured": ({}, {"measured": GENES[1:]}, ScoresError, "1 genes have scores, but .* measured: S100A8"),
+    "not measured": (
+        {},
+        {"measured": GENES[1:]},
+        ScoresError,
+        "1 genes have scores, but `measured` does not .*: S100A8",
+    ),
     "counts": ({"obs": given_obs().assign(n_counts=-1)}, {}, ObsError, "'n_counts' must hold counts; 20 of 20"),
     "no numbers": ({"obs": given_obs().assign(n_genes="many")}, {}, ObsError, "'n_genes' must hold numbers"),
     "there": ({"study": "there"}, {}, StudyExistsError, "is in the atlas already"),
     "other cells": ({"study": "there"}, {"run": "new", "method": "ig"}, StudyExistsError, "'there' of 40 cells"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
 def with_a_study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("there")
     dense = np.vstack([given_scores(), given_scores(seed=1)])
-    loaded(folder / "a.duckdb", write_files(folder, dense, given_obs(40)), "there")
+    load_scores(folder / "a.duckdb", write_files(folder, dense, given_obs(40)), "there")
     return folder / "a.duckdb", contents(folder / "a.duckdb")
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused_and_the_atlas_is_as_it_was(with_a_study, tmp_path, case):
+def test_refused_scores_leave_the_atlas_unchanged(with_a_study, tmp_path, case):
     path, before = with_a_study
     changes, options, error, message = REFUSED[case]
     changes = dict(changes)
     study = changes.pop("study", "mine")
     files = write_files(tmp_path, **{"dense": given_scores(), **changes})
     with pytest.raises(error, match=message):
-        loaded(path, files, study, **options)
+        load_scores(path, files, study, **options)
     assert contents(path) == before
     assert not path.with_name("a.duckdb.ingest").exists()
 
 
-def test_files_that_are_no_scores(tmp_path):
+def test_files_that_are_not_scores(tmp_path):
     files = write_files(tmp_path, given_scores())
     np.savez(tmp_path / "dense.npz", scores=given_scores())
     (tmp_path / "text.npz").write_text("no scores")
     for name in ("dense.npz", "text.npz"):
-        with pytest.raises(ScoresError, match=r"is no sparse matrix as scipy\.sparse\.save_npz writes it"):
-            loaded(tmp_path / "a.duckdb", files | {"matrix": tmp_path / name})
-    with pytest.raises(ScoresError, match="give --obs and --genes"):
-        loaded(tmp_path / "a.duckdb", files | {"genes": None})
+        with pytest.raises(ScoresError, match=r"is not a sparse matrix as scipy\.sparse\.save_npz writes it"):
+            load_scores(tmp_path / "a.duckdb", files | {"matrix": tmp_path / name})
+    with pytest.raises(ScoresError, match="give `obs` and `genes`"):
+        load_scores(tmp_path / "a.duckdb", files | {"genes": None})
+    outside = csr_matrix(given_scores())
+    outside.indices[0] = len(GENES)
+    save_npz(tmp_path / "outside.npz", outside)
+    with pytest.raises(ScoresError, match=r"is not a sparse matrix .*: .*indices"):
+        load_scores(tmp_path / "a.duckdb", files | {"matrix": tmp_path / "outside.npz"})
     with pytest.raises(ScoresError, match="There is no file"):
-        loaded(tmp_path / "a.duckdb", files | {"matrix": tmp_path / "none.npz"})
+        load_scores(tmp_path / "a.duckdb", files | {"matrix": tmp_path / "none.npz"})
+    with pytest.raises(UnreadableError, match=r"gone\.txt could not be read: No such file or directory$"):
+        load_scores(tmp_path / "a.duckdb", files | {"genes": tmp_path / "gone.txt"})
+    (tmp_path / "text.h5ad").write_text("not HDF5")
+    with pytest.raises(DamagedError, match=r"text\.h5ad cannot be read as HDF5"):
+        load_file(tmp_path / "a.duckdb", tmp_path / "text.h5ad", LoadOptions())
     with pytest.raises(ScoresError, match=r"from \.npz .* or \.h5ad"):
-        loaded(tmp_path / "a.duckdb", files | {"matrix": tmp_path / "genes.txt"})
+        load_scores(tmp_path / "a.duckdb", files | {"matrix": tmp_path / "genes.txt"})
     assert not (tmp_path / "a.duckdb").exists()
 
 
 @pytest.mark.parametrize("form", [csr_matrix, csc_matrix, np.asarray], ids=["csr", "csc", "dense"])
 def test_scores_in_anndata(tmp_path, form, monkeypatch):
-    """Cells and genes are those of the file; a table is joined by name, in whatever order."""
+    """The file names cells and genes. A table is joined by name, in any order."""
     monkeypatch.setattr(given_files, "CHUNK_CELLS", 8)
     dense = given_scores().astype(np.float32)
     obs = given_obs().rename_axis(None)
@@ -279,35 +311,106 @@ def test_scores_in_anndata(tmp_path, form, monkeypatch):
         load_file(tmp_path / "b.duckdb", tmp_path / "scores.h5ad", LoadOptions(), layer="dl")
 
 
-def test_an_interrupted_load_goes_on(tmp_path, monkeypatch):
+def test_an_interrupted_load_continues(tmp_path, monkeypatch):
     monkeypatch.setattr(given_files, "CHUNK_CELLS", 8)
     files = write_files(tmp_path, given_scores())
-    loaded(tmp_path / "whole.duckdb", files)
+    load_scores(tmp_path / "whole.duckdb", files)
 
     def interrupt(study, done, total):
         if done == 16:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        loaded(tmp_path / "a.duckdb", files, progress=interrupt)
-    numbers, original = [], load.checked
-    monkeypatch.setattr(load, "checked", lambda *args: numbers.append(args[1]) or original(*args))
-    loaded(tmp_path / "a.duckdb", files)
+        load_scores(tmp_path / "a.duckdb", files, progress=interrupt)
+    numbers, original = [], load.check_scores
+    monkeypatch.setattr(load, "check_scores", lambda *args: numbers.append(args[1]) or original(*args))
+    load_scores(tmp_path / "a.duckdb", files)
     assert numbers == [16]
     assert contents(tmp_path / "a.duckdb") == contents(tmp_path / "whole.duckdb")
     assert not (tmp_path / "a.duckdb.ingest").exists()
-    assert loaded(tmp_path / "a.duckdb", files, if_exists="skip") is None
+    assert load_scores(tmp_path / "a.duckdb", files, if_exists="skip") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (OSError(errno.ESTALE, "stale"), UnreadableError, r"scores\.h5ad could not be read: Stale file handle$"),
+        (OSError("wrong B-tree signature"), DamagedError, r"scores\.h5ad is damaged, .*: wrong B-tree signature"),
+    ],
+    ids=["unreadable", "damaged"],
+)
+def test_scores_that_cannot_be_read_cost_no_chunks(tmp_path, monkeypatch, error, kind, text):
+    """The machine may be at fault, and the chunks that exist are still good."""
+    monkeypatch.setattr(given_files, "CHUNK_CELLS", 8)
+    adata = anndata.AnnData(
+        csr_matrix(given_scores()), obs=given_obs().rename_axis(None), var=pd.DataFrame(index=GENES)
+    )
+    adata.write_h5ad(tmp_path / "scores.h5ad")
+    original = anndata.io.sparse_dataset
+
+    class Spoiled:
+        def __init__(self, element):
+            self.matrix = original(element)
+            self.shape = self.matrix.shape
+
+        def __getitem__(self, rows):
+            if rows.start == 16:
+                raise error
+            return self.matrix[rows]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(anndata.io, "sparse_dataset", Spoiled)
+        with pytest.raises(kind, match=text):
+            load_file(tmp_path / "a.duckdb", tmp_path / "scores.h5ad", LoadOptions())
+    assert unfinished_studies(tmp_path / "a.duckdb") == ["scores"]
+    numbers, check = [], load.check_scores
+    monkeypatch.setattr(load, "check_scores", lambda *args: numbers.append(args[1]) or check(*args))
+    report = load_file(tmp_path / "a.duckdb", tmp_path / "scores.h5ad", LoadOptions())
+    assert (report.n_cells, numbers) == (N_CELLS, [16])
+
+
+def test_a_target_sum_must_be_positive():
+    with pytest.raises(ScoresError, match="`target_sum` must be a positive number, not -1"):
+        LoadOptions(target_sum=-1)
+
+
+@pytest.mark.parametrize("example", [load.load_study, LoadOptions], ids=lambda example: example.__name__)
+def test_examples_of_docstrings_run(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    test = doctest.DocTestParser().get_doctest(example.__doc__, {"sigdb": sigdb}, example.__name__, None, None)
+    report = []
+    assert test.examples
+    assert doctest.DocTestRunner().run(test, out=report.append).failed == 0, "".join(report)
 
 
 def test_the_command(tmp_path):
     write_files(tmp_path, given_scores())
     (tmp_path / "measured.txt").write_text("\n".join(GENES))
     arguments = [
-        "load", tmp_path / "a.duckdb", "--matrix", tmp_path / "scores.npz", "--obs", tmp_path / "obs.csv", "--genes",
-        tmp_path / "genes.txt", "--measured", tmp_path / "measured.txt", "--study", "mine", "--run", "theirs",
-        "--model", "scFoundation", "--method", "ig (50 steps)", "--map", "donor=sample", "--title", "A title",
+        "load",
+        tmp_path / "a.duckdb",
+        "--matrix",
+        tmp_path / "scores.npz",
+        "--obs",
+        tmp_path / "obs.csv",
+        "--genes",
+        tmp_path / "genes.txt",
+        "--measured",
+        tmp_path / "measured.txt",
+        "--study",
+        "mine",
+        "--run",
+        "theirs",
+        "--model",
+        "scFoundation",
+        "--method",
+        "ig (50 steps)",
+        "--map",
+        "donor=sample",
+        "--title",
+        "A title",
         "--quiet",
-    ]  # fmt: skip
+    ]
     done = CliRunner().invoke(app, [*map(str, arguments)])
     assert done.exit_code == 0, done.exception
     assert "cells without scores" in done.stdout

@@ -1,6 +1,6 @@
-"""Atlases that sc-signature 1.0.0 writes, imported: every score and hit rate is that of the package on its own files.
+"""Import atlases that sc-signature 1.0.0 writes: scores and hit rates equal the answers of the package itself.
 
-`make .originals/ready` installs that package in a folder of its own, without the versions that it pins.
+`make .originals/ready` installs the package in a separate folder, without the versions that it pins.
 """
 
 from __future__ import annotations
@@ -23,41 +23,47 @@ from typer.testing import CliRunner
 import sigdb
 from ingest.given import signature
 from ingest.given.load import LoadOptions
-from ingest.given.signature import import_signature, typed
+from ingest.given.signature import import_signature, parse_column
 from ingest.store import chunks, writer
 from sigdb.atlas.verify import verify
 from sigdb.cli import app
-from sigdb.errors import MissingDependencyError, ObsError, ScoresError
+from sigdb.errors import DamagedError, MissingDependencyError, ObsError, ScoresError
 from tests.ingest.conftest import GENES, contents
 from tests.support import ROOT
 
 ORIGINALS = ROOT / ".originals"
 pytestmark = pytest.mark.skipif(
-    not (ORIGINALS / "SIGnature").exists(), reason="sc-signature is not there: make .originals/ready"
+    not (ORIGINALS / "SIGnature").exists(), reason="sc-signature is not installed: make .originals/ready"
 )
 pytest.importorskip("tiledb")
 
-# Cells of each study in the rows of each folder; study b lies in both.
+# The number of cells of each study in each folder; study b is in both.
 FOLDERS = {"T cell": {"a": 40, "b": 25}, "monocyte": {"b": 30, "c": 20, "d": 12}}
 
 
 def cells_of(name, studies, rng):
-    """The metadata of a folder, as published."""
+    """The metadata of a folder, as SIGnature publishes them."""
     study = [study for study, n in studies.items() for _ in range(n)]
     sample = [f"{each}{n % 3}" for n, each in enumerate(study)]
     columns = {
-        "study": study, "sample": sample, "tissue": "blood", "prediction": name, "in_vivo": True,
+        "study": study,
+        "sample": sample,
+        "tissue": "blood",
+        "prediction": name,
+        "in_vivo": True,
         "disease": ["flu" if each.endswith("0") else "normal" for each in sample],
-        "prediction_nn_dist": rng.random(len(study)).round(4), "batch": ["007"] * len(study), "n": range(len(study)),
-    }  # fmt: skip
+        "prediction_nn_dist": rng.random(len(study)).round(4),
+        "batch": ["007"] * len(study),
+        "n": range(len(study)),
+    }
     return pd.DataFrame(columns)
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """A folder with `atlas`, as the package makes it, `gene_order.tsv`, and what the package answers.
+    """A folder with `atlas`, as the package makes it, `gene_order.tsv`, and the answers of the package.
 
-    Absolute scores, as in the package, 1000 a cell; none in every seventh cell, nor in the last five of each folder.
+    Scores are absolute, as in the package, 1000 per cell. Each seventh cell and the last five of a folder have none.
     """
     folder, rng = tmp_path_factory.mktemp("published"), np.random.default_rng(0)
     (folder / "gene_order.tsv").write_text("\n".join(GENES) + "\n")
@@ -68,17 +74,16 @@ def published(tmp_path_factory):
         scores *= 1000 / np.maximum(scores.sum(axis=1, keepdims=True), 1e-9)
         save_npz(folder / f"{name}.npz", csr_matrix(scores))
         cells.to_csv(folder / f"{name}.csv.gz", index=False)
-    for command in ("write", "ask"):
-        program = [sys.executable, ROOT / "tests" / "support" / "signature_atlas.py", command, folder]
-        environment = os.environ | {"PYTHONPATH": str(ORIGINALS)}
-        done = subprocess.run(program, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+    program = [sys.executable, ROOT / "tests" / "support" / "signature_atlas.py", folder]
+    environment = os.environ | {"PYTHONPATH": str(ORIGINALS)}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
 @pytest.fixture(scope="module")
 def imported(published, tmp_path_factory):
-    """The atlas, read in slabs of some ten cells."""
+    """The imported atlas, read in slabs of about ten cells."""
     path = tmp_path_factory.mktemp("imported") / "a.duckdb"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(signature, "SLAB", 100)
@@ -89,7 +94,7 @@ def imported(published, tmp_path_factory):
     return path
 
 
-def test_scores_are_those_of_the_package(published, imported):
+def test_scores_equal_the_scores_of_the_package(published, imported):
     answer = json.loads((published / "answer.json").read_text())
     queries = (
         "FROM signature_score(['S100A8', 'LYZ', 'CD14'])",
@@ -106,7 +111,7 @@ def test_scores_are_those_of_the_package(published, imported):
         assert scores.sum() == pytest.approx(sum(row[1] for row in answer["scores"]), rel=1e-5)
 
 
-def test_hit_rates_are_those_of_meta(published, imported):
+def test_hit_rates_equal_the_hit_rates_of_meta(published, imported):
     rates = {tuple(row[:2]): row[2] for row in json.loads((published / "answer.json").read_text())["rates"]}
     query = """SELECT study, sample, hit_rate
         FROM sample_hit_rates(['S100A8', 'LYZ', 'CD14'], percentile := 80, min_cells := 5)"""
@@ -118,7 +123,7 @@ def test_hit_rates_are_those_of_meta(published, imported):
     assert rates == found
 
 
-def test_metadata_are_those_of_the_folders(published, imported):
+def test_metadata_equal_the_tables_of_the_folders(published, imported):
     with sigdb.connect(imported) as con:
         assert {finding.check: finding.example for finding in verify(con) if finding.n} == {}
         assert con.execute("SELECT model, is_signed FROM attribution_runs JOIN models USING (model_id)").fetchall() == [
@@ -133,25 +138,13 @@ def test_metadata_are_those_of_the_folders(published, imported):
         cells = pd.read_csv(published / "atlas" / name / "cell_metadata.csv.gz", dtype={"batch": str})
         cells.insert(0, "barcode", [f"{name}:{row}" for row in range(len(cells))])
         expected += cells.itertuples(index=False, name=None)
-    columns = [
-        "barcode",
-        "study",
-        "sample",
-        "tissue",
-        "cell_type",
-        "in_vivo",
-        "disease",
-        "prediction_nn_dist",
-        "batch",
-        "n",
-    ]
     given = ["barcode", *cells_of("x", {"x": 1}, np.random.default_rng(0)).columns]
-    order = [given.index("prediction" if name == "cell_type" else name) for name in columns]
+    order = [given.index("prediction" if name == "cell_type" else name) for name in names.split(", ")]
     assert sorted(found) == sorted(tuple(row[place] for place in order) for row in expected)
 
 
 def test_the_command_and_a_second_time(published, imported, tmp_path):
-    """Studies that are there are left; one that was dropped is added again."""
+    """Studies in the atlas stay as they are. A study that was dropped is added again."""
     path = Path(shutil.copy(imported, tmp_path / "a.duckdb"))
     command = ["import-signature", str(path), str(published / "atlas"), "--genes", str(published / "gene_order.tsv")]
     before = contents(path)
@@ -174,12 +167,12 @@ def rewrite(place, change):
 
 
 def array_of(place, other):
-    """Put the array of another folder in the place of this one's."""
+    """Replace the array of a folder by the array of another one."""
     shutil.rmtree(place / "attributions")
     shutil.copytree(other / "attributions", place / "attributions")
 
 
-# What is done to the folder "monocyte" (62 cells, of which the last 6 have no scores), and what is said.
+# A change to the folder "monocyte" (62 cells, the last 6 without scores), and the error.
 MISFITS = {
     "rows missing": (lambda p: rewrite(p, lambda c: c[:50]), ScoresError, "of cells up to number 56, but .* only 50"),
     "a row missing": (lambda p: rewrite(p, lambda c: c[:61]), ScoresError, "made for 62 cells, but .* has 61"),
@@ -187,13 +180,13 @@ MISFITS = {
     "another array": (lambda p: array_of(p, p.parent / "T cell"), ScoresError, "made for 65 cells, but .* has 62"),
     "no metadata": (lambda p: (p / "cell_metadata.csv.gz").unlink(), ScoresError, r"has no cell_metadata\.csv\.gz"),
     "no study": (lambda p: rewrite(p, lambda c: c.drop(columns="study")), ObsError, "'study', .* It has: sample"),
-    "of no study": (lambda p: rewrite(p, lambda c: c.replace("b", None)), ObsError, "30 of 62 cells .* of no study"),
+    "of no study": (lambda p: rewrite(p, lambda c: c.replace("b", None)), ObsError, "30 of 62 cells .* have no study"),
     "no array": (lambda p: (p / "attributions" / "__schema").rename(p / "gone"), ScoresError, "TileDB can open"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", MISFITS)
-def test_what_does_not_fit_is_refused(published, imported, tmp_path, case):
+def test_folders_that_do_not_fit_are_refused(published, imported, tmp_path, case):
     do, error, message = MISFITS[case]
     shutil.copytree(published / "atlas", tmp_path / "atlas")
     do(tmp_path / "atlas" / "monocyte")
@@ -213,7 +206,7 @@ def test_another_list_of_genes_is_refused(published, tmp_path, genes, message):
     assert not (tmp_path / "a.duckdb").exists()
 
 
-def test_cells_are_named_by_the_metadata_where_these_do(published, tmp_path):
+def test_cells_are_named_by_the_column_barcode(published, tmp_path):
     shutil.copytree(published / "atlas" / "monocyte", tmp_path / "monocyte")
     rewrite(tmp_path / "monocyte", lambda cells: cells.assign(barcode=[f"AAC-{n}" for n in range(len(cells))]))
     import_signature(tmp_path / "a.duckdb", tmp_path / "monocyte", GENES, LoadOptions())
@@ -221,8 +214,8 @@ def test_cells_are_named_by_the_metadata_where_these_do(published, tmp_path):
         assert con.execute("SELECT count(*) FROM cells WHERE barcode = 'AAC-' || n").fetchall() == [(62,)]
 
 
-def test_rows_of_a_study_that_lie_apart(published, tmp_path):
-    """Every other row is of another study; groups of rows are small, and so are slabs."""
+def test_a_study_whose_rows_are_apart(published, tmp_path):
+    """Two studies alternate. Row groups and slabs are small."""
     shutil.copytree(published / "atlas" / "monocyte", tmp_path / "monocyte")
     rewrite(tmp_path / "monocyte", lambda cells: cells.assign(study=["x", "y"] * 31, sample="s", disease="flu"))
     with pytest.MonkeyPatch.context() as patch:
@@ -246,11 +239,22 @@ def test_without_tiledb(published, tmp_path, monkeypatch):
         import_signature(tmp_path / "a.duckdb", published / "atlas", GENES, LoadOptions())
 
 
-MOMENTS = {"in a chunk": (chunks, "sync", 14), "when a study is stored": (writer.StudyWriter, "_derive", 2)}
+def test_an_array_that_cannot_be_read_is_damaged(published, tmp_path):
+    """The file of the scores ends early; the array still opens."""
+    shutil.copytree(published / "atlas" / "monocyte", tmp_path / "monocyte")
+    for fragment in (tmp_path / "monocyte" / "attributions" / "__fragments").iterdir():
+        for file in fragment.glob("a*.tdb"):
+            file.write_bytes(b"")
+    with pytest.raises(DamagedError, match=r"monocyte/attributions cannot be read: "):
+        import_signature(tmp_path / "a.duckdb", tmp_path / "monocyte", GENES, LoadOptions())
+    assert not (tmp_path / "a.duckdb").exists()
+
+
+MOMENTS = {"in a chunk": (chunks, "sync", 10), "when a study is stored": (writer.StudyWriter, "_derive", 2)}
 
 
 def import_in_process(path, folder, moment=None):
-    """The body of a process; killed at a moment, if one is named."""
+    """The body of a process, which is killed at `moment`, if given."""
     if moment:
         place, name, at = MOMENTS[moment]
         original, calls = getattr(place, name), []
@@ -286,11 +290,16 @@ def test_killed_and_run_again(published, imported, tmp_path, moment):
 @pytest.mark.parametrize(
     ("texts", "kind"),
     [
-        (["1", None, "20"], "int64"), (["1", "2.5"], "double"), (["True", "false"], "bool"), (["007", "1"], "string"),
-        (["0", "0.5"], "double"), (["1", "b"], "string"), (["1e3", "-2"], "double"),
+        (["1", None, "20"], "int64"),
+        (["1", "2.5"], "double"),
+        (["True", "false"], "bool"),
+        (["007", "1"], "string"),
+        (["0", "0.5"], "double"),
+        (["1", "b"], "string"),
+        (["1e3", "-2"], "double"),
     ],
-)  # fmt: skip
+)
 def test_types_of_text(texts, kind):
     import pyarrow as pa
 
-    assert str(typed(pa.chunked_array([texts])).type) == kind
+    assert str(parse_column(pa.chunked_array([texts])).type) == kind

@@ -1,4 +1,4 @@
-"""Model adapters: embeddings equal those of the original code; checkpoints are data and nothing in them runs."""
+"""Model adapters: embeddings equal those of the original code, and no code in a checkpoint is executed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from safetensors.torch import load_file, save_file
 from scipy.sparse import csr_matrix
 from torch import nn
 
-from ingest.attribution.methods import Method, attribute
+from ingest.attribution.methods import attribute_batch
 from ingest.models import ADAPTERS, Normalisation, load_model, save_mlp
 from ingest.models.checkpoint import read_checkpoint_inert
-from sigdb.errors import ModelError
+from ingest.options import Method
+from sigdb.errors import ModelError, OptionError
 from tests.ingest.conftest import DATA, save_small_model, small_counts
 from tests.support.zoo import N_GENES, ZOO, random_scvi, ssl_with_prefix
 
 
 def test_scimilarity_embeddings_equal_those_of_the_original_package():
-    """The checkpoint and its embeddings were written by scimilarity 0.4.1; 80 of its 400 genes are not the model's."""
+    """scimilarity 0.4.1 wrote the checkpoint and the embeddings. The model does not have 80 of the 400 genes."""
     reference = np.load(DATA / "scimilarity" / "ref.npz")
     model = load_model("scimilarity", DATA / "scimilarity")
     columns = {gene: n for n, gene in enumerate(reference["genes"])}
@@ -37,7 +38,7 @@ def test_scimilarity_embeddings_equal_those_of_the_original_package():
     assert model.latent_dim == 16
 
 
-def test_generic_mlp_embeds_as_the_torch_modules_it_names(small_model):
+def test_generic_mlp_embeds_like_its_torch_modules(small_model):
     model = load_model("mlp", small_model)
     net = nn.Sequential(
         nn.Linear(24, 16), nn.BatchNorm1d(16), nn.PReLU(), nn.Linear(16, 16), nn.PReLU(), nn.Linear(16, 6)
@@ -60,7 +61,7 @@ def test_weights_stored_as_float16_are_used_as_float32(small_model, tmp_path):
     np.testing.assert_allclose(model.first.weight, tensors["0.weight"].float())
 
 
-def test_normalisation_leaves_counts_alone_and_empty_cells_empty():
+def test_normalisation_keeps_counts_and_leaves_empty_cells_empty():
     counts = small_counts()
     before = counts.copy()
     x = Normalisation(target_sum=100, log1p=False)(counts)
@@ -72,7 +73,7 @@ def test_normalisation_leaves_counts_alone_and_empty_cells_empty():
 
 
 class Malicious:
-    """Unpickled, it would call a function on a path, which would then exist."""
+    """When it is unpickled, it calls a function that creates a path."""
 
     def __init__(self, function, path):
         self.function, self.path = function, str(path)
@@ -105,7 +106,7 @@ WITH_WEIGHTS = {
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("architecture", ADAPTERS)
-def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path, architecture, function):
+def test_a_checkpoint_with_code_is_refused_and_not_executed(tmp_path, architecture, function):
     trap = tmp_path / "trap"
     folder = tmp_path / "evil"
     source = {"scimilarity": DATA / "scimilarity", "scvi": DATA / "scvi_census_like", "ssl": DATA / "ssl"}
@@ -114,20 +115,20 @@ def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path, architecture, f
         checkpoint.unlink()
     name, holding = WITH_WEIGHTS[architecture]
     torch.save(holding(malicious(function, trap)), folder / name)
-    with pytest.raises(ModelError, match=r"not loaded|no tensors|cannot be read"):
+    with pytest.raises(ModelError, match=r"not loaded|not tensors|cannot be read"):
         load_model(architecture, folder)
     assert not trap.exists()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_code_beside_the_weights_is_not_run_either(tmp_path, function):
-    """What an scVI file pickles of other packages is read as nothing; some are refused even so."""
+def test_code_beside_the_weights_is_not_executed_either(tmp_path, function):
+    """Objects of other packages in an scVI file are read as `Opaque`; torch refuses some of them."""
     folder = random_scvi(tmp_path / "scvi")
     checkpoint = read_checkpoint_inert(folder / "model.pt")
     trap = tmp_path / "trap"
     checkpoint["attr_dict"]["history_"] = malicious(function, trap)
     torch.save(checkpoint, folder / "model.pt")
-    if function in ("os", "os.system", "pathlib"):  # torch blocks os and pathlib, whatever it is told to allow
+    if function in ("os", "os.system", "pathlib"):  # torch always refuses os and pathlib
         with pytest.raises(ModelError, match="not loaded"):
             load_model("scvi", folder)
     else:
@@ -145,7 +146,7 @@ def edited(folder, **changes):
     [
         ({"format": "other"}, 'must say "format"'),
         ({"genes": ...}, "lacks genes"),
-        ({"gene": ["A"]}, "has gene, which means nothing"),
+        ({"gene": ["A"]}, "has the unknown keys gene"),
         ({"normalisation": {"target_sum": 0, "log1p": True}}, "normalisation must be"),
         ({"normalisation": {"log1p": True}}, "normalisation must be"),
         ({"normalisation": {"target_sum": 1e4, "log1p": "false"}}, "normalisation must be"),
@@ -156,13 +157,13 @@ def edited(folder, **changes):
         ({"genes": [1, 2]}, "genes must be a list of names"),
         ({"genes": None}, "genes must be a list of names"),
         ({"layers": None}, "layers must be a list"),
-        ({"layers": [["Linear"]]}, "is .'Linear'.; known layers"),
+        ({"layers": [["Linear"]]}, "is .'Linear'.. Known layers"),
         ({"layers": ["Linear", {"type": "BatchNorm1d", "eps": "x"}]}, "eps must be a number"),
-        ({"genes": ["A", "B"]}, "takes 24 genes; its gene list names 2"),
+        ({"genes": ["A", "B"]}, "takes 24 genes; its gene list has 2"),
         ({"genes": ["A"] * 24}, "repeats 1 genes: A"),
-        ({"layers": ["Linear", "Dropout", "Linear"]}, r"Layer 1 of model .* is 'Dropout'; known layers are Linear"),
-        ({"layers": ["PReLU"]}, r"do not fit|cannot be made"),
-        ({"layers": ["Linear", {"type": "BatchNorm1d", "epsilon": 1}]}, r"Layer 1 \(BatchNorm1d\) .* cannot be made"),
+        ({"layers": ["Linear", "Dropout", "Linear"]}, r"Layer 1 of model .* is 'Dropout'. Known layers are Linear"),
+        ({"layers": ["PReLU"]}, r"do not fit|cannot be built"),
+        ({"layers": ["Linear", {"type": "BatchNorm1d", "epsilon": 1}]}, r"Layer 1 \(BatchNorm1d\) .* cannot be built"),
         ({"layers": ["Linear", "BatchNorm1d", "PReLU"]}, "do not fit"),
     ],
 )
@@ -179,7 +180,7 @@ def test_a_description_that_does_not_fit_says_where(tmp_path, changes, message):
         ("0.weight", torch.full((16, 24), torch.nan), r"Weights of model .* are NaN or infinite: weight"),
         ("1.running_var", torch.full((16,), -1.0), "running_var is negative"),
         ("3.weight", torch.ones(16, 7), "do not fit together"),
-        ("0.weight", torch.ones(16), "cannot be made"),
+        ("0.weight", torch.ones(16), "cannot be built"),
     ],
 )
 def test_weights_that_cannot_be_right(tmp_path, key, tensor, message):
@@ -210,14 +211,14 @@ def test_missing_and_broken_folders(tmp_path, architecture):
 
 
 def test_unknown_architecture(tmp_path):
-    with pytest.raises(ModelError, match=r"No adapter for 'scbert' models\. There are: mlp, scimilarity, scvi, ssl"):
+    with pytest.raises(OptionError, match=r"no architecture 'scbert'\. .* one of mlp, scimilarity, scvi, ssl"):
         load_model("scbert", tmp_path)
 
 
 def test_scimilarity_with_other_tensors_is_refused(tmp_path):
     folder = shutil.copytree(DATA / "scimilarity", tmp_path / "other")
     torch.save({"state_dict": {"decoder.weight": torch.ones(2)}}, folder / "encoder.ckpt")
-    with pytest.raises(ModelError, match=r"Not the tensors of a SCimilarity encoder: decoder\.weight"):
+    with pytest.raises(ModelError, match=r"not tensors of a SCimilarity encoder: decoder\.weight"):
         load_model("scimilarity", folder)
     torch.save({"state_dict": {}}, folder / "encoder.ckpt")
     with pytest.raises(ModelError, match="holds no state_dict"):
@@ -225,12 +226,12 @@ def test_scimilarity_with_other_tensors_is_refused(tmp_path):
 
 
 def reference_counts():
-    """The counts that the fixtures of scVI and SSL-scTab were embedded from: (32, 400)."""
+    """The counts behind the embeddings in the fixtures of scVI and SSL-scTab: (32, 400)."""
     return csr_matrix(np.load(DATA / "scvi_census_like" / "ref.npz")["counts"].astype(np.float32))
 
 
 def test_scvi_embeddings_equal_those_of_the_original_package():
-    """scvi-tools 1.4.2, `get_latent_representation`; n_genes of the fixture's 400 are all the model's."""
+    """scvi-tools 1.4.2, `get_latent_representation`. The model has all 400 genes of the fixture."""
     reference = np.load(DATA / "scvi_census_like" / "ref.npz")
     model = load_model("scvi", DATA / "scvi_census_like")
     np.testing.assert_allclose(model.embed(reference_counts()), reference["latent"], atol=1e-6)
@@ -238,7 +239,7 @@ def test_scvi_embeddings_equal_those_of_the_original_package():
 
 
 @pytest.mark.parametrize("batch", ["b0", "b1", "b2", "b3"])
-def test_scvi_with_covariates_fixed_embeds_as_the_original_does_cells_of_that_batch(batch):
+def test_scvi_with_a_fixed_batch_embeds_cells_of_that_batch_like_the_original(batch):
     reference = np.load(DATA / "scvi_encode_covariates" / "ref.npz")
     model = load_model("scvi", DATA / "scvi_encode_covariates", {"batch": batch})
     cells = reference["batch"] == int(batch[1])
@@ -249,7 +250,7 @@ def test_scvi_with_covariates_fixed_embeds_as_the_original_does_cells_of_that_ba
 
 
 def scvi_by_hand(folder, counts, codes, deeper):
-    """The forward pass of scVI's encoder, written out: (n, 5)."""
+    """The forward pass of scVI's encoder, step by step: (n, 5)."""
     checkpoint = read_checkpoint_inert(folder / "model.pt")
     state = checkpoint["model_state_dict"]
     options = checkpoint["attr_dict"]["init_params_"]["kwargs"]["kwargs"]
@@ -304,23 +305,29 @@ def test_every_variant_of_an_scvi_encoder(tmp_path, case):
 @pytest.mark.parametrize(
     ("covariates", "message"),
     [
-        ({}, r"sees mito, batch, donor beside the genes.*mito: a number; batch: b0, b1, b2; donor: x, y"),
-        ({"batch": "b0", "donor": "x"}, "Fix each with --covariate NAME=VALUE.*mito"),
-        ({"batch": "b7", "donor": "x", "mito": "1"}, r"knows no batch 'b7'\. It knows b0, b1, b2"),
-        ({"batch": "b0", "donor": "x", "mito": "much"}, "mito is a number, not 'much'"),
-        ({"batch": "b0", "donor": "x", "mito": "1", "site": "s"}, "does not see site; it sees mito, batch, donor"),
+        ({}, r"has mito, batch, donor as input, in addition.*mito: a number; batch: b0, b1, b2; donor: x, y"),
+        ({"batch": "b0", "donor": "x"}, "Fix each with `covariates`.*mito"),
+        (
+            {"batch": "b7", "donor": "x", "mito": "1"},
+            r"does not know batch 'b7' \(`covariates`\)\. It knows b0, b1, b2",
+        ),
+        ({"batch": "b0", "donor": "x", "mito": "much"}, "mito must be a number, not 'much'"),
+        (
+            {"batch": "b0", "donor": "x", "mito": "1", "site": "s"},
+            r"does not have site as input \(`covariates`\)\. Its inputs are genes, mito, batch, donor",
+        ),
     ],
 )
-def test_covariates_must_be_those_that_the_encoder_sees(tmp_path, covariates, message):
+def test_covariates_must_be_inputs_of_the_encoder(tmp_path, covariates, message):
     folder = random_scvi(tmp_path / "scvi", **COVARIATES, covariates=True)
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(OptionError, match=message):
         load_model("scvi", folder, covariates)
 
 
-def test_covariates_of_models_that_see_genes_only(tmp_path):
-    with pytest.raises(ModelError, match="does not see batch; it sees genes only"):
+def test_covariates_of_models_with_only_genes_as_input(tmp_path):
+    with pytest.raises(OptionError, match=r"does not have batch as input .* Its inputs are genes"):
         load_model("scvi", random_scvi(tmp_path / "scvi"), {"batch": "b0"})
-    with pytest.raises(ModelError, match="no covariate batch to fix"):
+    with pytest.raises(OptionError, match="have only genes as input: leave batch out of `covariates`"):
         load_model("scimilarity", DATA / "scimilarity", {"batch": "b0"})
 
 
@@ -329,7 +336,7 @@ def test_another_choice_of_covariates_is_another_model():
     assert one.sha256 != other.sha256
 
 
-def test_scvi_folders_of_old_are_refused_with_the_remedy(tmp_path):
+def test_scvi_folders_of_old_versions_are_refused_with_advice(tmp_path):
     for name in ("model_params.pt", "attr.pkl", "var_names.csv"):
         (tmp_path / name).touch()
     with pytest.raises(ModelError, match=r"before 0\.15 \(model_params\.pt, attr\.pkl.*convert_legacy_save"):
@@ -340,7 +347,7 @@ def test_scvi_folders_of_old_are_refused_with_the_remedy(tmp_path):
 
 
 def test_ssl_embeddings_equal_those_of_the_original_code():
-    """The activation follows from the prefix: SELU, or ReLU for the classifier, which embeds behind it."""
+    """The prefix tells the activation: SELU, or ReLU for the classifier, whose embedding comes after it."""
     reference = np.load(DATA / "ssl" / "ref.npz")
     for kind in ("autoencoder", "classifier"):
         model = load_model("ssl", DATA / "ssl" / f"{kind}.ckpt")
@@ -357,7 +364,7 @@ def test_byol_and_barlow_twins_are_networks_like_the_autoencoder(tmp_path, prefi
     np.testing.assert_allclose(model.embed(reference_counts()), expected, atol=1e-6 * np.abs(expected).max())
 
 
-def test_ssl_folders_that_mean_nothing(tmp_path):
+def test_ssl_folders_without_one_clear_checkpoint(tmp_path):
     with pytest.raises(ModelError, match=r"2 checkpoints: autoencoder\.ckpt, classifier\.ckpt\. Name the file"):
         load_model("ssl", DATA / "ssl")
     folder = ssl_with_prefix(tmp_path / "model", "backbone")
@@ -370,25 +377,25 @@ def test_ssl_folders_that_mean_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_an_exported_model_is_the_model(tmp_path, name):
+def test_an_exported_model_is_the_same_model(tmp_path, name):
     model = ZOO[name](tmp_path)
     save_mlp(model, tmp_path / "out")
     copy = load_model("mlp", tmp_path / "out")
     counts = csr_matrix(np.random.default_rng(0).poisson(0.7, size=(8, len(model.gene_ids))).astype(np.float32))
     np.testing.assert_array_equal(copy.embed(counts), model.embed(counts))
     assert (copy.gene_ids, copy.unsupported) == (model.gene_ids, model.unsupported)
-    one, other = (attribute(each, each.prepare(counts), Method("ig", n_steps=5)).values for each in (copy, model))
+    one, other = (attribute_batch(each, each.prepare(counts), Method("ig", n_steps=5)).values for each in (copy, model))
     np.testing.assert_array_equal(one.toarray(), other.toarray())
     with pytest.raises(ModelError, match="exists already"):
         save_mlp(model, tmp_path / "out")
 
 
-def test_a_model_that_is_no_chain_of_layers_cannot_be_exported(tmp_path):
-    """As a model of tokens will be."""
+def test_a_model_that_is_not_a_chain_of_layers_cannot_be_exported(tmp_path):
+    """Such as a transformer."""
 
     class Tokens:
         name, architecture = "tokens", "transformer"
 
-    with pytest.raises(ModelError, match=r"tokens \(transformer\) is no chain of layers over genes"):
+    with pytest.raises(ModelError, match=r"tokens \(transformer\) is not a chain of layers over genes"):
         save_mlp(Tokens(), tmp_path / "out")
     assert not (tmp_path / "out").exists()

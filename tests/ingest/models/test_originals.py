@@ -1,6 +1,6 @@
-"""Beside the packages themselves: checkpoints that scimilarity writes now, attributions that sc-signature computes.
+"""Compare with the original packages: checkpoints of scimilarity and attributions of sc-signature.
 
-`make .originals/ready` installs both in a folder of their own, without their dependencies.
+`make .originals/ready` installs both packages into their own folder, without their dependencies.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import torch
 from scipy.sparse import csr_matrix, random_array
 from torch import nn
 
-from ingest.attribution.methods import Method, attribute, scale
+from ingest.attribution.methods import attribute_batch, scale
 from ingest.models import load_model
+from ingest.options import Method
 from tests.ingest.conftest import DATA
 from tests.support import ROOT
 from tests.support.oracle import captum_on_the_whole_model
@@ -38,7 +39,7 @@ def _originals_on_the_path():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A SCimilarity model with random weights, written by the package; statistics of its batch norms off 0 and 1."""
+    """A SCimilarity model with random weights, written by the package. Its batch norms have non-default statistics."""
     from scimilarity.nn_models import Encoder
 
     path = tmp_path_factory.mktemp("scimilarity")
@@ -64,7 +65,7 @@ def counts():
 
 
 def peer_attributions(wrapper, x, method):
-    """(n, n_genes) absolute values, each row scaled to a sum of 1000."""
+    """Absolute values, each row scaled to a sum of 1000: (n, n_genes)."""
     with warnings.catch_warnings(action="ignore"):
         return wrapper.calculate_attributions(x, method=method, batch_size=8, disable_tqdm=True).toarray()
 
@@ -87,12 +88,12 @@ def test_integrated_gradients_equal_those_of_sc_signature(folder, counts):
     x = model.prepare(counts)
     expected = peer_attributions(SCimilarityWrapper(str(folder)), x, "ig")
     assert expected.min() == 0  # it stores no sign
-    found = np.abs(scale(attribute(model, x))[0].toarray())
+    found = np.abs(scale(attribute_batch(model, x))[0].toarray())
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
-def test_its_local_methods_are_rounding_error_for_a_unit_length_embedding(folder, counts):
-    """docs/differences.md, 1. Its gradient before scaling is nothing; ours is that of the dot product."""
+def test_local_methods_of_sc_signature_are_rounding_error_for_embeddings_of_unit_length(folder, counts):
+    """docs/differences.md, 1. Its gradient before scaling is almost 0; ours is that of the dot product."""
     from SIGnature.models.scimilarity import SCimilarityWrapper
 
     model, wrapper = load_model("scimilarity", folder), SCimilarityWrapper(str(folder))
@@ -104,13 +105,13 @@ def test_its_local_methods_are_rounding_error_for_a_unit_length_embedding(folder
     assert (gradient * dense).abs().sum(dim=1).max() < 1e-5
     for name, theirs in (("ixg", "ixg"), ("deeplift", "dl")):
         expected, _ = captum_on_the_whole_model(model, x, Method(name))
-        found = attribute(model, x, Method(name)).values.toarray()
+        found = attribute_batch(model, x, Method(name)).values.toarray()
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
         assert peer_attributions(wrapper, x, theirs).shape == found.shape
 
 
-def test_its_deeplift_is_gradient_times_input_for_selu(tmp_path):
-    """docs/differences.md, 2: the autoencoder of SSL-scTab. Ours is complete, and equals Captum once told the rule."""
+def test_deeplift_of_sc_signature_is_gradient_times_input_for_selu(tmp_path):
+    """docs/differences.md, 2: the autoencoder of SSL-scTab. Ours is complete, and equals Captum with the added rule."""
     from SIGnature.models.ssl import SSLWrapper
 
     wrapper = ssl_wrapper(SSLWrapper, tmp_path, "autoencoder")
@@ -120,14 +121,14 @@ def test_its_deeplift_is_gradient_times_input_for_selu(tmp_path):
         peer_attributions(wrapper, x, "dl"), peer_attributions(wrapper, x, "ixg"), rtol=1e-3, atol=1e-2
     )
     method = Method("deeplift", "published")
-    found = attribute(model, x, method)
+    found = attribute_batch(model, x, method)
     expected, _ = captum_on_the_whole_model(model, x, method)
     np.testing.assert_allclose(found.values.toarray(), expected, atol=1e-5 * np.abs(expected).max())
     assert (np.abs(found.delta) / np.abs(expected).sum(axis=1)).max() < 1e-5
 
 
-def test_its_embedding_of_the_classifier_is_another(tmp_path):
-    """docs/differences.md, 3: SELU for ReLU, and the layer before the last activation."""
+def test_sc_signature_has_another_embedding_of_the_classifier(tmp_path):
+    """docs/differences.md, 3: SELU instead of ReLU, and the layer before the last activation."""
     from SIGnature.models.ssl import SSLWrapper
 
     wrapper = ssl_wrapper(SSLWrapper, tmp_path, "classifier")

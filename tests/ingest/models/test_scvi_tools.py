@@ -1,4 +1,4 @@
-"""Beside scvi-tools itself, which trains, saves and embeds: `make test-scvi`."""
+"""Compare with scvi-tools, which trains, saves and embeds: `make test-scvi`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_latent_space_of_scvi(tmp_path, case):
 
 
 def test_further_covariates(tmp_path):
-    """A number is a constant too, so the cells must have the same one for the latent spaces to be equal."""
+    """A fixed number is a constant, so all cells have the same number here."""
     from scvi.model import SCVI
 
     adata = data()

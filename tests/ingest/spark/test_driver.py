@@ -1,11 +1,11 @@
-"""Which files of a lake become one as it grows. Needs no Spark."""
+"""Which files of a lake are merged as it grows. Needs no Spark."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from ingest.spark.driver import to_merge
+from ingest.spark.driver import files_to_merge
 from sigdb.lake.files import FILE_ROWS
 from sigdb.lake.manifest import File
 
@@ -22,13 +22,13 @@ def file(name, rows):
 
 
 @pytest.mark.parametrize("sizes", SIZES)
-def test_a_row_is_written_few_times_however_many_studies_come(sizes):
-    """A thousand studies: once, and once more for each time that its file becomes eight times as large."""
+def test_a_row_is_rewritten_few_times_no_matter_how_many_studies_are_added(sizes):
+    """For a thousand studies: once, and once more each time its file becomes eight times as large."""
     rng = np.random.default_rng(0)
     files, written, total = [], 0, 0
     for study in range(1000):
         new = SIZES[sizes](rng)
-        old = to_merge(files)
+        old = files_to_merge(files)
         files = [each for each in files if each not in old] + [file(study, new + sum(each.rows for each in old))]
         written += files[-1].rows
         total += new

@@ -1,4 +1,4 @@
-"""Studies into a lake by Apache Spark: row for row what one machine stores, whatever is killed meanwhile."""
+"""Ingest into a lake with Apache Spark stores the same rows as one machine, even if processes are killed."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from typer.testing import CliRunner
 
 import sigdb
 from ingest import pipeline
-from ingest.attribution.device import Compute
-from ingest.attribution.methods import Method
 from ingest.models import load_model
-from ingest.pipeline import IngestOptions, Source, ingest_files
+from ingest.options import Compute, IngestOptions, Method, Source
+from ingest.pipeline import ingest_files
 from sigdb.atlas.verify import verify
 from sigdb.cli import app
 from sigdb.errors import AtlasError, CountsError, SparkError, StudyExistsError
@@ -48,7 +47,7 @@ SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
 }
-# As one machine computes, so that equal numbers are equal bits.
+# The same threads and batches on both sides, so that results are equal bit for bit.
 HERE = Compute(device="cpu", threads=1, batch_size=8)
 THERE = Compute(device="cpu", batch_size=8, is_remote=True)
 MASTER = "local[2,4]"
@@ -77,7 +76,7 @@ def small_study(folder, name, seed=0, n_cells=40, write=WRITERS["h5ad csr"]):
 
 
 def assert_same(lake, atlas):
-    """All tables are equal: row for row, but for the order in which numbers were added up."""
+    """All tables are equal, row for row. Sums may differ in the last digits: the order of addition differs."""
     found, expected = contents(lake), contents(atlas)
     assert found.keys() == expected.keys()
     for table in expected:
@@ -99,7 +98,7 @@ def in_atlas(atlas, sources, model, **options):
 
 
 def test_a_lake_holds_what_an_atlas_holds(session, tmp_path, model):
-    """Studies by cells and by genes, and a second run of both; checked as an atlas is, and made one."""
+    """Matrices by cells and by genes, and a second run. The lake passes `verify`, and can be imported."""
     sources = [
         small_study(tmp_path, "first"),
         small_study(tmp_path, "second", seed=1, write=WRITERS["mtx by genes"]),
@@ -126,8 +125,8 @@ def test_a_lake_holds_what_an_atlas_holds(session, tmp_path, model):
     assert_same(tmp_path / "imported.duckdb", tmp_path / "a.duckdb")
 
 
-def test_an_export_grows_and_is_no_export_any_more(session, tmp_path, model):
-    """Kept scores grow too; the atlas, which lacks what was added, cannot be exported over it."""
+def test_an_export_that_grows_is_independent_of_its_atlas(session, tmp_path, model):
+    """Materialised scores grow too. The atlas lacks the new study, so it cannot be exported over the lake."""
     first, second = small_study(tmp_path, "first"), small_study(tmp_path, "second", seed=1)
     in_atlas(tmp_path / "a.duckdb", [first], model)
     with sigdb.Atlas(tmp_path / "a.duckdb") as atlas:
@@ -149,7 +148,7 @@ def files_of(lake, table):
     return [file for file in manifest["files"] if file["table"] == table]
 
 
-def test_many_small_files_become_one(session, tmp_path, model, monkeypatch):
+def test_many_small_files_are_merged(session, tmp_path, model, monkeypatch):
     monkeypatch.setattr(on_spark, "MOST_LIKE_FILES", 2)
     sources = [small_study(tmp_path, f"study{n}", seed=n, n_cells=10) for n in range(4)]
     counts = []
@@ -167,15 +166,15 @@ def test_many_small_files_become_one(session, tmp_path, model, monkeypatch):
         assert rows == sorted(rows, key=lambda row: (row["gene_id"], row["cell_id"]))
 
 
-def test_as_many_files_of_sums_as_there_are_sums_for(session, tmp_path, model, monkeypatch):
-    """Which are a few a gene, however many scores are added up."""
+def test_the_number_of_files_of_sums_follows_the_sums(session, tmp_path, model, monkeypatch):
+    """There are few sums per gene, no matter how many scores are added up."""
     monkeypatch.setattr(on_spark, "FILE_ROWS", 500)
     (report,) = in_lake(session, tmp_path / "lake", [small_study(tmp_path, "first", n_cells=60)], model)
     (file,) = files_of(tmp_path / "lake", "attribution_summary")
     assert file["rows"] < 500 < report.n_scores
 
 
-def test_a_study_that_is_there(session, tmp_path, model):
+def test_a_study_in_the_lake_is_refused_or_skipped(session, tmp_path, model):
     study = small_study(tmp_path, "first", n_cells=10)
     in_lake(session, tmp_path / "lake", [study], model)
     before = (tmp_path / "lake" / "manifest.json").read_text()
@@ -188,8 +187,8 @@ def test_a_study_that_is_there(session, tmp_path, model):
 
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["new lake", "lake that was there"])
-def test_counts_that_are_none_end_it(session, tmp_path, model, is_new):
-    """What a task finds is said as on one machine, and nothing is left of the study."""
+def test_values_that_are_not_counts_stop_all_tasks(session, tmp_path, model, is_new):
+    """The message is the same as on one machine, and nothing of the study remains."""
     if not is_new:
         in_lake(session, tmp_path / "lake", [small_study(tmp_path, "first", n_cells=10)], model)
         before = (tmp_path / "lake" / "manifest.json").read_text()
@@ -205,7 +204,7 @@ def test_counts_that_are_none_end_it(session, tmp_path, model, is_new):
         assert (tmp_path / "lake" / "manifest.json").read_text() == before
 
 
-def test_what_cannot_be_added_to(session, tmp_path, model):
+def test_studies_cannot_be_added_to_other_folders_or_buckets(session, tmp_path, model):
     study = small_study(tmp_path, "first", n_cells=10)
     with pytest.raises(AtlasError, match=r"not a folder\. Studies are added to a lake in a folder that all machines"):
         in_lake(session, "s3://bucket/lake", [study], model)
@@ -221,10 +220,10 @@ def test_what_cannot_be_added_to(session, tmp_path, model):
 
 @pytest.fixture
 def nearly_done(session, tmp_path, model, monkeypatch):
-    """A study of five chunks, of which all but one are kept, since something went wrong."""
+    """A study of five chunks that failed; all chunks but one are kept."""
     source = small_study(tmp_path, "first")
     with monkeypatch.context() as patch:
-        patch.setattr(on_spark.OnSpark, "store_scores", lambda *what: 1 / 0)
+        patch.setattr(on_spark.SparkEngine, "store_scores", lambda *what: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             in_lake(session, tmp_path / "lake", [source], model)
     (last,) = tmp_path.glob("lake.ingest/*/chunk-4")
@@ -244,14 +243,14 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("case", UNREADABLE)
 def test_a_machine_that_cannot_read_the_file(session, tmp_path, model, nearly_done, case):
-    """What was attributed is kept, the lake is as it was, and the same call goes on when the reason is gone."""
+    """Chunks are kept, the lake is unchanged, and the same call continues once the file can be read."""
     spoil, kind, text = UNREADABLE[case]
     path, moved, kept = nearly_done.path, tmp_path / "elsewhere.h5ad", chunks(tmp_path)
     assert len(kept) == 4
 
     def progress(study, done, total):
         if done == 32 and not moved.exists():
-            path.rename(moved)  # the driver has it open; tasks open it anew
+            path.rename(moved)  # the driver has it open; tasks open it again
             spoil(path, moved)
 
     with pytest.raises(kind, match=text):
@@ -266,8 +265,8 @@ def test_a_machine_that_cannot_read_the_file(session, tmp_path, model, nearly_do
     assert_same(tmp_path / "lake", tmp_path / "a.duckdb")
 
 
-def test_one_machine_alone_cannot_read_the_file(session, tmp_path, model, nearly_done):
-    """Spark tries again, and the study is stored."""
+def test_a_file_that_can_be_read_again_soon(session, tmp_path, model, nearly_done):
+    """Spark retries the task, and the study is stored."""
     path, moved = nearly_done.path, tmp_path / "elsewhere.h5ad"
 
     def progress(study, done, total):
@@ -280,7 +279,7 @@ def test_one_machine_alone_cannot_read_the_file(session, tmp_path, model, nearly
     assert_same(tmp_path / "lake", tmp_path / "a.duckdb")
 
 
-def test_an_error_ends_what_it_belongs_to_and_no_jobs_of_others(session, tmp_path, monkeypatch):
+def test_an_error_cancels_its_own_job_only(session, tmp_path, monkeypatch):
     monkeypatch.setattr(on_spark, "LOOK_EVERY", 0.1)
     slow = session.range(0, 1, 1, 1).selectExpr("java_method('java.lang.Thread', 'sleep', 6000L)")
     tracker = session.sparkContext.statusTracker()
@@ -289,17 +288,17 @@ def test_an_error_ends_what_it_belongs_to_and_no_jobs_of_others(session, tmp_pat
         return len(tracker.getActiveJobsIds())
 
     with growing_lake(tmp_path / "lake") as lake, ThreadPoolExecutor(1) as pool:
-        engine = on_spark.OnSpark(session, lake, tmp_path)
+        engine = on_spark.SparkEngine(session, lake, tmp_path)
         others = pool.submit(slow.collect)
         with pytest.raises(ZeroDivisionError):
-            engine.watch(slow.collect, lambda: n_jobs() == 2 and 1 / 0)
+            engine.run_watched(slow.collect, lambda: n_jobs() == 2 and 1 / 0)
         assert n_jobs() == 1
         assert len(others.result()) == 1
 
 
 @pytest.mark.parametrize("master", ["local[x]", "nonsense"])
-def test_a_master_that_is_none(master):
-    code = f"from ingest.spark import spark_session; spark_session({master!r}, {SETTINGS!r})"
+def test_a_master_that_does_not_exist(master):
+    code = f"from ingest.spark.driver import spark_session; spark_session({master!r}, {SETTINGS!r})"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     said = done.stderr.strip().splitlines()[-1]
@@ -310,13 +309,13 @@ def test_a_master_that_is_none(master):
 
 def test_no_java(tmp_path):
     environment = {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    code = "from ingest.spark import spark_session; spark_session('local[1]')"
+    code = "from ingest.spark.driver import spark_session; spark_session('local[1]')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.stderr.strip().endswith("It needs Java 17 or newer.")
 
 
-def test_a_lake_in_the_folder_where_one_is(tmp_path, small_model, monkeypatch):
-    """Which has no name of its own; the study was there, so that nothing is done."""
+def test_a_lake_in_the_working_directory(tmp_path, small_model, monkeypatch):
+    """Its path "." has no name."""
     source = small_study(tmp_path, "first")
     (tmp_path / "lake").mkdir()
     monkeypatch.chdir(tmp_path / "lake")
@@ -327,7 +326,7 @@ def test_a_lake_in_the_folder_where_one_is(tmp_path, small_model, monkeypatch):
     assert result.exit_code == 0
 
 
-# The command line, as people start it, and with a small chunk.
+# The command line, with small chunks.
 COMMAND = f"from ingest import pipeline; pipeline.CHUNK_CELLS = {CHUNK_CELLS}; from sigdb.cli import main; main()"
 SLOW = Method(n_steps=6000, quadrature="riemann_middle")
 N_CHUNKS = 20
@@ -335,15 +334,19 @@ N_CHUNKS = 20
 
 @contextmanager
 def started(folder, weights):
-    """`sigdb ingest-spark` in a session of processes of its own, which ends with the block."""
+    """Run `sigdb ingest-spark` in its own session of processes, which the end of the block kills."""
     conf = [word for setting in SETTINGS.items() for word in ("--conf", "=".join(setting))]
     method = ["--steps", str(SLOW.n_steps), "--quadrature", SLOW.quadrature]
     words = ["ingest-spark", "lake", "slow.h5ad", "--model", "mlp", "--weights", str(weights), "--master", MASTER]
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, *words, *method, "--batch-size", "8", *conf],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+    )
     with process:
         try:
             yield process
@@ -365,7 +368,7 @@ def wait_for_chunks(folder, process, n):
 
 
 def python_workers(session):
-    """The processes of Python that attribute, of those of a session of processes: forked by Spark's daemon."""
+    """The Python processes in a session of processes that attribute: the ones that Spark's daemon forked."""
     daemons, found = set(), []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -379,14 +382,14 @@ def python_workers(session):
 
 @pytest.fixture
 def slow(tmp_path, small_model):
-    """A folder with a study of N_CHUNKS chunks that take a while, and what its lake should hold."""
+    """A folder with a study of N_CHUNKS slow chunks, and an atlas of the same study."""
     source = small_study(tmp_path, "slow", n_cells=N_CHUNKS * CHUNK_CELLS)
     in_atlas(tmp_path / "a.duckdb", [source], load_model("mlp", small_model), method=SLOW)
     return tmp_path
 
 
 def test_workers_that_are_killed_are_replaced(slow, small_model):
-    """All of them, since one may have nothing to do at that moment."""
+    """All workers are killed, since one alone may be idle at that moment."""
     with started(slow, small_model) as process:
         wait_for_chunks(slow, process, 3)
         workers = python_workers(process.pid)
@@ -399,12 +402,12 @@ def test_workers_that_are_killed_are_replaced(slow, small_model):
     assert_same(slow / "lake", slow / "a.duckdb")
 
 
-def test_a_driver_that_is_killed_is_taken_up(slow, small_model):
+def test_a_driver_that_is_killed_can_be_restarted(slow, small_model):
     with started(slow, small_model) as process:
         wait_for_chunks(slow, process, 3)
     left = chunks(slow)
     assert 3 <= len(left) < N_CHUNKS
-    with pytest.raises(AtlasError, match="a lake that is not finished"):
+    with pytest.raises(AtlasError, match="an unfinished lake"):
         sigdb.connect(slow / "lake")
     with started(slow, small_model) as process:
         wait_for_chunks(slow, process, len(left) + 1)

@@ -1,4 +1,4 @@
-"""Scores of chunks, sorted and added up a range of genes at a time."""
+"""Chunks, merged and added up a range of genes at a time, and streamed into DuckDB."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix, random_array, vstack
 
-import sigdb
-from ingest.store import sort, writer
-from ingest.store.chunks import Chunk, Stage
-from ingest.store.sort import SCORES, Groups, insert, merged, row_groups
-from ingest.store.writer import storing
+from ingest.store import sort, stream, writer
+from ingest.store.chunks import Chunk
+from ingest.store.sort import SCORES, Groups, merge_chunks
+from ingest.store.stage import Stage
+from ingest.store.stream import insert_tables, row_groups
+from ingest.store.writer import limit_resources
 from sigdb import statements
-from tests.support.toy import TOY_GENES, obs_of, write_study
+from sigdb.errors import DamagedError
+from tests.support.toy import TOY_GENES, new_atlas, obs_of, write_study
 
 N_CELLS, N_GENES, CHUNK = 37, 11, 8
 VERSIONS = {"numpy": "2"}
@@ -24,7 +26,7 @@ VERSIONS = {"numpy": "2"}
 
 @pytest.fixture
 def matrix():
-    """Scores of 37 cells and 11 genes, some negative; one gene and some cells have none."""
+    """Scores of 37 cells and 11 genes, some negative. One gene and some cells have no scores."""
     rng = np.random.default_rng(0)
     found = csr_matrix(random_array((N_CELLS, N_GENES), density=0.3, rng=rng, format="csr"), dtype=np.float32)
     found.data -= 0.3
@@ -34,14 +36,14 @@ def matrix():
 
 
 def stage_of(folder, matrix):
-    """A stage of a matrix, chunk by chunk; neither genes nor cells are in the order of their ids and ranks."""
+    """A stage with the chunks of a matrix. Gene ids and ranks are in random order."""
     rng = np.random.default_rng(1)
     gene_ids = rng.permutation(np.arange(100, 100 + 2 * N_GENES, 2)).astype(np.uint32)
     stage = Stage.open(folder / "stage", "study", gene_ids, rng.permutation(N_CELLS).astype(np.uint32))
     for number, first in enumerate(range(0, N_CELLS, CHUNK)):
         rows = matrix[first : first + CHUNK]
         depth = np.ones(rows.shape[0])
-        stage.write(number, first, Chunk(depth, depth, rows, depth, depth), device="cpu", versions=VERSIONS)
+        stage.write_chunk(number, first, Chunk(depth, depth, rows, depth, depth), device="cpu", versions=VERSIONS)
     return stage
 
 
@@ -52,11 +54,11 @@ def stage(tmp_path, matrix):
 
 @pytest.mark.parametrize(("batch", "place_bits"), [(10**6, 32), (1, 32), (20, 32), (20, 7), (20, 6)])
 def test_scores_are_sorted_by_gene_and_rank(stage, matrix, monkeypatch, batch, place_bits):
-    """Whatever the ranges: of all genes, of one, of as many as have room beside the rank, which here takes 6 bits."""
+    """For ranges of all genes, of one gene, and of as many genes as fit beside the rank, which has 6 bits here."""
     monkeypatch.setattr(sort, "BATCH", batch)
     monkeypatch.setattr(sort, "PLACE_BITS", place_bits)
-    ranges = list(merged(stage))
-    found = pa.concat_tables([part.table() for part in ranges])
+    ranges = list(merge_chunks(stage))
+    found = pa.concat_tables([part.to_arrow() for part in ranges])
     coo = matrix.tocoo()
     order = np.lexsort((stage.ranks[coo.row], stage.gene_ids[coo.col]))
     assert found["gene_id"].to_pylist() == stage.gene_ids[coo.col][order].tolist()
@@ -66,14 +68,14 @@ def test_scores_are_sorted_by_gene_and_rank(stage, matrix, monkeypatch, batch, p
 
 
 @pytest.mark.parametrize("most_sums", [1, 7, 10**6])
-def test_sums_are_those_of_sql(stage, monkeypatch, most_sums):
+def test_sums_equal_the_sums_of_sql(stage, monkeypatch, most_sums):
     monkeypatch.setattr(sort, "MOST_SUMS", most_sums)
     monkeypatch.setattr(sort, "BATCH", 25)
     groups = pa.table({"sample_id": [1, 1, 2], "cell_type": ["a", None, "a"]})
     numbers = np.random.default_rng(2).integers(0, 3, N_CELLS).astype(np.int32)
-    ranges = list(merged(stage))
-    found = pa.concat_tables([Groups(numbers, groups).sums(part) for part in ranges])
-    scores = pa.concat_tables([part.table() for part in ranges])
+    ranges = list(merge_chunks(stage))
+    found = pa.concat_tables([Groups(numbers, groups).add_up(part) for part in ranges])
+    scores = pa.concat_tables([part.to_arrow() for part in ranges])
     cells = groups.take(numbers).append_column("rank", pa.array(np.arange(N_CELLS)))
     with duckdb.connect() as con:
         con.register("scores", scores)
@@ -88,48 +90,48 @@ def test_sums_are_those_of_sql(stage, monkeypatch, most_sums):
     assert np.array(found.columns[4:]) == pytest.approx(np.array(columns[4:]), rel=1e-12)
 
 
-def test_a_study_without_scores(tmp_path):
+def test_a_study_without_scores_has_no_ranges_and_no_signs(tmp_path):
     stage = stage_of(tmp_path, csr_matrix((N_CELLS, N_GENES), dtype=np.float32))
-    assert list(merged(stage)) == []
+    assert list(merge_chunks(stage)) == []
     assert stage.is_signed() is None
 
 
 @pytest.mark.parametrize(("low", "is_signed"), [(-1.0, True), (1.0, False)])
-def test_whether_scores_have_signs(tmp_path, low, is_signed):
+def test_a_single_negative_score_makes_a_study_signed(tmp_path, low, is_signed):
     scores = csr_matrix((N_CELLS - 1, N_GENES), dtype=np.float32)
     last = csr_matrix(([low], ([0], [3])), shape=(1, N_GENES), dtype=np.float32)
     assert stage_of(tmp_path, vstack([scores, last], format="csr")).is_signed() is is_signed
 
 
-def test_chunks_of_another_format_are_not_taken_up(stage, monkeypatch):
+def test_chunks_of_another_format_are_removed(stage, monkeypatch):
     opened = Stage.open(stage.folder, "study", stage.gene_ids, stage.ranks)
     assert opened.n_cells == N_CELLS
-    monkeypatch.setattr("ingest.store.chunks.FORMAT", 1)
+    monkeypatch.setattr("ingest.store.stage.FORMAT", 1)
     assert Stage.open(stage.folder, "study", stage.gene_ids, stage.ranks).n_cells == 0
 
 
 def scores_between(*bounds):
-    """A table from each bound to the next, whose scores are their own numbers."""
+    """One table from each bound to the next. All columns of a row are its number."""
     for first, last in pairwise(bounds):
         yield pa.table([pa.array(range(first, last), kind) for kind in SCORES.types], schema=SCORES)
 
 
-def test_rows_are_added_in_order_and_whole_row_groups_at_a_time(monkeypatch):
-    monkeypatch.setattr(sort, "ROW_GROUP_SIZE", 10)
+def test_rows_are_added_in_order_and_in_full_row_groups(monkeypatch):
+    monkeypatch.setattr(stream, "ROW_GROUP_SIZE", 10)
     assert [len(batch) for batch in row_groups(scores_between(0, 7, 28, 33))] == [10, 10, 10, 3]
     with duckdb.connect() as con:
         con.execute(statements.statement("schema"))
         con.execute("BEGIN")
         place = {"run_id": 1, "first_cell": 1000}
         for bounds in ((0, 7, 28, 33), (33, 33), (33, 40)):
-            insert(con, "ingest/study.add_sorted_scores", place, "sigdb_scores", SCORES, scores_between(*bounds))
+            insert_tables(con, "ingest/study.add_sorted_scores", place, "sigdb_scores", SCORES, scores_between(*bounds))
         con.execute("COMMIT")
         rows = con.execute("FROM sigdb_data.attributions").fetchall()
     assert rows == [(1, n, 1000 + n, float(n)) for n in range(40)]
 
 
-def test_what_goes_wrong_while_rows_are_made_is_what_is_raised(monkeypatch):
-    monkeypatch.setattr(sort, "ROW_GROUP_SIZE", 10_000)
+def test_an_error_while_tables_are_made_is_raised_as_it_is(monkeypatch):
+    monkeypatch.setattr(stream, "ROW_GROUP_SIZE", 10_000)
 
     def tables():
         yield from scores_between(0, 30_000, 60_000)
@@ -138,35 +140,35 @@ def test_what_goes_wrong_while_rows_are_made_is_what_is_raised(monkeypatch):
     with duckdb.connect() as con:
         con.execute(statements.statement("schema"))
         with pytest.raises(OSError, match="No space left"):
-            insert(
+            insert_tables(
                 con, "ingest/study.add_sorted_scores", {"run_id": 1, "first_cell": 0}, "sigdb_scores", SCORES, tables()
             )
         assert con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall() == [(0,)]
 
 
-def test_a_chunk_that_ends_early_is_not_read_as_less(stage):
+def test_a_chunk_that_ends_early_is_damaged(stage):
     file = stage.folder / "chunk-2" / "scores"
     file.write_bytes(file.read_bytes()[:-4])
-    with pytest.raises(OSError, match="is damaged: it ends early"):
-        list(merged(stage))
+    with pytest.raises(DamagedError, match="is damaged: it ends early"):
+        list(merge_chunks(stage))
 
 
-def test_ranges_are_shown_in_order(stage, monkeypatch):
+def test_ranges_are_reported_in_order(stage, monkeypatch):
     monkeypatch.setattr(sort, "BATCH", 20)
     seen = []
-    assert list(merged(stage, seen.append)) == seen
+    assert list(merge_chunks(stage, seen.append)) == seen
     assert len(seen) == 6
 
 
-def test_storing_takes_little_and_hides_no_error():
+def test_limits_hold_inside_the_block_only_and_hide_no_error():
     limits = "SELECT current_setting('memory_limit'), current_setting('threads')"
     with duckdb.connect(config={"threads": 7}) as con:
         before = con.execute(limits).fetchall()
         con.execute("BEGIN")
-        with storing(con):
+        with limit_resources(con):
             assert con.execute(limits).fetchall() == [("183.1 MiB", 4)]
         assert con.execute(limits).fetchall() == before
-        with pytest.raises(duckdb.CatalogException, match="no_such_table"), storing(con):
+        with pytest.raises(duckdb.CatalogException, match="no_such_table"), limit_resources(con):
             con.execute("FROM no_such_table")
         con.execute("ROLLBACK")
         assert con.execute(limits).fetchall() == before
@@ -176,7 +178,7 @@ def test_storing_takes_little_and_hides_no_error():
 def test_scores_are_compressed(tmp_path, decimals, compression):
     scores = np.random.default_rng(0).lognormal(3, 1, (60_000, 3))
     scores = scores if decimals is None else np.round(scores, decimals)
-    with sigdb.Atlas.create(tmp_path / "large.duckdb") as atlas:
+    with new_atlas(tmp_path / "large.duckdb", TOY_GENES) as atlas:
         write_study(atlas, scores, TOY_GENES)
         (found,) = atlas.con.execute("""
             SELECT DISTINCT compression FROM pragma_storage_info('sigdb_data.attributions')
@@ -195,9 +197,9 @@ def test_a_statement_that_fails_in_a_transaction_says_why():
             statements.run_statement(con, "ingest/study.add_sorted_scores", place, sigdb_scores=table)
 
 
-def test_metadata_may_take_more_memory_than_scores(tmp_path, monkeypatch):
+def test_metadata_may_use_more_memory_than_scores(tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "STORE_MEMORY", "10MB")
     n_cells, columns = 20_000, {f"column {n}": np.random.default_rng(n).random(20_000) for n in range(40)}
-    with sigdb.Atlas.create(tmp_path / "wide.duckdb") as atlas:
+    with new_atlas(tmp_path / "wide.duckdb", TOY_GENES) as atlas:
         write_study(atlas, np.ones((n_cells, 3)), TOY_GENES, obs=obs_of(n_cells, **columns))
         assert atlas.con.execute('SELECT count(DISTINCT "column 39") FROM cells').fetchall() == [(n_cells,)]

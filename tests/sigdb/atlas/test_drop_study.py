@@ -1,4 +1,4 @@
-"""Dropping a study: everything of it goes, nothing else changes."""
+"""Drop a study: all of its data are removed, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_atlas_is_as_if_it_had_never_been(copy):
 
 
 def test_other_studies_keep_their_ids_and_scores_in_all_runs(copy):
-    """The first study goes; the second, of cells 3 to 5, stays where it is, in both runs."""
+    """The first study is removed; the second, cells 3 to 5, does not change in either run."""
     query = "SELECT * FROM signature_score(['S100A8', 'S100A9'], run := ?) WHERE cell_id >= 3 ORDER BY cell_id"
     groups = "FROM signature_by_sample(['CD3E']) WHERE study = 'more' ORDER BY ALL"
     with Atlas(copy) as atlas:
@@ -59,9 +59,8 @@ def test_other_studies_keep_their_ids_and_scores_in_all_runs(copy):
         assert scores() == before
     with sigdb.connect(copy) as con:
         assert con.execute("SELECT cell_id FROM cells ORDER BY 1").fetchall() == [(3,), (4,), (5,)]
-        assert con.execute("SELECT cell_id, score FROM signature_scores(['T_CELL']) ORDER BY 1").fetchall() == [
-            (3, 1.0), (4, 0.0), (5, 0.0)
-        ]  # fmt: skip
+        scores = con.execute("SELECT cell_id, score FROM signature_scores(['T_CELL']) ORDER BY 1").fetchall()
+        assert scores == [(3, 1.0), (4, 0.0), (5, 0.0)]
         assert sigdb.score(con, ["CD3E"]).to_pydict() == {"cell_id": [3, 4, 5], "score": [1.0, 0.0, 0.0]}
         assert con.execute("SELECT signature_score_py(3, 'T_CELL'), signature_score_py(0, 'T_CELL')").fetchall() == [
             (1.0, None)

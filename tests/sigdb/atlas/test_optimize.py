@@ -1,4 +1,4 @@
-"""`sigdb optimize`: the same atlas, sorted; whatever happens meanwhile, it is the old one or the new one."""
+"""`sigdb.optimize` sorts an atlas. If it is interrupted at any time, the atlas is the old one or the new one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from sigdb.atlas.derived import cluster
 from sigdb.atlas.file import SORTED_ROW_GROUP_SIZE
 from sigdb.atlas.verify import verify
 from sigdb.errors import AtlasError, AtlasLockedError
-from tests.support.toy import fingerprint, obs_of, settings, write_study
+from tests.support.toy import fingerprint, new_atlas, obs_of, settings, write_study
 
 pytestmark = pytest.mark.file_only("it rewrites the atlas file")
 
@@ -29,7 +30,7 @@ def scattered(tmp_path_factory):
     """Two studies and two runs, 300 genes, 3,000 cells, 1.1 million scores, in the order in which they were written."""
     path = tmp_path_factory.mktemp("optimize") / "scattered.duckdb"
     rng = np.random.default_rng(0)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES) as atlas:
         for study, run in (("one", 5), ("two", 5), ("one", 7)):
             scores = np.where(np.random.default_rng(run).random((1500, 300)) < 0.8, rng.normal(size=(1500, 300)), 0)
             obs = obs_of(1500, sample=[f"s{i % 3}" for i in range(1500)])
@@ -46,7 +47,7 @@ def copy(scattered, tmp_path):
 
 
 def content(path):
-    """The fingerprint, with the attributions in order."""
+    """The fingerprint, with the attributions sorted."""
     found = fingerprint(path)
     found["attributions"] = sorted(found["attributions"])
     return found
@@ -86,7 +87,7 @@ def test_a_small_atlas_is_sorted_in_its_file(copy):
 
 @pytest.mark.parametrize("decimals", [2, 3])
 def test_rounded(copy, decimals):
-    """Each score is its decimal, but for those that would be 0; what is derived is that of the rounded scores."""
+    """Each score is rounded, unless it would become 0. Derived data agree with the rounded scores."""
     before = content(copy)
     optimize.optimize(copy, decimals=decimals)
     after = content(copy)
@@ -100,23 +101,25 @@ def test_rounded(copy, decimals):
         assert con.execute("SELECT value FROM sigdb_data.atlas_info WHERE key = 'decimals'").fetchall() == [
             (str(decimals),)
         ]
-    assert wrong <= {"sums"}, "the scores of this atlas do not add up to 1000 to begin with"
+    assert wrong <= {"sums"}, "the scores of this atlas never add up to 1000"
 
 
 @pytest.mark.parametrize("decimals", [-1, 1, 7])
 def test_rounded_to_nothing_or_not_at_all(copy, decimals):
     before = fingerprint(copy)
-    with pytest.raises(AtlasError, match=f"2 to 6 decimals, not to {decimals}"):
+    with pytest.raises(AtlasError, match=f"2 to 6 decimals, not to `decimals={decimals}`"):
         optimize.optimize(copy, decimals=decimals)
     assert fingerprint(copy) == before
 
 
 def test_scores_that_add_up_to_little_are_not_rounded(tmp_path):
     path = tmp_path / "ones.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES[:2]) as atlas:
         write_study(atlas, np.array([[0.5, 0.5]]), GENES[:2], run_settings=settings(target_sum=1.0), run="ones")
     before = path.read_bytes()
-    with pytest.raises(AtlasError, match=r"ruined by rounding them to 2 decimals: 1 in run ones\. .*--rescale"):
+    with pytest.raises(
+        AtlasError, match=r"Rounding to 2 decimals would ruin .*: 1 in run ones\. Leave out `decimals`, .*rescaled"
+    ):
         optimize.optimize(path, decimals=2)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
@@ -124,7 +127,7 @@ def test_scores_that_add_up_to_little_are_not_rounded(tmp_path):
     assert is_sorted(path)
 
 
-# Tables of the user's own, in any schema, that refer to each other against the order of their names.
+# Tables of the user in several schemas, with foreign keys to tables whose names sort after their own.
 MINE = """
     CREATE SCHEMA lab;
     CREATE SCHEMA "it's";
@@ -181,7 +184,7 @@ def test_the_file_behind_a_link_is_replaced_and_keeps_its_mode(copy):
     assert content(copy) == before
 
 
-def test_with_other_decimals_it_starts_anew(copy, monkeypatch):
+def test_with_other_decimals_it_starts_again(copy, monkeypatch):
     interrupted(copy, monkeypatch)
     optimize.optimize(copy, decimals=3)
     with sigdb.connect(copy) as con:
@@ -193,7 +196,7 @@ CODE = "import sys; from sigdb.optimize import optimize; print(1, flush=True); o
 
 
 def test_killed_at_any_moment(copy):
-    """Killed after ever longer times, it goes on where it was; the atlas is whole all the while."""
+    """Killed after increasing times, it continues where it stopped. The atlas is complete at all times."""
     before = content(copy)
     for milliseconds in range(20, 2000, 150):
         with subprocess.Popen([sys.executable, "-c", CODE, copy], stdout=subprocess.PIPE) as process:
@@ -211,7 +214,7 @@ def test_killed_at_any_moment(copy):
 
 
 def interrupted(path, monkeypatch):
-    """An optimization that ends after the second range of genes."""
+    """Interrupt an optimization after the second range of genes."""
 
     def stop(done, total):
         if done > total / 3:
@@ -225,18 +228,18 @@ def interrupted(path, monkeypatch):
 def test_what_was_done_is_not_done_again(copy, monkeypatch):
     before = content(copy)
     unfinished = interrupted(copy, monkeypatch)
-    with sigdb.connection.duckdb.connect(unfinished) as con:
+    with duckdb.connect(unfinished) as con:
         done = con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall()[0][0]
     assert 0 < done < len(before["attributions"])
     copied = []
-    original = optimize.catalog.run_statement
+    original = optimize.run_statement
 
     def count(con, name, parameters=None, **relations):
         if name == "atlas/optimize.copy_attributions":
             copied.append(parameters)
         return original(con, name, parameters, **relations)
 
-    monkeypatch.setattr(optimize.catalog, "run_statement", count)
+    monkeypatch.setattr(optimize, "run_statement", count)
     optimize.optimize(copy, batch=50_000)
     assert 0 < len(copied) < 0.8 * len(before["attributions"]) / 50_000
     assert content(copy) == before
@@ -264,7 +267,7 @@ def test_an_atlas_that_has_changed_is_copied_from_the_start(copy, monkeypatch):
     ],
 )
 def test_what_the_file_is_made_of_has_changed(copy, monkeypatch, statement):
-    """Views, macros and tables of when it was begun are not brought back."""
+    """The new file has the current views, macros and tables, not those from the start of the first call."""
     interrupted(copy, monkeypatch)
     with Atlas(copy) as atlas:
         atlas.con.execute(statement)
@@ -282,10 +285,13 @@ def test_another_file_in_the_way_is_left_alone(copy, kind):
     if kind == "text":
         other.write_text("mine" * 10_000)
     else:
-        with sigdb.connection.duckdb.connect(other, config={"storage_compatibility_version": "v1.2.0"}) as con:
+        with duckdb.connect(other, config={"storage_compatibility_version": "v1.2.0"}) as con:
             con.execute("CREATE TABLE t AS SELECT 1")
     held = other.read_bytes()
-    with pytest.raises(AtlasError, match=r"is in the way, and is not what `sigdb optimize` left, .* Remove it\."):
+    with pytest.raises(
+        AtlasError,
+        match=r"is in the way\. It is damaged, or it was not left by .*`sigdb.optimize\(path\)`: .* Remove it\.",
+    ):
         optimize.optimize(copy)
     assert content(copy) == before
     assert other.read_bytes() == held
@@ -293,16 +299,14 @@ def test_another_file_in_the_way_is_left_alone(copy, kind):
 
 def test_killed_before_anything_was_noted(copy):
     before = content(copy)
-    with sigdb.connection.duckdb.connect(
-        copy.with_name(copy.name + ".optimizing"), config={"storage_compatibility_version": "v1.2.0"}
-    ):
+    with duckdb.connect(copy.with_name(copy.name + ".optimizing"), config={"storage_compatibility_version": "v1.2.0"}):
         pass
     optimize.optimize(copy)
     assert content(copy) == before
 
 
 def test_killed_before_the_last_step(copy):
-    """All is in the new file, and it has not yet taken the old one's place."""
+    """The new file is complete, but it has not replaced the old one yet."""
     before = content(copy)
     shutil.copy(copy, copy.with_name(copy.name + ".optimizing"))
     optimize.optimize(copy)
@@ -313,7 +317,7 @@ def test_killed_before_the_last_step(copy):
 def test_no_room(copy, monkeypatch):
     before = content(copy)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 5, 5))
-    with pytest.raises(AtlasError, match=r"needs 0.0 GB more, and there are 0.0 GB free beside it"):
+    with pytest.raises(AtlasError, match=r"needs 0.0 GB more, and its disk has 0.0 GB free"):
         optimize.optimize(copy)
     assert content(copy) == before
 
@@ -330,7 +334,7 @@ def test_open_elsewhere(copy):
 
 
 def test_an_empty_atlas(tmp_path):
-    Atlas.create(tmp_path / "empty.duckdb").close()
+    new_atlas(tmp_path / "empty.duckdb").close()
     before = fingerprint(tmp_path / "empty.duckdb")
     optimize.optimize(tmp_path / "empty.duckdb")
     assert fingerprint(tmp_path / "empty.duckdb") == before

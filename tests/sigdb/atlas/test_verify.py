@@ -1,4 +1,4 @@
-"""`sigdb verify` finds what is planted, says which check it violates, and makes anew what is derived."""
+"""`sigdb.verify` finds planted errors and names the violated check; `fix` rebuilds derived data."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 
 import sigdb
 from sigdb import Atlas, Signature
+from sigdb.atlas.derived import cluster
 from sigdb.atlas.schema import comment_tables
 from sigdb.atlas.verify import CHECKS, fix, verify
 from sigdb.cli import app
 from sigdb.statements import statement
-from tests.support.toy import fingerprint, obs_of, write_study
+from tests.support.toy import fingerprint, new_atlas, obs_of, write_study
 
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ")
 
@@ -25,7 +26,7 @@ def sound(tmp_path_factory):
     """Two studies of 20 cells, scores that add up to 1000, one cell without attributions, a materialised signature."""
     path = tmp_path_factory.mktemp("verify") / "sound.duckdb"
     rng = np.random.default_rng(0)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         for study in ("one", "two"):
             scores = rng.normal(size=(20, 4)) * (rng.random((20, 4)) < 0.8)
             scores[0] = np.nan
@@ -36,7 +37,7 @@ def sound(tmp_path_factory):
         atlas.add_signatures([Signature("S", ("CD3E", "LYZ"))])
         atlas.materialize(["S"])
         with atlas.transaction() as con:
-            sigdb.atlas.cluster(con)
+            cluster(con)
     return path
 
 
@@ -47,7 +48,7 @@ def copy(sound, tmp_path):
 
 @pytest.fixture(autouse=True)
 def ranges_of_a_gene(monkeypatch):
-    """Checks that go by ranges of genes have several of them here."""
+    """Checks that run by ranges of genes have several ranges here."""
     monkeypatch.setattr("sigdb.atlas.verify.BATCH", 20)
 
 
@@ -80,11 +81,11 @@ def test_ranges_of_genes_are_all_ids_there_can_be(sound, batch):
 
 
 def test_an_empty_atlas(tmp_path):
-    with Atlas.create(tmp_path / "empty.duckdb") as atlas:
+    with new_atlas(tmp_path / "empty.duckdb") as atlas:
         assert [finding for finding in verify(atlas.con) if finding.n] == []
 
 
-# What is planted, the check that must name it, and a part of the example.
+# A planted error, the check that must find it, and a part of its example.
 PLANTED = [
     ("DELETE FROM sigdb_data.attributions WHERE cell_id = 5 AND gene_id = 0", "ledger", "study 0, run 0: 20 cells and"),
     ("DELETE FROM sigdb_data.ingest_chunks WHERE study_id = 1 AND chunk = 2", "ledger", "study 1, run 0: 14 cells"),
@@ -155,7 +156,7 @@ of_a_file = pytest.mark.file_only("a lake has the views and macros of the sigdb 
         for each in PLANTED
     ],
 )
-def test_what_is_planted_is_found(copy, statement, check, example):
+def test_a_planted_error_is_found(copy, statement, check, example):
     with Atlas(copy) as atlas:
         atlas.con.execute(statement)
     wrong = found(copy)
@@ -164,7 +165,7 @@ def test_what_is_planted_is_found(copy, statement, check, example):
 
 
 @pytest.mark.file_only("it writes to the atlas")
-def test_what_is_not_sigdbs_does_not_count(copy):
+def test_objects_of_the_user_are_ignored(copy):
     with Atlas(copy) as atlas:
         atlas.con.execute("""
             CREATE TABLE mine AS SELECT 1 AS a;
@@ -179,24 +180,22 @@ def test_what_is_not_sigdbs_does_not_count(copy):
 
 
 @pytest.mark.file_only("it writes to the atlas")
-def test_the_command_sees_that_macros_and_views_were_made_anew(copy):
+def test_the_command_sees_that_macros_and_views_were_rebuilt(copy):
     with Atlas(copy) as atlas:
         atlas.con.execute("CREATE OR REPLACE MACRO signature_genes(name) AS ['LYZ']; DROP VIEW gene_coverage")
     result = CliRunner().invoke(app, ["verify", str(copy), "--fix"])
     assert result.exit_code == 0, result.exception
-    assert "Made anew: schema" in result.stdout
+    assert "Rebuilt: schema" in result.stdout
     assert "is sound" in result.stdout
 
 
-DERIVED = [
-    (statement, check) for statement, check, _ in PLANTED
-    if check in ("cube", "group_sizes", "materialized", "sorted") or "MACRO signature_genes" in statement
-]  # fmt: skip
+REBUILT = ("cube", "group_sizes", "materialized", "sorted")
+DERIVED = [each[:2] for each in PLANTED if each[1] in REBUILT or "MACRO signature_genes" in each[0]]
 
 
 @pytest.mark.file_only("it writes to the atlas")
 @pytest.mark.parametrize(("statement", "check"), DERIVED, ids=[statement[:60] for statement, _ in DERIVED])
-def test_what_is_derived_is_made_anew(copy, statement, check):
+def test_derived_data_are_rebuilt(copy, statement, check):
     before = fingerprint(copy)
     with Atlas(copy) as atlas:
         atlas.con.execute(statement)
@@ -211,7 +210,7 @@ def test_what_is_derived_is_made_anew(copy, statement, check):
 
 
 @pytest.mark.file_only("it writes to the atlas")
-def test_columns_that_are_gone_are_not_made_anew(copy):
+def test_missing_columns_are_not_rebuilt(copy):
     with Atlas(copy) as atlas:
         atlas.con.execute("ALTER TABLE sigdb_data.group_sizes DROP n_cells")
     wrong = found(copy)
@@ -220,7 +219,7 @@ def test_columns_that_are_gone_are_not_made_anew(copy):
     plain, fixing = (CliRunner().invoke(app, ["verify", str(copy), *each]) for each in ([], ["--fix"]))
     assert "is not sound: tables, " in str(plain.exception)
     assert "--fix" not in str(plain.exception)
-    assert "Not fixed: tables cannot be made anew" in str(fixing.exception)
+    assert "Not fixed: tables cannot be rebuilt" in str(fixing.exception)
     assert "Put the columns back" in str(fixing.exception)
 
 
@@ -232,10 +231,10 @@ def test_the_command(copy):
     result = run(app, ["verify", str(copy)])
     assert isinstance(result.exception, sigdb.errors.AtlasError)
     assert "is not sound: group_sizes. `sigdb verify --fix" in str(result.exception)
-    assert "group_sizes: 8 times not so" in result.stdout
+    assert "group_sizes: wrong 8 times" in result.stdout
     result = run(app, ["verify", str(copy), "--fix"])
     assert result.exit_code == 0
-    assert "Made anew: group_sizes" in result.stdout
+    assert "Rebuilt: group_sizes" in result.stdout
     with Atlas(copy) as atlas:
         atlas.con.execute(
             "CREATE OR REPLACE TABLE sigdb_data.attributions AS "
@@ -245,8 +244,8 @@ def test_the_command(copy):
     result = run(app, ["verify", str(copy)])
     assert result.exit_code == 0
     assert "is sound" in result.stdout
-    assert "faster if it were sorted: sigdb optimize" in " ".join(result.stdout.split())
+    assert "faster if the atlas were sorted: sigdb optimize" in " ".join(result.stdout.split())
     with Atlas(copy) as atlas:
         atlas.con.execute("DELETE FROM sigdb_data.attributions WHERE cell_id = 5")
     result = run(app, ["verify", str(copy), "--fix"])
-    assert "Not fixed: ledger, sums cannot be made anew" in str(result.exception)
+    assert "Not fixed: ledger, sums cannot be rebuilt" in str(result.exception)

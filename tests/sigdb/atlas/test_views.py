@@ -1,4 +1,4 @@
-"""Views of signatures: what the macros give, for a client that attaches the atlas; kept up with it, and dropped."""
+"""Views of signatures: for a client that attaches the atlas, they have the scores of the macros at all times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sigdb.atlas.optimize import optimize
 from sigdb.atlas.upgrade import upgrade
 from sigdb.atlas.verify import verify
 from sigdb.errors import AtlasError, QueryError, SignatureError
-from tests.support.lakes import asked
+from tests.support.lakes import path_to_read
 from tests.support.toy import TOY_GENES, fingerprint, obs_of, write_study
 
 NAMES = ["MYELOID", "T_CELL"]
@@ -30,15 +30,15 @@ def copy(toy_path, tmp_path):
 
 
 def attached(path, query, before=""):
-    """The rows of a query from another database; the atlas is `elsewhere`, and not USEd."""
+    """The rows of a query in another database, to which the atlas is attached as `elsewhere`."""
     with duckdb.connect() as con:
         con.execute(before)
-        con.execute(f"ATTACH '{asked(path)}' AS elsewhere (READ_ONLY)")
+        con.execute(f"ATTACH '{path_to_read(path)}' AS elsewhere (READ_ONLY)")
         return con.execute(query).fetchall()
 
 
 def test_cells_by_hand(copy):
-    """(6 x 1 + 2 x 0.5) / 1.5; nothing is stored for cell 1, nothing was attributed to cell 2."""
+    """(6 x 1 + 2 x 0.5) / 1.5. Cell 1 has no stored score, and nothing was attributed to cell 2."""
     rows = attached(copy, 'SELECT cell_id, cell_type, score FROM elsewhere.cell_scores."MYELOID" ORDER BY 1')
     assert rows == [(0, "monocyte", pytest.approx(7 / 1.5)), (1, "T cell", 0), (2, None, 0)]
 
@@ -78,7 +78,7 @@ def test_nothing_of_the_client_is_taken_for_the_atlas(copy, schema):
 
 
 def test_views_follow_the_atlas(copy):
-    """Another study, with a column of its own, and one that is called score; then another signature of that name."""
+    """Add a study with a new column and a column called score, then replace the signature."""
     with Atlas(copy) as atlas:
         obs = obs_of(1, score=[0.25], quality=["good"])
         write_study(atlas, np.array([[1.0, 3.0, 0.0]]), TOY_GENES, study="later", obs=obs)
@@ -104,7 +104,9 @@ def test_views_outlive_what_rewrites_an_atlas(copy, rewrite):
 def test_dropped(copy):
     with Atlas(copy) as atlas:
         atlas.drop_views(["MYELOID"])
-        with pytest.raises(SignatureError, match=r"no view of MYELOID, NONE; there are of: T_CELL"):
+        with pytest.raises(
+            SignatureError, match=r"2 of 3 signatures have no view: MYELOID, NONE\. Views exist of: T_CELL"
+        ):
             atlas.drop_views(["T_CELL", "MYELOID", "NONE"])
         query = "SELECT schema_name, view_name FROM duckdb_views() WHERE schema_name LIKE '%_scores' ORDER BY ALL"
         assert atlas.con.execute(query).fetchall() == [("cell_scores", "T_CELL"), ("sample_scores", "T_CELL")]
@@ -125,7 +127,7 @@ def test_any_name_of_a_signature_is_a_name_of_a_view(copy):
 REFUSED = {
     "no such signature": (["MYELOID", "NONE"], QueryError, "NONE"),
     "a gene that is missing": (["PARTLY"], QueryError, "not in this atlas"),
-    "names that differ in case": (["Myeloid"], SignatureError, "more than case, unlike MYELOID, Myeloid"),
+    "names that differ in case": (["Myeloid"], SignatureError, "more than case; 2 names do not: MYELOID, Myeloid"),
 }
 
 

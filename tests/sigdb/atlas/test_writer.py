@@ -1,4 +1,4 @@
-"""How an atlas comes to be: whole or not at all, and not in the place of another one."""
+"""Create an atlas: it appears complete or not at all, and never replaces another one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
 import sigdb
-from ingest.store.study import growing_atlas
+from ingest.store.study import study_session
 from sigdb import Atlas
-from sigdb.atlas import schema
+from sigdb.atlas import empty, writer
 from sigdb.errors import AtlasError, AtlasLockedError
 from tests.support.toy import fingerprint, make_toy
 
@@ -28,7 +30,7 @@ def path(tmp_path):
 
 @contextmanager
 def held(path):
-    """Another process has the file open for writing."""
+    """Have another process open the file for writing."""
     with subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"open\n"
         yield
@@ -36,8 +38,8 @@ def held(path):
 
 
 def grow(path, *statements):
-    """An ingest that fails after some statements."""
-    with growing_atlas(path) as (atlas, _):
+    """Run an ingest that fails after some statements."""
+    with study_session(path) as (atlas, _):
         for statement in statements:
             atlas.con.execute(statement)
         raise ZeroDivisionError
@@ -45,15 +47,15 @@ def grow(path, *statements):
 
 @pytest.fixture
 def overtaken(path, monkeypatch):
-    """While the next atlas is made, another process makes one of the same name."""
-    original = schema.install
+    """While the next atlas is created, another process creates one with the same name."""
+    original = writer.write_empty
 
-    def slower(con):
-        monkeypatch.setattr(schema, "install", original)
+    def slower(unfinished):
+        monkeypatch.setattr(writer, "write_empty", original)
         make_toy(path)
-        original(con)
+        original(unfinished)
 
-    monkeypatch.setattr(schema, "install", slower)
+    monkeypatch.setattr(writer, "write_empty", slower)
 
 
 @pytest.fixture
@@ -66,10 +68,26 @@ def no_hard_links(monkeypatch):
 
 @pytest.mark.parametrize("make", [Atlas.create, Atlas.open_or_create, grow])
 def test_the_slower_of_two_leaves_the_atlas_of_the_other(toy_path, path, overtaken, make):
-    with pytest.raises(AtlasError, match=r"new\.duckdb has been made by another process meanwhile"):
+    with pytest.raises(AtlasError, match=r"new\.duckdb was created by another process in the meantime"):
         make(path)
     assert fingerprint(path)["attributions"] == fingerprint(toy_path)["attributions"]
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_second_atlas_is_like_the_first_but_has_its_own_time(path, monkeypatch):
+    """One process makes the contents of an empty file only once."""
+    Atlas.create(path).close()
+    later = datetime(2101, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(empty, "datetime", SimpleNamespace(now=lambda zone: later))
+    monkeypatch.setattr(empty.schema, "install", None)
+    with Atlas.create(path.with_name("second.duckdb")) as atlas:
+        atlas.con.execute("CREATE TABLE mine AS SELECT 1 AS a")
+    Atlas.create(path.with_name("third.duckdb")).close()
+    first, third = fingerprint(path), fingerprint(path.with_name("third.duckdb"))
+    info = [dict(each.pop("atlas_info")) for each in (first, third)]
+    assert first == third
+    assert info[1].pop("created") == "2101-01-01T00:00:00+00:00" != info[0].pop("created")
+    assert info[0] == info[1]
 
 
 @pytest.mark.usefixtures("no_hard_links")
@@ -82,7 +100,7 @@ def test_without_hard_links(path):
 
 @pytest.mark.usefixtures("no_hard_links")
 def test_the_slower_of_two_without_hard_links(path, overtaken):
-    with pytest.raises(AtlasError, match="made by another process"):
+    with pytest.raises(AtlasError, match="created by another process"):
         Atlas.create(path)
     assert list(path.parent.iterdir()) == [path]
 
@@ -117,7 +135,7 @@ def test_one_that_was_there_is_not(path):
 
 
 @pytest.mark.parametrize("make", [Atlas.create, Atlas.open_or_create, grow])
-def test_the_log_of_an_atlas_that_is_gone_is_not_taken_over(path, make):
+def test_the_log_of_a_missing_atlas_is_not_used(path, make):
     log = path.with_name("new.duckdb.wal")
     with Atlas.create(path) as atlas:
         atlas.con.execute("INSERT INTO sigdb_data.genes VALUES (0, 'MINE', NULL)")
@@ -125,7 +143,7 @@ def test_the_log_of_an_atlas_that_is_gone_is_not_taken_over(path, make):
     path.unlink()
     log.with_suffix(".kept").rename(log)
     before = log.read_bytes()
-    with pytest.raises(AtlasError, match=r"new\.duckdb\.wal is the log of an atlas that is not there\. Put .* back"):
+    with pytest.raises(AtlasError, match=r"new\.duckdb\.wal is the log of an atlas that does not exist\. Put .* back"):
         make(path)
     assert list(path.parent.iterdir()) == [log]
     assert log.read_bytes() == before

@@ -193,13 +193,13 @@ def test_checks_are_kept(dialect):
 @pytest.mark.parametrize(
     ("query", "text"),
     [
-        ("FROM signature_score(['XYZ'])", "1 of 1 genes are not in this atlas: XYZ. Ask check_genes"),
+        ("FROM signature_score(['XYZ'])", "1 of 1 genes are not in this atlas: XYZ. check_genes"),
         ("SELECT count(*) FROM signature_score(['CD3E', 'CD3'])", "CD3 (did you mean CD3E?)"),
         ("SELECT signature_score(1, ['CD3E', NULL])", "1 of 2 genes are NULL"),
         ("FROM signature_score([])", "The list is empty"),
         ("FROM signature_score(['CD3E'], weights := [1, 2])", "2 weights for 1 genes"),
-        ("FROM signature_score(['CD3E'], weights := [0])", "The weights sum to 0"),
-        ("FROM signature_score(['CD3E', 'cd3e'], weights := [1, 2])", "Asked more than once"),
+        ("FROM signature_score(['CD3E'], weights := [0])", "All weights are 0"),
+        ("FROM signature_score(['CD3E', 'cd3e'], weights := [1, 2])", "Given more than once"),
         ("FROM signature_score(['CD3E'], agg := 'median')", "agg must be 'mean' or 'sum', not 'median'"),
         ("FROM signature_score(['CD3E'], run := 'other')", "There is no run 'other'"),
         ("FROM signature_scores(['NONE'])", "No such signature: NONE"),

@@ -1,4 +1,4 @@
-"""Donor-level comparisons against scipy and statsmodels called directly on numbers written down here."""
+"""Comparisons of donors, against direct calls of scipy and statsmodels with the numbers in this file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from statsmodels.stats.meta_analysis import combine_effects, effectsize_smd
 from statsmodels.stats.multitest import multipletests
 
 import sigdb
-from sigdb import Atlas
 from sigdb.errors import QueryError
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 FLU = {"one": [5.0, 7.0, 6.5, 9.0], "two": [4.0, 8.0, 6.0]}
 NORMAL = {"one": [2.0, 3.5, 1.0, 4.0, 2.5], "two": [3.0, 5.5, 2.0, 4.5]}
@@ -21,7 +20,7 @@ AGE = {"one": [30, 40, 50, 61, 35, 44, 52, 58, 47], "two": [31, 42, 53, 60, 25, 
 
 
 def study_rows(name):
-    """A donor a row: its score in T cells. Two T cells a donor (score - 1, score + 1), and one B cell at 0."""
+    """Three cells per donor: two T cells, whose mean is the donor's score, and one B cell that scores 0."""
     for disease, scores in (("flu", FLU[name]), ("normal", NORMAL[name])):
         for number, score in enumerate(scores):
             for cell_type, value in (("T cell", score - 1), ("T cell", score + 1), ("B cell", 0.0)):
@@ -30,9 +29,9 @@ def study_rows(name):
 
 @pytest.fixture(scope="module")
 def con(tmp_path_factory):
-    """Studies one and two: FLU and NORMAL, by donor. Study pairs: donors with tumour and normal adjacent tissue."""
+    """Studies one and two: donors with FLU and NORMAL scores. Study pairs: donors with tumour and adjacent tissue."""
     path = tmp_path_factory.mktemp("compare") / "compare.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         for name in ("one", "two"):
             rows = list(study_rows(name))
             columns = {key: [row[key] for row in rows] for key in ("donor", "disease", "cell_type")}
@@ -42,10 +41,13 @@ def con(tmp_path_factory):
             write_study(atlas, scores, ["CD3E", "LYZ"], study=name, obs=obs)
         donors = [f"d{n}" for n in range(4)]
         obs = obs_of(
-            10, sample=[f"{d}{s}" for s in "tn" for d in donors] + ["solo", "nobody"], donor=donors * 2 + ["d9", None],
-            disease=["cancer"] * 10, tissue=["tumour"] * 4 + ["normal adjacent"] * 4 + ["tumour"] * 2,
+            10,
+            sample=[f"{d}{s}" for s in "tn" for d in donors] + ["solo", "nobody"],
+            donor=donors * 2 + ["d9", None],
+            disease=["cancer"] * 10,
+            tissue=["tumour"] * 4 + ["normal adjacent"] * 4 + ["tumour"] * 2,
             cell_type=["T cell"] * 10,
-        )  # fmt: skip
+        )
         values = np.array([*TUMOUR, *BESIDE, 3.0, 99.0])
         write_study(atlas, np.column_stack([values, np.ones(10)]), ["CD3E", "LYZ"], study="pairs", obs=obs)
     with sigdb.connect(path) as con:
@@ -116,7 +118,7 @@ def test_covariates_make_a_linear_model(con):
     assert (row["p_value"], row["test"]) == (pytest.approx(model.pvalues[1]), "linear model, HC3")
 
 
-def test_q_values_are_over_all_that_was_asked(con):
+def test_q_values_are_over_all_signatures(con):
     found = sigdb.compare(con, {"T": ["CD3E"], "both": ["CD3E", "LYZ"]}, within=None, min_cells=3)
     rows = found.table.to_pylist()
     assert {row["signature"] for row in rows} == {"T", "both"}
@@ -124,7 +126,7 @@ def test_q_values_are_over_all_that_was_asked(con):
     assert [row["q_value"] for row in rows] == pytest.approx(expected)
 
 
-def test_what_is_too_small_is_shown_and_not_tested(con):
+def test_groups_that_are_too_small_are_shown_and_not_tested(con):
     found = rows_of(sigdb.compare(con, ["CD3E"], min_cells=2, min_units=4))
     assert found["two", "T cell", "flu"]["note"] == "fewer than 4 units in a group"
     assert (found["two", "T cell", "flu"]["n_group"], found["two", "T cell", "flu"]["p_value"]) == (3, None)
@@ -135,8 +137,9 @@ def test_what_is_too_small_is_shown_and_not_tested(con):
 
 def test_the_statement_it_shows_gives_the_units(con):
     found = sigdb.compare(con, ["CD3E"], within=None, min_cells=1)
-    answer = found.answers["genes"]
-    assert con.execute(answer.sql).fetchall() == [tuple(row.values()) for row in answer.table.to_pylist()]
+    units = found.units["genes"]
+    assert found.sql == units.sql
+    assert con.execute(units.sql).fetchall() == [tuple(row.values()) for row in units.table.to_pylist()]
 
 
 REFUSED = {
@@ -153,7 +156,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_would_mislead_is_refused(con, case):
+def test_misleading_comparisons_are_refused(con, case):
     options, message = REFUSED[case]
     with pytest.raises(QueryError, match=message):
         sigdb.compare(con, ["CD3E"], **{"min_cells": 1, **options})
@@ -197,11 +200,11 @@ def sizes_of(values):
 
 
 def test_a_gene_of_several_studies_is_combined_as_a_signature_of_that_gene_is(con):
-    asked = {"by": "disease", "reference": "normal", "cells": "cell_type = 'T cell'", "min_cells": 2}
-    found = sigdb.gene_compare(con, **asked, min_nonzero=1)
+    design = {"by": "disease", "reference": "normal", "cells": "cell_type = 'T cell'", "min_cells": 2}
+    found = sigdb.gene_compare(con, **design, min_nonzero=1)
     assert [(each.study, each.n_group, each.n_reference) for each in found.studies] == [("one", 4, 5), ("two", 3, 4)]
     genes = {(row["study"], row["gene"]): row for row in found.table.to_pylist()}
-    signature = {row["study"]: row for row in sigdb.compare(con, ["CD3E"], within=None, **asked).table.to_pylist()}
+    signature = {row["study"]: row for row in sigdb.compare(con, ["CD3E"], within=None, **design).table.to_pylist()}
     names = ["difference", "difference_low", "difference_high", "hedges_g", "g_se", "p_value", "i2", "n_studies"]
     for study in (None, "one", "two"):
         row, wanted = genes[study, "CD3E"], signature[study]
@@ -224,7 +227,7 @@ def test_a_study_that_is_too_small_for_its_genes_is_counted(con):
 GENE_ERRORS = {
     "several groups": (
         {"by": "sample", "reference": "flu0", "study": "two"},
-        "6 groups can be compared with flu0: flu1 in two, flu2 in two, .*Choose a group",
+        "6 groups can be compared with flu0: flu1 in two, flu2 in two, .*Choose one with `group`",
     ),
     "all too few": (
         {"by": "disease", "reference": "normal", "min_units": 5},

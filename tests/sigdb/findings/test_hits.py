@@ -1,4 +1,4 @@
-"""Hits: every cut-off rule against numpy, the ranking by hand, and conditions that must not become statements."""
+"""Hits: each cut-off rule against numpy, the ranking by hand, and conditions that must not become statements."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas
 from sigdb.errors import QueryError
-from tests.support.toy import fingerprint, obs_of, write_study
+from tests.support.toy import fingerprint, new_atlas, obs_of, write_study
 
 SAMPLES = ["a1"] * 4 + ["a2"] * 4 + ["b1"] * 4 + ["b2"] * 2
 DISEASES = ["flu"] * 8 + ["normal"] * 4 + [None] * 2
@@ -25,7 +24,7 @@ def path(tmp_path_factory):
     """
     path = tmp_path_factory.mktemp("hits") / "hits.duckdb"
     obs = obs_of(14, sample=SAMPLES, disease=DISEASES, cell_type=["T cell", "it's odd"] * 7)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, ["CD3E", "LYZ"]) as atlas:
         write_study(atlas, np.column_stack([SCORES, np.ones(14)]), ["CD3E", "LYZ"], obs=obs)
         atlas.add_signatures([sigdb.Signature("T", ("CD3E",)), sigdb.Signature("W", ("CD3E", "LYZ"), (2.0, -1.0))])
     return path
@@ -54,7 +53,7 @@ def test_cutoffs_are_those_of_numpy(con, rule, below):
     found = sigdb.hits(con, "T", min_cells=1, min_samples=1, below=below, **options)
     assert found.cutoff == pytest.approx(cutoff, rel=1e-12)
     expected = cutoff > SCORES if below else cutoff < SCORES
-    rates = dict(zip(found.answer.column("sample"), found.answer.column("hit_rate"), strict=True))
+    rates = {row["sample"]: row["hit_rate"] for row in found.all_samples.to_pylist()}
     assert rates == {name: expected[np.array(SAMPLES) == name].mean() for name in set(SAMPLES)}
 
 
@@ -65,7 +64,7 @@ def test_the_ranking_by_hand(con):
         ("a1", 0.5),
         ("b1", 0.25),
     ]
-    assert found.groups.to_pylist() == [
+    assert found.table.to_pylist() == [
         {"label": "flu", "n_samples": 2, "mean_rate": 0.75, "median_rate": 0.75},
         {"label": "normal", "n_samples": 1, "mean_rate": 0.25, "median_rate": 0.25},
     ]
@@ -79,13 +78,13 @@ def test_the_population_makes_the_cutoff(con):
         con, "T", cells="cell_type = 'it''s odd' AND n_counts > 0", percentile=50, min_cells=2, min_samples=1
     )
     assert found.cutoff == np.percentile(odd, 50)
-    assert sum(found.answer.column("n_cells")) == len(odd)
+    assert sum(found.all_samples["n_cells"].to_pylist()) == len(odd)
 
 
 def test_the_statement_it_shows_gives_the_same_rows(con):
     found = sigdb.hits(con, "W", cells="cell_type <> 'it''s odd' OR disease IS NULL", sd=0, min_cells=1, min_samples=1)
-    assert "[2.0, -1.0]" in found.answer.sql
-    assert con.execute(found.answer.sql).fetchall() == [tuple(row.values()) for row in found.answer.table.to_pylist()]
+    assert "[2.0, -1.0]" in found.sql
+    assert con.execute(found.sql).fetchall() == [tuple(row.values()) for row in found.all_samples.to_pylist()]
 
 
 REFUSED = {
@@ -98,17 +97,19 @@ REFUSED = {
     "no such column": ({"cells": "colour = 'red'"}, '"colour" not found'),
     "no cells": ({"cells": "n_counts < 0"}, "has no cells that this run has attributed"),
     "no such group": ({"by": "cell_type"}, "samples has no column cell_type. It has:"),
-    "two rules": ({"sd": 1, "percentile": 90}, "one cut-off; 2 are given: percentile, sd"),
-    "quantile": ({"quantile": 95}, "quantile must be from 0 to 1, not 95"),
+    "two rules": ({"sd": 1, "percentile": 90}, "one cut-off, but 2 are given: percentile, sd"),
+    "quantile": ({"quantile": 95}, "`quantile` must be from 0 to 1, not 95"),
     "percentile": ({"percentile": 101}, "percentile must be from 0 to 100, not 101"),
     "cutoff": ({"cutoff": float("nan")}, "must be finite numbers, not nan"),
     "coverage": ({"min_coverage": 2}, "min_coverage must be from 0 to 1"),
     "weights": ({"weights": [1.0]}, "has weights of its own"),
+    "a misspelt parameter": ({"min_cell": 3}, "sigdb.hits has no parameter `min_cell`. Did you mean 'min_cells'"),
+    "a misspelt option": ({"mising": "ignore"}, "no parameter `mising`. Did you mean 'missing'"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_asked(con, path, case):
+def test_impossible_requests_are_refused(con, path, case):
     options, message = REFUSED[case]
     before = fingerprint(path)
     with pytest.raises(QueryError, match=message):
@@ -117,8 +118,8 @@ def test_what_cannot_be_asked(con, path, case):
 
 
 def test_an_unknown_signature_names_those_there_are(con):
-    with pytest.raises(QueryError, match=r"There is no signature MS2 in this atlas. It has: T, W"):
-        sigdb.hits(con, "MS2")
+    with pytest.raises(QueryError, match=r"There is no signature TT in this atlas. Did you mean 'T'\? It has: T, W"):
+        sigdb.hits(con, "TT")
 
 
 def test_both_cutoffs_in_sql(con):

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 N_GENES, N_CELLS = 240, 30
-# Names that no gene list knows: each is a gene of its own, whose gene_id is its place.
+# Names that no gene list has. Each is a gene, with its place in this list as gene_id.
 GENES = [f"TOYGENE{n:03}" for n in range(N_GENES)]
 TYPES = np.array(["a", "b", None] * (N_CELLS // 3), dtype=object)
 SIGNATURE = [GENES[n] for n in (3, 50, 51, 120, 239)]
-# Study `panel` did not measure the last 40 genes, so one of the signature.
+# Study `panel` did not measure the last 40 genes. One of them is in the signature.
 MEASURED = {"full": N_GENES, "panel": 200}
 
 
@@ -30,7 +29,7 @@ def scores_of(study):
 @pytest.fixture(scope="module")
 def con(tmp_path_factory):
     path = tmp_path_factory.mktemp("null") / "null.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         for study, measured in MEASURED.items():
             obs = obs_of(N_CELLS, disease=["flu"] * N_CELLS, cell_type=list(TYPES))
             write_study(atlas, scores_of(study), GENES, study=study, obs=obs, measured=range(measured))
@@ -48,7 +47,7 @@ def controls(con, genes, **options):
 
 
 def strata(study, n_bins=25):
-    """Bins of mean, halved by detection, by sorting: ties in order of the gene."""
+    """The strata by sorting: bins of the mean, each divided in two by detection; ties in the order of the genes."""
     scores = np.abs(scores_of(study))[:, : MEASURED[study]]
     n = scores.shape[1]
     bins = np.empty(n, int)

@@ -1,6 +1,6 @@
-"""Hit rates are those of SIGnature's `Meta` (sc-signature 1.0.0) on the same scores: add_hits, samphit_df.
+"""Hit rates equal those of SIGnature's `Meta` (sc-signature 1.0.0) for the same scores: add_hits, samphit_df.
 
-`make .originals/ready` installs that package in a folder of its own, without the versions that it pins.
+`make .originals/ready` installs that package in a separate folder, without the versions that it pins.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import pandas as pd
 from SIGnature import Meta
 
 scores, mode, cutoff, side, cell_min, samp_min = sys.argv[1:]
-# As text, or pandas would read the name "NA" as no value.
+# As text: otherwise pandas reads the name "NA" as a missing value.
 meta = Meta(pd.read_csv(scores, keep_default_na=False))
 meta.add_hits("score", mode=mode, cut_val=float(cutoff), hit_type=side)
 print(meta.samphit_df(int(cell_min), int(samp_min), hit_col="score__hit", num_dis=None).to_csv(index=False))
@@ -47,10 +47,8 @@ def test_hit_rates_are_those_of_the_peer(demo_path, tmp_path, case):
             coalesce(c.disease, 'NA') AS disease, s.score
             FROM cells AS c JOIN signature_score(signature_genes('MS1'), missing := 'ignore') AS s USING (cell_id)"""
         ).write_csv(str(tmp_path / "scores.csv"))
-        ours = sigdb.hits(
-            con, "MS1", missing="ignore", min_cells=min_cells, min_samples=min_samples, below=side == "below",
-            **{"cutoff" if mode == "value" else mode: value},
-        )  # fmt: skip
+        rule = {"cutoff" if mode == "value" else mode: value, "below": side == "below"}
+        ours = sigdb.hits(con, "MS1", missing="ignore", min_cells=min_cells, min_samples=min_samples, **rule)
     arguments = [tmp_path / "scores.csv", mode, value, side, min_cells, min_samples]
     command = [sys.executable, "-c", THEIRS, *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ORIGINALS)}
@@ -66,7 +64,7 @@ def test_hit_rates_are_those_of_the_peer(demo_path, tmp_path, case):
     assert len(found) > 3
     assert theirs == found
     order = list(dict.fromkeys(row[column["disease"]].lower() for row in rows))
-    means = dict(zip(*(ours.groups[name].to_pylist() for name in ("label", "mean_rate")), strict=True))
+    means = dict(zip(*(ours.table[name].to_pylist() for name in ("label", "mean_rate")), strict=True))
     assert sorted(means.values()) in (
         [means[n] for n in sorted(means, key=order.index)],
         [means[n] for n in sorted(means, key=order.index, reverse=True)],

@@ -1,4 +1,4 @@
-"""Charts and the report: valid Vega-Lite, made of the table that the answer holds, and safe with hostile names."""
+"""Charts and the report: valid Vega-Lite, made from the finding's table, and safe with hostile names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas
 from sigdb.errors import MissingDependencyError, QueryError
 from sigdb.findings import plots
 from sigdb.findings.report import write_report
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 GENE = "<b>G&'\""
@@ -23,17 +22,21 @@ GENES = [GENE, *(f"TOYGENE{n}" for n in range(60))]
 
 @pytest.fixture(scope="module")
 def con(tmp_path_factory):
-    """Two studies of six donors, three of them flu; the names of studies, types and a gene are hostile."""
+    """Two studies of six donors, three with flu. Names of a study, of samples, cell types and a gene are hostile."""
     path = tmp_path_factory.mktemp("plots") / "plots.duckdb"
     rng = np.random.default_rng(0)
-    with Atlas.create(path) as atlas:
+    with new_atlas(path) as atlas:
         for study in (HOSTILE, "two"):
             donors = [f"d{n // 4}" for n in range(24)]
             obs = obs_of(
-                24, sample=[HOSTILE + donor for donor in donors], donor=donors,
-                disease=[("flu", "normal")[n // 12] for n in range(24)], cell_type=[HOSTILE, None] * 12,
-                umap_1=[None, *rng.normal(size=23)], umap_2=[*rng.normal(size=24)],
-            )  # fmt: skip
+                24,
+                sample=[HOSTILE + donor for donor in donors],
+                donor=donors,
+                disease=[("flu", "normal")[n // 12] for n in range(24)],
+                cell_type=[HOSTILE, None] * 12,
+                umap_1=[None, *rng.normal(size=23)],
+                umap_2=[*rng.normal(size=24)],
+            )
             write_study(atlas, rng.lognormal(size=(24, len(GENES))), GENES, study=study, obs=obs)
         atlas.add_signatures([sigdb.Signature(HOSTILE.replace(" ", ""), (GENE, "TOYGENE1"))])
     with sigdb.connect(path) as con:
@@ -89,9 +92,13 @@ def test_html_is_self_contained_and_json_is_the_spec(con, tmp_path):
 
 def test_bins_are_those_of_numpy(con):
     answer = sigdb.score_bins(con, SIGNATURE, by="disease", cells="study = 'two'", n_bins=9)
-    scores, labels = con.execute(
-        "SELECT score, disease FROM signature_score(?) JOIN cells USING (cell_id) WHERE study = 'two'", [SIGNATURE]
-    ).fetchnumpy().values()  # fmt: skip
+    scores, labels = (
+        con.execute(
+            "SELECT score, disease FROM signature_score(?) JOIN cells USING (cell_id) WHERE study = 'two'", [SIGNATURE]
+        )
+        .fetchnumpy()
+        .values()
+    )
     edges = np.histogram_bin_edges(scores, 9)
     for label in ("flu", "normal"):
         counts = dict(zip(np.round(edges[:-1], 9), np.histogram(scores[labels == label], edges)[0], strict=True))
@@ -133,11 +140,11 @@ def test_squares_of_a_large_study_are_those_of_numpy(con):
 def test_each_panel_of_an_embedding_has_its_own_cells_alone(con, tmp_path):
     plots.save(plots.embedding(sigdb.embedding(con, SIGNATURE)), tmp_path / "chart.svg")
     drawn = (tmp_path / "chart.svg").read_text()
-    assert drawn.count('aria-roledescription="circle"') == 46  # of 2 x 24, one of each without a position
+    assert drawn.count('aria-roledescription="circle"') == 46  # 2 x 24 cells; one of each study has no position
 
 
 def test_an_embedding_that_is_not_there(con):
-    with pytest.raises(QueryError, match=r"no embedding tsne in this atlas. It has: umap. .*--obsm X_tsne"):
+    with pytest.raises(QueryError, match=r"no embedding tsne in this atlas. It has: umap. .*name X_tsne in `obsm`"):
         sigdb.embedding(con, SIGNATURE, basis="tsne")
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a lake is said by whatever meets it, in Python and by every command; its place is no matter."""
+"""Damaged lakes: Python and every command report what is wrong. And lakes in folders of any name."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from sigdb import Atlas, attach_lake, export_lake, import_lake
 from sigdb.cli import app
 from sigdb.errors import AtlasError
 from sigdb.lake import manifest
-from tests.support.lakes import split
+from tests.support.lakes import copy_toy_lake, split
 from tests.support.toy import TOY_GENES, fingerprint, write_study
 
 pytestmark = pytest.mark.file_only("it makes lakes of its own")
 
 
 @pytest.fixture
-def whole(toy_path, tmp_path):
-    export_lake(toy_path, tmp_path / "lake")
-    return tmp_path / "lake"
+def whole(tmp_path):
+    return copy_toy_lake(tmp_path / "lake")
 
 
 def edited(folder, change):
@@ -48,7 +47,7 @@ def without(folder, table):
 DAMAGE = {
     "no manifest": (
         lambda lake: [(lake / manifest.NAME).unlink(), (lake / manifest.MARK).write_text("")],
-        "a lake that is not finished: it has no manifest",
+        "an unfinished lake: it has no manifest",
     ),
     "a manifest that was lost": (
         lambda lake: (lake / manifest.NAME).unlink(),
@@ -72,7 +71,7 @@ DAMAGE = {
     ),
     "an older schema": (
         lambda lake: edited(lake, lambda held: held.update(schema_version=1)),
-        r"has atlas schema 1; .* Upgrade the atlas it comes from \(sigdb upgrade\), and export it again",
+        r"has atlas schema 1; .* Upgrade the atlas that it comes from with `sigdb\.upgrade\(atlas\)`, and export that",
     ),
     "a schema that is no number": (
         lambda lake: edited(lake, lambda held: held.update(schema_version="3")),
@@ -80,15 +79,15 @@ DAMAGE = {
     ),
     "a table without files": (
         lambda lake: without(lake, "genes"),
-        "is not the manifest of a lake: it has not both columns and files of genes",
+        "is not the manifest of a lake: it lacks either the columns or the files of genes",
     ),
     "files of a table without columns": (
         lambda lake: edited(lake, lambda held: held["columns"].pop("genes")),
-        "is not the manifest of a lake: it has not both columns and files of genes",
+        "is not the manifest of a lake: it lacks either the columns or the files of genes",
     ),
     "a table that it does not know of": (
         lambda lake: [without(lake, "genes"), edited(lake, lambda held: held["columns"].pop("genes"))],
-        "The lake .* (cannot be read: .* genes does not exist|lacks tables of an atlas: genes)",
+        "The lake .* (cannot be read: .* genes does not exist|lacks 1 of 19 tables of an atlas: genes)",
     ),
     "a file twice": (
         lambda lake: edited(lake, lambda held: held["files"].append(held["files"][0])),
@@ -96,7 +95,7 @@ DAMAGE = {
     ),
     "a missing table": (
         lambda lake: shutil.rmtree(lake / "genes"),
-        "1 of 19 files are missing or cut off in the lake .*: genes/.*sigdb export ATLAS .* --check` writes them again",
+        "1 of 19 files are missing or cut off in the lake .*: genes/.*export_lake.atlas, .*, check=True.` writes these",
     ),
     "a missing file of attributions": (
         lambda lake: file_of(lake, "attributions").unlink(),
@@ -144,7 +143,7 @@ def test_an_export_makes_it_whole(whole, toy_path, case):
 
 @pytest.mark.parametrize("damage", ["a flipped byte", "a file of another lake"])
 def test_what_only_a_checksum_tells(whole, toy_path, tmp_path, damage):
-    """Which is what verify and import-lake compare; the size is the same."""
+    """verify and import-lake compare checksums. The size does not change."""
     path = file_of(whole, "attributions")
     held = bytearray(path.read_bytes())
     if damage == "a flipped byte":
@@ -166,8 +165,8 @@ def test_what_only_a_checksum_tells(whole, toy_path, tmp_path, damage):
     manifest.check_sums(manifest.read(str(whole)))
 
 
-def test_a_file_that_shows_a_lake_that_was_exported_anew(whole, toy_path, tmp_path):
-    """A study more: files of most tables have other names, and no query finds a part of the old ones."""
+def test_a_file_that_shows_a_lake_that_was_exported_again(whole, toy_path, tmp_path):
+    """After another study, the files of most tables have other names, and no query mixes old and new files."""
     attach_lake(whole, tmp_path / "shown.duckdb")
     before = duckdb.connect(tmp_path / "shown.duckdb", read_only=True)
     copy = shutil.copy(toy_path, tmp_path / "copy.duckdb")
@@ -177,7 +176,9 @@ def test_a_file_that_shows_a_lake_that_was_exported_anew(whole, toy_path, tmp_pa
     with before, pytest.raises(duckdb.Error, match="attributions"):
         before.execute("SELECT count(*) FROM attributions").fetchall()
     result = CliRunner().invoke(app, ["sql", str(tmp_path / "shown.duckdb"), "SELECT count(*) FROM attributions"])
-    with pytest.raises(AtlasError, match=r"shown.duckdb cannot be read: .* make it anew: sigdb attach-lake"):
+    with pytest.raises(
+        AtlasError, match=r"shown.duckdb cannot be read: .* make it again with `sigdb\.attach_lake\(lake, path\)`"
+    ):
         raise result.exception
     (tmp_path / "shown.duckdb").unlink()
     attach_lake(whole, tmp_path / "shown.duckdb")
@@ -190,7 +191,7 @@ ODD = ['it\'s a "lake"; --', "[odd]", "any*", "one?", "[", "{a,b}", "back\\slash
 
 @pytest.mark.parametrize("name", ODD)
 def test_whatever_its_folder_is_called(toy_path, tmp_path, name):
-    """Beside folders of names that it would stand for, were it a pattern."""
+    """Next to the lake are folders that its name would match if it were a pattern."""
     for folder in ("anything", "oneX", "o"):
         shutil.copytree(export(toy_path, tmp_path / "plain"), tmp_path / folder / "lake")
     lake = export(toy_path, tmp_path / name / "lake")
@@ -204,7 +205,7 @@ def export(path, folder):
 
 
 def assert_whole(lake, folder):
-    """Opened, attached and imported, it is the lake of the toy atlas."""
+    """Check that a lake has the rows of the toy atlas when it is opened, attached and imported."""
     attach_lake(lake, folder / "attached.duckdb")
     import_lake(lake, folder / "imported.duckdb")
     for path in (lake, folder / "attached.duckdb", folder / "imported.duckdb"):
@@ -216,14 +217,14 @@ def assert_whole(lake, folder):
 
 @pytest.mark.parametrize("name", ["run_id=9", "Gene_ID=1"])
 def test_a_folder_that_duckdb_takes_for_a_column(toy_path, tmp_path, name):
-    """It would be the run, or the gene, of every row."""
+    """DuckDB would take the value in the name for the run or gene of every row."""
     lake = tmp_path / name / "lake"
     with pytest.raises(AtlasError, match=f"below a folder called {name}, which DuckDB takes for the column"):
         export_lake(toy_path, lake)
     assert not lake.parent.exists()
     shutil.copytree(export(toy_path, tmp_path / "plain"), lake)
     for use in (sigdb.connect, lambda lake: attach_lake(lake, tmp_path / "attached.duckdb")):
-        with pytest.raises(AtlasError, match=f"below a folder called {name}.* or rename that one"):
+        with pytest.raises(AtlasError, match=f"below a folder called {name}.* or rename that folder"):
             use(lake)
 
 
@@ -242,12 +243,12 @@ def test_relative_paths_and_links(toy_path, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("make", [attach_lake, import_lake])
 def test_a_file_in_no_folder(whole, tmp_path, make):
-    with pytest.raises(AtlasError, match="cannot be made: there is no folder"):
+    with pytest.raises(AtlasError, match="cannot be created: there is no folder"):
         make(whole, tmp_path / "none" / "made.duckdb")
 
 
 def test_columns_in_another_order(whole, toy_path, tmp_path):
-    """As another writer, or an upgrade of an atlas, may have them."""
+    """Other writers may have the columns in another order."""
     path = file_of(whole, "cell_data")
     rows = pq.read_table(path, partitioning=None)
     pq.write_table(rows.select(rows.column_names[::-1]), path)
@@ -258,12 +259,12 @@ def test_columns_in_another_order(whole, toy_path, tmp_path):
 
 
 def test_tables_of_several_files(toy_path, tmp_path):
-    """As other writers make them; the next export of the atlas puts its own in their place."""
+    """Other writers may make several files per table. The next export of the atlas replaces them by its own."""
     export_lake(toy_path, tmp_path / "lake")
     split(tmp_path / "lake")
     found = manifest.read(str(tmp_path / "lake"))
-    assert len(found.of("attributions")) == len(found.of("cell_data")) == 2
+    assert len(found.files_of("attributions")) == len(found.files_of("cell_data")) == 2
     manifest.check_sums(found)
     assert_whole(tmp_path / "lake", tmp_path)
     assert export_lake(toy_path, tmp_path / "lake").written > 10
-    assert len(manifest.read(str(tmp_path / "lake")).of("cell_data")) == 1
+    assert len(manifest.read(str(tmp_path / "lake")).files_of("cell_data")) == 1

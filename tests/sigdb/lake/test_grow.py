@@ -1,4 +1,4 @@
-"""A lake that is written to where it is: what it shows, when, and what it refuses."""
+"""Write to a lake directly: what it shows, when it shows it, and what it refuses."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -15,21 +16,18 @@ from sigdb import Signature, cli
 from sigdb.errors import AtlasError, SignatureError
 from sigdb.lake import manifest
 from sigdb.lake.grow import growing_lake, writable
-from tests.support.lakes import QUERIES, assert_same, make_two_runs
+from tests.support.lakes import QUERIES, assert_same, copy_grown_lake, copy_two_runs
 
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
-    return make_two_runs(tmp_path_factory.mktemp("two") / "two.duckdb")
+    return copy_two_runs(tmp_path_factory.mktemp("two") / "two.duckdb")
 
 
 @pytest.fixture
-def lake(two_runs, tmp_path):
-    """The lake of an atlas, grown by nothing: its own from then on."""
-    sigdb.export_lake(two_runs, tmp_path / "lake", genes_per_bucket=8)
-    with growing_lake(tmp_path / "lake") as grown:
-        grown.publish()
-    return tmp_path / "lake"
+def lake(tmp_path):
+    """The lake of an atlas after a growth that added nothing: the lake now belongs to no atlas."""
+    return copy_grown_lake(tmp_path / "lake")
 
 
 def rows(path, query):
@@ -38,7 +36,7 @@ def rows(path, query):
 
 
 def lose_one(atlas, known):
-    """Add a signature, and fail at another."""
+    """Add a signature, then fail to add another one."""
     atlas.add_signatures([Signature("LOST", ("GENE02",))])
     atlas.add_signatures([Signature("LOST TOO", ("GENE02",)), known])
 
@@ -56,7 +54,7 @@ def test_files_that_have_not_changed_are_kept(lake):
 
 
 def test_what_is_done_in_a_block_appears_at_its_end(lake, two_runs, tmp_path):
-    """Signatures are added, kept and seen as in an atlas; an error in the block, and nothing has happened."""
+    """Signatures are added, materialised and viewed as in an atlas. An error in the block undoes all of it."""
     new = Signature("NEW", ("GENE02", "GENE14"), (1.0, 2.0))
     atlas = tmp_path / "same.duckdb"
     shutil.copy(two_runs, atlas)
@@ -86,40 +84,43 @@ def test_on_the_command_line(lake, two_runs, tmp_path, monkeypatch, capsys):
     assert rows(lake, "SELECT gene FROM signatures WHERE signature = 'mine' ORDER BY ALL") == [("GENE02",), ("GENE14",)]
     sigdb.export_lake(two_runs, tmp_path / "export")
     with (
-        pytest.raises(AtlasError, match=r"is an export of an atlas\. Write to that, and export it again"),
+        pytest.raises(
+            AtlasError,
+            match=r"is an export of an atlas\. Write to the atlas, and export it again with `sigdb\.export_lake",
+        ),
         writable(tmp_path / "export"),
     ):
         pass
 
 
-def test_it_is_nobodys_export(lake, two_runs, tmp_path):
+def test_it_is_not_an_export(lake, two_runs, tmp_path):
     assert manifest.read(str(lake)).atlas_created is None
-    with pytest.raises(AtlasError, match="`sigdb ingest-spark` has added studies to"):
+    with pytest.raises(AtlasError, match=r"Studies were added to the lake .* itself, and .* may lack them"):
         sigdb.export_lake(two_runs, lake)
     sigdb.import_lake(lake, tmp_path / "imported.duckdb")
     assert rows(tmp_path / "imported.duckdb", QUERIES["whole"]) == rows(two_runs, QUERIES["whole"])
 
 
 def test_one_at_a_time(lake):
-    with growing_lake(lake), pytest.raises(AtlasError, match=r"Another export to .* is at work"), growing_lake(lake):
+    with growing_lake(lake), pytest.raises(AtlasError, match=r"Another export to .* is running"), growing_lake(lake):
         pass
 
 
 def test_a_new_one(tmp_path):
-    """Empty, it can be asked; made for nothing, it goes."""
+    """An empty lake can be queried. A lake without a manifest is removed after an error."""
     with growing_lake(tmp_path / "lake", genes_per_bucket=64) as grown:
         grown.publish()
     assert rows(tmp_path / "lake", "SELECT count(*) FROM attributions") == [(0,)]
     assert manifest.read(str(tmp_path / "lake")).genes_per_bucket == 64
     with (
-        pytest.raises(AtlasError, match="hold 64 genes each, which cannot be changed to 8"),
+        pytest.raises(AtlasError, match=r"hold 64 genes each\. .*cannot change that to `genes_per_bucket=8`"),
         growing_lake(tmp_path / "lake", genes_per_bucket=8),
     ):
         pass
     with pytest.raises(ZeroDivisionError), growing_lake(tmp_path / "nothing"):
         1 / 0  # noqa: B018
     assert not (tmp_path / "nothing").exists()
-    with pytest.raises(AtlasError, match="a lake in a folder that all machines share"), growing_lake("s3://b/lake"):
+    with pytest.raises(AtlasError, match="to a lake in a folder that all machines share"), growing_lake("s3://b/lake"):
         pass
 
 
@@ -139,7 +140,7 @@ def fail_to_grow(lake):
 
 @pytest.mark.parametrize("use", [grow, fail_to_grow, "export", "export of another atlas"])
 def test_one_that_has_lost_its_manifest_is_left_alone(lake, two_runs, toy_path, use):
-    """It is the only copy of what was added, and whoever took it for a new one would remove all of it."""
+    """It is the only copy of the added studies. Taking its folder for a new lake would remove them."""
     (lake / manifest.NAME).rename(lake.parent / "kept.json")
     before = everything(lake)
     with pytest.raises(AtlasError, match=r"has lost its manifest\.json\. Put manifest\.json back from a copy"):
@@ -149,8 +150,8 @@ def test_one_that_has_lost_its_manifest_is_left_alone(lake, two_runs, toy_path, 
     grow(lake)
 
 
-def test_one_of_which_nobody_noted_that_it_had_a_manifest(lake):
-    """Since whoever published it was killed before; it is noted when it is opened next."""
+def test_one_without_a_note_that_it_had_a_manifest(lake):
+    """The process that published the lake was killed before it wrote the note. The next call writes the note."""
     (lake / manifest.MARK).write_text("")
     fail_to_grow(lake)
     (lake / manifest.NAME).unlink()
@@ -159,7 +160,7 @@ def test_one_of_which_nobody_noted_that_it_had_a_manifest(lake):
 
 
 def test_only_what_was_made_for_nothing_is_removed(tmp_path):
-    """Not a folder that was there, nor what an interrupted export left."""
+    """A folder that existed before stays, and so do the files of an interrupted export."""
     (tmp_path / "empty").mkdir()
     inode = (tmp_path / "empty").stat().st_ino
     fail_to_grow(tmp_path / "empty")
@@ -170,7 +171,7 @@ def test_only_what_was_made_for_nothing_is_removed(tmp_path):
     (tmp_path / "begun" / "genes" / "a.parquet").write_text("rows")
     before = everything(tmp_path / "begun")
     fail_to_grow(tmp_path / "begun")
-    assert everything(tmp_path / "begun") == before
+    assert everything(tmp_path / "begun") == before | {Path(manifest.LOCK): b""}
 
 
 def edited(lake, **changes):
@@ -181,11 +182,11 @@ def edited(lake, **changes):
 FLAWS = {
     "an older schema": (
         lambda lake: edited(lake, schema_version=1, sigdb_version="0.0.7"),
-        r"with the sigdb that wrote it \(pip install sigdb-atlas==0\.0\.7; sigdb import-lake\), and upgrade that",
+        r"with the sigdb that wrote it \(pip install sigdb-atlas==0\.0\.7, then `sigdb\.import_lake.* and upgrade the",
     ),
     "a missing file": (
         lambda lake: next(lake.glob("genes/*.parquet")).unlink(),
-        r"Put them back from a copy of the lake: studies were added to it, and no atlas file has them\.",
+        r"Put these files back from a copy of the lake\. Studies were added to it, and no atlas file has them\.",
     ),
     "a manifest that was cut off": (
         lambda lake: (lake / manifest.NAME).write_text("{"),
@@ -196,17 +197,17 @@ FLAWS = {
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
-def test_nobody_is_told_to_remove_it_or_to_export_what_there_is_not(lake, flaw):
+def test_no_message_advises_to_remove_it_or_to_export_it(lake, flaw):
     damage, message = FLAWS[flaw]
     damage(lake)
     with pytest.raises(AtlasError, match=message) as caught:
         sigdb.connect(lake)
-    assert not re.search("Remove|export the atlas|sigdb export|--check", str(caught.value))
+    assert not re.search("Remove|export the atlas|sigdb export|export_lake|check=True", str(caught.value))
 
 
 def test_files_that_go_or_come_while_others_are_removed(lake, monkeypatch):
-    """Tasks that straggle: the lake is published all the same."""
+    """Late tasks remove or write files in the meantime. The lake is published anyway."""
     gone = lake / "attributions" / "run_id=7" / "gone.part"
-    monkeypatch.setattr(manifest, "stored", lambda made: [gone])
+    monkeypatch.setattr(manifest, "files_on_disk", lambda made: [gone])
     grow(lake)
     assert manifest.read(str(lake)).atlas_created is None

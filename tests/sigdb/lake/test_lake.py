@@ -1,4 +1,4 @@
-"""A lake: the same atlas as Parquet. What is written, when, and that nothing is served that is not whole."""
+"""A lake is an atlas as Parquet: what is written and when, and that incomplete lakes are refused."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from sigdb.atlas.verify import verify
 from sigdb.errors import AtlasError, AtlasNotFoundError, AtlasVersionError
 from sigdb.lake import export, files, manifest
 from tests.sql.test_headers import OBJECTS, shown
-from tests.support.lakes import QUERIES, assert_same, make_two_runs
-from tests.support.toy import TOY_GENES, fingerprint, make_toy, write_study
+from tests.support.lakes import QUERIES, assert_same, copy_toy_lake, copy_two_runs, copy_two_runs_lake
+from tests.support.toy import TOY_GENES, fingerprint, make_toy, new_atlas, write_study
 
 pytestmark = pytest.mark.file_only("it makes lakes of its own, and compares them with the atlas file")
 
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
-    return make_two_runs(tmp_path_factory.mktemp("lake") / "it's two runs.duckdb")
+    return copy_two_runs(tmp_path_factory.mktemp("lake") / "it's two runs.duckdb")
 
 
 @pytest.fixture
@@ -38,11 +38,9 @@ def copy(two_runs, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def whole(two_runs, tmp_path_factory):
+def whole(tmp_path_factory):
     """The lake of `two_runs`, in files of 8 genes; read-only by agreement."""
-    folder = tmp_path_factory.mktemp("whole") / "it's a lake"
-    export_lake(two_runs, folder, genes_per_bucket=8)
-    return folder
+    return copy_two_runs_lake(tmp_path_factory.mktemp("whole") / "it's a lake")
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +54,19 @@ def attached(whole, tmp_path_factory):
 
 @pytest.fixture
 def damaged(whole, tmp_path):
-    """A copy of the lake, to be damaged."""
+    """A copy of the lake that a test damages."""
     return Path(shutil.copytree(whole, tmp_path / "lake"))
 
 
 @pytest.fixture(scope="module")
-def toy_lake(toy_path, tmp_path_factory):
+def toy_lake(tmp_path_factory):
     """A connection to the lake of the toy atlas."""
-    folder = tmp_path_factory.mktemp("toy") / "toy"
-    export_lake(toy_path, folder)
-    with sigdb.connect(folder) as con:
+    with sigdb.connect(copy_toy_lake(tmp_path_factory.mktemp("toy") / "toy")) as con:
         yield con
+
+
+# The files of a lake that are not named by its manifest.
+LASTING = {manifest.NAME, manifest.MARK, manifest.LOCK}
 
 
 def names(folder):
@@ -109,7 +109,7 @@ def test_types_comments_and_macros_are_those_of_the_atlas(two_runs, whole):
 
 def test_how_the_files_are_written(whole):
     found = manifest.read(str(whole))
-    files = found.of("attributions")
+    files = found.files_of("attributions")
     buckets = [(run, bucket) for run in (0, 1) for bucket in range(5)]
     assert [(file.run_id, file.gene_bucket) for file in files] == buckets
     for file in files:
@@ -127,13 +127,13 @@ def test_how_the_files_are_written(whole):
         rows = read.read()
         assert rows.equals(rows.sort_by([("gene_id", "ascending"), ("cell_id", "ascending")]))
         assert len(rows) == file.rows
-    assert names(whole) == {file.path for file in found.files} | {manifest.NAME, manifest.MARK}
+    assert names(whole) == {file.path for file in found.files} | LASTING
 
 
 def test_many_row_groups(two_runs, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "ROW_GROUP", 1000)
     export_lake(two_runs, tmp_path / "lake")
-    (file, _) = manifest.read(str(tmp_path / "lake")).of("attributions")
+    (file, _) = manifest.read(str(tmp_path / "lake")).files_of("attributions")
     read = pq.read_metadata(tmp_path / "lake" / file.path)
     assert [read.row_group(i).num_rows for i in range(read.num_row_groups - 1)] == [1000] * (file.rows // 1000)
     with sigdb.connect(two_runs) as atlas, sigdb.connect(tmp_path / "lake") as con:
@@ -151,11 +151,10 @@ def test_only_what_has_changed_is_written_again(copy, tmp_path):
         atlas.add_signatures([Signature("NEW", ("GENE07",))])
     third = export_lake(copy, folder)
     new = {file.path for file in third.manifest.files} - {file.path for file in first.manifest.files}
-    assert {path.rpartition("/")[0] for path in new} == {
-        "attributions/run_id=1/gene_bucket=1", "signatures", "signature_info"
-    }  # fmt: skip
+    changed = ["attributions/run_id=1/gene_bucket=1", "signature_info", "signatures"]
+    assert sorted(path.rpartition("/")[0] for path in new) == changed
     assert third.written == len(new) == 3
-    assert names(folder) == {file.path for file in third.manifest.files} | {manifest.NAME, manifest.MARK}
+    assert names(folder) == {file.path for file in third.manifest.files} | LASTING
     import_lake(folder, tmp_path / "imported.duckdb")
     assert fingerprint(tmp_path / "imported.duckdb") == fingerprint(copy)
 
@@ -185,7 +184,7 @@ def test_an_imported_atlas_is_the_exported_one(two_runs, whole, toy_path, tmp_pa
 
 
 def test_an_empty_atlas(tmp_path):
-    Atlas.create(tmp_path / "empty.duckdb").close()
+    new_atlas(tmp_path / "empty.duckdb").close()
     export_lake(tmp_path / "empty.duckdb", tmp_path / "lake")
     with sigdb.connect(tmp_path / "lake") as con:
         assert con.execute("SELECT count(*) FROM attributions").fetchall() == [(0,)]
@@ -195,14 +194,14 @@ def test_an_empty_atlas(tmp_path):
 
 CODE = """
 import sys
-from sigdb.lake import export_lake
+from sigdb.lake.export import export_lake
 print(1, flush=True)
 export_lake(sys.argv[1], sys.argv[2], genes_per_bucket=1)
 """
 
 
 def test_killed_at_any_moment(copy, tmp_path):
-    """Until the end the lake is the old one; what was written is not written again."""
+    """Until the end, the lake is the old one. Files that a killed export wrote are not written again."""
     folder = tmp_path / "lake"
     export_lake(copy, folder, genes_per_bucket=8)
     with Atlas(copy) as atlas:
@@ -219,10 +218,10 @@ def test_killed_at_any_moment(copy, tmp_path):
                 process.send_signal(signal.SIGKILL)
         lifetime *= 1.4
         assert lifetime < 300
-    # The last may have been killed after the manifest was replaced, and before old files were removed.
+    # The last process may have been killed between replacing the manifest and removing old files.
     last = export_lake(copy, folder)
     assert last.written == 0
-    assert names(folder) == {file.path for file in last.manifest.files} | {manifest.NAME, manifest.MARK}
+    assert names(folder) == {file.path for file in last.manifest.files} | LASTING
     import_lake(folder, tmp_path / "imported.duckdb")
     assert fingerprint(tmp_path / "imported.duckdb") == fingerprint(copy)
 
@@ -234,7 +233,9 @@ def test_interrupted_before_the_first_manifest(copy, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         export_lake(copy, tmp_path / "lake", genes_per_bucket=8, progress=stop)
-    with pytest.raises(AtlasError, match=r"a lake that is not finished.* Run again .*`sigdb export ATLAS \S+`"):
+    with pytest.raises(
+        AtlasError, match=r"an unfinished lake.* Repeat the call .*`sigdb\.export_lake\(atlas, '\S+'\)`"
+    ):
         sigdb.connect(tmp_path / "lake")
     done = export_lake(copy, tmp_path / "lake", genes_per_bucket=8)
     assert done.kept == 20
@@ -290,7 +291,7 @@ def test_a_lake_that_is_not_whole_is_not_opened(damaged, two_runs, tmp_path, dam
 
 def test_a_file_that_was_altered_is_found_by_its_checksum(damaged, two_runs, tmp_path):
     altered(one_file(damaged))
-    with pytest.raises(AtlasError, match=r"1 of 28 files are damaged.*gene_bucket=2.*--check"):
+    with pytest.raises(AtlasError, match=r"1 of 28 files are damaged.*gene_bucket=2.*check=True"):
         import_lake(damaged, tmp_path / "a.duckdb")
     assert not list(tmp_path.glob("a.duckdb*"))
     assert export_lake(two_runs, damaged).written == 0
@@ -308,7 +309,7 @@ def test_other_versions(damaged):
     with pytest.raises(AtlasVersionError, match="has atlas schema 999; this sigdb knows schemas up to"):
         sigdb.connect(damaged)
     edited(damaged, schema_version=1)
-    with pytest.raises(AtlasVersionError, match=r"has atlas schema 1.*Upgrade the atlas it comes from"):
+    with pytest.raises(AtlasVersionError, match=r"has atlas schema 1.*Upgrade the atlas that it comes from"):
         sigdb.connect(damaged)
     edited(damaged, format_version=2)
     with pytest.raises(AtlasVersionError, match="format 2; this sigdb reads format 1"):
@@ -327,9 +328,9 @@ def test_another_manifest(damaged, text):
 def test_what_is_no_lake(two_runs, whole, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "mine.txt").write_text("mine")
-    with pytest.raises(AtlasError, match="is a folder, but not a lake"):
+    with pytest.raises(AtlasError, match="is a folder but not a lake"):
         sigdb.connect(tmp_path / "folder")
-    with pytest.raises(AtlasError, match="is not empty, and not a lake"):
+    with pytest.raises(AtlasError, match=r"is not a lake, and it is not empty: it contains mine\.txt"):
         export_lake(two_runs, tmp_path / "folder")
     assert names(tmp_path / "folder") == {"mine.txt"}
     with pytest.raises(AtlasError, match="is a file"):
@@ -359,18 +360,18 @@ def test_the_lake_of_another_atlas_is_left_alone(damaged, tmp_path):
 
 
 def test_two_exports_at_once(two_runs, damaged):
-    with export.mine(damaged), pytest.raises(AtlasError, match=r"Another export .* is at work"):
+    with export.hold_folder(damaged), pytest.raises(AtlasError, match=r"Another export .* is running"):
         export_lake(two_runs, damaged)
 
 
 def test_a_lake_is_neither_written_to_nor_locked(whole, tmp_path):
-    with pytest.raises(AtlasError, match="only read; `sigdb import-lake` makes an atlas of it"):
+    with pytest.raises(AtlasError, match=r"read-only\. `sigdb\.import_lake\(lake, path\)` makes an atlas file of it"):
         Atlas(whole)
-    with pytest.raises(AtlasError, match=r"cannot be locked.*`sigdb import-lake`"):
+    with pytest.raises(AtlasError, match=r"cannot be locked.*`sigdb\.import_lake\(lake, path\)`"):
         sigdb.connect(whole, locked=True)
     attach_lake(whole, tmp_path / "a.duckdb")
     for options in ({"read_only": False}, {"locked": True}):
-        with pytest.raises(AtlasError, match="shows a lake, and holds no rows of its own"):
+        with pytest.raises(AtlasError, match="shows a lake and holds no rows of its own"):
             sigdb.connect(tmp_path / "a.duckdb", **options)
     with sigdb.connect(whole) as con:
         for statement in ("DELETE FROM sigdb_data.genes", "CREATE TABLE t AS SELECT 1"):
@@ -379,7 +380,7 @@ def test_a_lake_is_neither_written_to_nor_locked(whole, tmp_path):
 
 
 def test_file_size_follows_the_atlas(two_runs, tmp_path, monkeypatch):
-    """About 210 scores a gene; files of 1,000 rows have 4 genes, until they are more than 4 times too large."""
+    """A gene has about 210 scores. Files of 1,000 rows have 4 genes until they are more than 4 times too large."""
     monkeypatch.setattr(export, "FILE_ROWS", 1000)
     assert export_lake(two_runs, tmp_path / "lake").manifest.genes_per_bucket == 2
     monkeypatch.setattr(export, "FILE_ROWS", 20_000)
@@ -389,7 +390,7 @@ def test_file_size_follows_the_atlas(two_runs, tmp_path, monkeypatch):
 
 
 def test_what_does_not_fit_into_memory_waits_on_disk(whole, tmp_path, monkeypatch):
-    """In a folder that goes with the connection."""
+    """DuckDB uses a folder that is removed with the connection."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     con = sigdb.connect(whole)
     con.execute("SET threads = 1")

@@ -1,4 +1,4 @@
-"""A lake at an address: asked through HTTP and an S3 API of this machine, by DuckDB's httpfs."""
+"""A lake at an address: DuckDB's httpfs reads it from HTTP and S3 servers on this machine."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb import Atlas, attach_lake, export_lake, import_lake
+from sigdb import attach_lake, export_lake, import_lake
 from sigdb.errors import AtlasError, AtlasNotFoundError
 from sigdb.lake import files, manifest
 from sigdb.statements import literal
 from tests.support import ROOT
-from tests.support.lakes import GENES, QUERIES, assert_same, make_two_runs
-from tests.support.toy import write_study
+from tests.support.lakes import GENES, QUERIES, assert_same, copy_two_runs, copy_two_runs_lake
+from tests.support.toy import new_atlas, write_study
 
 httpfs = pytest.importorskip("duckdb_extension_httpfs", reason="httpfs is not installed: make test-remote")
 boto3 = pytest.importorskip("boto3")
@@ -34,7 +34,7 @@ moto = pytest.importorskip("moto.server")
 
 @pytest.fixture(scope="module", autouse=True)
 def home(tmp_path_factory):
-    """A home folder in which DuckDB finds the extension, as it does where it may fetch it, and keeps secrets."""
+    """A home folder in which DuckDB finds the extension and keeps secrets."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         (extension,) = Path(httpfs.__file__).parent.rglob("httpfs.duckdb_extension")
@@ -45,19 +45,17 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
-    return make_two_runs(tmp_path_factory.mktemp("two") / "two.duckdb")
+    return copy_two_runs(tmp_path_factory.mktemp("two") / "two.duckdb")
 
 
 @pytest.fixture(scope="module")
-def whole(two_runs, tmp_path_factory):
+def whole(tmp_path_factory):
     """The lake of `two_runs`, in files of 8 genes; read-only by agreement."""
-    folder = tmp_path_factory.mktemp("whole") / "lake"
-    export_lake(two_runs, folder, genes_per_bucket=8)
-    return folder
+    return copy_two_runs_lake(tmp_path_factory.mktemp("whole") / "lake")
 
 
 class Ranges(SimpleHTTPRequestHandler):
-    """Files of a folder, or the bytes of them that are asked for; keeps a list of (method, file, bytes sent)."""
+    """Serves files of a folder, whole or by ranges, and keeps a list of (method, file, bytes sent)."""
 
     sent: list[tuple[str, str, int]]
 
@@ -88,7 +86,7 @@ class Ranges(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def serve():
-    """A function that serves a folder; it returns the address, and the list of what is sent."""
+    """A function that serves a folder and returns its address and the list of what was sent."""
     servers = []
 
     def start(folder):
@@ -106,16 +104,14 @@ def serve():
 
 @pytest.fixture(scope="module")
 def store(whole):
-    """An S3 API that knows one user, with the lake in the bucket `atlases`; returns what a secret of that user is."""
+    """An S3 server with one user and the lake in the bucket `atlases`. Returns its address and the keys of the user."""
     server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
 
     def client(kind):
-        return boto3.client(
-            kind, endpoint_url=f"http://{host}:{port}", region_name="us-east-1",
-            aws_access_key_id="any", aws_secret_access_key="any",
-        )  # fmt: skip
+        keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
+        return boto3.client(kind, endpoint_url=f"http://{host}:{port}", region_name="us-east-1", **keys)
 
     users, objects = client("iam"), client("s3")
     users.create_user(UserName="reader")
@@ -127,7 +123,7 @@ def store(whole):
     for path in whole.rglob("*"):
         if path.is_file():
             objects.put_object(Bucket="atlases", Key=f"lake/{path.relative_to(whole)}", Body=path.read_bytes())
-    # From here on it asks who is there.
+    # From here on, the server checks the keys of users.
     plain = {"Content-Type": "text/plain"}
     urlopen(Request(f"http://{host}:{port}/moto-api/reset-auth", data=b"0", headers=plain)).close()
     yield f"{host}:{port}", key["AccessKeyId"], key["SecretAccessKey"]
@@ -135,7 +131,7 @@ def store(whole):
 
 
 def keep_secret(endpoint, key, secret):
-    """What a user does once, in any DuckDB: it is kept in the home folder."""
+    """Store a secret in the home folder, as a user does once with any DuckDB."""
     options = f"KEY_ID {literal(key)}, SECRET {literal(secret)}, ENDPOINT {literal(endpoint)}"
     with duckdb.connect() as con:
         con.execute(
@@ -181,16 +177,16 @@ def test_commands_take_an_address(address, two_runs):
     for words in (("signatures", "materialize", address, "S"), ("upgrade", address), ("drop-study", address, "one")):
         code, _, told = run(*words)
         assert code == 1
-        assert "is an address, not an atlas file. A lake is only read" in told
+        assert "is an address, not an atlas file. A lake is read-only" in told
     with pytest.raises(AtlasError, match="is not a folder of this machine"):
         import_lake(address, two_runs.with_name("no.duckdb"))
 
 
 def test_only_ranges_are_read(serve, tmp_path, monkeypatch):
-    """40 genes in 10 files, a row group each; two genes are asked for."""
+    """The lake has 40 genes in 10 files, with one row group per file. The query needs two genes."""
     monkeypatch.setattr(files, "ROW_GROUP", 20_000)
     scores = np.random.default_rng(0).uniform(1, 2, (20_000, 40)).astype(np.float32)
-    with Atlas.create(tmp_path / "dense.duckdb") as atlas:
+    with new_atlas(tmp_path / "dense.duckdb", GENES) as atlas:
         write_study(atlas, scores, GENES)
     size = export_lake(tmp_path / "dense.duckdb", tmp_path / "lake", genes_per_bucket=4).manifest.bytes
     address, sent = serve(tmp_path / "lake")
@@ -206,17 +202,17 @@ def test_only_ranges_are_read(serve, tmp_path, monkeypatch):
         assert not any("attributions" in path for path in whole_files)
         sent.clear()
         con.execute("SELECT avg(score) FROM signature_score(['GENE03', 'GENE17'])").fetchall()
-        assert not any(method == "HEAD" for method, *_ in sent), "files do not change: they are looked at once"
+        assert not any(method == "HEAD" for method, *_ in sent), "files do not change, so DuckDB looks at them once"
     assert opened < size / 8
     assert asked < size / 8
 
 
 DAMAGE = {
-    "missing": (lambda path: path.unlink(), AtlasNotFoundError, "no whole lake that can be read at .*404"),
+    "missing": (lambda path: path.unlink(), AtlasNotFoundError, "no complete lake that can be read at .*404"),
     "cut off": (
         lambda path: path.write_bytes(path.read_bytes()[:-10]),
         AtlasError,
-        "1 of 28 files are missing or cut off .*gene_bucket=2.* Copy them there again",
+        "1 of 28 files are missing or cut off .*gene_bucket=2.* Copy these files to the address again",
     ),
 }
 
@@ -252,14 +248,14 @@ def test_a_damaged_file_is_found_by_its_checksum(serve, whole, tmp_path):
     code, _, told = run("verify", serve(copy)[0])
     assert code == 1
     assert "1 of 28 files are damaged in the lake http://" in told
-    assert told.endswith("Copy them there again.")
+    assert told.endswith("Copy these files to the address again.")
 
 
 def test_wrong_credentials(store):
     endpoint, key, secret = store
     for wrong in ((endpoint, key, "wrong"), (endpoint, "nobody", secret)):
         keep_secret(*wrong)
-        with pytest.raises(AtlasNotFoundError, match=r"no whole lake .* at s3://atlases/lake: .*403.*secret"):
+        with pytest.raises(AtlasNotFoundError, match=r"no complete lake .* at s3://atlases/lake: .*403.*secret"):
             sigdb.connect("s3://atlases/lake")
 
 
@@ -274,7 +270,7 @@ def test_what_is_no_lake_at_an_address(serve, tmp_path):
         sigdb.connect(address, locked=True)
     with pytest.raises(AtlasError, match="takes for a pattern"):
         sigdb.connect("s3://atlases/*")
-    with pytest.raises(AtlasNotFoundError, match="no whole lake that can be read"):
+    with pytest.raises(AtlasNotFoundError, match="no complete lake that can be read"):
         sigdb.connect("http://127.0.0.1:1/lake")
 
 
@@ -287,9 +283,9 @@ def test_the_secret_of_the_readme(tmp_path):
 
 
 def test_where_there_is_no_httpfs(tmp_path):
-    """DuckDB says what it looked for; it may not look elsewhere here."""
+    """The error of DuckDB names the missing extension. DuckDB cannot download it here."""
     code = "import sigdb; sigdb.connect('s3://atlases/lake')"
     environment = os.environ | {"HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert "AtlasNotFoundError: There is no whole lake that can be read at s3://atlases/lake" in done.stderr
+    assert "AtlasNotFoundError: There is no complete lake that can be read at s3://atlases/lake" in done.stderr
     assert "httpfs" in done.stderr

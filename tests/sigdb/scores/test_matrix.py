@@ -1,4 +1,4 @@
-"""`score_matrix`: scores beside adata.obs, each in the row of its cell."""
+"""`score_matrix`: scores in the rows of adata.obs, each in the row of its cell."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import sigdb
-from sigdb import Atlas, Signature
+from sigdb import Signature
 from sigdb.errors import ObsError, QueryError
-from tests.support.toy import obs_of, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 GENES = ("CD3E", "LYZ")
 SIGNATURES = ["T", Signature("M", ("LYZ", "CD3E"), (3, 1))]
@@ -20,7 +20,7 @@ SIGNATURES = ["T", Signature("M", ("LYZ", "CD3E"), (3, 1))]
 def con(tmp_path_factory):
     """Two studies with the barcodes c0, c1, c2; in the first, samples a, a, b. T = CD3E, M = (3 LYZ + CD3E) / 4."""
     path = tmp_path_factory.mktemp("matrix") / "a.duckdb"
-    with Atlas.create(path) as atlas:
+    with new_atlas(path, GENES) as atlas:
         one = obs_of(3, barcode=["c0", "c1", "c2"], sample=["a", "a", "b"])
         write_study(atlas, np.array([[1.0, 0], [2, 4], [np.nan, np.nan]]), GENES, study="one", obs=one)
         two = obs_of(3, barcode=["c0", "c1", "c2"], sample=["x", "x", "x"])
@@ -71,10 +71,15 @@ def test_a_sample_that_is_missing_is_not_any_sample(con):
 
 
 REFUSED = [
-    ({"sample": None}, ObsError, r"2 of 2 rows of obs could be several cells of the atlas \(c0, c1\).*study="),
-    ({"sample": "batch"}, ObsError, "obs has no column 'batch'.*sample=None"),
-    ({"unmatched": "drop"}, QueryError, "unmatched must be 'error' or 'nan', not 'drop'"),
+    (
+        {"sample": None},
+        ObsError,
+        r"2 of 2 rows of obs match several cells of the atlas \(c0, c1\).*`study` or .*`sample`",
+    ),
+    ({"sample": "batch"}, ObsError, "obs has no column 'batch'.*`sample=None`"),
+    ({"unmatched": "drop"}, QueryError, "`unmatched` must be 'error' or 'nan', not 'drop'"),
     ({"agg": "median"}, QueryError, "agg must be"),
+    ({"weights": [1.0]}, QueryError, "sigdb.score_matrix has no parameter `weights`"),
 ]
 
 
@@ -85,7 +90,7 @@ def test_what_is_refused(con, options, error, message):
 
 
 def test_signatures_that_are_refused(con):
-    with pytest.raises(QueryError, match="Asked for more than once: T"):
+    with pytest.raises(QueryError, match="given more than once: T"):
         sigdb.score_matrix(con, ["T", Signature("T", ("LYZ",))])
     with pytest.raises(QueryError, match="no signatures to score"):
         sigdb.score_matrix(con, [])

@@ -1,4 +1,4 @@
-"""`signature_score_py`, `sigdb.score`, and the connections they work on."""
+"""`signature_score_py`, `sigdb.score`, and the connections that they work on."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import sigdb
 from sigdb import Atlas, Signature
 from sigdb.errors import AtlasError, QueryError, SignatureError
 from sigdb.scores import udf
-from tests.support.lakes import asked
-from tests.support.toy import TOY_GENES, write_study
+from tests.support.lakes import path_to_read
+from tests.support.toy import TOY_GENES, new_atlas, write_study
 
 EACH = "SELECT cell_id, signature_score_py(cell_id, ?) FROM cells ORDER BY cell_id"
 
@@ -55,7 +55,7 @@ def test_many_rows_of_many_signatures_equal_the_macro(tmp_path):
     rng = np.random.default_rng(0)
     dense = np.where(rng.random((5000, 6)) < 0.4, rng.normal(size=(5000, 6)), 0).astype(np.float32)
     genes = [f"GENE{i}" for i in range(6)]
-    with Atlas.create(tmp_path / "a.duckdb") as atlas:
+    with new_atlas(tmp_path / "a.duckdb", genes) as atlas:
         write_study(atlas, dense, genes)
         atlas.add_signatures([Signature(f"S{i}", tuple(genes[: i + 1])) for i in range(6)])
     with sigdb.connect(tmp_path / "a.duckdb") as con:
@@ -92,7 +92,7 @@ def test_errors_say_what_to_do(con):
 
 def test_a_writable_connection_is_refused(copy):
     with Atlas(copy) as atlas:
-        with pytest.raises(AtlasError, match="for read-only connections"):
+        with pytest.raises(AtlasError, match="needs a read-only connection"):
             sigdb.register(atlas.con)
         with pytest.raises(QueryError, match="This connection has no signature_score_py"):
             sigdb.register_signature(atlas.con, "X", ["CD3E"])
@@ -105,21 +105,21 @@ def test_no_atlas_and_two():
 
 
 def test_a_plain_connection_with_the_atlas_attached(copy, toy_path, tmp_path):
-    """Whether the atlas is the current database or not; with two, one must be."""
+    """The atlas need not be the current database, unless two atlases are attached."""
     other = shutil.copy(toy_path, tmp_path / "other.duckdb")
     with duckdb.connect() as con:
-        con.execute(f"ATTACH '{asked(copy)}' AS atlas (READ_ONLY)")
+        con.execute(f"ATTACH '{path_to_read(copy)}' AS atlas (READ_ONLY)")
         assert sigdb.score(con, ["CD3E"])["score"].to_pylist() == [0.0, 9.0, 0.0]
         sigdb.register(con)
         query = "SELECT signature_score_py(cell_id, 'T_CELL') FROM atlas.cells ORDER BY cell_id"
         assert con.execute(query).fetchall() == [(0.0,), (9.0,), (0.0,)]
-        con.execute(f"ATTACH '{asked(other)}' AS other (READ_ONLY)")
+        con.execute(f"ATTACH '{path_to_read(other)}' AS other (READ_ONLY)")
         with pytest.raises(QueryError, match="2 of the attached databases are atlases \\(atlas, other\\)"):
             sigdb.score(con, ["CD3E"])
 
 
 def test_several_connections_to_one_file(copy):
-    """The function is the database's: it stays when the connection that brought it is closed."""
+    """The function belongs to the database: it stays when the connection that registered it is closed."""
     first, second = sigdb.connect(copy), sigdb.connect(copy)
     sigdb.register_signature(second, "MINE", ["CD3E"])
     assert first.execute(EACH, ["MINE"]).fetchall()[1] == (1, 9.0)
@@ -141,7 +141,7 @@ def test_a_locked_connection_has_it_too(copy):
         assert sigdb.score(con, ["CD3E"])["score"].to_pylist() == [0.0, 9.0, 0.0]
 
 
-@pytest.mark.file_only("it looks for what is kept by the path of the atlas")
+@pytest.mark.file_only("it finds the scorer by the path of the atlas")
 def test_memory_is_bounded_and_vectors_are_shared(copy, con, monkeypatch):
     monkeypatch.setattr(udf, "CACHE_BYTES", 2 * 4 * 3)
     for name in ("A", "B", "C"):
@@ -158,7 +158,7 @@ def test_memory_is_bounded_and_vectors_are_shared(copy, con, monkeypatch):
 
 
 def test_queries_of_several_threads(con):
-    """Each thread its own cursor; scores are computed while others read a result."""
+    """Each thread has its own cursor. Scores are computed while other threads read a result."""
     found = []
 
     def ask(name, cursor):

@@ -1,0 +1,134 @@
+"""What all charts share: the theme, colours, tooltips, and how a chart is saved."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sigdb.errors import QueryError, nearest, needs_extra
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    import altair as alt
+
+    from sigdb.answers import Answer
+
+__all__ = [
+    "ATTRIBUTION",
+    "GREY",
+    "PALETTE",
+    "SIGNIFICANT",
+    "altair_module",
+    "colour_by_kind",
+    "describe_group",
+    "finish",
+    "keep_highest",
+    "save",
+    "significance",
+    "tooltip",
+    "viridis",
+]
+
+# The palette of Okabe and Ito without black and yellow, which are too strong or too faint beside the others.
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]
+GREY = "#8a8a8a"
+FORMATS = (".html", ".png", ".svg", ".json")
+ATTRIBUTION = "attribution, thousandths of a cell"
+SIGNIFICANT = ("q < 0.05", "q ≥ 0.05")
+
+
+def altair_module() -> Any:
+    """Import Altair, or raise MissingDependencyError that says how to install it."""
+    with needs_extra("plots"):
+        import altair
+    return altair
+
+
+def save(chart: alt.TopLevelMixin, path: str | os.PathLike[str]) -> None:
+    """Write a chart to a file.
+
+    Parameters
+    ----------
+    chart : altair.Chart
+        A chart of this module, or any other.
+    path : str or path-like
+        The file. Its ending is the format: .html (self-contained), .png (2 pixels per point), .svg or .json.
+
+    Raises
+    ------
+    QueryError
+        If the ending is none of these.
+    MissingDependencyError
+        If the extra `plots` is not installed.
+
+    Examples
+    --------
+    >>> found = sigdb.leading_genes(con, ["LYZ", "CD14"], groups="cell_type = 'MDC'")
+    >>> sigdb.plots.save(sigdb.plots.contributions(found), "leading.json")
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        hint = nearest(path.suffix.lower(), FORMATS)
+        raise QueryError(f"A chart is written as one of {', '.join(FORMATS)}, not {path.name!r}.{hint}")
+    options: dict[str, Any] = {".html": {"inline": True}, ".png": {"scale_factor": 2}}
+    with needs_extra("plots"):
+        import vl_convert  # noqa: F401  (Altair needs it to write these formats)
+    chart.save(str(path), **options.get(path.suffix.lower(), {}))
+
+
+def finish(chart: Any, found: Answer, title: str, subtitle: Sequence[str]) -> Any:
+    """Give a chart its title, the theme, and the SQL of its data."""
+    alt = altair_module()
+    return (
+        chart.properties(title=alt.Title(title, subtitle=list(subtitle), anchor="start"), usermeta={"sql": found.sql})
+        .configure(font="Helvetica, Arial, sans-serif", background="white")
+        .configure_title(fontSize=14, subtitleFontSize=11, subtitleColor="#444", offset=12)
+        .configure_axis(
+            labelFontSize=11, titleFontSize=11, titleFontWeight="normal", labelLimit=260, gridColor="#e6e6e6"
+        )
+        .configure_legend(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", labelLimit=220)
+        .configure_view(stroke=None)
+    )
+
+
+def keep_highest(rows: list[dict[str, Any]], key: str, value: str, n: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of the n groups of highest value, and a line that says so if there are more groups."""
+    best: dict[str, float] = {}
+    for row in rows:
+        best[row[key]] = max(best.get(row[key], -math.inf), row[value])
+    kept = sorted(best, key=lambda name: (-best[name], name))[:n]
+    note = [] if len(kept) == len(best) else [f"The {n} highest of {len(best)} groups."]
+    return [row for row in rows if row[key] in kept], note
+
+
+def tooltip(name: str, form: str) -> Any:
+    """A number in a tooltip."""
+    return altair_module().Tooltip(f"{name}:Q", format=form)
+
+
+def viridis(field: str, title: str, length: int = 120, **scale: Any) -> Any:
+    """A colour scale for a number."""
+    alt = altair_module()
+    legend = alt.Legend(gradientLength=length)
+    return alt.Color(f"{field}:Q", title=title, scale=alt.Scale(scheme="viridis", **scale), legend=legend)
+
+
+def colour_by_kind(names: Sequence[str], *colours: str) -> Any:
+    """A colour for each kind of point, with the legend below the chart."""
+    alt = altair_module()
+    scale = alt.Scale(domain=list(names), range=list(colours))
+    return alt.Color("kind:N", title=None, scale=scale, legend=alt.Legend(orient="bottom"))
+
+
+def significance(q_value: float) -> str:
+    """The kind of a point, by its q value."""
+    return SIGNIFICANT[q_value >= 0.05]
+
+
+def describe_group(row: dict[str, Any]) -> tuple[str, str]:
+    """A group of the cube in words: its cell type and number of cells, and where the cells are from."""
+    origin = (row["disease"], row["tissue"], row["study"])
+    return f"{row['cell_type'] or '(no type)'}  ({row['n_cells']:,})", ", ".join(part for part in origin if part)

@@ -1,0 +1,175 @@
+"""The units that comparisons replicate: donors or samples, with their scores, from the cube."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from sigdb.errors import QueryError, listed
+from sigdb.findings.columns import column_types, columns_of, cube_columns, where
+from sigdb.statements import ask, parse_statement
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import duckdb
+
+__all__ = [
+    "Design",
+    "Unit",
+    "check_design",
+    "comparable_units",
+    "fetch_covariates",
+    "group_by_unit",
+    "match_sides",
+    "score_units",
+]
+
+NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit, such as a donor's cells of one group: its score, cells, donors and covariates, and what pairs it."""
+
+    study: str
+    within: str | None
+    group: str
+    unit: str
+    pair: str | None
+    donors: tuple[str, ...]
+    n_cells: int
+    score: float = 0.0
+    n_genes: int = 0
+    n_measured: int = 0
+    covariates: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is compared with what: columns of the cube, the reference group, and the smallest units and groups."""
+
+    by: str
+    reference: str
+    unit: str
+    within: str | None
+    paired_by: str | None
+    covariates: tuple[str, ...]
+    min_cells: int
+    min_units: int
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that make a unit, by the names that the statement gives them."""
+        named = {"study": "study", "within": self.within, "group": self.by, "unit": self.unit, "pair": self.paired_by}
+        return {name: column for name, column in named.items() if column is not None}
+
+    @property
+    def fewest(self) -> int:
+        """The fewest units, or pairs, that can be tested."""
+        return max(self.min_units, 2)
+
+
+def check_design(con: duckdb.DuckDBPyConnection, design: Design) -> None:
+    """Raise QueryError unless the columns exist and the design makes sense."""
+    if design.unit != "cell":
+        cube_columns(list(design.columns.values()))
+    columns_of(con, "cells", [*(c for c in design.columns.values() if c != "cell"), *design.covariates])
+    if design.within == design.by:
+        raise QueryError(
+            f"Groups of {design.by} cannot be compared within {design.by}. Use `within=None`, or another column."
+        )
+    if design.covariates and design.unit == "cell":
+        raise QueryError("`covariates` are for donors and samples, not for cells as replicates.")
+
+
+def score_units(design: Design, cells: str | None) -> exp.Select:
+    """The statement for the scores of the units: `findings/units`, or `unit_cells` if cells are the units."""
+    name = "unit_cells" if design.unit == "cell" else "units"
+    return group_by_unit(parse_statement(f"findings/{name}"), design, cells)
+
+
+def group_by_unit(query: exp.Select, design: Design, cells: str | None) -> exp.Select:
+    """Add the design's columns to a statement over a relation `u`, group by them, and add a condition on cells."""
+    columns = [exp.column(column, table="u", quoted=True) for column in design.columns.values()]
+    named = [exp.alias_(column.copy(), name, quoted=True) for name, column in zip(design.columns, columns, strict=True)]
+    query.set("expressions", [*named, *query.expressions])
+    return where(query, cells).group_by(*columns).order_by(*(column.copy() for column in columns))
+
+
+def fetch_covariates(
+    con: duckdb.DuckDBPyConnection, design: Design, cells: str | None, run: str | int | None
+) -> dict[tuple[str | None, ...], tuple[Any, ...]]:
+    """The covariates of each unit, by the unit's columns: the mean of a number, the only value of anything else."""
+    query = parse_statement("findings/unit_covariates")
+    types = column_types(con, "cells")
+    for number, name in enumerate(design.covariates):
+        column = exp.column(name, table="u", quoted=True)
+        numeric = types[name].removeprefix("U").startswith(NUMBERS)
+        value = exp.func("avg" if numeric else "any_value", column)
+        several = exp.convert(1) if numeric else exp.Count(this=exp.Distinct(expressions=[column.copy()]))
+        query = query.select(exp.alias_(value, f"value_{number}"), exp.alias_(several, f"several_{number}"))
+    found = {}
+    for row in ask(con, group_by_unit(query, design, cells), {"run": run}).table.to_pylist():
+        for number, name in enumerate(design.covariates):
+            if row[f"several_{number}"] > 1:
+                raise QueryError(
+                    f"The covariate {name} has several values within a unit ({row['unit']} of {row['study']})."
+                )
+        key = tuple(row[name] for name in design.columns)
+        found[key] = tuple(row[f"value_{number}"] for number in range(len(design.covariates)))
+    return found
+
+
+def comparable_units(
+    rows: Sequence[dict[str, Any]],
+    design: Design,
+    left_out: Counter[str],
+    covariates: Mapping[tuple[str | None, ...], tuple[Any, ...]] | None = None,
+) -> Iterator[Unit]:
+    """The units that can be compared. The others are counted in `left_out`, by reason."""
+    known = {"score", "n_cells", "n_genes", "n_measured"}
+    for row in rows:
+        values = (covariates or {}).get(tuple(row[name] for name in design.columns), ())
+        if reason := reason_to_leave_out(row, design, values):
+            left_out[reason] += 1
+            continue
+        text = {name: None if row[name] is None else str(row[name]) for name in design.columns}
+        numbers = {name: value for name, value in row.items() if name in known}
+        donors = tuple(donor for donor in row["donors"] if donor is not None)
+        yield Unit(**{"within": None, "pair": None, **text, **numbers}, donors=donors, covariates=values)
+
+
+def reason_to_leave_out(row: Mapping[str, Any], design: Design, covariates: Sequence[Any]) -> str | None:
+    """Why a unit cannot be compared; None if it can."""
+    for name in ("group", "unit", "within", "pair"):
+        if name in design.columns and row[name] is None:
+            return f"no {design.columns[name]}"
+    if design.unit != "cell" and row["n_cells"] < design.min_cells:
+        return f"fewer than {design.min_cells} cells"
+    return "a covariate is missing" if any(value is None for value in covariates) else None
+
+
+def match_sides(
+    group: Sequence[Unit], reference: Sequence[Unit], design: Design
+) -> tuple[list[str], Sequence[Unit], Sequence[Unit]]:
+    """The pairs, and the units of both groups that are compared: all of them, or those in pairs.
+
+    Raises QueryError if donors have cells in both groups and the design does not pair.
+    """
+    if design.paired_by:
+        pairs = sorted({str(unit.pair) for unit in group} & {str(unit.pair) for unit in reference})
+        if pairs:
+            group, reference = ([unit for unit in side if unit.pair in pairs] for side in (group, reference))
+        return pairs, group, reference
+    both = {d for unit in group for d in unit.donors} & {d for unit in reference for d in unit.donors}
+    if both and design.unit != "cell":
+        raise QueryError(
+            f"{len(both)} donors of {group[0].study} have cells in both {group[0].group} and {design.reference} "
+            f"({listed(sorted(both), 3)}), so the groups are not independent. `paired_by='donor'` compares them in "
+            "pairs."
+        )
+    return [], group, reference

@@ -1,0 +1,7 @@
+-- name: signature
+-- The genes and the weights of the library signature $name. Both lists are empty if there is none of this name.
+SELECT signature_genes($name), signature_weights($name);
+
+-- name: signature_names
+-- The names of all signatures of the library.
+SELECT i.signature FROM sigdb_data.signature_info AS i ORDER BY i.signature;

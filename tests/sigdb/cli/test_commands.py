@@ -1,0 +1,138 @@
+"""Commands from end to end: what they print, and what they write."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import sigdb
+from tests.sigdb.cli.conftest import run, words
+
+
+def test_ingest_again(workdir):
+    """A study that exists is refused, skipped or replaced. Chunks of an interrupted ingest are reported."""
+    arguments = ["ingest", "new.duckdb", "study.h5ad", "--model", "mlp", "--weights", "model", "--method", "ixg"]
+    code, out, err = run(*arguments, cwd=workdir)
+    assert code == 0, err
+    code, out, err = run(*arguments, cwd=workdir)
+    assert code == 1
+    assert "--if-exists skip, or --if-exists replace" in words(err)
+    kept = workdir / "new.duckdb.ingest" / "0123"
+    kept.mkdir(parents=True)
+    (kept / "plan.json").write_text('{"study": "other"}')
+    code, out, err = run(*arguments, "--if-exists", "skip", cwd=workdir)
+    assert code == 0, err
+    assert out.splitlines()[0] == "study: in the atlas already, and left as it is"
+    assert "Cells of other from an interrupted ingest are kept in new.duckdb.ingest." in words(out)
+    code, out, err = run(*arguments, "--if-exists", "replace", "--title", "Again", cwd=workdir)
+    assert code == 0, err
+    with sigdb.connect(workdir / "new.duckdb") as con:
+        assert con.execute("SELECT study, title, n_cells FROM studies").fetchall() == [("study", "Again", 40)]
+
+
+def test_ingest_then_ask(workdir):
+    arguments = ["ingest", "new.duckdb", "study.h5ad", "--model", "mlp", "--weights", "model", "--study", "it's mine"]
+    code, out, err = run(*arguments, "--map", "tissue=cluster", "--map", "sample=sample", "--steps", "10", cwd=workdir)
+    assert code == 1, out
+    assert "tissue has several values within 4 samples of it's mine" in words(err)
+    code, out, err = run(*arguments, "--map", "tissue=disease", "--title", "A study", "--steps", "10", cwd=workdir)
+    assert code == 0, err
+    assert "it's mine" in out
+    assert "it's mine: 40 of 40 cells, " in err
+    assert "obs column 'n_counts' is kept as 'obs_n_counts'" in out
+    with sigdb.connect(workdir / "new.duckdb") as con:
+        assert con.execute("SELECT study, title, n_cells FROM studies").fetchall() == [("it's mine", "A study", 40)]
+        assert con.execute("SELECT DISTINCT tissue FROM cells ORDER BY 1").fetchall() == [("flu",), ("normal",)]
+        assert con.execute("SELECT n_steps FROM attribution_runs").fetchall() == [(10,)]
+    code, out, _ = run(
+        "score", "new.duckdb", "LYZ", "S100A8", "--by", "study, disease,study,", "-f", "csv", cwd=workdir
+    )
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == 0
+    assert {(row["study"], row["disease"], row["n_cells"]) for row in rows} == {
+        ("it's mine", "flu", "20"),
+        ("it's mine", "normal", "20"),
+    }
+    code, out, _ = run("info", "new.duckdb", cwd=workdir)
+    assert code == 0
+    assert "model-ig" in out
+
+
+def test_signatures_of_the_library_can_be_scored_by_name(workdir):
+    run("signatures", "add", "toy.duckdb", "hallmark.gmt", "--replace", cwd=workdir)
+    (workdir / "mine.tsv").write_text("gene\tweight\nCD3E\t2\nS100A8\t-1\n")
+    code, out, _ = run("signatures", "add", "toy.duckdb", "mine.tsv", "--name", "MINE", cwd=workdir)
+    assert (code, out) == (0, "Added 1 signature of 2 genes: MINE.\n")
+    _, out, _ = run("score", "toy.duckdb", "MINE", "-f", "csv", cwd=workdir)
+    assert [row["score"] for row in csv.DictReader(io.StringIO(out))] == ["6.0", "0.0", "-2.0"]
+    _, out, _ = run("signatures", "list", "toy.duckdb", "-f", "csv", cwd=workdir)
+    assert [list(row.values())[:3] for row in csv.DictReader(io.StringIO(out))] == [
+        ["B_CELL", "2", "0"], ["MINE", "2", "2"], ["MYELOID", "2", "2"], ["T_CELL", "1", "1"]
+    ]  # fmt: skip
+    _, out, _ = run("signatures", "show", "toy.duckdb", "B_CELL", "-f", "json", cwd=workdir)
+    assert [(row["gene"], row["status"]) for row in json.loads(out)] == [("MS4A1", "missing"), ("CD79A", "missing")]
+    code, out, _ = run("genes", "check", "toy.duckdb", "--file", "mine.tsv", cwd=workdir)
+    assert code == 0
+    assert "2 of 2 names are genes of this atlas." in out
+
+
+def test_hits_prints_groups_samples_and_sql_and_draws(workdir):
+    arguments = ["hits", "toy.duckdb", "CD3E", "--cutoff", "1", "--min-cells", "1", "--min-samples", "1"]
+    code, out, err = run(*arguments, "--plot", "hits.svg", cwd=workdir)
+    assert code == 0, err
+    assert "A hit is above a score of 1 (1)." in out
+    assert (workdir / "hits.svg").read_text().startswith("<svg")
+    _, out, _ = run(*arguments, "--samples", "-f", "csv", cwd=workdir)
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert (row["sample"], row["n_cells"], row["n_hits"], row["left_out"]) == ("blood 1", "3", "1", "")
+    _, statement, _ = run(*arguments, "--sql", cwd=workdir)
+    _, out, _ = run("sql", "toy.duckdb", statement.rstrip().rstrip(";"), "-f", "csv", cwd=workdir)
+    assert list(csv.DictReader(io.StringIO(out))) == [row]
+
+
+def test_demo_run_again_is_quick_and_changes_nothing(demo_path, tmp_path):
+    copy = Path(shutil.copy(demo_path, tmp_path / "demo.duckdb"))
+    before = copy.read_bytes()
+    code, first, _ = run("demo", copy)
+    assert code == 0
+    assert "Building" not in first
+    assert run("demo", copy)[1] == first
+    assert copy.read_bytes() == before
+
+
+def test_commands_read_a_lake_as_they_read_an_atlas(workdir, toy_path):
+    """info, sql and verify read a lake. verify finds a damaged file, and export --check writes it again."""
+    _, out, _ = run("export", toy_path, "toy.lake", cwd=workdir)
+    assert "0 files written, 19 unchanged" in out
+    query = "SELECT score FROM signature_score(['CD3E']) ORDER BY 1"
+    assert run("sql", "toy.lake", query, "-f", "csv", cwd=workdir) == run("sql", toy_path, query, "-f", "csv")
+    assert "3" in run("info", "toy.lake", cwd=workdir)[1]
+    assert "toy.lake is not sound: sums" in words(run("verify", "toy.lake", cwd=workdir)[2])
+    (file,) = (workdir / "toy.lake" / "genes").iterdir()
+    held = bytearray(file.read_bytes())
+    held[10] ^= 1
+    file.write_bytes(held)
+    code, _, err = run("verify", "toy.lake", cwd=workdir)
+    assert (code, "1 of 19 files are damaged" in words(err)) == (1, True)
+    _, out, _ = run("export", toy_path, "toy.lake", "--check", cwd=workdir)
+    assert "1 files written, 18 unchanged" in out
+    run("attach-lake", "toy.lake", "shown.duckdb", cwd=workdir)
+    folder, export = (
+        "is a folder, not an atlas file. A lake is read-only",
+        "is an export of an atlas. Write to the atlas",
+    )
+    shown = "shows a lake, and holds no rows"
+    refused = [
+        (["upgrade", "toy.lake"], folder),
+        (["optimize", "toy.lake"], folder),
+        (["signatures", "add", "toy.lake", "hallmark.gmt"], export),
+        (["upgrade", "shown.duckdb"], shown),
+        (["optimize", "shown.duckdb"], shown),
+        (["signatures", "add", "shown.duckdb", "hallmark.gmt"], shown),
+    ]
+    for command, reason in refused:
+        code, _, err = run(*command, cwd=workdir)
+        assert (code, reason in words(err)) == (1, True), err

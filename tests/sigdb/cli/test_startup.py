@@ -1,0 +1,71 @@
+"""The command line starts fast: a command loads what it needs, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from sigdb.cli.commands import MODULES
+
+# Packages that no command loads before it needs them.
+HEAVY = {"altair", "anndata", "captum", "pandas", "scanpy", "scipy", "statsmodels", "tiledb", "torch", "zarr"}
+CODE = """
+import sys
+from sigdb.cli import main
+sys.argv[0] = "sigdb"
+try:
+    main()
+finally:
+    print("LOADED", *sys.modules)
+"""
+
+
+def loaded(*arguments: object) -> set[str]:
+    """The modules that are loaded at the end of a command."""
+    command = [sys.executable, "-c", CODE, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("LOADED")]
+    return set(line.split()[1:])
+
+
+def commands_of(modules: set[str]) -> set[str]:
+    """Those of the modules that hold commands."""
+    return {name.removeprefix("sigdb.cli.") for name in modules if name.startswith("sigdb.cli.")} & {*MODULES.values()}
+
+
+def test_version_loads_no_command():
+    modules = loaded("--version")
+    assert commands_of(modules) == set()
+    assert {"duckdb", "ingest", "numpy", "pyarrow", "rich", "sqlglot", *HEAVY}.isdisjoint(modules)
+
+
+def test_help_loads_the_commands_and_nothing_heavy():
+    modules = loaded("--help")
+    assert commands_of(modules) == set(MODULES.values())
+    assert {"duckdb", "pyarrow", "numpy", "sqlglot", *HEAVY}.isdisjoint(modules)
+
+
+def test_info_loads_duckdb_and_its_own_module(toy_path):
+    modules = loaded("info", toy_path)
+    assert "duckdb" in modules
+    assert commands_of(modules) == {"atlas"}
+    assert {"ingest.pipeline", "numpy", "pyarrow", "sqlglot", *HEAVY}.isdisjoint(modules)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nofile.h5ad", "--weights", "."],
+        [__file__, "--weights", "nofolder"],
+        [__file__, "--weights", ".", "--map", "donor"],
+        [__file__, __file__, "--weights", ".", "--study", "x"],
+        [__file__, "--weights", ".", "--baseline-file", __file__],
+    ],
+    ids=["no file", "no model", "bad map", "one name for two files", "baseline file alone"],
+)
+def test_wrong_parameters_of_ingest_are_found_before_torch_is_loaded(tmp_path, arguments):
+    modules = loaded("ingest", tmp_path / "a.duckdb", *arguments, "--model", "mlp")
+    assert HEAVY.isdisjoint(modules)
+    assert not (tmp_path / "a.duckdb").exists()

@@ -1,0 +1,152 @@
+"""Messages of the library in the words of the command line."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from functools import cache
+from importlib import import_module
+
+import pytest
+
+from sigdb.cli.commands import find_command
+from sigdb.cli.translate import COMMANDS, translate
+from tests.sigdb.cli.conftest import commands
+from tests.support import ROOT
+
+SPOKEN = {
+    "a parameter": ("ingest", "give `layer`", "give --layer"),
+    "one with another name": ("ingest", "`n_steps`, `mapping`", "--steps, --map"),
+    "a value": ("score", "Use `missing='ignore'`.", "Use --missing ignore."),
+    "a value with blanks": ("hits", "`cells=\"tissue = 'blood'\"`", "--cells 'tissue = '\"'\"'blood'\"'\"''"),
+    "a number": ("ingest", "`max_delta=0.1`", "--max-delta 0.1"),
+    "several": ("ingest", "`if_exists='replace', study='x'`", "--if-exists replace --study x"),
+    "a list": ("compare", "`covariates=['age', 'sex']`", "--covariate age --covariate sex"),
+    "a dictionary": ("ingest", "`mapping={'donor': 'who'}`", "--map donor=who"),
+    "a flag": ("export", "`check=True`", "--check"),
+    "a flag that is off": ("export", "`check=False`", "`check=False`"),
+    "an argument": ("export", "`lake`", "LAKE"),
+    "of another command": ("info", "`missing='ignore'`", "`missing='ignore'`"),
+    "SQL": ("score", "`missing := 'ignore'`, `SELECT 1`, `\"a b\"`", "`missing := 'ignore'`, `SELECT 1`, `\"a b\"`"),
+    "a call": ("info", "`sigdb.export_lake(atlas, lake, check=True)`", "`sigdb export ATLAS LAKE --check`"),
+    "a call with values": (
+        "info",
+        "`sigdb.export_lake('a.duckdb', 'my lake')`",
+        "`sigdb export a.duckdb 'my lake'`",
+    ),
+    "a method": ("info", "`sigdb.Atlas(path).drop_study(study)`", "`sigdb drop-study ATLAS STUDY`"),
+    "a method with values": (
+        "info",
+        "`sigdb.Atlas('a.duckdb').drop_study('x')`",
+        "`sigdb drop-study a.duckdb x`",
+    ),
+    "a command of a group": (
+        "info",
+        "`sigdb.Atlas(path).materialize(['A', 'B'], missing='ignore')`",
+        "`sigdb signatures materialize ATLAS A B --missing ignore`",
+    ),
+    "a function that is an option": (
+        "info",
+        "`sigdb.Atlas(path).unmaterialize(signatures)`",
+        "`sigdb signatures materialize ATLAS NAME... --remove`",
+    ),
+    "a connection": (
+        "info",
+        "`sigdb.gene_compare(con, by=by, reference=reference)`",
+        "`sigdb genes compare ATLAS --by BY --reference REFERENCE`",
+    ),
+    "an option that is positional": ("info", "`sigdb.transpile(sql, dialect)`", "`sigdb transpile QUERY --to DIALECT`"),
+    "left open": ("info", "`sigdb.verify(...)`", "`sigdb verify ATLAS`"),
+    "no command": ("info", "`sigdb.connect(path)`", "`sigdb.connect(path)`"),
+    "no such parameter": ("info", "`sigdb.upgrade(path, twice=True)`", "`sigdb.upgrade(path, twice=True)`"),
+    "no code": ("info", "`a b` and `)(`", "`a b` and `)(`"),
+}
+
+
+@pytest.mark.parametrize("case", SPOKEN)
+def test_messages_are_translated(case):
+    command, text, expected = SPOKEN[case]
+    assert translate(text, find_command(command)) == expected
+
+
+def test_without_a_command_only_calls_are_translated():
+    assert translate("`layer` `sigdb.upgrade(path)`") == "`layer` `sigdb upgrade ATLAS`"
+
+
+@pytest.mark.parametrize("function", COMMANDS)
+def test_every_function_is_one_of_the_library_and_its_command_exists(function):
+    assert find_command(COMMANDS[function]) is not None
+    assert function in functions()
+
+
+@cache
+def trees():
+    """The source of the library, without the command line."""
+    paths = [path for folder in ("sigdb", "ingest") for path in sorted((ROOT / folder).rglob("*.py"))]
+    return {path: ast.parse(path.read_text()) for path in paths if ROOT / "sigdb" / "cli" not in path.parents}
+
+
+@cache
+def functions():
+    """The names of all functions and methods of the library, and the parameters and fields that they have."""
+    found = defaultdict(set)
+    for tree in trees().values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                arguments = node.args
+                found[node.name] |= {each.arg for each in (*arguments.args, *arguments.kwonlyargs)}
+            elif isinstance(node, ast.ClassDef):
+                found[node.name] |= {each.target.id for each in node.body if isinstance(each, ast.AnnAssign)}
+    return found
+
+
+def text_of(node):
+    """A string constant as it is written; of an f-string, `x` in the place of each value."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    values = [each.value if isinstance(each, ast.Constant) else "'x'" if each.conversion == 114 else "x"
+              for each in node.values]  # fmt: skip
+    return "".join(values)
+
+
+def messages(tree):
+    """The texts of a module that are not docstrings."""
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    inner = {id(each) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for each in node.values}
+    for node in ast.walk(tree):
+        if id(node) in docstrings | inner:
+            continue
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+            yield text_of(node)
+
+
+def spoken():
+    """What stands in backticks in messages, with the file."""
+    for path, tree in trees().items():
+        for text in messages(tree):
+            for code in re.findall(r"`([^`]+)`", text):
+                yield path.relative_to(ROOT), code
+
+
+def test_calls_in_messages_are_of_functions_that_exist_and_have_commands():
+    """A call without a command is left as it is; then it has to be one that Python users can make."""
+    for path, code in spoken():
+        found = re.fullmatch(r"((?:sigdb|ingest)\.[\w.]+)(?:\(.*\)\.(\w+))?\(.*\)", code)
+        if found:
+            *package, name = found[1].split(".")
+            function = getattr(import_module(".".join(package)), name)
+            assert found[2] is None or hasattr(function, found[2]), f"{path}: {code}"
+            if (found[2] or name) in COMMANDS:
+                assert translate(f"`{code}`").startswith("`sigdb "), f"{path}: {code}"
+
+
+def test_parameters_in_messages_are_of_commands_or_functions_or_sql():
+    """A parameter that is misspelt is in none of them."""
+    of_commands = {each.name for _, command in commands() for each in command.params}
+    of_functions = {each for parameters in functions().values() for each in parameters}
+    sql = "\n".join(path.read_text() for path in sorted((ROOT / "sql").rglob("*.sql")))
+    in_sql = set(re.findall(r"\w+", sql))
+    for path, code in spoken():
+        if found := re.fullmatch(r"(\w+)(=.*)?", code):
+            assert found[1] in of_commands | of_functions | in_sql, f"{path}: {code}"

@@ -1,0 +1,132 @@
+"""What every finding returns: a table, its SQL, notes, a data frame, and HTML that escapes what comes from data."""
+
+from __future__ import annotations
+
+import importlib.util
+import pkgutil
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import sigdb
+from sigdb import Answer, Atlas
+from sigdb.answers import SHOWN, format_value
+from sigdb.errors import MissingDependencyError, QueryError
+from tests.support.toy import obs_of, write_study
+
+GENES = ["TOYGENE0", "TOYGENE1"]
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory):
+    """One study of twelve donors, a cell each: six flu, five normal, one without a disease; and one of no donor."""
+    path = tmp_path_factory.mktemp("answers") / "answers.duckdb"
+    rng = np.random.default_rng(0)
+    names = [*(f"d{n}" for n in range(12)), None]
+    diseases = ["flu"] * 6 + ["normal"] * 5 + [None, "flu"]
+    obs = obs_of(
+        13,
+        sample=[f"s{n}" for n in range(13)],
+        donor=names,
+        disease=diseases,
+        cell_type=["T cell"] * 13,
+        umap_1=rng.normal(size=13),
+        umap_2=rng.normal(size=13),
+    )
+    with Atlas.create(path) as atlas:
+        write_study(atlas, rng.lognormal(size=(13, 2)), GENES, obs=obs)
+    with sigdb.connect(path) as con:
+        yield con
+
+
+FINDINGS = {
+    "hits": lambda con: sigdb.hits(con, GENES, min_cells=1),
+    "compare": lambda con: sigdb.compare(con, {"a": GENES, "b": GENES[:1]}, min_cells=1),
+    "gene_compare": lambda con: sigdb.gene_compare(con, by="disease", reference="normal", min_cells=1, min_nonzero=1),
+    "matched_null": lambda con: sigdb.matched_null(con, GENES[:1], n_controls=5, min_cells=1),
+    "leading_genes": lambda con: sigdb.leading_genes(con, GENES, min_cells=1),
+    "embedding": lambda con: sigdb.embedding(con, GENES),
+    "score_bins": lambda con: sigdb.score_bins(con, GENES),
+    "group_scores": lambda con: sigdb.group_scores(con, GENES, min_cells=1),
+    "gene_dots": lambda con: sigdb.gene_dots(con, GENES, min_cells=1),
+}
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_every_finding_is_an_answer(con, name):
+    found = FINDINGS[name](con)
+    assert isinstance(found, Answer)
+    assert found.table.num_rows > 0
+    for statement in found.sql.split(";\n\n"):
+        assert con.execute(statement).fetchall()
+    assert all(note.endswith(".") for note in found.notes)
+    assert list(found.df().columns) == found.table.column_names
+    assert found._repr_html_().count("<tr>") == min(found.table.num_rows, SHOWN) + 1
+
+
+def test_notes_say_the_rule_and_what_was_left_out(con):
+    found = sigdb.hits(con, GENES, cutoff=1, min_cells=1, min_samples=6)
+    assert found.notes == (
+        "A hit is above a score of 1 (1).",
+        "Left out 6 samples: 5 (in a group of fewer than 6 samples), 1 (no disease).",
+    )
+    assert sigdb.compare(con, GENES, min_cells=1).notes == ("Left out 2 units: 1 (no disease), 1 (no donor).",)
+    genes = sigdb.gene_compare(con, by="disease", reference="normal", min_cells=1, min_nonzero=12)
+    assert genes.notes[0] == "toy: Welch t, 6 units of flu, 5 of normal; 2 genes in too few cells."
+    cells = sigdb.compare(con, GENES, cells_as_replicates=True)
+    assert cells.notes[0] == "Cells are the replicates: the p values say nothing about donors."
+
+
+def test_several_signatures_have_several_statements(con):
+    found = FINDINGS["compare"](con)
+    assert found.sql == ";\n\n".join(each.sql for each in found.units.values())
+    assert set(found.units) == {"a", "b"}
+
+
+def test_html_shows_the_first_rows_and_escapes_them():
+    table = pa.table({"<name>": ["<b>&"] * 60, "n": [1234567] * 60, "x": [0.123456] * 60})
+    shown = Answer(table, "SELECT 1", ("1 < 2.",))._repr_html_()
+    assert shown.count("&lt;b&gt;&amp;") == SHOWN
+    assert "The first 50 of 60 rows." in shown
+    assert "1 &lt; 2." in shown
+    assert "<b>" not in shown
+    assert "1,234,567" in shown
+    assert "0.1235" in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (True, "true"), (12345, "12,345"), (0.000123456, "0.0001235"), ([("a", 1), ("b", 2)], "a 1, b 2")],
+)
+def test_values_are_short(value, text):
+    assert format_value(value) == text
+
+
+def test_pandas_is_named_where_it_is_missing(con, monkeypatch):
+    found = FINDINGS["gene_dots"](con)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingDependencyError, match="pip install pandas"):
+        found.df()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda con: sigdb.score(con, GENES, weight=[1, 2]), "sigdb.score has no parameter `weight`. Did you mean 'we"),
+        (lambda con: sigdb.leading_genes(con, GENES, agg="sum"), "sigdb.leading_genes has no parameter `agg`"),
+        (lambda con: sigdb.matched_null(con, GENES, n_control=5), "Did you mean 'n_controls'"),
+        (lambda con: sigdb.group_scores(con, GENES, by="diseases"), "no column diseases. Did you mean 'disease'"),
+    ],
+)
+def test_a_wrong_name_gets_the_nearest(con, call, message):
+    with pytest.raises(QueryError, match=message):
+        call(con)
+
+
+def test_no_public_name_is_that_of_a_module():
+    """`import sigdb.hits` would give the function, or the function would hide the module."""
+    modules = {each.name for each in pkgutil.iter_modules(sigdb.__path__)}
+    assert modules.isdisjoint(sigdb.__all__)
+    assert importlib.util.find_spec("sigdb.findings.hits").name == "sigdb.findings.hits"
