@@ -68,7 +68,7 @@ def test_examples_give_what_they_show(name, demo_path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with ExitStack() as stack:
         names = {"sigdb": sigdb}
-        if re.search(r"\bcon\b", code) and not re.search(r"\bas con:|\bcon = ", code):
+        if re.search(r"(?<!\.)\bcon\b", code) and not re.search(r"\bas con:|\bcon = ", code):
             names["con"] = stack.enter_context(sigdb.connect("demo.duckdb"))
         test = doctest.DocTestParser().get_doctest(text, names, name, None, None)
         report = []
