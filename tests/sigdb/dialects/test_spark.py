@@ -123,8 +123,6 @@ def test_query_has_the_same_meaning_on_spark(spark, name, dialect):
 @pytest.fixture(scope="module")
 def registered(spark, lakes):
     """A session with the demo atlas of two runs registered, and `sigdb.spark`."""
-    import sigdb.spark
-
     session = spark.newSession()
     session.conf.set("spark.sql.autoBroadcastJoinThreshold", "10MB")
     sigdb.spark.register(session, str(lakes["two"]))
@@ -216,8 +214,6 @@ def test_a_check_raises_in_plain_spark_too(spark, databases):
 
 
 def test_a_lake_without_a_table_is_refused(spark, lakes, tmp_path):
-    import sigdb.spark
-
     with pytest.raises(QueryError, match=r"has no manifest\.json: it is not a lake"):
         sigdb.spark.register(spark.newSession(), str(tmp_path))
     shutil.copytree(lakes["toy"], tmp_path / "lake")
@@ -228,8 +224,6 @@ def test_a_lake_without_a_table_is_refused(spark, lakes, tmp_path):
 
 def test_a_lake_whose_path_is_a_glob_pattern(spark, lakes, tmp_path):
     """Other folders match the pattern. Their rows must not be read."""
-    import sigdb.spark
-
     for name in ("any*", "anything", "{a,b}[c]?"):
         shutil.copytree(lakes["toy"], tmp_path / name / "lake")
     for name in ("any*", "{a,b}[c]?"):
