@@ -152,7 +152,7 @@ def spark_session(master: str | None = None, settings: Mapping[str, str] | None 
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # sigdb shows its own progress.
-    builder = SparkSession.builder.appName("sigdb ingest").config("spark.ui.showConsoleProgress", "false")
+    builder = SparkSession.builder.appName("sigdb").config("spark.ui.showConsoleProgress", "false")
     if master:
         builder = builder.master(master)
     for name, value in (settings or {}).items():
@@ -216,7 +216,7 @@ class SparkEngine:
         context, group = self.spark.sparkContext, uuid4().hex
 
         def run() -> None:
-            context.setJobGroup(group, "sigdb ingest")  # a setting of this thread
+            context.setJobGroup(group, "Attribute and store studies")  # a setting of this thread
             action()
 
         with ThreadPoolExecutor(1) as pool:

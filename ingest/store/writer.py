@@ -147,7 +147,7 @@ class StudyWriter:
 @contextmanager
 def limit_resources(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Limit DuckDB to STORE_MEMORY and STORE_THREADS while the block stores scores."""
-    ((n_threads,),) = con.execute("SELECT current_setting('threads')").fetchall()
+    ((n_threads,),) = run_statement(con, "atlas/inspect.threads")
     with little_memory(con, STORE_MEMORY):
         con.execute("SET threads = ?", [min(n_threads, STORE_THREADS)])
         try:

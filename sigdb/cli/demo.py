@@ -20,19 +20,11 @@ MIN_CELLS = 5
 # A study by which the demo atlas is recognised.
 STUDY = "wu2020_tcell"
 
+# Named statements of sql/cli/demo.sql, each with the question that it answers.
 QUERIES = {
-    "Which cells look most like an MS1 monocyte? The score of any gene list is a function in SQL.": """
-SELECT study, cell_type, count(*) AS cells,
-       avg(signature_score(cell_id, ['S100A8', 'S100A12', 'VCAN', 'CD163'])) AS score
-FROM cells GROUP BY ALL ORDER BY score DESC LIMIT 5""",
-    "Tumour against adjacent normal tissue, in the patients who have both: scores join with any table.": """
-SELECT donor, avg(score) FILTER (tissue = 'tumour') AS tumour,
-       avg(score) FILTER (tissue = 'normal adjacent') AS normal_adjacent
-FROM signature_scores(['HALLMARK_INTERFERON_GAMMA_RESPONSE'], missing := 'ignore') JOIN cells USING (cell_id)
-WHERE study = 'wu2020_tcell' GROUP BY donor
-HAVING tumour IS NOT NULL AND normal_adjacent IS NOT NULL ORDER BY donor""",
-    "What does a gene name mean here? Old symbols, aliases and Ensembl ids are resolved; nothing is guessed.": """
-SELECT * FROM check_genes(['FAM65B', 'CD20', 'ENSG00000143546.9', 's100a9', 'S100A88'])""",
+    "paste_scores": "Which cells look most like an MS1 monocyte? The score of any gene list is a function in SQL.",
+    "paste_donors": "Tumour against adjacent normal tissue, in the patients who have both: scores join with any table.",
+    "paste_genes": "What does a gene name mean here? Old symbols, aliases and Ensembl ids are resolved; nothing is guessed.",
 }
 PYTHON = "import duckdb, sys; print(duckdb.connect(sys.argv[1], read_only=True).sql(sys.argv[2]))"
 
@@ -91,14 +83,18 @@ def print_findings(con: duckdb.DuckDBPyConnection, atlas: Path) -> None:
 
 def print_queries(atlas: Path) -> None:
     """Print queries, with three ways to run each."""
+    from sigdb.statements import statement
+
     console.print(Text("Three queries to paste", style="bold"), end="\n\n")
     console.print(
         "Each query can be run in three ways: with sigdb, in the DuckDB shell (pip install duckdb-cli), and in Python\n"
         "with DuckDB alone. The macros are in the file, so the last two do not need sigdb.\n"
     )
-    for title, query in QUERIES.items():
-        console.print(f"# {title}", soft_wrap=True)
-        console.print(f'Q="{query.strip()}"\n', soft_wrap=True)
+    for name, question in QUERIES.items():
+        lines = statement(f"cli/demo.{name}").splitlines()
+        query = "\n".join(line for line in lines if not line.startswith("--")).strip().rstrip(";")
+        console.print(f"# {question}", soft_wrap=True)
+        console.print(f'Q="{query}"\n', soft_wrap=True)
         for command in (
             f'sigdb sql {atlas} "$Q"',
             f'duckdb -readonly {atlas} -c "$Q"',

@@ -80,9 +80,11 @@ class View:
         """Write a table as `sigdb sql` does."""
         import duckdb
 
+        from sigdb.statements import statement
+
         with duckdb.connect() as scratch:
             scratch.register("found", table)
-            dump(scratch, "FROM found", {}, self.form, self.output)
+            dump(scratch, statement("cli/ask.found"), {}, self.form, self.output)
 
 
 def find(function: str, atlas: str, genes: Sequence[str], options: Any) -> Any:

@@ -104,3 +104,7 @@ SELECT s.database_name, s.database_name = current_database()
 FROM duckdb_schemas() AS s
 WHERE s.schema_name = 'sigdb_data'
 ORDER BY s.database_name;
+
+-- name: threads
+-- The number of threads that DuckDB uses.
+SELECT current_setting('threads');

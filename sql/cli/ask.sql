@@ -19,3 +19,7 @@ JOIN signature_score(
 ) AS s
     ON c.cell_id = s.cell_id
 ORDER BY s.score DESC, s.cell_id;
+
+-- name: found
+-- The rows of a finding, which is registered as found.
+FROM found;

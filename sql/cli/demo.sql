@@ -40,3 +40,21 @@ CROSS JOIN (
 GROUP BY g.symbol
 ORDER BY score DESC
 LIMIT $n;
+
+-- name: paste_scores
+-- The mean score of a gene list, by study and cell type.
+SELECT study, cell_type, count(*) AS cells,
+       avg(signature_score(cell_id, ['S100A8', 'S100A12', 'VCAN', 'CD163'])) AS score
+FROM cells GROUP BY ALL ORDER BY score DESC LIMIT 5;
+
+-- name: paste_donors
+-- The mean score of a library signature in tumour and adjacent normal tissue, by donor.
+SELECT donor, avg(score) FILTER (tissue = 'tumour') AS tumour,
+       avg(score) FILTER (tissue = 'normal adjacent') AS normal_adjacent
+FROM signature_scores(['HALLMARK_INTERFERON_GAMMA_RESPONSE'], missing := 'ignore') JOIN cells USING (cell_id)
+WHERE study = 'wu2020_tcell' GROUP BY donor
+HAVING tumour IS NOT NULL AND normal_adjacent IS NOT NULL ORDER BY donor;
+
+-- name: paste_genes
+-- What gene names mean in the atlas.
+SELECT * FROM check_genes(['FAM65B', 'CD20', 'ENSG00000143546.9', 's100a9', 'S100A88']);

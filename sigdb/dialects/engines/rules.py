@@ -95,7 +95,7 @@ def number_order(node: exp.Query) -> exp.Expr:
     order = node.args.get("order")
     if order and len(order.expressions) == 1 and isinstance((only := order.expressions[0]).this, exp.Var):
         if any(each.is_star for each in node.selects):
-            raise NoEquivalentError("ORDER BY ALL of a *: name the columns")
+            raise NoEquivalentError("an ORDER BY ALL of a *: name the columns")
         numbers = map(exp.Literal.number, range(1, len(node.selects) + 1))
         order.set("expressions", [exp.Ordered(**{**only.args, "this": number}) for number in numbers])
     return node
