@@ -24,7 +24,7 @@ STUDY = "wu2020_tcell"
 QUERIES = {
     "paste_scores": "Which cells look most like an MS1 monocyte? The score of any gene list is a function in SQL.",
     "paste_donors": "Tumour against adjacent normal tissue, in the patients who have both: scores join with any table.",
-    "paste_genes": "What does a gene name mean here? Old symbols, aliases and Ensembl ids are resolved; nothing is guessed.",
+    "paste_genes": "What does a gene name mean here? Old symbols, aliases and Ensembl ids are resolved, never guessed.",
 }
 PYTHON = "import duckdb, sys; print(duckdb.connect(sys.argv[1], read_only=True).sql(sys.argv[2]))"
 
