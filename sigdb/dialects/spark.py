@@ -224,7 +224,7 @@ def view_of(spark: SparkSession, table: exp.Table, known: Mapping[str, Rows]) ->
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a small step. types: of its columns, by name, as Spark writes them."""
+    """The rows of a small step. types: the types of its columns, by name, as Spark writes them."""
 
     types: dict[str, str]
     values: list[tuple[Any, ...]]

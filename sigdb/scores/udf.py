@@ -126,8 +126,8 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
 
     Notes
     -----
-    Units are those of `sigdb.score`, rounded to FLOAT. Scores are kept in memory up to 1 GiB; the signatures that were
-    used last stay.
+    Units are as for `sigdb.score`. Scores are rounded to FLOAT. Up to 1 GiB of scores stay in memory, for the most
+    recently used signatures.
 
     Examples
     --------
