@@ -242,7 +242,7 @@ def explain_open_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         raise AtlasError(f"{path} cannot be opened as a DuckDB file: {message(error)}") from error
     except duckdb.ConnectionException as error:
         raise AtlasError(
-            f"{path} is open in this process in another way: locked, for writing, or read-only. "
+            f"{path} is open in this process with other options: locked, for writing, or read-only. "
             "Close that connection first."
         ) from error
     except duckdb.Error as error:

@@ -115,6 +115,6 @@ def score_parameters(
         known = [name for (name,) in run_statement(con, "scores/options.signature_names")]
         raise QueryError(
             f"There is no signature {genes} in this atlas.{nearest(genes, known)} "
-            f"It has: {listed(known, 5) or 'none'}. To score a single gene, give a list that holds it."
+            f"It has: {listed(known, 5) or 'none'}. To score a single gene, give a list: [{genes!r}]."
         )
     return {**completed, "genes": members, "weights": None if set(own) == {1.0} else own}
