@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 NAME = "manifest.json"
-# A file that marks a folder as one of sigdb, from the start of the first export. It is empty until there is a manifest.
+# A file that marks a folder as a lake, from the start of the first export. It is empty until there is a manifest.
 MARK = ".sigdb-export"
 # An export holds a lock on this file.
 LOCK = ".sigdb-export.lock"

@@ -73,7 +73,7 @@ class Scorer:
             except QueryError as error:
                 raise QueryError(
                     f"{error} `sigdb.register_signature(con, name)` adds a signature to {NAME}, or sets options such "
-                    "as `missing='ignore'` for one of the library."
+                    "as `missing='ignore'` for a signature of the library."
                 ) from error
 
     def release(self, reference: weakref.ref[duckdb.DuckDBPyConnection]) -> None:
