@@ -9,10 +9,9 @@ Fill in:
 - `REFUSALS`: constructs without an equivalent, by class of node. The text says what is missing, and after a colon what
   to use instead. A function may give the text for a node, or None if the node is fine.
 
-Each table extends that of the base class: `REWRITES = Dialect.REWRITES | {
-        exp.Contains: contains}`. Rules that several
-dialects share are in `rules` and `aggregates`; rules of one dialect are in its module. Then test the dialect with
-`tests/support/queries.py`, on the engine itself or its grammar, and describe it in docs/dialects.md.
+Each table extends the table of the base class: `REWRITES = Dialect.REWRITES | {exp.Contains: contains}`. Rules that
+several dialects share are in `rules` and `aggregates`; rules of one dialect are in its module. Then test the dialect
+with `tests/support/queries.py`, on the engine itself or its grammar, and describe it in docs/dialects.md.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ class Dialect:
     }
 
     def port(self, tree: exp.Query) -> exp.Query:
-        """Replace what the dialect lacks, in place; QueryError, by name, for what has no equivalent."""
+        """Replace what the dialect lacks, in place. Raises QueryError, which names what has no equivalent."""
         try:
             for node in reversed(list(tree.bfs())):
                 result = self.rewrite(node)
@@ -119,7 +118,7 @@ class Dialect:
         return rule(node) if rule else node
 
     def refusal(self, node: exp.Expr) -> str | None:
-        """What a node is, if the dialect has no equivalent of it, and what to use instead; None for what it has."""
+        """The name of a node without an equivalent in the dialect, and what to use instead; None for other nodes."""
         if isinstance(node, exp.Anonymous):
             return None if is_native(node) else f"the function {node.name}"
         found = self.REFUSALS.get(type(node))
