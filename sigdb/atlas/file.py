@@ -276,12 +276,17 @@ def check_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) 
     check_schema(schema_version(con, path), path, f"Upgrade it: `sigdb.upgrade({str(path)!r})`")
 
 
-def check_schema(found: int, path: str | os.PathLike[str], way_out: str) -> None:
-    """Raise AtlasVersionError unless a schema has the version of this sigdb. way_out: what to do if it is older."""
+def check_not_newer(found: int, path: str | os.PathLike[str]) -> None:
+    """Raise AtlasVersionError if a schema is newer than this sigdb."""
     if found > SCHEMA_VERSION:
         raise AtlasVersionError(
             f"{path} has atlas schema {found}; this sigdb knows schemas up to {SCHEMA_VERSION}. "
             "Update sigdb: pip install --upgrade sigdb-atlas"
         )
+
+
+def check_schema(found: int, path: str | os.PathLike[str], way_out: str) -> None:
+    """Raise AtlasVersionError unless a schema has the version of this sigdb. way_out: what to do if it is older."""
+    check_not_newer(found, path)
     if found < SCHEMA_VERSION:
         raise AtlasVersionError(f"{path} has atlas schema {found}; this sigdb reads schema {SCHEMA_VERSION}. {way_out}")

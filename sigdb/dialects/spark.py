@@ -20,6 +20,7 @@ from sigdb.dialects.macros import SCHEMA, base_tables
 from sigdb.dialects.transpile import write_sql
 from sigdb.errors import QueryError, needs_extra
 from sigdb.lake import manifest
+from sigdb.scores.options import check_weights
 from sigdb.statements import statement, to_sql
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: 
     Raises
     ------
     QueryError
-        As for `sql`.
+        As for `sql`; and if weights are given for a signature of the library.
 
     Examples
     --------
@@ -180,8 +181,9 @@ def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: 
 
     """
     is_name = isinstance(genes, str)
+    check_weights(genes, options.get("weights"))
     arguments = {"genes": exp.func("signature_genes", exp.convert(genes)) if is_name else exp.convert(list(genes))}
-    if is_name and options.get("weights") is None:
+    if is_name:
         arguments["weights"] = exp.func("signature_weights", exp.convert(genes))
     arguments |= {name: exp.convert(value) for name, value in options.items() if name not in arguments}
     words = [exp.PropertyEQ(this=exp.to_identifier(name), expression=value) for name, value in arguments.items()]

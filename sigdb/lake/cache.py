@@ -90,7 +90,7 @@ def remove_old_entries(folder: Path) -> None:
 @cache
 def code_digest() -> str:
     """A digest of the SQL and the Python code that make the file of a lake."""
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b((files("sigdb") / "statements.py").read_bytes(), digest_size=16)
     for folder in (sql_root(), files("sigdb.atlas"), files("sigdb.lake")):
         for file in walk(folder):
             digest.update(file.name.encode() + file.read_bytes())

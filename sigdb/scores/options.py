@@ -97,6 +97,12 @@ def complete_options(options: ScoreOptions) -> ScoreOptions:
     return {**DEFAULTS, **options}
 
 
+def check_weights(genes: str | Sequence[str], weights: Sequence[float] | None) -> None:
+    """Raise QueryError if weights are given for a signature of the library, which has its own."""
+    if isinstance(genes, str) and weights is not None:
+        raise QueryError(f"The signature {genes} has weights of its own. `weights` goes with a list of genes.")
+
+
 def score_parameters(
     con: duckdb.DuckDBPyConnection, genes: str | Sequence[str], **options: Unpack[ScoreOptions]
 ) -> dict[str, Any]:
@@ -106,10 +112,9 @@ def score_parameters(
     """
     completed = complete_options(options)
     weights = completed["weights"]
+    check_weights(genes, weights)
     if not isinstance(genes, str):
         return {**completed, "genes": list(genes), "weights": None if weights is None else list(weights)}
-    if weights is not None:
-        raise QueryError(f"The signature {genes} has weights of its own. `weights` goes with a list of genes.")
     ((members, own),) = run_statement(con, "scores/options.signature", {"name": genes})
     if not members:
         known = [name for (name,) in run_statement(con, "scores/options.signature_names")]

@@ -153,6 +153,11 @@ def test_signature_score_equals_that_of_duckdb(registered, two_runs_path, genes,
     np.testing.assert_allclose(scores, expected["score"].to_numpy(), rtol=1e-9)
 
 
+def test_a_library_signature_has_its_own_weights(registered):
+    with pytest.raises(QueryError, match="The signature MS1 has weights of its own"):
+        sigdb.spark.signature_score(registered, "MS1", weights=[1.0])
+
+
 @pytest.mark.parametrize(
     "name", ["scalar by group", "hits of a CTE", "genes of a CTE", "several signatures", "two runs"]
 )
