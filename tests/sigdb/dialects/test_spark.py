@@ -154,8 +154,9 @@ def test_signature_score_equals_that_of_duckdb(registered, two_runs_path, genes,
 
 
 def test_a_library_signature_has_its_own_weights(registered):
+    session, spark = registered
     with pytest.raises(QueryError, match="The signature MS1 has weights of its own"):
-        sigdb.spark.signature_score(registered, "MS1", weights=[1.0])
+        spark.signature_score(session, "MS1", weights=[1.0])
 
 
 @pytest.mark.parametrize(
