@@ -9,10 +9,9 @@ Fill in:
 - `REFUSALS`: constructs without an equivalent, by class of node. The text says what is missing, and after a colon what
   to use instead. A function may give the text for a node, or None if the node is fine.
 
-Each table extends that of the base class: `REWRITES = Dialect.REWRITES | {
-        exp.Contains: contains}`. Rules that several
-dialects share are in `rules` and `aggregates`; rules of one dialect are in its module. Then test the dialect with
-`tests/support/queries.py`, on the engine itself or its grammar, and describe it in docs/dialects.md.
+Each table extends the table of the base class: `REWRITES = Dialect.REWRITES | {exp.Contains: contains}`. Rules that
+several dialects share are in `rules` and `aggregates`; rules of one dialect are in its module. Then test the dialect
+with `tests/support/queries.py`, on the engine itself or its grammar, and describe it in docs/dialects.md.
 """
 
 from __future__ import annotations
