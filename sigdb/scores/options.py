@@ -82,7 +82,7 @@ DEFAULTS: ScoreOptions = {
 
 
 def check_options(function: Callable[..., Any], options: Mapping[str, Any], kind: type[Any] = ScoreOptions) -> None:
-    """Raise QueryError if a public function was given an option that is none of its `kind`."""
+    """Raise QueryError if a public function was given an option that `kind` does not have."""
     if unknown := [name for name in options if name not in kind.__optional_keys__]:
         own = inspect.signature(function).parameters.values()
         known = sorted({each.name for each in own if each.kind is not each.VAR_KEYWORD} | kind.__optional_keys__)
