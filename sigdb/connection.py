@@ -37,7 +37,7 @@ def connect(path: str | os.PathLike[str], *, read_only: bool = True, locked: boo
     path
         An atlas file, the folder of a lake, or the address of a lake (s3://..., http://...).
     read_only
-        Whether to open the file for reading only. A lake is always opened for reading.
+        Whether to open the file for reading only. A lake can only be opened for reading.
     locked
         Whether to restrict queries to this file: they can read no other file, write nothing, load no extensions and
         change no settings. This cannot be undone. A lake cannot be locked.

@@ -1,4 +1,4 @@
-"""What more than one writer of files needs: flushing to disk, the time, and how a lake is told from an atlas file."""
+"""Helpers for files: flush them to disk, read the clock, and tell a lake from an atlas file."""
 
 from __future__ import annotations
 

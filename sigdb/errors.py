@@ -1,4 +1,4 @@
-"""The exceptions of sigdb. Their text says what is wrong, how often, the nearest right thing and the way out."""
+"""The exceptions of sigdb. A message says what is wrong, in how many cases, the nearest valid value and what to do."""
 
 from __future__ import annotations
 

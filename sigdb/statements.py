@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import sqlglot
     from sqlglot import exp
 else:
-    # Opening an atlas needs neither, and loading them takes longer than all the rest.
+    # Opening an atlas does not need these modules, and importing them takes longer than everything else.
     pa, sqlglot, exp = LazyModule("pyarrow"), LazyModule("sqlglot"), LazyModule("sqlglot.expressions")
 
 __all__ = [

@@ -30,7 +30,7 @@ def write_empty(path: Path) -> None:
 
 @cache
 def empty_file() -> bytes:
-    """The contents of a file with the tables, views and macros of an atlas. Creating them takes most of the time."""
+    """The contents of a file with the tables, views and macros of an atlas. Cached, because creating them is slow."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "empty.duckdb"
         with duckdb.connect() as con:

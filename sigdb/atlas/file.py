@@ -46,7 +46,7 @@ ROW_GROUP_SIZE = 114_688
 # groups between large ones.
 SORTED_ROW_GROUP_SIZE = 245_760
 # Held while a file is detached and attached again. While the file is detached, no connection owns it, and another
-# thread would open it with other options.
+# thread could open it with other options.
 attach_lock = Lock()
 # Memory that DuckDB may use to sort an atlas. The rest goes to disk.
 MEMORY = "512MB"
@@ -89,7 +89,7 @@ def remove(path: Path) -> None:
 
 
 def attach_new(con: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Attach a file, new or not, as sigdb_new, with row groups for sorted rows. Old versions of DuckDB can read it."""
+    """Attach a file as sigdb_new, or create it in the format of STORAGE_VERSION. Row groups suit sorted rows."""
     attach(con, path, "sigdb_new", f"ROW_GROUP_SIZE {SORTED_ROW_GROUP_SIZE}, STORAGE_VERSION '{STORAGE_VERSION}'")
 
 
@@ -110,8 +110,9 @@ def open_to_write(
 def set_row_group_size(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Detach the file of a connection and attach it again, with row groups of ROW_GROUP_SIZE.
 
-    Only ATTACH has this option. If this process has other connections to the file, they would lose it, so the file
-    stays attached and row groups have DuckDB's own size, which takes more space. The caller holds `attach_lock`.
+    Only ATTACH has this option. Other connections of this process would lose the file when it is detached. If there
+    are any, the file stays attached, and row groups have DuckDB's default size, which takes more space. The caller
+    holds `attach_lock`.
     """
     ((n_connections,),) = statements.run_statement(con, "atlas/inspect.connection_count")
     if n_connections > 1:
@@ -141,8 +142,8 @@ def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, options: str) 
 
 SCHEMA_VERSION = 4
 
-# Names that no atlas can have, because DuckDB names the database after the file: the schemas of an atlas and of every
-# database, and the name under which sigdb attaches a new file.
+# Names that no atlas can have. DuckDB names a database after its file, and the name must differ from the schemas of an
+# atlas, the schemas of every database, and the name under which sigdb attaches a new file.
 RESERVED = ("sigdb_data", "cell_scores", "sample_scores", "information_schema", "pg_catalog", "sigdb_new")
 
 # Settings of a locked connection: it can reach no files and networks, and load no extensions.
@@ -232,7 +233,7 @@ def explain_open_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except duckdb.IOException as error:
-        # Only the start counts: the path follows, and it may contain any words.
+        # Only the start of the message is compared: the path follows, and it may contain any words.
         if str(error).startswith("IO Error: Could not set lock"):
             raise AtlasLockedError(
                 f"{path} is open in another process. An atlas can have one writer or any number of readers. "
@@ -241,7 +242,7 @@ def explain_open_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         raise AtlasError(f"{path} cannot be opened as a DuckDB file: {message(error)}") from error
     except duckdb.ConnectionException as error:
         raise AtlasError(
-            f"{path} is open in this process in another way: locked, for writing, or read-only. "
+            f"{path} is open in this process with other options: locked, for writing, or read-only. "
             "Close that connection first."
         ) from error
     except duckdb.Error as error:
@@ -276,7 +277,7 @@ def check_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) 
 
 
 def check_schema(found: int, path: str | os.PathLike[str], way_out: str) -> None:
-    """Raise AtlasVersionError unless a schema is that of this sigdb. way_out: what to do if it is older."""
+    """Raise AtlasVersionError unless a schema has the version of this sigdb. way_out: what to do if it is older."""
     if found > SCHEMA_VERSION:
         raise AtlasVersionError(
             f"{path} has atlas schema {found}; this sigdb knows schemas up to {SCHEMA_VERSION}. "

@@ -55,7 +55,10 @@ def drop(con: duckdb.DuckDBPyConnection, signatures: Sequence[str], run_id: int 
 
 
 def extend(con: duckdb.DuckDBPyConnection, run_id: int, first: int, last: int) -> None:
-    """Keep the scores of the new cells from `first` to `last`; if the genes of a signature changed, of all cells."""
+    """Keep the scores of the new cells from `first` to `last`.
+
+    If the genes or weights of a signature have changed, its scores are computed again for all cells.
+    """
     for materialized_id, signature, is_current in run_statement(
         con, "atlas/materialized.materialized_in_run", {"run_id": run_id}
     ):
@@ -76,7 +79,7 @@ def rebuild(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def refresh(con: duckdb.DuckDBPyConnection) -> None:
-    """Compute the kept scores of signatures again whose genes or weights have changed, in all runs."""
+    """Compute again, in all runs, the kept scores of signatures whose genes or weights have changed."""
     for run_id in sorted({run_id for _, run_id in run_statement(con, "atlas/materialized.all_materialized")}):
         # An empty range: no cell is new.
         extend(con, run_id, 1, 0)

@@ -134,7 +134,7 @@ def check_room(path: Path, target: Path) -> None:
 
 
 def attach_target(con: duckdb.DuckDBPyConnection, target: Path, decimals: int | None) -> None:
-    """Attach the new file as sigdb_new: that of an interrupted call if the atlas has not changed, or an empty one."""
+    """Attach the new file as sigdb_new. The file of an interrupted call is used if the atlas has not changed since."""
     state = str([decimals, *run_statement(con, "atlas/optimize.atlas_state")])
     if target.exists():
         try:
@@ -158,9 +158,10 @@ def attach_target(con: duckdb.DuckDBPyConnection, target: Path, decimals: int | 
 
 
 def read_state(con: duckdb.DuckDBPyConnection) -> str | None:
-    """The state of the atlas that sigdb_new was made from, or None if sigdb_new has to be made from the start.
+    """The state of the atlas that sigdb_new was made from, or None if sigdb_new must be made from the start.
 
-    It has to if it is empty, and also if the notes are gone: then only the last step of an earlier call was missing.
+    This is the case if it is empty, or if the notes are gone: an earlier call finished the file, but stopped before it
+    replaced the atlas.
     """
     tables = {name for (name,) in run_statement(con, "atlas/optimize.new_tables")}
     if not tables or ("attributions" in tables and "sigdb_optimize" not in tables):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["upgrade"]
 
-# The oldest schema that can be upgraded. From this one to SCHEMA_VERSION - 1, sql/upgrades has one step per schema.
-# Step 004.sql makes schema 5 of schema 4.
+# The oldest schema that can be upgraded. sql/upgrades has one step for each schema from this one to SCHEMA_VERSION - 1:
+# 004.sql makes schema 5 of schema 4. No step exists yet.
 OLDEST_SCHEMA = 4
 
 

@@ -43,7 +43,7 @@ BATCH = 10_000_000
 class Finding:
     """The outcome of a check.
 
-    check: its name. claim: the rule. n: the number of violations. example: one of them; None without any.
+    check: its name. claim: the rule. n: the number of violations. example: one of them, or None.
     """
 
     check: str
@@ -110,10 +110,10 @@ def violations(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[int, str 
 
 
 def schema_findings(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    """Compare the columns of tables, the views, the macros and the comments with those of a new atlas.
+    """Compare the columns of tables, the views, the macros and the comments with a new atlas.
 
-    Ignored are tables, views and macros that are not part of sigdb, and columns of the studies' obs. The text of a
-    macro depends on the version of DuckDB that stored it. If that was another version, only names, parameters and
+    Tables, views and macros that are not part of sigdb are ignored, and so are columns of the studies' obs. The text of
+    a macro depends on the version of DuckDB that stored it. If that was another version, only names, parameters and
     comments are compared.
     """
     same_duckdb = run_statement(con, "atlas/records.info", {"key": "duckdb_version"}) == [(duckdb.__version__,)]
@@ -127,7 +127,7 @@ def schema_findings(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     columns = {"missing": filter(is_column, missing), "unknown": unknown, "another": retyped}
     rest = {"missing": (name for name in missing if not is_column(name)), "another": other}
     yield compare_parts("tables", "the tables have the columns that sigdb gave them.", columns)
-    yield compare_parts("schema", "views, macros and comments are those of this sigdb.", rest)
+    yield compare_parts("schema", "views, macros and comments match this version of sigdb.", rest)
 
 
 def is_column(name: str) -> bool:

@@ -1,7 +1,7 @@
 """The command line, `sigdb`.
 
-It starts fast: a command is imported when it is used (`commands`), and imports DuckDB, pyarrow, torch and the like
-when it runs.
+It starts fast: a command is imported when it is used (`commands`), and imports large packages such as DuckDB, pyarrow
+and torch when it runs.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def print_problem(error: Exception) -> None:
-    """Explain an error; one that sigdb does not expect is a bug."""
+    """Explain an error. An error that sigdb does not expect is a bug."""
     import duckdb
 
     from sigdb.cli.output import print_error

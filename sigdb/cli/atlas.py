@@ -32,7 +32,7 @@ def info(atlas: AtlasPath) -> None:
 
         con, size = open_lake(atlas), manifest.read(atlas).bytes
     else:
-        # Unlike `sigdb.connect`, without the function signature_score_py, which takes longer to load than all the rest.
+        # Unlike `sigdb.connect`, without the function signature_score_py, which is slow to load.
         from sigdb.atlas.file import open_atlas
 
         con, size = open_atlas(atlas, read_only=True), Path(atlas).stat().st_size
@@ -100,7 +100,7 @@ def optimize(
     )
     if decimals is not None:
         console.print(
-            f"No score changed by more than {10**-decimals / 2:g}. Sums and materialized scores were computed again "
+            f"No score changed by more than {10**-decimals / 2:g}. Sums and materialised scores were computed again "
             "from the rounded scores."
         )
 
@@ -112,7 +112,7 @@ def verify(
         bool,
         typer.Option(
             "--fix",
-            help="Rebuild what is derived from the scores: cube, group sizes, materialized scores, order, views and "
+            help="Rebuild what is derived from the scores: cube, group sizes, materialised scores, order, views and "
             "macros.",
         ),
     ] = False,
@@ -191,4 +191,4 @@ def upgrade(atlas: AtlasFile) -> None:
 
     before, after = upgrade_atlas(atlas)
     change = f"went from schema {before} to schema {after}" if before != after else f"already has schema {after}"
-    console.print(f"{atlas} {change}. Its views and macros are those of this sigdb.")
+    console.print(f"{atlas} {change}. Its views and macros match this version of sigdb.")

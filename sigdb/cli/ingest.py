@@ -134,14 +134,14 @@ def list_sources(parameters: IngestParameters) -> list[Source]:
 
 
 def nearest_file(path: Path) -> str:
-    """A hint at the file beside a path whose name is most like it, or an empty text."""
+    """A hint at the file in the same folder with the most similar name, or an empty text."""
     return nearest(path.name, [each.name for each in path.parent.iterdir()]) if path.parent.is_dir() else ""
 
 
 def make_options(
     parameters: IngestParameters, compute: Compute, progress: Callable[[str, int, int], None]
 ) -> IngestOptions:
-    """The parameters of a command as those of the library."""
+    """The options of the library, from the parameters of a command."""
     from ingest.options import IngestOptions, Method
 
     return IngestOptions(

@@ -21,7 +21,9 @@ def export(
     ],
     genes_per_bucket: Annotated[
         int | None,
-        typer.Option(min=1, help="The number of gene ids that share a file. Default: what makes files of some 300 MB."),
+        typer.Option(
+            min=1, help="The number of gene ids that share a file. Default: a number that makes files of 300 MB."
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Compare checksums as well, and write damaged files again.")

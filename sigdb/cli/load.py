@@ -114,7 +114,7 @@ def import_signature(
 def load_options(
     parameters: GivenParameters, progress: Callable[[str, int, int], None], measured: Sequence[str] | None = None
 ) -> LoadOptions:
-    """The parameters of a command as those of the library."""
+    """The options of the library, from the parameters of a command."""
     from ingest.given.load import LoadOptions
 
     return LoadOptions(

@@ -172,7 +172,7 @@ class IngestParameters(ModelParameters):
         Path | None,
         typer.Option(
             help="A table of cell metadata (.csv, .tsv, .parquet), with one FILE: one row per cell, named by the "
-            "column `barcode` or else by the first column. Its columns replace those of the same name in FILE."
+            "column `barcode` or else by the first column. Its columns replace columns of the same name in FILE."
         ),
     ] = None
     run: RunNameOption = None

@@ -90,7 +90,7 @@ def write_rows(con: duckdb.DuckDBPyConnection, form: Format, file: TextIO) -> No
         out = console if file is sys.stdout else Console(file=file, width=160)
         print_table(names, rows[:SHOWN], out=out)
         if len(rows) > SHOWN:
-            out.print(f"over {SHOWN} rows. These are the first; --format csv prints all.")
+            out.print(f"The first {SHOWN} rows; --format csv prints all.")
         else:
             out.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}.")
 

@@ -29,7 +29,7 @@ def print_outcome(atlas: Path, reports: Sequence[StudyReport], skipped: Sequence
 
 
 def print_advice(atlas: Path) -> None:
-    """Say so if it is worth sorting an atlas."""
+    """Advise the user to sort an atlas, if queries would gain from it."""
     from sigdb.atlas import optimize
     from sigdb.atlas.file import little_memory
     from sigdb.connection import connect

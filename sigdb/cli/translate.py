@@ -60,7 +60,7 @@ def translate(text: str, command: Any = None) -> str:
 
 
 def translate_code(code: str, command: Any) -> str | None:
-    """A parameter, several parameters or a call, as a user of the command line writes it; None if there is no way."""
+    """A parameter, several parameters or a call, as on the command line; None if it cannot be translated."""
     try:
         listed = ast.parse(f"_({code})", mode="eval").body
     except SyntaxError:

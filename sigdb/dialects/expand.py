@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["expand", "parse_query"]
 
-# What a table keeps where a step or sub-query replaces it.
+# The clauses of a table that stay when a step or sub-query replaces it.
 AROUND_TABLE = ("joins", "pivots", "sample")
 
 
@@ -216,7 +216,7 @@ def instantiate(body: exp.Expr, values: Mapping[str, exp.Expr]) -> tuple[exp.Exp
     """Copy a macro's body with values in place of its parameters.
 
     The second result lists the nodes of the copy, without the nodes of the values, parents before children. One pass
-    copies, substitutes and lists, which is what makes expansion fast.
+    copies, substitutes and lists, so expansion is fast.
     """
     queue: deque[tuple[exp.Expr, exp.Expr]] = deque()
     nodes: list[exp.Expr] = []

@@ -226,7 +226,7 @@ def brackets(node: exp.Expr) -> exp.Expr:
 
 
 def union(node: exp.Expr) -> exp.Expr:
-    """UNION ALL without its empty branches, unless the union as a whole has an ORDER BY, LIMIT, WITH or the like."""
+    """UNION ALL without its empty branches, unless the union as a whole has an ORDER BY, LIMIT, WITH or similar."""
     left: exp.Expr = node.this
     right: exp.Expr = node.expression
     whole = any(node.args.get(key) for key in ("distinct", "by_name", "order", "limit", "offset", "with_"))

@@ -66,7 +66,7 @@ def register(spark: SparkSession, lake: str) -> None:
     QueryError
         The lake has no manifest, or lacks files of a table.
     AtlasError
-        The manifest is not that of a lake, or has another schema version.
+        The manifest does not belong to a lake, or has another schema version.
     MissingDependencyError
         pyspark is not installed.
 
@@ -162,7 +162,7 @@ def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: 
     genes
         A list of genes, or the name of a signature of the library, which brings its weights.
     **options
-        `weights`, `agg`, `missing`, `run` and `signed`, as for the macro.
+        weights, agg, missing, run, signed, measured_only: see `sigdb.ScoreOptions`.
 
     Returns
     -------
@@ -190,7 +190,7 @@ def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: 
 
 
 def run_step(spark: SparkSession, steps: Sequence[exp.CTE], known: Mapping[str, Rows]) -> Rows:
-    """Run the last of some steps and return its rows; QueryError if a check in it fails."""
+    """Run the last of some steps and return its rows. Raises QueryError if a check in it fails."""
     from pyspark.errors import PySparkException
 
     query = exp.select("*").from_(steps[-1].alias)
@@ -224,7 +224,7 @@ def view_of(spark: SparkSession, table: exp.Table, known: Mapping[str, Rows]) ->
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a small step. types: of its columns, by name, as Spark writes them."""
+    """The rows of a small step. types: the types of its columns, by name, as Spark writes them."""
 
     types: dict[str, str]
     values: list[tuple[Any, ...]]

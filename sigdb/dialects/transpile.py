@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DIALECTS", "transpile", "write_sql"]
 
-# What a base table keeps where a table or sub-query of the engine replaces it.
+# The clauses of a base table that stay when a table or sub-query of the engine replaces it.
 AROUND_TABLE = ("joins", "laterals", "pivots", "sample")
 
 

@@ -27,12 +27,12 @@ def column_types(con: duckdb.DuckDBPyConnection, view: str) -> dict[str, str]:
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, view: str, names: Sequence[str]) -> list[str]:
-    """The given names, each once, as columns of a view; QueryError for a name that is no column of it."""
+    """The given names, each once, as columns of a view; QueryError if the view lacks one of them."""
     return known_columns(names, list(column_types(con, view)), view)
 
 
 def cube_columns(names: Sequence[str]) -> list[str]:
-    """The given names, each once, as columns of the cube; QueryError for a name that is no column of it."""
+    """The given names, each once, as columns of the cube; QueryError if the cube lacks one of them."""
     return known_columns(names, CUBE, "The cube")
 
 

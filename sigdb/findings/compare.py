@@ -35,7 +35,7 @@ __all__ = ["Comparison", "compare"]
 CELLS_ARE_NOT_REPLICATES = (
     "Cells of one donor resemble each other, so they are not replicates: a test of cells counts the same donor "
     "hundreds of times, and finds differences between any two donors. Use `unit='donor'` or `unit='sample'`. "
-    "`cells_as_replicates=True` compares cells nevertheless; its p values say nothing about donors."
+    "`cells_as_replicates=True` compares cells anyway, but the p values then say nothing about donors."
 )
 
 
@@ -115,9 +115,9 @@ def compare(
     cells : str, optional
         A SQL condition on the columns of the cube: use these cells only.
     min_cells : int
-        Units of fewer cells are left out.
+        Units with fewer cells are left out.
     min_units : int
-        Groups of fewer units are not tested.
+        Groups with fewer units are not tested.
     cells_as_replicates : bool
         Take cells as units. The p values then say nothing about donors.
     min_coverage : float

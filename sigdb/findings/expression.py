@@ -1,4 +1,4 @@
-"""The score of a signature by attribution beside its scores by expression, in a study whose counts are at hand."""
+"""The score of a signature by attribution beside its scores by expression, in a study whose counts are available."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def against_expression(
     genes : str or sequence of str
         A list of genes, or the name of a signature of the library.
     study : str
-        The study.
+        The name of the study.
     population : str
         A SQL condition on the view `cells`: the cells that the signature should mark.
     layer : str, optional
@@ -114,7 +114,7 @@ def cells_statement(population: str) -> exp.Select:
 
 
 def match_barcodes(adata: anndata.AnnData, cells: pa.Table, study: str) -> list[int]:
-    """The row of adata for each cell of a study; QueryError if it has not all of them, or if their depth is unknown."""
+    """The row of adata for each cell of a study; QueryError if it lacks some, or if their depth is unknown."""
     places = {name: place for place, name in enumerate(adata.obs_names)}
     barcodes = cells["barcode"].to_pylist()
     if not barcodes:

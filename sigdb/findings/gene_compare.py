@@ -52,7 +52,7 @@ class GeneStudy:
     n_cells : int
         The number of cells of these units.
     n_untested : int
-        The number of genes that are not 0 in too few cells, and so were not tested.
+        The number of genes that were not tested, because they are not 0 in too few cells.
     """
 
     study: str
@@ -70,10 +70,11 @@ class GeneComparison(Answer):
     Attributes
     ----------
     table : pyarrow.Table
-        One row per gene and study, the smallest p first, after the rows for all studies together (study NULL), if two
-        or more tested a gene: gene, study, n_nonzero (cells in which the gene is not 0), mean_group, mean_reference and
-        their difference (in thousandths of a cell) with difference_se, difference_low and difference_high (95%
-        interval), hedges_g, g_se, p_value, i2, n_studies, q_value.
+        One row per gene and study, the smallest p first. A gene that two or more studies tested also has a row for all
+        studies together (study NULL); these rows come before the others. Columns: gene, study, n_nonzero (cells in
+        which the gene is not 0), mean_group, mean_reference and their difference (in thousandths of a cell) with
+        difference_se, difference_low and difference_high (95% interval), hedges_g, g_se, p_value, i2, n_studies,
+        q_value.
     sql, notes
         As for `sigdb.Answer`. The SQL gives the sum of every gene in each unit.
     studies : tuple of GeneStudy
@@ -83,7 +84,7 @@ class GeneComparison(Answer):
     left_out : dict of str to int
         How many units were not compared, by reason.
     findings : pyarrow.Table
-        The rows to look at first: of all studies together, or of the only one.
+        The rows to look at first: for all studies together, or for the only study.
     """
 
     studies: tuple[GeneStudy, ...]
@@ -93,7 +94,7 @@ class GeneComparison(Answer):
 
     @property
     def findings(self) -> pa.Table:
-        """The rows to look at first: of all studies together, or of the only one."""
+        """The rows to look at first: for all studies together, or for the only study."""
         return self.table.filter(pc.is_null(self.table["study"])) if len(self.studies) > 1 else self.table
 
 
@@ -117,7 +118,7 @@ def gene_compare(
 
     The test is Welch's t test, or a paired t test. Studies are combined by a random-effects meta-analysis of Hedges' g,
     as in `sigdb.compare`. q values are adjusted by Benjamini and Hochberg's method over all rows. A difference is an
-    association in these donors of what a model attributes: it is no difference of expression, and no cause.
+    association, in these donors, with what a model attributes. It is neither a difference in expression nor a cause.
 
     Parameters
     ----------
@@ -130,8 +131,8 @@ def gene_compare(
     study : str, optional
         Compare in this study only.
     min_nonzero : int
-        Genes that are not 0 in fewer cells of a study are not tested there. A gene that a study did not measure is one
-        of them.
+        A gene that is not 0 in fewer cells of a study is not tested there. This includes genes that the study did not
+        measure.
     run, signed
         See `sigdb.ScoreOptions`.
 

@@ -58,7 +58,7 @@ def group_scores(
     -------
     Answer
         One row per group, the highest score first: cell_type, label (the value of `by`), score (mean, in thousandths of
-        a cell), n_cells, n_samples, least_measured (genes that the study of lowest coverage measured) and n_genes.
+        a cell), n_cells, n_samples, least_measured (genes measured by the study of lowest coverage) and n_genes.
 
     Raises
     ------

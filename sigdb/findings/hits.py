@@ -145,7 +145,7 @@ def hits(
     """
     check_options(hits, options)
     rules = {"percentile": percentile, "quantile": quantile, "cutoff": cutoff, "sd": sd}
-    given = [name for name, value in rules.items() if value is not None]
+    given = [f"`{name}`" for name, value in rules.items() if value is not None]
     if len(given) > 1:
         raise QueryError(f"A hit has one cut-off, but {len(given)} are given: {', '.join(given)}.")
     if quantile is not None and not 0 <= quantile <= 1:

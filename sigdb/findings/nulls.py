@@ -1,4 +1,4 @@
-"""Matched nulls: whether a score is unusual for genes that matter about as much."""
+"""Matched nulls: whether a score is higher than the scores of other genes with similar attributions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def matched_null(
     """Compare the score of each group of cells with the scores of matched sets of other genes.
 
     A group is a study, tissue, disease and cell type. The control sets are matched within a study, gene by gene, on
-    mean attribution and detection, in bins like those of scanpy's ``score_genes``. The macro `signature_null` gives
+    mean attribution and detection, in bins as in scanpy's ``score_genes``. The macro `signature_null` gives
     the same rows in SQL, without q values.
 
     Parameters

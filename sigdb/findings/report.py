@@ -148,7 +148,7 @@ def write_report(
     Raises
     ------
     QueryError
-        If the findings cannot be made. The file is not written then.
+        If the findings cannot be made. In that case, the file is not written.
     MissingDependencyError
         If the extras `plots` and `stats` are not installed.
 
@@ -186,7 +186,7 @@ def sections_of(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Se
     """The sections of the page, in order."""
     parameters = score_parameters(con, subject.genes, **subject.options)
     coverage = ask(con, parse_statement("findings/coverage"), parameters)
-    text = "n_asked: genes of the signature; n_genes: those that the model knows; n_measured: those that the study "
+    text = "n_asked: genes of the signature; n_genes: genes that the model knows; n_measured: genes that the study "
     text += "measured. A gene that was not measured counts as 0, which is not a measurement of 0."
     yield Section("Coverage", text, coverage.table, sql=[coverage.sql])
     yield from score_sections(con, subject)
@@ -203,8 +203,8 @@ def score_sections(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator
     cut: dict[str, Any] = {"cells": subject.cells, "min_cells": subject.min_cells}
     means = group_scores(con, subject.genes, by=subject.by, **cut, **subject.options)
     title = f"Score by cell type and {subject.by}"
-    text = f"Groups of {subject.min_cells} cells or more. least_measured: the genes measured by the study that "
-    text += "measured the fewest."
+    text = f"Groups of {subject.min_cells} cells or more. least_measured: the genes measured by the study "
+    text += "of lowest coverage."
     yield Section(title, text, means.table, plots.heat_map(means, title), [means.sql])
     bins = score_bins(con, subject.genes, **cut, **subject.options)
     text = "The scores of single cells by cell type."
@@ -255,9 +255,10 @@ def comparison_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Sect
 
 
 def null_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
-    """The scores beside those of matched sets of other genes."""
+    """The scores beside the scores of matched sets of other genes."""
     found = matched_null(con, subject.genes, min_cells=subject.min_cells, **subject.options)
-    text = "Is the score unusual for genes that matter about as much in that study? Over all cells of the atlas."
+    text = "Is the score higher than for other genes with similar attributions in that study? All cells of the atlas "
+    text += "count."
     text = " ".join([text, *found.notes])
     return Section("Against matched genes", text, found.table, plots.null_scores(found), [found.sql])
 

@@ -1,4 +1,4 @@
-"""Tests and effect sizes for two groups of units, and their combination across studies: scipy and statsmodels.
+"""Tests and effect sizes for two groups of units, and their combination across studies, with scipy and statsmodels.
 
 Differences are group minus reference. An effect that cannot be computed has a note, and None for its numbers.
 """

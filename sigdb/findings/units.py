@@ -1,4 +1,4 @@
-"""The units that comparisons replicate: donors or samples, with their scores, from the cube."""
+"""The units that comparisons count as replicates: donors or samples, with their scores from the cube."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGI
 
 @dataclass(frozen=True)
 class Unit:
-    """One unit, such as a donor's cells of one group: its score, cells, donors and covariates, and what pairs it."""
+    """One unit, such as a donor's cells in one group: its score, number of cells, donors, covariates and pair."""
 
     study: str
     within: str | None
@@ -103,7 +103,7 @@ def group_by_unit(query: exp.Select, design: Design, cells: str | None) -> exp.S
 def fetch_covariates(
     con: duckdb.DuckDBPyConnection, design: Design, cells: str | None, run: str | int | None
 ) -> dict[tuple[str | None, ...], tuple[Any, ...]]:
-    """The covariates of each unit, by the unit's columns: the mean of a number, the only value of anything else."""
+    """The covariates of each unit, by the unit's columns: the mean of numbers, the only value of anything else."""
     query = parse_statement("findings/unit_covariates")
     types = column_types(con, "cells")
     for number, name in enumerate(design.covariates):
@@ -156,7 +156,7 @@ def reason_to_leave_out(row: Mapping[str, Any], design: Design, covariates: Sequ
 def match_sides(
     group: Sequence[Unit], reference: Sequence[Unit], design: Design
 ) -> tuple[list[str], Sequence[Unit], Sequence[Unit]]:
-    """The pairs, and the units of both groups that are compared: all of them, or those in pairs.
+    """The pairs, and the units of both groups that are compared: all units, or the units in pairs.
 
     Raises QueryError if donors have cells in both groups and the design does not pair.
     """

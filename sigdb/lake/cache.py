@@ -1,7 +1,7 @@
 """A cache of the DuckDB files that show lakes. Creating the views and macros of such a file takes half a second.
 
 An entry is a file in the user's cache folder, or in the folder that the environment variable SIGDB_CACHE_DIR names. An
-empty SIGDB_CACHE_DIR turns the cache off. Without a usable folder, everything works as without a cache.
+empty SIGDB_CACHE_DIR turns the cache off. If no folder can be used, sigdb works without a cache.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["code_digest", "get_or_make"]
 
-# The number of entries to keep; those that were used last stay.
+# The number of entries to keep: the most recently used ones.
 ENTRIES = 50
 DIGEST_SIZE = hashlib.sha256().digest_size
 
@@ -78,7 +78,7 @@ def write_entry(path: Path, content: bytes) -> None:
 
 
 def remove_old_entries(folder: Path) -> None:
-    """Remove all but the entries that were used last. Files that a killed process left count as entries."""
+    """Remove all entries except the most recently used. Files that a killed process left count as entries."""
     used = {}
     for path in folder.iterdir():
         with suppress(FileNotFoundError):  # another process removed it

@@ -198,7 +198,7 @@ def check_empty(root: Path) -> None:
 
 @contextmanager
 def lock_folder(root: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which ends with the process at the latest. Raises AtlasError if it is held already."""
+    """Hold the lock of a folder. If the process ends, the lock ends too. Raises AtlasError if it is held already."""
     import filelock  # not at the start of every command
 
     lock = filelock.FileLock(root / LOCK)

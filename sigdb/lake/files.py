@@ -138,7 +138,7 @@ def move_into_lake(unfinished: Path, path: Path, root: Path) -> None:
 
 
 def write_rows(rows: pa.RecordBatchReader, path: Path) -> int:
-    """Write a Parquet file in row groups of ROW_GROUP rows, with little more in memory; return its number of rows."""
+    """Write a Parquet file in row groups of ROW_GROUP rows, of which about one is in memory; return the row count."""
     n_rows = 0
     floats = {each.name: FLOAT_ENCODING for each in rows.schema if pa.types.is_floating(each.type)}
     encodings = floats | {name: ENCODINGS[name] for name in rows.schema.names if name in ENCODINGS}

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 NAME = "manifest.json"
-# A file that marks a folder as one of sigdb, from the start of the first export. It is empty until there is a manifest.
+# A file that marks a folder as a lake, from the start of the first export. It is empty until there is a manifest.
 MARK = ".sigdb-export"
 # An export holds a lock on this file.
 LOCK = ".sigdb-export.lock"
@@ -98,7 +98,7 @@ class Manifest:
 
     @property
     def way_to_upgrade(self) -> str:
-        """What to do if the schema is older than that of this sigdb."""
+        """What to do if the schema is older than this sigdb needs."""
         if self.atlas_created is not None:
             return (
                 "Upgrade the atlas that it comes from with `sigdb.upgrade(atlas)`, and export that again with "
@@ -216,7 +216,7 @@ def read_local(root: Path) -> bytes:
 
 
 def check_not_lost(root: Path) -> None:
-    """Raise AtlasError for a lake that has lost its manifest, so that nobody takes its folder for a new one."""
+    """Raise AtlasError for a lake that has lost its manifest. Its folder must not be mistaken for a new one."""
     mark = root / MARK
     if mark.is_file() and mark.stat().st_size and not (root / NAME).exists():
         raise AtlasError(f"{root} is a lake that has lost its {NAME}. {RESTORE}")

@@ -42,14 +42,14 @@ def attach_lake(lake: str | os.PathLike[str], path: str | os.PathLike[str]) -> N
 
     The file has all views and macros of an atlas, so any DuckDB client can query it, as long as the client can read the
     files of the lake by their absolute paths. It shows the lake as it is now. After the next export, queries fail
-    because of missing files; remove the file and make it again.
+    because files are missing. Remove the file then, and make it again.
 
     Parameters
     ----------
     lake
         The folder of a lake, or an address that DuckDB can read (s3://..., http://...).
     path
-        The file to make. It does not exist yet.
+        The file to make. It must not exist yet.
 
     Raises
     ------

@@ -40,7 +40,7 @@ def import_lake(
     lake
         The folder of a lake. Copy a lake at an address into a folder first.
     path
-        The atlas file to make. It does not exist yet.
+        The atlas file to make. It must not exist yet.
     progress
         A function that is called with (rows loaded, rows in total).
 

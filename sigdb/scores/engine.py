@@ -47,7 +47,7 @@ class Terms:
 def score(con: duckdb.DuckDBPyConnection, genes: Sequence[str], **options: Unpack[ScoreOptions]) -> pa.Table:
     """Score a signature in every cell that the run has attributed.
 
-    The numbers are those of the SQL macro `signature_score`. The stored attributions are streamed and added up by cell,
+    The SQL macro `signature_score` gives the same numbers. The stored attributions are streamed and added up by cell,
     so memory use is a few bytes per cell.
 
     Parameters
@@ -174,7 +174,7 @@ def add_up(cursor: duckdb.DuckDBPyConnection, terms: Terms, n_cells: int) -> NDA
     totals = np.zeros(n_cells)
     weights = np.zeros(int(terms.genes.max()) + 1)
     weights[terms.genes] = terms.weights
-    # DuckDB skips row groups by a list of literals. It does not by a join or a bound list.
+    # DuckDB skips row groups for a list of literals, but not for a join or a bound list.
     genes = exp.column("gene_id").isin(*terms.genes.tolist())
     for batch in stream(cursor, parse_statement("scores/engine.stored_scores").where(genes), {"run": terms.run}):
         scores = batch["score"].to_numpy()

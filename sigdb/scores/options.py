@@ -82,7 +82,7 @@ DEFAULTS: ScoreOptions = {
 
 
 def check_options(function: Callable[..., Any], options: Mapping[str, Any], kind: type[Any] = ScoreOptions) -> None:
-    """Raise QueryError if a public function was given an option that `kind` does not have."""
+    """Raise QueryError if a public function was given an option that its `kind` does not have."""
     if unknown := [name for name in options if name not in kind.__optional_keys__]:
         own = inspect.signature(function).parameters.values()
         known = sorted({each.name for each in own if each.kind is not each.VAR_KEYWORD} | kind.__optional_keys__)
@@ -115,6 +115,6 @@ def score_parameters(
         known = [name for (name,) in run_statement(con, "scores/options.signature_names")]
         raise QueryError(
             f"There is no signature {genes} in this atlas.{nearest(genes, known)} "
-            f"It has: {listed(known, 5) or 'none'}. To score a single gene, give a list that holds it."
+            f"It has: {listed(known, 5) or 'none'}. To score a single gene, give a list: [{genes!r}]."
         )
     return {**completed, "genes": members, "weights": None if set(own) == {1.0} else own}

@@ -73,7 +73,7 @@ class Scorer:
             except QueryError as error:
                 raise QueryError(
                     f"{error} `sigdb.register_signature(con, name)` adds a signature to {NAME}, or sets options such "
-                    "as `missing='ignore'` for one of the library."
+                    "as `missing='ignore'` for a signature of the library."
                 ) from error
 
     def release(self, reference: weakref.ref[duckdb.DuckDBPyConnection]) -> None:
@@ -126,8 +126,8 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
 
     Notes
     -----
-    Units are those of `sigdb.score`, rounded to FLOAT. Scores are kept in memory up to 1 GiB; the signatures that were
-    used last stay.
+    Units are as for `sigdb.score`. Scores are rounded to FLOAT. Up to 1 GiB of scores stay in memory, for the most
+    recently used signatures.
 
     Examples
     --------

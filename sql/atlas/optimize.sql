@@ -55,7 +55,7 @@ ORDER BY a.gene_id, a.cell_id;
 -- name: fragmentation
 -- The number of row groups that queries of each single gene and run read in total, and that number if the attributions
 -- were sorted. DuckDB skips a row group whose ranges do not include the run and the gene. A row group has up to 122,880
--- rows, in an optimized atlas twice as many. All are taken to be as large as the largest.
+-- rows, in an optimized atlas twice as many. The calculation takes all row groups to be as large as the largest.
 WITH row_groups AS (
     SELECT
         p.row_group_id,

@@ -1,6 +1,6 @@
 -- group_scores: the mean score by cell type and label, from the cube, for groups of $min_cells cells or more.
 -- sigdb.group_scores replaces label_column by a column of the cube. n_samples: samples of the group. least_measured:
--- genes measured by the study that measured the fewest.
+-- genes measured by the study of lowest coverage.
 SELECT
     u.cell_type AS cell_type,
     u.label_column AS label,

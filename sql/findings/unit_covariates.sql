@@ -1,5 +1,5 @@
 -- unit_covariates: the covariates of each unit of sigdb.compare, over the cells that the run has attributed.
--- sigdb.compare adds the columns that make a unit, and each covariate: the mean of a number, the only value of
+-- sigdb.compare adds the columns that make a unit, and each covariate: the mean of numbers, the only value of
 -- anything else.
 SELECT count(*) AS n_cells
 FROM cells AS u

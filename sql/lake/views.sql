@@ -13,11 +13,11 @@ FROM read_parquet($files, hive_partitioning = true, union_by_name = true, hive_t
 SELECT q.* FROM read_parquet($files, hive_partitioning = false, union_by_name = true) AS q;
 
 -- name: drop_attributions
--- Make room for a view of the same name.
+-- Drop the table, to make room for a view of the same name.
 DROP TABLE sigdb_data.attributions;
 
 -- name: drop_attribution_summary
--- Make room for a view of the same name.
+-- Drop the table, to make room for a view of the same name.
 DROP TABLE sigdb_data.attribution_summary;
 
 -- name: clear_atlas_info

@@ -1,8 +1,8 @@
 -- gene_attributions(genes, missing := 'error', run := NULL) -> TABLE (cell_id, gene, score, signed_score)
 -- The stored attributions of each gene: one row per cell in which it is not 0. `gene` is the symbol in this atlas,
 -- whichever name was given (see check_genes).
--- Units:   attribution. The absolute attributions of a cell add up to 1000. score is the
---          absolute value. signed_score is NULL in a run without signs.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000. score is the absolute value.
+--          signed_score is NULL in a run without signs.
 -- Errors:  as for signature_score.
 -- Example: SELECT signed_score FROM gene_attributions(['S100A9']);  --> -2.0
 

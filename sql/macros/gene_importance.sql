@@ -2,7 +2,7 @@
 --   -> TABLE (gene, score, n_cells, fraction_nonzero, n_measured, rank)
 -- Which genes matter most to a group of cells: the mean attribution of every gene over all cells of a cell type, disease,
 -- tissue and study, from the cube. NULL stands for any value. The highest mean comes first.
--- n_cells: cells of the group.  n_measured: those whose study measured the gene.
+-- n_cells: cells of the group.  n_measured: cells of the group whose study measured the gene.
 -- fraction_nonzero: the part of n_cells in which the gene is not 0.
 -- rank:    1 for the highest mean; ties share a rank.
 -- Units:   attribution. The absolute attributions of a cell add up to 1000.

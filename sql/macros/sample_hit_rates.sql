@@ -1,7 +1,7 @@
 -- sample_hit_rates(genes, percentile := 95, min_cells := 50, cells := 'sigdb_data.cell_data', weights := NULL, agg := 'mean', missing := 'error', run := NULL, signed := false, measured_only := false, min_coverage := 0, cutoff := NULL, sd := NULL, below := false)
 --   -> TABLE (study, sample, donor, tissue, disease, n_cells, n_hits, hit_rate, n_genes, n_measured, cutoff)
 -- The part of each sample's cells that are hits (see signature_hits), as in figure 4 of Gold et al. Samples with fewer than
--- min_cells scored cells in the population are left out. The cut-off is that of the whole population, including them.
+-- min_cells scored cells in the population are left out. The cut-off comes from the whole population, including them.
 -- Units:   hit_rate: part of 1. cutoff: attribution. n_genes, n_measured, min_coverage: as for signature_by_sample.
 -- Errors:  as for signature_hits; min_coverage not from 0 to 1.
 -- Example: SELECT n_hits FROM sample_hit_rates(['S100A8'], percentile := 50, min_cells := 1);  --> 1

@@ -2,11 +2,10 @@
 --   -> TABLE (study, sample, donor, tissue, disease, cell_type, n_cells, score, n_genes, n_measured)
 -- The mean score of the cells of each sample and cell type. It comes from the cube: it is exact and reads no cell. The mean
 -- over larger groups is sum(score * n_cells) / sum(n_cells).
--- n_genes:      genes of the score.  n_measured: those that the sample's study measured.
+-- n_genes:      genes of the score.  n_measured: how many of them the sample's study measured.
 -- measured_only: divide by the measured genes only; NULL if the study measured none.
 -- min_coverage: leave out studies that measured a smaller part of the genes, from 0 to 1.
--- Units:   attribution. The absolute attributions of a cell add up to 1000. Other options: as
---          for signature_score.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000. Other options: as for signature_score.
 -- Errors:  as for signature_score; min_coverage not from 0 to 1.
 -- Example: SELECT score FROM signature_by_sample(['S100A8', 'S100A9']) WHERE cell_type = 'monocyte';  --> 4.0
 

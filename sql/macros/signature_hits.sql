@@ -7,8 +7,8 @@
 -- cutoff:  a score as the cut-off, instead of the percentile.
 -- sd:      the mean plus sd standard deviations (of a sample) as the cut-off, instead of the percentile.
 -- below:   a hit is strictly below the cut-off.
--- Units:   attribution. The absolute attributions of a cell add up to 1000. A cell that the run
---          has not attributed has no score, and does not count.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000. A cell that the run has not attributed has
+--          no score, and does not count.
 -- Errors:  as for signature_score; percentile not from 0 to 100; cutoff or sd not finite, or both given; a population
 --          without scored cells; no view or table of this name.
 -- Example: SELECT cell_id FROM signature_hits(['S100A8'], percentile := 50) WHERE is_hit;  --> 0

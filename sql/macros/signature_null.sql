@@ -1,14 +1,14 @@
 -- signature_null(genes, n_controls := 1000, seed := 0, n_bins := 25, weights := NULL, missing := 'error', run := NULL, signed := false)
 --   -> TABLE (study, tissue, disease, cell_type, n_cells, score, null_mean, null_sd, z, p_value, n_controls, n_genes, n_measured)
--- Whether a score is higher than that of other genes that matter about as much. The mean score of each group of cells stands
--- beside the scores of n_controls sets of other genes, matched gene by gene on mean attribution and detection in that study
--- (see signature_controls). From the cube.
+-- Whether a score is higher than the scores of other genes with similar attributions. The mean score of each group of cells
+-- is compared with the mean scores of n_controls sets of other genes. The sets are matched gene by gene on mean attribution
+-- and detection in that study (see signature_controls). From the cube.
 -- score:   the mean over the genes that the study measured, as with measured_only := true; NULL if it measured none.
 -- null_mean, null_sd: of the scores of the control sets.  z: (score - null_mean) / null_sd; NULL if null_sd is 0.
 -- p_value: (1 + control sets that score at least as high) / (1 + n_controls). It is one-sided, never 0, and holds for one
 --          group: adjust it for the number of groups. It says how unusual the genes are. Cells and donors play no part in
 --          it, so it does not say how certain the score is.
--- n_controls: 0 if a study has too few other genes to match, and the null is NULL. Use fewer bins then.
+-- n_controls: 0 if a study has too few other genes to match. The null is then NULL; use fewer bins.
 -- Units:   attribution. The absolute attributions of a cell add up to 1000.
 -- Errors:  as for signature_score and signature_controls.
 -- Example: SELECT score FROM signature_null(['CD3E']) WHERE cell_type = 'T cell';  --> 9.0
@@ -28,7 +28,7 @@ FROM (
         any_value(f._n) AS _n, any_value(f._n_genes) AS _n_genes, any_value(f._n_measured) AS _n_measured,
         count(f._value) AS _rows, count(*) FILTER (WHERE f._value >= f._score) AS _high,
         CASE WHEN any_value(f._n) > 0 THEN coalesce(sum(f._value), 0) / any_value(f._n) END AS _mean,
-        -- Over the sets that have a value, and those that are 0 and have no row.
+        -- Over the sets that have a value, and the sets that are 0 and have no row.
         CASE WHEN any_value(f._n) > 0 THEN sqrt((
             coalesce(var_pop(f._value) * count(f._value), 0)
             + coalesce(avg(f._value) ** 2 * count(f._value) * (any_value(f._n) - count(f._value)) / any_value(f._n), 0)

@@ -7,8 +7,8 @@
 -- run:     the name or id of an attribution run. NULL stands for the default run of the atlas.
 -- signed:  keep the sign of the attributions. An error if the scores of the run have no signs (attribution_runs.is_signed).
 -- measured_only: divide by the genes that the cell's study measured; NULL if it measured none.
--- Units:   attribution. The absolute attributions of a cell add up to 1000. A gene without a row
---          in a cell counts as 0. The score is NULL for a cell that the run has not attributed.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000. A gene without a row in a cell counts as 0.
+--          The score is NULL for a cell that the run has not attributed.
 -- Where:   anywhere an expression is allowed. DuckDB 2.0 takes a score for volatile, because it can raise an error. There,
 --          it cannot be in the ORDER BY of a window or be used in WHERE by its alias: name it in a sub-query first.
 -- Errors:  a gene that is not known, unless missing := 'ignore'; an empty list; a NULL gene; weights of another length, NULL

@@ -1,10 +1,9 @@
 -- signature_score(genes, weights := NULL, agg := 'mean', missing := 'error', run := NULL, signed := false, measured_only := false)
 --   -> TABLE (cell_id, score)
--- The importance of a gene signature in every cell that the run has attributed. Options, units and errors are those of the
+-- The importance of a gene signature in every cell that the run has attributed. Options, units and errors are as for the
 -- scalar signature_score. This form is faster over a whole atlas.
 -- measured_only: divide by the genes that the cell's study measured; NULL if it measured none.
--- Units:   attribution. The absolute attributions of a cell add up to 1000. 0 if nothing is
---          stored.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000. 0 if nothing is stored.
 -- Errors:  as for the scalar form.
 -- Example: SELECT score FROM signature_score(['S100A8', 'S100A9']) ORDER BY cell_id LIMIT 1;  --> 4.0
 

@@ -1,11 +1,10 @@
 -- signature_scores(signatures, agg := 'mean', missing := 'error', run := NULL, signed := false, measured_only := false)
 --   -> TABLE (signature, cell_id, score)
 -- The importance of several signatures of the atlas's library in every cell that the run has attributed, in one scan.
--- signature_info lists the signatures. Weights are those of the library. Materialized scores (see the view
+-- signature_info lists the signatures. The library gives the weights. Materialised scores (see the view
 -- materialized_signatures) are read, not computed; they are rounded to FLOAT.
 -- measured_only: divide by the genes that the cell's study measured; NULL if it measured none.
--- Units:   attribution. The absolute attributions of a cell add up to 1000. 0 if nothing is
---          stored.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000. 0 if nothing is stored.
 -- Errors:  an unknown signature, NULL or an empty list; otherwise as for signature_score, over all signatures.
 -- Example: SELECT score FROM signature_scores(['T_CELL']) WHERE cell_id = 1;  --> 9.0
 

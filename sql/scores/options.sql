@@ -1,5 +1,5 @@
 -- name: signature
--- The genes and the weights of the library signature $name. Both lists are empty if there is none of this name.
+-- The genes and the weights of the library signature $name. Both lists are empty if there is no such signature.
 SELECT signature_genes($name), signature_weights($name);
 
 -- name: signature_names

@@ -63,7 +63,7 @@ def test_a_locked_connection_reaches_nothing_but_the_atlas(copy, tmp_path):
         ):
             with pytest.raises(duckdb.Error):
                 con.execute(statement)
-        with pytest.raises(AtlasError, match="open in this process in another way"):
+        with pytest.raises(AtlasError, match="open in this process with other options"):
             sigdb.connect(copy)
     assert not (tmp_path / "out.csv").exists()
     with pytest.raises(AtlasError, match="is read-only"):

@@ -95,7 +95,7 @@ class Dialect:
     }
 
     def port(self, tree: exp.Query) -> exp.Query:
-        """Replace what the dialect lacks, in place; QueryError, by name, for what has no equivalent."""
+        """Replace what the dialect lacks, in place. Raises QueryError, which names what has no equivalent."""
         try:
             for node in reversed(list(tree.bfs())):
                 result = self.rewrite(node)
@@ -118,7 +118,7 @@ class Dialect:
         return rule(node) if rule else node
 
     def refusal(self, node: exp.Expr) -> str | None:
-        """What a node is, if the dialect has no equivalent of it, and what to use instead; None for what it has."""
+        """The name of a node without an equivalent in the dialect, and what to use instead; None for other nodes."""
         if isinstance(node, exp.Anonymous):
             return None if is_native(node) else f"the function {node.name}"
         found = self.REFUSALS.get(type(node))

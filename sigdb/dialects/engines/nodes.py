@@ -37,7 +37,7 @@ def rename(name: str) -> Rule:
 
 
 def in_turn(*rules: Rule) -> Rule:
-    """A rule that applies several, until one of them returns another node."""
+    """A rule that applies several rules, until one of them returns another node."""
 
     def rule(node: exp.Expr) -> exp.Expr:
         for each in rules:

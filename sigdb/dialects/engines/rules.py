@@ -59,7 +59,7 @@ ROUNDED_TYPES = {exp.DType.TINYINT, exp.DType.SMALLINT, exp.DType.INT, exp.DType
 # Types with values that a DOUBLE does not hold exactly.
 LARGE_TYPES = {exp.DType.BIGINT, exp.DType.UINT, exp.DType.UBIGINT, exp.DType.INT128}
 
-# For engines whose greatest and least are NULL if an argument is.
+# For engines whose greatest and least are NULL if any argument is NULL.
 GREATEST = "greatest, which skips NULL in DuckDB: use CASE"
 LEAST = "least, which skips NULL in DuckDB: use CASE"
 
@@ -68,7 +68,7 @@ LEAST = "least, which skips NULL in DuckDB: use CASE"
 
 
 def drop_materialized(node: exp.Expr) -> exp.Expr:
-    """AS MATERIALIZED is advice to DuckDB's planner alone."""
+    """AS MATERIALIZED only advises DuckDB's planner."""
     node.set("materialized", None)
     return node
 
@@ -287,7 +287,7 @@ def size_of_list(node: exp.Expr) -> exp.Expr:
 
 
 def check_series(node: exp.Expr) -> exp.Expr:
-    """Engines agree on series of numbers upwards, in SELECT."""
+    """Engines agree only on ascending series of numbers, in SELECT."""
     step = node.args.get("step")
     if isinstance(node.parent, exp.Table):
         raise NoEquivalentError("generate_series and range as tables: unnest them in SELECT")
@@ -297,7 +297,7 @@ def check_series(node: exp.Expr) -> exp.Expr:
 
 
 def guard_series(node: exp.Expr) -> exp.Expr:
-    """A series is empty if the first number is past the last, from where these engines would count downwards."""
+    """A series is empty if the first number is past the last, where these engines would count downwards."""
     check_series(node)
     start, end = node.args["start"].copy(), node.args["end"].copy()
     past: exp.Expr = exp.GT(this=start, expression=end)

@@ -101,5 +101,5 @@ class Snowflake(Dialect):
         exp.Variance: mean_of_double,
         exp.VariancePop: mean_of_double,
     }
-    # Nothing raises an error: TO_NUMBER fails to read the text as a number, and its error shows the text.
+    # No function raises an error. TO_NUMBER fails to read the text as a number, and its error shows the text.
     FUNCTIONS = Dialect.FUNCTIONS | {"error": rename("TO_NUMBER"), "list_extract": list_extract}

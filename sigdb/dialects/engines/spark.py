@@ -82,7 +82,7 @@ def md5_number(node: exp.Expr) -> exp.Expr:
 
 
 def clause_without_subquery(node: exp.Expr) -> str | None:
-    """The clause around a node in which Spark takes no correlated sub-query; None if there is no such clause."""
+    """The clause around a node in which Spark refuses a correlated sub-query; None if there is no such clause."""
     while node.parent is not None and not isinstance(node, exp.Select | exp.Window):
         if isinstance(node.parent, exp.Select) and node.arg_key in ("order", "group"):
             return f"{node.arg_key.upper()} BY"
@@ -125,7 +125,7 @@ class Spark(Dialect):
     }
 
     def refusal(self, node: exp.Expr) -> str | None:
-        """As for other dialects; also the score of a cell, a correlated sub-query, where Spark takes none."""
+        """As for other dialects. Also the score of a cell, where Spark refuses a correlated sub-query."""
         if text := super().refusal(node):
             return text
         if node.meta_get("correlated") and (clause := clause_without_subquery(node)):

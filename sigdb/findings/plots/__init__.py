@@ -1,7 +1,7 @@
 """Charts of findings, in Vega-Lite (extra `plots`). Each function takes a finding and returns an Altair chart.
 
-A chart keeps the SQL of its data in `usermeta`. The colours are those of Okabe and Ito, and viridis, which colour-blind
-people can tell apart. `save` writes HTML, PNG, SVG or JSON.
+A chart keeps the SQL of its data in `usermeta`. The colours are the palette of Okabe and Ito, and viridis.
+Colour-blind people can tell them apart. `save` writes HTML, PNG, SVG or JSON.
 """
 
 from sigdb.findings.plots.comparisons import contributions, effects, null_scores, volcano

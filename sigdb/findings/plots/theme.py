@@ -60,7 +60,7 @@ def save(chart: alt.TopLevelMixin, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     QueryError
-        If the ending is none of these.
+        If the ending is another one.
     MissingDependencyError
         If the extra `plots` is not installed.
 
@@ -95,7 +95,7 @@ def finish(chart: Any, found: Answer, title: str, subtitle: Sequence[str]) -> An
 
 
 def keep_highest(rows: list[dict[str, Any]], key: str, value: str, n: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of the n groups of highest value, and a line that says so if there are more groups."""
+    """The rows of the n groups of highest value, and a line about the number of groups if there are more."""
     best: dict[str, float] = {}
     for row in rows:
         best[row[key]] = max(best.get(row[key], -math.inf), row[value])

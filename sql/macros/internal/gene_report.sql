@@ -1,6 +1,6 @@
 -- gene_report(genes, weights, run, signatures)
 --   -> TABLE (_signature, _position, _asked, _weight, _gene, _symbol, _status, _suggestion)
--- Internal: what each given gene name means, with the nearest symbol for names that mean nothing here.
+-- Internal: what each given gene name means, with the nearest symbol for unknown names.
 -- Units:   _status: ok, alias, ensembl, case, ambiguous, missing. _gene is NULL for ambiguous and missing.
 -- Example: SELECT _status FROM sigdb_data.gene_report(['S100A8'], NULL, NULL, NULL);  --> ok
 

@@ -1,5 +1,5 @@
 -- library_scores(signatures, agg, missing, run, signed, measured_only) -> TABLE (_signature, _cell, _score)
--- Internal: the rows of signature_scores. Views call this macro, because a macro of the user's own cannot replace it.
+-- Internal: the rows of signature_scores. Views call this macro, because a macro of the user cannot replace it.
 -- Units:   attribution. The absolute attributions of a cell add up to 1000.
 -- Errors:  as for signature_scores.
 -- Example: SELECT _score FROM sigdb_data.library_scores(['T_CELL'], 'mean', 'error', NULL, false, false) WHERE _cell = 1;  --> 9.0

@@ -1,6 +1,6 @@
 -- materialized_of(signatures, run, signed) -> TABLE (_signature, _id, _total)
--- Internal: those of the given signatures whose scores in a run are stored in signature_cells; no row for signed scores. All
--- writes to an atlas keep these scores up to date, so they are not checked here.
+-- Internal: the given signatures whose scores in a run are stored in signature_cells. No rows if signed scores are asked for.
+-- All writes to an atlas keep these scores up to date, so they are not checked here.
 -- Units:   _total: the sum of |weight|, which turns a mean into a sum.
 -- Example: SELECT count(*) FROM sigdb_data.materialized_of(['T_CELL'], NULL, false);  --> 0
 

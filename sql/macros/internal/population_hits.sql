@@ -1,8 +1,8 @@
 -- population_hits(genes, percentile, cutoff, sd, below, cells, weights, agg, missing, run, signed, measured_only)
 --   -> TABLE (_cell, _score, _cutoff, _hit)
--- Internal: the scores of a population. Each row has the cut-off, and whether the score is beyond it. The check is a branch
--- of its own without rows: if the population is empty, nothing else is evaluated. (The scores are computed twice, because
--- quantile_cont as a window is slower.)
+-- Internal: the scores of a population. Each row has the cut-off, and whether the score is beyond it. The check is a
+-- separate branch without rows: if the population is empty, nothing else is evaluated. (The scores are computed twice,
+-- because quantile_cont as a window is slower.)
 -- Units:   attribution. The absolute attributions of a cell add up to 1000.
 -- Errors:  as for population_check.
 -- Example: SELECT max(_cutoff) FROM sigdb_data.population_hits(['CD3E'], 100, NULL, NULL, false, 'cells', NULL, 'sum', 'error', NULL, false, false);  --> 9.0

@@ -1,8 +1,8 @@
 -- resolve_genes(genes, weights, signatures) -> TABLE (_signature, _position, _asked, _weight, _gene, _rank, _ambiguous)
 -- Internal: which gene each given name means. One row per element of `genes`, or per gene of the given library signatures.
 -- A name is looked up as a symbol of the atlas, approved symbol, previous symbol, alias and Ensembl id (without its
--- version), and then as each of these in any case (_rank + 10). The first kind that knows the name decides. _gene is NULL for an
--- unknown name, and for a name of several genes (_ambiguous): a gene is never guessed.
+-- version), and then as each of these in any case (_rank + 10). The first kind that knows the name decides. _gene is NULL
+-- for an unknown name, and for a name of several genes (_ambiguous): a gene is never guessed.
 -- Units:   _weight: as given; 1 without weights.
 -- Example: SELECT _gene FROM sigdb_data.resolve_genes(['S100A8'], NULL, NULL);  --> 0
 

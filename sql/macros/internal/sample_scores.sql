@@ -1,6 +1,6 @@
 -- sample_scores(genes, weights, agg, missing, run, signed, measured_only, min_coverage)
 --   -> TABLE (_study, _name, _donor, _tissue, _disease, _type, _n, _score, _n_genes, _n_measured)
--- Internal: the rows of signature_by_sample. Views call this macro, because a macro of the user's own cannot replace it.
+-- Internal: the rows of signature_by_sample. Views call this macro, because a macro of the user cannot replace it.
 -- Units:   attribution. The absolute attributions of a cell add up to 1000.
 -- Errors:  as for signature_by_sample.
 -- Example: SELECT _score FROM sigdb_data.sample_scores(['CD3E'], NULL, 'mean', 'error', NULL, false, false, 0) WHERE _type = 'T cell';  --> 9.0

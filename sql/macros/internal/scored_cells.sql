@@ -1,7 +1,7 @@
 -- scored_cells(genes, weights, agg, missing, run, signed, measured_only) -> TABLE (_cell, _score)
 -- Internal: the score of every cell that the run has attributed.
--- Units:   attribution. The absolute attributions of a cell add up to 1000. With measured_only,
---          NULL if the cell's study measured none of the genes.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000. With measured_only, NULL if the
+--          cell's study measured none of the genes.
 -- Errors:  as for signature_check.
 -- Example: SELECT max(_score) FROM sigdb_data.scored_cells(['CD3E'], NULL, 'mean', 'error', NULL, false, true);  --> 9.0
 

@@ -1,6 +1,6 @@
 -- signature_check(genes, weights, agg, missing, run, signed, signatures) -> TABLE (_error)
--- Internal: one row with NULL, or an error that says what is wrong with the arguments, how many are wrong, the nearest right
--- thing and the way out. A macro uses it in a WHERE, as (SELECT _error FROM ...) IS NULL: in a SELECT list, the optimiser
+-- Internal: one row with NULL, or an error that says what is wrong with the arguments, how many are wrong, the nearest valid
+-- value and what to do. A macro uses it in a WHERE, as (SELECT _error FROM ...) IS NULL: in a SELECT list, the optimiser
 -- drops it.
 -- Errors:  an unknown agg, missing or run; signed := true if the scores of the run have no signs; an unknown signature; an
 --          empty list; a NULL gene; weights of another length, or not finite; a gene given twice with two weights; an unknown gene

@@ -1,8 +1,8 @@
 -- signature_values(genes, weights, agg, run, signed, signatures) -> TABLE (_signature, _cell, _value)
 -- Internal: all stored terms of a score. Their sum by (_signature, _cell) is the score. There are twelve branches of
 -- branch_size() genes, which read only the row groups with their genes, and one branch for all other genes, which reads
--- everything. If the list is a constant, the planner drops branches that it is too short for. Otherwise each branch costs a
--- pipeline in the aggregate over it, so there are no more branches.
+-- everything. If the list is a constant, the planner drops the branches beyond its end. Otherwise each branch costs a
+-- pipeline in the aggregate, so there are only twelve.
 -- Units:   weighted attribution.
 -- Example: SELECT sum(_value) FROM sigdb_data.signature_values(['CD3E'], NULL, 'sum', NULL, false, NULL);  --> 9.0
 

@@ -1,6 +1,6 @@
 -- study_coverage(genes, weights, run, signatures) -> TABLE (_signature, _study, _n_genes, _n_measured, _factor)
--- Internal: how many genes of a score each study measured. _factor turns a mean over all genes into the mean over those that
--- the study measured: the sum of |weight| of all genes, divided by that of the measured genes; NULL if there are none.
+-- Internal: how many genes of a score each study measured. _factor turns a mean over all genes into the mean over the
+-- measured genes: the sum of |weight| of all genes, divided by the same sum of the measured genes. NULL if there are none.
 -- Units:   counts of genes that the run's model knows.
 -- Example: SELECT _n_measured FROM sigdb_data.study_coverage(['CD3E', 'S100A8'], NULL, NULL, NULL);  --> 2
 

@@ -83,7 +83,7 @@ def test_names_are_not_markup(workdir):
 
 def test_more_rows_than_a_table_shows_are_counted(toy_path):
     _, out, _ = run("sql", toy_path, "SELECT * FROM range(1000)")
-    assert "over 200 rows. These are the first; --format csv prints all." in out
+    assert "The first 200 rows; --format csv prints all." in out
     _, out, _ = run("sql", toy_path, "SELECT * FROM range(25000)", "--format", "csv")
     assert len(out.splitlines()) == 25001
 

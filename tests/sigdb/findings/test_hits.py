@@ -97,7 +97,7 @@ REFUSED = {
     "no such column": ({"cells": "colour = 'red'"}, '"colour" not found'),
     "no cells": ({"cells": "n_counts < 0"}, "has no cells that this run has attributed"),
     "no such group": ({"by": "cell_type"}, "samples has no column cell_type. It has:"),
-    "two rules": ({"sd": 1, "percentile": 90}, "one cut-off, but 2 are given: percentile, sd"),
+    "two rules": ({"sd": 1, "percentile": 90}, "one cut-off, but 2 are given: `percentile`, `sd`"),
     "quantile": ({"quantile": 95}, "`quantile` must be from 0 to 1, not 95"),
     "percentile": ({"percentile": 101}, "percentile must be from 0 to 100, not 101"),
     "cutoff": ({"cutoff": float("nan")}, "must be finite numbers, not nan"),
