@@ -1,23 +1,23 @@
 # make demo          set up .venv, build demo.duckdb from the bundled studies, print findings
-# make test          set everything up, run the tests: on the newest DuckDB, what matters most on the oldest, from other
-#                    clients, the notebooks
-# make lint          ruff, mypy, who imports whom, documentation up to date
+# make test          set everything up; run all tests on the newest DuckDB, the most important ones on the oldest, the
+#                    tests of other clients, and the notebooks
+# make lint          run ruff, mypy and import-linter, and check that generated pages are up to date
 # make wheel         build the wheel, and check it in a clean environment
 # make docs          write docs/sql.md and docs/cli.md from the headers of sql/ and from --help
 # make site          build the documentation into build/site, warnings are errors
-# make bench         measure, beside sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
+# make bench         compare speed and memory with sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
 # make bi            build a dashboard in Apache Superset, compare its numbers, take docs/superset/superset.png (needs Chromium)
 # make train         train the demonstration model
 #
 # More tests, which .ci/run runs and `make test` does not:
 # make test-oldest   all tests that need no model, on the oldest DuckDB
-# make test-lake     the same tests, with each atlas exported and opened as a lake, its tables in several files
+# make test-lake     the same tests on the newest DuckDB, with each atlas exported and opened as a lake
 # make test-remote   a lake behind HTTP and an S3 API on this machine, in its own environment
 # make test-dialects the SQL of the atlas on Apache Spark (needs Java 17) and GoogleSQL's evaluator, in its own environment
 # make test-cluster  studies that Apache Spark adds to a lake (needs Java 17), in the same environment
 #
 # Tests that nothing else runs:
-# make test-scvi     compare with checkpoints that the installed scvi-tools writes, in its own environment
+# make test-scvi     compare with scvi-tools itself, on checkpoints that it writes, in its own environment
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -29,7 +29,7 @@ BOTO := 1.44.8
 # The tests that need no model: queries, and how atlases and lakes are stored.
 SQL_TESTS := tests/sql tests/sigdb/atlas tests/sigdb/lake tests/sigdb/scores/test_udf.py tests/sigdb/findings/test_hits.py \
 	tests/sigdb/findings/test_nulls.py tests/sigdb/test_connection.py tests/sigdb/test_signatures.py
-# Of these, what can depend on the version of DuckDB most: every macro, by hand, by oracle, and in every position of a query.
+# The part that depends most on the version of DuckDB: every macro, by hand, by oracle, and in every position of a query.
 OLDEST_TESTS := tests/sql/test_headers.py tests/sql/test_score_by_hand.py tests/sql/test_groups_by_hand.py \
 	tests/sql/test_score_oracle.py tests/sql/test_groups_oracle.py tests/sql/test_score_positions.py
 # One process per core; an idle one takes over tests that wait.
@@ -68,7 +68,7 @@ site: .venv-docs/ready
 	rm -rf build/site
 	.venv-docs/bin/sphinx-build -W --keep-going --quiet -c docs . build/site
 
-# Sphinx beside the query side of sigdb. Without torch: docs/conf.py says what stands in for the extras.
+# Sphinx and the query side of sigdb, without torch. docs/conf.py names the packages that are replaced by mocks.
 .venv-docs/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/pip install --quiet --constraint constraints.txt --editable '.[docs]'
@@ -83,7 +83,7 @@ bench: .venv-bench/ready .clients/ready .originals/ready
 	.venv-bench/bin/python -m benchmarks.attribution --out build/attribution.json
 	.venv-bench/bin/python -m benchmarks.writing build
 
-# The package of the paper pins old versions of many packages. Its search needs few of them, so it is installed without any.
+# The package of the paper pins old versions of many packages. Its search needs few of them, so pip skips all of them.
 .venv-bench/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --constraint constraints.txt --editable '.[bench]'
@@ -116,7 +116,7 @@ wheel: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-# The oldest supported DuckDB. Of the ingest extra it has scipy only, for the matrices that tests write: no torch, no anndata.
+# The oldest supported DuckDB, without torch and anndata. Tests need scipy to write matrices.
 .venv-oldest/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-oldest
 	grep -v '^duckdb==' constraints.txt > .venv-oldest/constraints.txt

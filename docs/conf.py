@@ -35,12 +35,12 @@ exclude_patterns = ["build", "dist", ".*", "sigdb", "sql", "**/__pycache__"]
 nb_execution_mode = "off"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
-suppress_warnings = ["myst.header"]  # the pages that `make docs` generates begin sections with the level they need
+suppress_warnings = ["myst.header"]  # the generated pages may skip a level of headings
 
 # Single backticks in docstrings are code.
 default_role = "code"
 napoleon_google_docstring = False
-# Of the extras, only the names are needed here: they are not installed to build the site.
+# Packages of the extras are not installed to build the site. Sphinx replaces them by mocks.
 autodoc_mock_imports = ["anndata", "captum", "h5py", "pandas", "safetensors", "scipy", "torch", "zarr"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

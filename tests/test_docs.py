@@ -223,6 +223,25 @@ def test_named_commands_exist(page):
             assert options <= commands()[name] | commands()["sigdb"], text
 
 
+# --- tests and files that are named
+
+
+@cache
+def names_of_tests():
+    """The names of all tests."""
+    found = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    return set(re.findall(r"^def (test_\w+)", found, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_named_tests_and_files_exist(page):
+    named = [child.content for token in tokens(page) for child in token.children or () if child.type == "code_inline"]
+    assert {text for text in named if re.fullmatch(r"test_\w+", text)} <= names_of_tests()
+    for text in named:
+        if re.fullmatch(r"(sigdb|ingest|sql|tests|docs|benchmarks)/[a-z0-9_./]*(/|\.\w+)", text):
+            assert (ROOT / text).exists(), text
+
+
 # --- links and lines
 
 

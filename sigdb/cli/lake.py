@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sigdb.cli.options import AtlasPath
+from sigdb.cli.options import AtlasFile
 from sigdb.cli.output import console
 
 app = typer.Typer()
@@ -15,7 +15,7 @@ app = typer.Typer()
 
 @app.command("export", epilog="Example: sigdb export demo.duckdb demo.lake")
 def export(
-    atlas: AtlasPath,
+    atlas: AtlasFile,
     lake: Annotated[
         Path, typer.Argument(metavar="LAKE", help="The folder of the lake: new, empty, or a lake of this atlas.")
     ],

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from sigdb.cli.commands import Group
-from sigdb.cli.options import AtlasPath, Format, FormatOption, MissingOption, OutputOption, RunOption
+from sigdb.cli.options import (
+    AtlasPath,
+    Format,
+    FormatOption,
+    MissingOption,
+    OutputOption,
+    RunOption,
+    WritablePath,
+)
 from sigdb.cli.output import console, dump
 
 app = typer.Typer()
@@ -25,7 +33,7 @@ NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Nam
 
 @signatures_app.command("add", epilog="Example: sigdb signatures add demo.duckdb hallmark.gmt --replace")
 def add(
-    atlas: AtlasPath,
+    atlas: WritablePath,
     files: Annotated[
         list[Path],
         typer.Argument(
@@ -87,7 +95,7 @@ def show(
 
 @signatures_app.command("materialize", epilog="Example: sigdb signatures materialize demo.duckdb MS1 --missing ignore")
 def materialize(
-    atlas: AtlasPath,
+    atlas: WritablePath,
     signatures: NamesArgument,
     missing: MissingOption = "error",
     run: RunOption = None,
@@ -116,7 +124,7 @@ def materialize(
 
 @signatures_app.command("view", epilog="Example: sigdb signatures view demo.duckdb MS1 --missing ignore")
 def view(
-    atlas: AtlasPath,
+    atlas: WritablePath,
     signatures: NamesArgument,
     missing: MissingOption = "error",
     remove: Annotated[bool, typer.Option("--remove", help="Remove the views.")] = False,

@@ -47,6 +47,10 @@ def choice(known: Mapping[str, str], text: str) -> Any:
 
 AtlasPath = Annotated[str, typer.Argument(metavar="ATLAS", help="An atlas file, or a lake: its folder or address.")]
 AtlasFile = Annotated[str, typer.Argument(metavar="ATLAS", help="The atlas file.")]
+WritablePath = Annotated[
+    str,
+    typer.Argument(metavar="ATLAS", help="The atlas file, or a lake to which `sigdb ingest-spark` added studies."),
+]
 NewAtlasPath = Annotated[
     Path, typer.Argument(metavar="ATLAS", help="The atlas file. It is created if it does not exist.")
 ]
@@ -132,7 +136,7 @@ class IngestParameters(ModelParameters):
         ),
     ] = None
     baseline_file: Annotated[
-        Path | None, typer.Option(help="The AnnData file of the reference cells. Default: the first FILE.")
+        Path | None, typer.Option(help="The file of the reference cells. Default: the first FILE.")
     ] = None
     max_delta: Annotated[
         float | None,

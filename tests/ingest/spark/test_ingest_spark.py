@@ -33,7 +33,7 @@ from tests.ingest.conftest import contents, small_adata
 from tests.support import ROOT
 from tests.support.formats import WRITERS
 
-pytest.importorskip("pyspark", reason="pyspark is not installed: make test-spark")
+pytest.importorskip("pyspark", reason="pyspark is not installed: make test-cluster")
 from ingest.spark import driver as on_spark
 
 pytestmark = [
