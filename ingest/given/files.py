@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["file_version", "load_file", "open_scores", "read_names"]
+__all__ = ["file_version", "load_file", "read_names"]
 
 # Cells to read at a time, and threads that check and write such cells in the meantime. One of them waits for the disk.
 CHUNK_CELLS = 2048

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SignatureAtlas", "import_signature", "open_signature_atlas"]
+__all__ = ["import_signature"]
 
 ARRAY, METADATA = "attributions", "cell_metadata.csv.gz"
 # Scores to read at a time, while the last ones are checked and written. An array is sorted by gene, in tiles of 10,000

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "ROW_GROUP_SIZE",
     "SCHEMA_VERSION",
     "attach_new",
     "check_name",
@@ -33,6 +34,7 @@ __all__ = [
     "put_in_place",
     "remove",
     "schema_version",
+    "speed_up",
 ]
 
 # The oldest storage format with everything that an atlas needs. DuckDB 1.4.2 to 2.0, its shell, Node and WebAssembly

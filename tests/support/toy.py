@@ -22,8 +22,6 @@ from tests.support.prebuilt import copy_prebuilt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import duckdb
-
 VERSIONS = {"sigdb-atlas": "0", "torch": "0"}
 
 
@@ -142,20 +140,3 @@ def fingerprint(path: Path | str) -> dict[str, object]:
         found["columns"] = con.execute(columns).fetchall()
         found["macros"] = con.execute(f"{macros} ORDER BY ALL").fetchall()
     return found
-
-
-def narrow_ids(con: duckdb.DuckDBPyConnection) -> None:
-    """Give ids the types that they had up to schema 3. The primary keys are dropped; the upgrade makes them again."""
-    kinds = {"run_id": "UTINYINT", "gene_id": "USMALLINT", "gene_ids": "USMALLINT[]"}
-    query = "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'sigdb_data'"
-    for table, column in con.execute(query).fetchall():
-        if column not in kinds:
-            continue
-        if (table, column) in (("genes", "gene_id"), ("attribution_runs", "run_id")):
-            con.execute(f"CREATE TABLE kept AS FROM sigdb_data.{table}")
-            con.execute(f"DROP TABLE sigdb_data.{table}")
-            narrowed = f"{column}::{kinds[column]} AS {column}"
-            con.execute(f"CREATE TABLE sigdb_data.{table} AS SELECT * REPLACE ({narrowed}) FROM kept")
-            con.execute("DROP TABLE kept")
-        else:
-            con.execute(f"ALTER TABLE sigdb_data.{table} ALTER COLUMN {column} TYPE {kinds[column]}")
