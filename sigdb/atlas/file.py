@@ -24,6 +24,7 @@ __all__ = [
     "attach_new",
     "check_name",
     "check_no_lake",
+    "check_not_newer",
     "check_schema",
     "explain_read_errors",
     "little_memory",
@@ -279,10 +280,15 @@ def check_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) 
 
 def check_schema(found: int, path: str | os.PathLike[str], way_out: str) -> None:
     """Raise AtlasVersionError unless a schema is that of this sigdb. way_out: what to do if it is older."""
+    check_not_newer(found, path)
+    if found < SCHEMA_VERSION:
+        raise AtlasVersionError(f"{path} has atlas schema {found}; this sigdb reads schema {SCHEMA_VERSION}. {way_out}")
+
+
+def check_not_newer(found: int, path: str | os.PathLike[str]) -> None:
+    """Raise AtlasVersionError if a newer sigdb made a schema."""
     if found > SCHEMA_VERSION:
         raise AtlasVersionError(
             f"{path} has atlas schema {found}; this sigdb knows schemas up to {SCHEMA_VERSION}. "
             "Update sigdb: pip install --upgrade sigdb-atlas"
         )
-    if found < SCHEMA_VERSION:
-        raise AtlasVersionError(f"{path} has atlas schema {found}; this sigdb reads schema {SCHEMA_VERSION}. {way_out}")

@@ -11,6 +11,7 @@ from sigdb.atlas.empty import record_versions
 from sigdb.atlas.file import (
     SCHEMA_VERSION,
     check_no_lake,
+    check_not_newer,
     little_memory,
     open_file,
     open_to_write,
@@ -59,11 +60,7 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
     try:
         found = schema_version(con, path)
         check_no_lake(con, path)
-        if found > SCHEMA_VERSION:
-            raise AtlasVersionError(
-                f"{path} has atlas schema {found}; this sigdb knows schemas up to {SCHEMA_VERSION}. "
-                "Update sigdb: pip install --upgrade sigdb-atlas"
-            )
+        check_not_newer(found, path)
         if found < OLDEST_SCHEMA:
             raise AtlasVersionError(
                 f"{path} has atlas schema {found}; this sigdb can upgrade schemas from {OLDEST_SCHEMA} on."

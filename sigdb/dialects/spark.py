@@ -162,7 +162,7 @@ def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: 
     genes
         A list of genes, or the name of a signature of the library, which brings its weights.
     **options
-        `weights`, `agg`, `missing`, `run` and `signed`, as for the macro.
+        weights, agg, missing, run, signed, measured_only: see `sigdb.ScoreOptions`.
 
     Returns
     -------

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sigdb.dialects.engines.base import Dialect
 
-__all__ = ["DIALECTS", "transpile", "write_sql"]
+__all__ = ["transpile", "write_sql"]
 
 # What a base table keeps where a table or sub-query of the engine replaces it.
 AROUND_TABLE = ("joins", "laterals", "pivots", "sample")
