@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_matrix
@@ -124,6 +125,12 @@ def make_toy(path: Path) -> Path:
 def copy_toy(path: Path) -> Path:
     """Copy the prebuilt toy atlas to `path`."""
     return copy_prebuilt("toy.duckdb", make_toy, path)
+
+
+def set_schema_version(path: Path | str, value: object) -> None:
+    """Have an atlas file say that it has another schema."""
+    with duckdb.connect(path) as con:
+        con.execute("UPDATE sigdb_data.atlas_info SET value = ? WHERE key = 'schema_version'", [str(value)])
 
 
 def fingerprint(path: Path | str) -> dict[str, object]:
