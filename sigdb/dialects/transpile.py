@@ -72,7 +72,7 @@ def transpile(sql: str, dialect: str, *, schema: str = SCHEMA) -> str:
 
 
 def write_sql(tree: exp.Query, dialect: str, relation_of: Callable[[exp.Table], exp.Expr]) -> str:
-    """Write a query on base tables in a dialect. relation_of: gives the engine's table or sub-query for a base table."""
+    """Write a query on base tables in a dialect. relation_of: the engine's table or sub-query for a base table."""
     engine = find_dialect(dialect)
     tree = engine.port(tree)
     for table in list(tree.find_all(exp.Table)):
