@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
     from concurrent.futures import Future
 
-__all__ = ["ahead"]
+__all__ = ["map_ahead"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(work: Callable[[Item], Result], items: Iterable[Item], n_threads: int = 1) -> Generator[Result]:
+def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], n_threads: int = 1) -> Generator[Result]:
     """Yield `work(item)` for each item, in order, with up to `n_threads` later items in progress.
 
     Items are taken from the iterable in the caller's thread. An error in the iterable or in `work` is raised after the

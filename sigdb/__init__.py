@@ -1,11 +1,17 @@
-"""sigdb: gene-signature search in single-cell attribution atlases, in SQL.
+"""Search for gene signatures in single-cell attribution atlases, in SQL.
 
 `connect` opens an atlas and returns a plain DuckDB connection. The macros, such as `signature_score`, are in the file
-itself. `score` and `score_matrix` compute the scores of all cells in Python. `register` and `register_signature` make
-scores available in SQL as a function. `hits`, `compare`, `gene_compare`, `matched_null` and `leading_genes` turn scores
-into findings, and `plots` draws them. `Atlas` opens or creates an atlas for writing; `upgrade`, `optimize` and
-`verify` maintain it. `export_lake` writes an atlas as a lake, which consists of Parquet files. `connect` opens a lake
-too. `transpile` and `spark` bring queries to other engines.
+itself. The other names are about
+
+- scores in Python: `score` and `score_matrix`. `register` and `register_signature` make scores a function in SQL.
+- findings: `hits`, `compare`, `gene_compare`, `matched_null`, `leading_genes`, `against_expression`.
+- tables for charts: `group_scores`, `score_bins`, `gene_dots`, `embedding`. `plots` draws charts.
+- writing: `Atlas` opens or creates an atlas, `read_signatures` reads signatures for its library. `upgrade`, `optimize`
+  and `verify` maintain an atlas.
+- lakes, which are atlases as Parquet files: `export_lake`, `attach_lake`, `import_lake`. `connect` opens them as well.
+- other engines: `transpile` writes a query in another dialect, `spark` runs it on Apache Spark.
+
+Findings and tables are of the class `Answer`. Errors are of the class `SigdbError`.
 """
 
 import lazy_loader

@@ -30,11 +30,14 @@ __all__ = [
     "ask",
     "current_database",
     "literal",
+    "names_in",
     "parse_condition",
     "parse_statement",
     "replace_columns",
     "run_statement",
+    "sql_root",
     "statement",
+    "to_sql",
 ]
 
 

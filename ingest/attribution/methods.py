@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ingest.models.core import CellModel, Entry
 
-__all__ = ["TARGET_SUM", "Attributions", "attribute_batch", "check_method", "concatenate", "scale"]
+__all__ = ["POINTS", "TARGET_SUM", "Attributions", "attribute_batch", "check_method", "concatenate", "scale"]
 
 # The |scores| of a cell add up to this.
 TARGET_SUM = 1000.0

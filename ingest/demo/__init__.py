@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ingest.store.study import StudyReport
 
-__all__ = ["build_demo", "demo_sources"]
+__all__ = ["build_demo"]
 
 
 def demo_sources(folder: Path) -> list[Source]:

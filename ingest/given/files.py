@@ -15,7 +15,7 @@ from ingest.given.scores import GivenScores
 from ingest.obs import join_obs, read_table
 from ingest.store.records import StudyInfo
 from ingest.store.study import StudyReport, study_session
-from sigdb.errors import GeneSpaceError, ScoresError, UnreadableError, listed, needs_extra
+from sigdb.errors import GeneSpaceError, ScoresError, UnreadableError, listed, nearest, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["file_version", "load_file", "open_scores", "read_names"]
+__all__ = ["file_version", "load_file", "read_names"]
 
 # Cells to read at a time, and threads that check and write such cells in the meantime. One of them waits for the disk.
 CHUNK_CELLS = 2048
@@ -161,7 +161,8 @@ def open_h5ad(stack: ExitStack, path: Path, layer: str | None) -> tuple[str, Any
     with convert_errors(path):
         if key not in file:
             there = [name for name in ("X",) if name in file] + sorted(file.get("layers", {}))
-            raise ScoresError(f"{path} has no matrix {layer or 'X'!r}. It has: {listed(there) or 'none'}.")
+            hint = nearest(layer or "X", there)
+            raise ScoresError(f"{path} has no matrix {layer or 'X'!r}.{hint} It has: {listed(there) or 'none'}.")
         obs, var = (anndata.io.read_elem(file[name]) for name in ("obs", "var"))
         element = file[key]
         if not isinstance(element, h5py.Group):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest.ahead import ahead
+from ingest.ahead import map_ahead
 from ingest.given.scores import check_genes, check_scores, nans, scale_scores
 from ingest.obs import obs_table
 from ingest.store.chunks import Chunk
@@ -150,7 +150,7 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
         run_id = add_run(con, model_id, settings, options.run)
         chosen = set(scores.genes if options.measured is None else options.measured)
         measured = [gene for gene, name in zip(gene_ids, scores.genes, strict=True) if name in chosen]
-        inputs = chunks_depend_on(scores, options, depth)
+        inputs = chunk_inputs(scores, options, depth)
         folder = stage_folder(atlas.path, info.study, settings, scores.n_chunk, inputs)
         opened = open_study(con, folder, NewStudy(info, run_id, table, gene_ids, measured, options.if_exists))
         if opened is None:
@@ -206,7 +206,7 @@ def note_unknown_genes(con: duckdb.DuckDBPyConnection, model_id: int, n_genes: i
     return [f"{len(names)} of {n_genes} genes are kept under names that HGNC does not know"] if names else []
 
 
-def chunks_depend_on(
+def chunk_inputs(
     scores: GivenScores, options: LoadOptions, depth: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, object]:
     """What the chunks of a study depend on, besides the settings of the run."""
@@ -235,7 +235,7 @@ class ChunkWriter:
 
     def write_missing(self, study: str) -> None:
         """Write the chunks that the stage does not have."""
-        for _ in ahead(self._write, self._read_missing(study), self.scores.n_threads):
+        for _ in map_ahead(self._write, self._read_missing(study), self.scores.n_threads):
             pass
         n_cells = len(self.scores.obs)
         self.options.progress(study, n_cells, n_cells)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingest.models.core import CellModel, Entry, FeedForward, Normalisation
+from ingest.models.core import CellModel, FeedForward, Normalisation
 from ingest.models.mlp import load_mlp, save_mlp
 from ingest.models.scimilarity import load_scimilarity
 from ingest.models.scvi import load_scvi
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
 
-__all__ = ["ADAPTERS", "CellModel", "Entry", "FeedForward", "Normalisation", "load_model", "save_mlp"]
+__all__ = ["ADAPTERS", "CellModel", "FeedForward", "Normalisation", "load_model", "save_mlp"]
 
 
 def refuse_covariates(load: Callable[[Path], CellModel]) -> Callable[[Path, Mapping[str, str]], CellModel]:

@@ -91,7 +91,7 @@ def fingerprint(parts: Iterable[Path | str]) -> str:
             digest.update(part.encode())
         else:
             with part.open("rb") as file:
-                for piece in iter(lambda file=file: file.read(1 << 20), b""):  # type: ignore[misc]
+                while piece := file.read(1 << 20):
                     digest.update(piece)
     return digest.hexdigest()
 

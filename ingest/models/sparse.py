@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from torch import Tensor
 
-__all__ = ["product", "product_at", "to_device"]
+__all__ = ["product", "product_at"]
 
 
 def to_device(array: NDArray[np.generic], device: torch.device) -> Tensor:

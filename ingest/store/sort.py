@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from ingest.ahead import ahead
+from ingest.ahead import map_ahead
 from ingest.store.chunks import PACKED, SCORE
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ingest.store.stage import Stage
 
-__all__ = ["SCORES", "Groups", "SortedScores", "merge_chunks"]
+__all__ = ["SCORES", "Groups", "merge_chunks"]
 
 SCORES = pa.schema([("gene_id", pa.uint32()), ("rank", pa.uint32()), ("score", pa.float32())])
 # The columns of the cube for one group of cells and one gene.
@@ -138,7 +138,7 @@ def merge_chunks(
         on_range(scores)
         return scores
 
-    return ahead(merge, gene_ranges(counts, len(stage.ranks)))
+    return map_ahead(merge, gene_ranges(counts, len(stage.ranks)))
 
 
 def gene_ranges(counts: NDArray[np.int64], n_cells: int) -> Iterator[tuple[int, int]]:

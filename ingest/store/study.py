@@ -124,7 +124,7 @@ def sort_if_small(atlas: Atlas) -> None:
     except duckdb.Error as error:
         log.warning(
             "The studies are in the atlas, but its scores could not be sorted: %s. To sort them: "
-            "`sigdb.atlas.optimize.optimize(path)`.",
+            "`sigdb.optimize(path)`.",
             message(error).rstrip("."),
         )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest.ahead import ahead
+from ingest.ahead import map_ahead
 from ingest.attribution.device import attribute_cells
 from ingest.attribution.methods import scale
 from ingest.store.chunks import Chunk
@@ -82,7 +82,7 @@ class Job:
 
     def run(self, file: RowReader, numbers: Sequence[int], done: Callable[[int], None]) -> None:
         """Attribute chunks in this process, while one thread reads the next chunk and another writes the last."""
-        with closing(ahead(partial(self.read, file), numbers)) as read:
+        with closing(map_ahead(partial(self.read, file), numbers)) as read:
             chunks = ((number, self.attribute(counts, done)) for number, counts in zip(numbers, read, strict=True))
-            for _ in ahead(lambda chunk: self.keep(*chunk), chunks):
+            for _ in map_ahead(lambda chunk: self.keep(*chunk), chunks):
                 pass

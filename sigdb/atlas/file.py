@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "ROW_GROUP_SIZE",
     "SCHEMA_VERSION",
     "attach_new",
     "check_name",
     "check_no_lake",
+    "check_not_newer",
     "check_schema",
     "explain_read_errors",
     "little_memory",
@@ -33,6 +35,7 @@ __all__ = [
     "put_in_place",
     "remove",
     "schema_version",
+    "speed_up",
 ]
 
 # The oldest storage format with everything that an atlas needs. DuckDB 1.4.2 to 2.0, its shell, Node and WebAssembly

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["SCHEMAS", "create", "drop", "install", "refresh", "view_names"]
+__all__ = ["create", "drop", "install", "refresh", "view_names"]
 
 # The schemas of the views, and what the views show.
 SCHEMAS = {

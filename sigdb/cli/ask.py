@@ -69,7 +69,7 @@ def score(
     with connect(atlas) as con:
         signature = genes_or_signature(con, genes)
         parameters = score_parameters(con, signature, agg=agg, missing=missing, run=run, signed=signed)
-        dump(con, grouped_score(con, by) if by else statement("cli/ask.score_cells"), parameters, form, output)
+        dump(con, mean_score_query(con, by) if by else statement("cli/ask.score_cells"), parameters, form, output)
 
 
 @app.command(
@@ -106,7 +106,7 @@ def genes_or_signature(con: duckdb.DuckDBPyConnection, names: list[str]) -> str 
     return names
 
 
-def grouped_score(con: duckdb.DuckDBPyConnection, by: str) -> str:
+def mean_score_query(con: duckdb.DuckDBPyConnection, by: str) -> str:
     """The query for the mean score by columns of `cells`, separated by commas; QueryError if a column is unknown."""
     from sqlglot import exp
 

@@ -60,7 +60,7 @@ def ingest(
         with needs_extra("ingest"):
             from ingest.pipeline import ingest_files
         reports = ingest_files(atlas, sources, read_model(parameters), options)
-    print_outcome(atlas, reports, skipped(sources, reports))
+    print_outcome(atlas, reports, skipped_studies(sources, reports))
     print_advice(atlas)
 
 
@@ -115,7 +115,7 @@ def ingest_spark(
             reports = ingest_into_lake(spark, lake, sources, model, options, genes_per_bucket=genes_per_bucket)
         finally:
             spark.stop()
-    print_outcome(lake.absolute(), reports, skipped(sources, reports))
+    print_outcome(lake.absolute(), reports, skipped_studies(sources, reports))
 
 
 def list_sources(parameters: IngestParameters) -> list[Source]:
@@ -181,7 +181,7 @@ def read_model(parameters: ModelParameters) -> CellModel:
     return load_model(parameters.model, parameters.weights, covariates)
 
 
-def skipped(sources: Sequence[Source], reports: Sequence[StudyReport]) -> list[str]:
+def skipped_studies(sources: Sequence[Source], reports: Sequence[StudyReport]) -> list[str]:
     """The names of the studies that the atlas already had."""
     added = {report.study for report in reports}
     return [source.name for source in sources if source.name not in added]

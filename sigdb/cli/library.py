@@ -48,13 +48,13 @@ def add(
 ) -> None:
     """Add the signatures of files to the library, all or none."""
     from sigdb.errors import SignatureError, listed
-    from sigdb.lake.grow import writable
+    from sigdb.lake.grow import open_writable
     from sigdb.signatures import read_signatures
 
     if name is not None and len(files) > 1:
         raise SignatureError(f"--name names the signature of one file, but {len(files)} files are given.")
     new = [each for file in files for each in read_signatures(file, name=name)]
-    with writable(atlas) as opened:
+    with open_writable(atlas) as opened:
         opened.add_signatures(new, replace=replace)
     genes = sum(len(each.genes) for each in new)
     names = listed([each.name for each in new], 5)
@@ -106,10 +106,10 @@ def materialize(
     When studies or signatures are added, the stored scores are updated.
     """
     from sigdb.errors import listed
-    from sigdb.lake.grow import writable
+    from sigdb.lake.grow import open_writable
     from sigdb.statements import run_statement
 
-    with writable(atlas) as opened:
+    with open_writable(atlas) as opened:
         if remove:
             opened.unmaterialize(signatures)
         else:
@@ -136,9 +136,9 @@ def view(
     When the atlas changes, so do the views.
     """
     from sigdb.errors import listed
-    from sigdb.lake.grow import writable
+    from sigdb.lake.grow import open_writable
 
-    with writable(atlas) as opened:
+    with open_writable(atlas) as opened:
         if remove:
             opened.drop_views(signatures)
         else:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingest.options import ARCHITECTURES, IF_EXISTS, METHODS, PRECISIONS, QUADRATURES, SUMMATIONS
-from sigdb.errors import ModelError, ObsError, SigdbError, SparkError
+from sigdb.errors import ModelError, ObsError, SigdbError, SparkError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def choice(known: Mapping[str, str], text: str) -> Any:
 
     def check(value: str | None) -> str | None:
         if value is not None and value not in known:
-            raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, known))}.")
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, known))}.{nearest(value, known)}")
         return value
 
     meanings = "; ".join(f"{name}: {meaning.rstrip('.')}" for name, meaning in known.items())

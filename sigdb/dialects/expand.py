@@ -20,7 +20,7 @@ from sigdb.errors import QueryError, nearest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["expand", "parse_query"]
+__all__ = ["expand"]
 
 # The clauses of a table that stay when a step or sub-query replaces it.
 AROUND_TABLE = ("joins", "pivots", "sample")

@@ -110,7 +110,7 @@ def value(node: exp.Expr | None) -> str | Decimal | bool | None:
     return None
 
 
-def comparison(node: exp.Expr) -> exp.Expr:
+def fold_comparison(node: exp.Expr) -> exp.Expr:
     left, right = value(node.this), value(node.expression)
     if is_null(node.this) or is_null(node.expression):
         return exp.null()
@@ -118,18 +118,18 @@ def comparison(node: exp.Expr) -> exp.Expr:
     return exp.Boolean(this=COMPARE[type(node)](left, right)) if same else node
 
 
-def null_test(node: exp.Expr) -> exp.Expr:
+def fold_null_test(node: exp.Expr) -> exp.Expr:
     known = isinstance(node.expression, exp.Null) and is_constant(node.this)
     return exp.Boolean(this=is_null(node.this)) if known else node
 
 
-def negation(node: exp.Expr) -> exp.Expr:
+def fold_negation(node: exp.Expr) -> exp.Expr:
     if is_null(node.this):
         return exp.null()
     return exp.Boolean(this=not node.this.this) if isinstance(node.this, exp.Boolean) else node
 
 
-def connection(node: exp.Expr) -> exp.Expr:
+def fold_connection(node: exp.Expr) -> exp.Expr:
     """AND and OR: a constant side decides the result, or does not matter."""
     decisive = isinstance(node, exp.Or)
     for side, other in ((node.this, node.expression), (node.expression, node.this)):
@@ -138,7 +138,7 @@ def connection(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def membership(node: exp.Expr) -> exp.Expr:
+def fold_membership(node: exp.Expr) -> exp.Expr:
     if not node.expressions:  # IN (SELECT ...), or IN of a column that holds a list
         return node
     wanted, among = value(node.this), [value(each) for each in node.expressions]
@@ -148,14 +148,14 @@ def membership(node: exp.Expr) -> exp.Expr:
     return exp.Boolean(this=wanted in among) if known else node
 
 
-def between(node: exp.Expr) -> exp.Expr:
+def fold_between(node: exp.Expr) -> exp.Expr:
     number, low, high = value(node.this), value(node.args["low"]), value(node.args["high"])
     if isinstance(number, Decimal) and isinstance(low, Decimal) and isinstance(high, Decimal):
         return exp.Boolean(this=low <= number <= high)
     return exp.null() if is_null(node.this) else node
 
 
-def case(node: exp.Expr) -> exp.Expr:
+def fold_case(node: exp.Expr) -> exp.Expr:
     if node.this is not None:
         return node
     kept: list[exp.Expr] = []
@@ -169,7 +169,7 @@ def case(node: exp.Expr) -> exp.Expr:
     return node if kept else node.args.get("default") or exp.null()
 
 
-def coalesce(node: exp.Expr) -> exp.Expr:
+def fold_coalesce(node: exp.Expr) -> exp.Expr:
     values: list[exp.Expr] = [each for each in (node.this, *node.expressions) if not is_null(each)]
     if not values:
         return exp.null()
@@ -180,23 +180,23 @@ def coalesce(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def size(node: exp.Expr) -> exp.Expr:
+def fold_size(node: exp.Expr) -> exp.Expr:
     if is_null(node.this):
         return exp.null()
     return exp.Literal.number(len(node.this.expressions)) if isinstance(node.this, exp.Array) else node
 
 
-def null_function(node: exp.Expr) -> exp.Expr:
+def fold_null_function(node: exp.Expr) -> exp.Expr:
     """A function of a list, which is NULL for NULL."""
     return exp.null() if is_null(node.this) else node
 
 
-def arithmetic(node: exp.Expr) -> exp.Expr:
+def fold_arithmetic(node: exp.Expr) -> exp.Expr:
     return exp.null() if is_null(node.this) or is_null(node.expression) else node
 
 
-def product(node: exp.Expr) -> exp.Expr:
-    if arithmetic(node) is not node:
+def fold_product(node: exp.Expr) -> exp.Expr:
+    if fold_arithmetic(node) is not node:
         return exp.null()
     first: exp.Expr = node.this
     second: exp.Expr = node.expression
@@ -208,24 +208,24 @@ def product(node: exp.Expr) -> exp.Expr:
     return exp.Literal.number(int(left * right)) if known else node  # type: ignore[operator]
 
 
-def greatest(node: exp.Expr) -> exp.Expr:
+def fold_greatest(node: exp.Expr) -> exp.Expr:
     numbers = [value(each) for each in (node.this, *node.expressions)]
     known = all(isinstance(number, Decimal) for number in numbers)
     return exp.Literal.number(max(numbers)) if known else node  # type: ignore[type-var]
 
 
-def setting(node: exp.Expr) -> exp.Expr:
+def fold_setting(node: exp.Expr) -> exp.Expr:
     """current_setting: other engines do not have DuckDB's settings."""
     name = node.expressions[0].name if node.name.lower() == "current_setting" else ""
     return exp.Literal.number(SETTINGS[name]) if name in SETTINGS else node
 
 
-def brackets(node: exp.Expr) -> exp.Expr:
+def fold_brackets(node: exp.Expr) -> exp.Expr:
     inner: exp.Expr = node.this
     return inner if isinstance(inner, exp.Literal | exp.Boolean | exp.Null | exp.Paren) else node
 
 
-def union(node: exp.Expr) -> exp.Expr:
+def fold_union(node: exp.Expr) -> exp.Expr:
     """UNION ALL without its empty branches, unless the union as a whole has an ORDER BY, LIMIT, WITH or similar."""
     left: exp.Expr = node.this
     right: exp.Expr = node.expression
@@ -252,7 +252,7 @@ def is_false(condition: exp.Expr | None) -> bool:
     return is_null(condition) or (isinstance(condition, exp.Boolean) and not condition.this)
 
 
-def select(node: exp.Expr) -> exp.Expr:
+def fold_select(node: exp.Expr) -> exp.Expr:
     where = node.args.get("where")
     if where is not None and isinstance(where.this, exp.Boolean) and where.this.this:
         node.set("where", None)
@@ -271,24 +271,24 @@ def drop_join(query: exp.Expr, join: exp.Expr) -> None:
 
 
 RULES: dict[type[Any], Callable[[exp.Expr], exp.Expr]] = {
-    **dict.fromkeys(COMPARE, comparison),
-    exp.Is: null_test,
-    exp.Not: negation,
-    exp.And: connection,
-    exp.Or: connection,
-    exp.In: membership,
-    exp.Between: between,
-    exp.Case: case,
-    exp.Coalesce: coalesce,
-    exp.Length: size,
-    exp.ArraySize: size,
-    exp.ArrayContains: null_function,
-    exp.Add: arithmetic,
-    exp.Sub: arithmetic,
-    exp.Mul: product,
-    exp.Greatest: greatest,
-    exp.Anonymous: setting,
-    exp.Paren: brackets,
-    exp.Union: union,
-    exp.Select: select,
+    **dict.fromkeys(COMPARE, fold_comparison),
+    exp.Is: fold_null_test,
+    exp.Not: fold_negation,
+    exp.And: fold_connection,
+    exp.Or: fold_connection,
+    exp.In: fold_membership,
+    exp.Between: fold_between,
+    exp.Case: fold_case,
+    exp.Coalesce: fold_coalesce,
+    exp.Length: fold_size,
+    exp.ArraySize: fold_size,
+    exp.ArrayContains: fold_null_function,
+    exp.Add: fold_arithmetic,
+    exp.Sub: fold_arithmetic,
+    exp.Mul: fold_product,
+    exp.Greatest: fold_greatest,
+    exp.Anonymous: fold_setting,
+    exp.Paren: fold_brackets,
+    exp.Union: fold_union,
+    exp.Select: fold_select,
 }

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sigdb.lake.manifest import Manifest
     from sigdb.scores.options import ScoreOptions
 
-__all__ = ["GENES_PER_BUCKET", "escape_path", "register", "signature_score", "sql"]
+__all__ = ["escape_path", "register", "signature_score", "sql"]
 
 # The setting of a session in which `register` keeps the lake's genes_per_bucket. gene_bucket is gene_id divided by it.
 GENES_PER_BUCKET = "sigdb.genes_per_bucket"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sigdb.dialects.engines.base import Dialect
 
-__all__ = ["DIALECTS", "transpile", "write_sql"]
+__all__ = ["transpile", "write_sql"]
 
 # The clauses of a base table that stay when a table or sub-query of the engine replaces it.
 AROUND_TABLE = ("joins", "laterals", "pivots", "sample")
@@ -71,13 +71,13 @@ def transpile(sql: str, dialect: str, *, schema: str = SCHEMA) -> str:
     return write_sql(expand(sql), dialect, lambda table: engine_table(table.name).copy())
 
 
-def write_sql(tree: exp.Query, dialect: str, place: Callable[[exp.Table], exp.Expr]) -> str:
-    """Write a query on base tables in a dialect. `place` gives the engine's table or sub-query for a base table."""
+def write_sql(tree: exp.Query, dialect: str, relation_of: Callable[[exp.Table], exp.Expr]) -> str:
+    """Write a query on base tables in a dialect. relation_of: the engine's table or sub-query for a base table."""
     engine = find_dialect(dialect)
     tree = engine.port(tree)
     for table in list(tree.find_all(exp.Table)):
         if table.db.lower() == SCHEMA and not table.catalog:
-            other = place(table)
+            other = relation_of(table)
             other.set("alias", table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name)))
             for key in AROUND_TABLE:
                 other.set(key, table.args.get(key))

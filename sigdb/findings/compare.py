@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from sigdb.answers import Answer, join_sql, left_out_note
-from sigdb.errors import QueryError, listed
+from sigdb.errors import QueryError, listed, nearest
 from sigdb.findings.statistics import Effect, adjusted_test, benjamini_hochberg, combine, independent_test, paired_test
 from sigdb.findings.units import (
     Design,
@@ -184,7 +184,8 @@ def compare_units(units: Sequence[Unit], design: Design) -> Iterator[dict[str, A
     reference = str(design.reference)
     if not any(unit.group == reference for unit in units):
         there = sorted({unit.group for unit in units})
-        raise QueryError(f"No unit has {design.by} {reference!r}. There are: {listed(there) or 'none'}.")
+        hint = nearest(reference, there)
+        raise QueryError(f"No unit has {design.by} {reference!r}.{hint} There are: {listed(there) or 'none'}.")
     parts: dict[tuple[str | None, str], dict[str, list[Unit]]] = defaultdict(lambda: defaultdict(list))
     for unit in units:
         parts[unit.within, unit.study][unit.group].append(unit)

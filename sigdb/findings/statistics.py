@@ -174,8 +174,8 @@ def combine(effects: Sequence[Effect]) -> Effect:
     narrower than with the plain random-effects error (Rover et al. 2015). With few studies they are wide.
     """
     stats, _, _ = libraries()
-    g, g_error, i2 = pooled([e.hedges_g for e in effects], [e.g_se for e in effects])
-    difference, error, _ = pooled([e.difference for e in effects], [e.difference_se for e in effects])
+    g, g_error, i2 = pool_effects([e.hedges_g for e in effects], [e.g_se for e in effects])
+    difference, error, _ = pool_effects([e.difference for e in effects], [e.difference_se for e in effects])
     free = len(effects) - 1
     width = stats.t.ppf((1 + LEVEL) / 2, free)
     return Effect(
@@ -194,7 +194,7 @@ def combine(effects: Sequence[Effect]) -> Effect:
     )
 
 
-def pooled(effects: Sequence[float | None], errors: Sequence[float | None]) -> tuple[float, float, float]:
+def pool_effects(effects: Sequence[float | None], errors: Sequence[float | None]) -> tuple[float, float, float]:
     """The combined effect, its standard error, and I2, the part of the variance that is between studies (0 to 1)."""
     _, _, meta = libraries()
     found = meta.combine_effects(np.array(effects, float), np.array(errors, float) ** 2, method_re="iterated")

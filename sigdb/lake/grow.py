@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sigdb.lake.manifest import File, Manifest
 
-__all__ = ["GENES_PER_BUCKET", "GrowingLake", "growing_lake", "writable"]
+__all__ = ["GrowingLake", "growing_lake", "open_writable"]
 
 # The large tables. Their files are made elsewhere, and the atlas has views over them.
 LARGE_TABLES = ("attributions", "attribution_summary")
@@ -124,7 +124,7 @@ def growing_lake(lake: str | os.PathLike[str], *, genes_per_bucket: int | None =
 
 
 @contextmanager
-def writable(path: str | os.PathLike[str]) -> Iterator[Atlas]:
+def open_writable(path: str | os.PathLike[str]) -> Iterator[Atlas]:
     """Open an atlas file for writing, or a growing lake, whose changes become visible at the end of the block.
 
     Raises AtlasError for a lake that is an export; other errors as for `Atlas` and `growing_lake`.

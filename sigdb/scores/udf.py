@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["CACHE_BYTES", "register", "register_signature"]
+__all__ = ["register", "register_signature"]
 
 # The most memory for score vectors, at 4 bytes per cell: enough for 12 signatures of 22 million cells.
 CACHE_BYTES = 1 << 30

@@ -7,19 +7,19 @@ from contextlib import closing
 
 import pytest
 
-from ingest.ahead import ahead
+from ingest.ahead import map_ahead
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
 @pytest.mark.parametrize("n_items", [0, 1, 2, 20])
 def test_results_are_in_order(n_threads, n_items):
-    assert list(ahead(lambda item: item * item, range(n_items), n_threads)) == [n * n for n in range(n_items)]
+    assert list(map_ahead(lambda item: item * item, range(n_items), n_threads)) == [n * n for n in range(n_items)]
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_items_are_taken_only_when_a_thread_is_free(n_threads):
     taken = []
-    results = ahead(str, (taken.append(n) or n for n in range(20)), n_threads)
+    results = map_ahead(str, (taken.append(n) or n for n in range(20)), n_threads)
     for n in range(20):
         assert next(results) == str(n)
         assert len(taken) == min(20, n + 1 + n_threads)
@@ -27,7 +27,7 @@ def test_items_are_taken_only_when_a_thread_is_free(n_threads):
 
 def test_the_next_item_is_processed_while_the_last_result_is_used():
     begun = [threading.Event() for _ in range(3)]
-    for n in ahead(lambda n: begun[n].set() or n, range(3)):
+    for n in map_ahead(lambda n: begun[n].set() or n, range(3)):
         assert begun[min(n + 1, 2)].wait(10)
 
 
@@ -49,13 +49,13 @@ def test_errors_are_raised(broken):
 
     found = []
     with pytest.raises(OSError, match="item 4"):
-        found.extend(ahead(work, items(), 2))
+        found.extend(map_ahead(work, items(), 2))
     assert found == list(range(len(found)))
     assert set(found) <= set(done)
 
 
 def test_items_in_progress_are_finished_when_the_caller_stops():
     done = []
-    with closing(ahead(done.append, range(9), 2)) as results:
+    with closing(map_ahead(done.append, range(9), 2)) as results:
         next(results)
     assert sorted(done) == [0, 1, 2]

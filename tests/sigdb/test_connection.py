@@ -26,17 +26,12 @@ from sigdb.errors import (
     SignatureError,
     StudyExistsError,
 )
-from tests.support.toy import TOY_GENES, fingerprint, new_atlas, obs_of, settings, write_study
+from tests.support.toy import TOY_GENES, fingerprint, new_atlas, obs_of, set_schema_version, settings, write_study
 
 
 @pytest.fixture
 def copy(toy_path, tmp_path):
     return shutil.copy(toy_path, tmp_path / "copy of toy.duckdb")
-
-
-def set_schema_version(path, value):
-    with duckdb.connect(path) as con:
-        con.execute("UPDATE sigdb_data.atlas_info SET value = ? WHERE key = 'schema_version'", [str(value)])
 
 
 def test_a_connection_is_a_plain_read_only_duckdb_connection(toy):

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_matrix
@@ -21,8 +22,6 @@ from tests.support.prebuilt import copy_prebuilt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import duckdb
 
 VERSIONS = {"sigdb-atlas": "0", "torch": "0"}
 
@@ -128,6 +127,12 @@ def copy_toy(path: Path) -> Path:
     return copy_prebuilt("toy.duckdb", make_toy, path)
 
 
+def set_schema_version(path: Path | str, value: object) -> None:
+    """Have an atlas file say that it has another schema."""
+    with duckdb.connect(path) as con:
+        con.execute("UPDATE sigdb_data.atlas_info SET value = ? WHERE key = 'schema_version'", [str(value)])
+
+
 def fingerprint(path: Path | str) -> dict[str, object]:
     """Everything in an atlas file: the rows of each table, in order; columns; the text of views and macros."""
     with connect(path) as con:
@@ -142,20 +147,3 @@ def fingerprint(path: Path | str) -> dict[str, object]:
         found["columns"] = con.execute(columns).fetchall()
         found["macros"] = con.execute(f"{macros} ORDER BY ALL").fetchall()
     return found
-
-
-def narrow_ids(con: duckdb.DuckDBPyConnection) -> None:
-    """Give ids the types that they had up to schema 3. The primary keys are dropped; the upgrade makes them again."""
-    kinds = {"run_id": "UTINYINT", "gene_id": "USMALLINT", "gene_ids": "USMALLINT[]"}
-    query = "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'sigdb_data'"
-    for table, column in con.execute(query).fetchall():
-        if column not in kinds:
-            continue
-        if (table, column) in (("genes", "gene_id"), ("attribution_runs", "run_id")):
-            con.execute(f"CREATE TABLE kept AS FROM sigdb_data.{table}")
-            con.execute(f"DROP TABLE sigdb_data.{table}")
-            narrowed = f"{column}::{kinds[column]} AS {column}"
-            con.execute(f"CREATE TABLE sigdb_data.{table} AS SELECT * REPLACE ({narrowed}) FROM kept")
-            con.execute("DROP TABLE kept")
-        else:
-            con.execute(f"ALTER TABLE sigdb_data.{table} ALTER COLUMN {column} TYPE {kinds[column]}")

@@ -27,7 +27,7 @@ from sigdb.dialects.engines.nodes import NoEquivalentError, Rule, in_turn, is_na
 from sigdb.dialects.fold import fold_node, is_of_caller, mark_caller
 from sigdb.errors import QueryError, message
 
-__all__ = ["Dialect", "Refusal"]
+__all__ = ["Dialect"]
 
 Refusal = str | Callable[[Any], str | None]
 

@@ -36,6 +36,7 @@ __all__ = [
     "parenthesise",
     "part_or_empty",
     "percentage",
+    "regexp_flags",
     "several_rows",
     "size_of_list",
     "subscript",

@@ -12,17 +12,12 @@ from sigdb import statements
 from sigdb.atlas.file import SCHEMA_VERSION
 from sigdb.atlas.upgrade import OLDEST_SCHEMA, upgrade
 from sigdb.errors import AtlasError, AtlasVersionError
-from tests.support.toy import fingerprint
+from tests.support.toy import fingerprint, set_schema_version
 
 
 @pytest.fixture
 def copy(toy_path, tmp_path):
     return shutil.copy(toy_path, tmp_path / "copy of toy.duckdb")
-
-
-def set_schema_version(path, value):
-    with duckdb.connect(path) as con:
-        con.execute("UPDATE sigdb_data.atlas_info SET value = ? WHERE key = 'schema_version'", [str(value)])
 
 
 def test_an_atlas_older_than_any_upgrade(copy):

@@ -11,8 +11,8 @@ import warnings
 
 import pytest
 
+from sigdb.dialects.engines import DIALECTS
 from sigdb.dialects.expand import SCHEMA
-from sigdb.dialects.transpile import DIALECTS
 from tests.sigdb.cli.conftest import commands, run, words
 
 COMMANDS = dict(commands())

@@ -9,8 +9,8 @@ import sqlglot
 import sigdb
 from sigdb import statements
 from sigdb.atlas import schema
+from sigdb.dialects.engines import DIALECTS
 from sigdb.dialects.macros import base_tables, macros
-from sigdb.dialects.transpile import DIALECTS
 from sigdb.errors import QueryError
 from tests.support.queries import MEANINGS, QUERIES
 

@@ -15,7 +15,7 @@ import sigdb
 from sigdb import Signature, cli
 from sigdb.errors import AtlasError, SignatureError
 from sigdb.lake import manifest
-from sigdb.lake.grow import growing_lake, writable
+from sigdb.lake.grow import growing_lake, open_writable
 from tests.support.lakes import QUERIES, assert_same, copy_grown_lake, copy_two_runs
 
 
@@ -59,7 +59,7 @@ def test_what_is_done_in_a_block_appears_at_its_end(lake, two_runs, tmp_path):
     atlas = tmp_path / "same.duckdb"
     shutil.copy(two_runs, atlas)
     for path in (atlas, lake):
-        with writable(path) as opened:
+        with open_writable(path) as opened:
             opened.add_signatures([new])
             opened.materialize(["NEW"])
             opened.add_views(["NEW"])
@@ -71,7 +71,7 @@ def test_what_is_done_in_a_block_appears_at_its_end(lake, two_runs, tmp_path):
     ):
         assert_same(rows(lake, query), rows(atlas, query))
     before = manifest.read(str(lake))
-    with pytest.raises(SignatureError, match="1 of 2 signatures"), writable(lake) as opened:
+    with pytest.raises(SignatureError, match="1 of 2 signatures"), open_writable(lake) as opened:
         lose_one(opened, new)
     assert manifest.read(str(lake)) == before
 
@@ -88,7 +88,7 @@ def test_on_the_command_line(lake, two_runs, tmp_path, monkeypatch, capsys):
             AtlasError,
             match=r"is an export of an atlas\. Write to the atlas, and export it again with `sigdb\.export_lake",
         ),
-        writable(tmp_path / "export"),
+        open_writable(tmp_path / "export"),
     ):
         pass
 
