@@ -170,6 +170,13 @@ def test_importing_sigdb_loads_nothing_heavy():
     assert (heavy | {"zarr", "grimp", "pyspark"}).isdisjoint(loaded)
 
 
+def test_given_scores_are_loaded_without_the_extra_ingest():
+    """`sigdb import-signature` needs the extra `signature` only."""
+    blocked = ("torch", "captum", "anndata", "h5py", "zarr", "safetensors")
+    code = f"import sys; sys.modules.update(dict.fromkeys({blocked})); import ingest.given.signature"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_no_modules_import_each_other_in_a_circle():
     """Imports within functions count as well; those for type checkers only do not."""
     grimp = pytest.importorskip("grimp")
