@@ -80,7 +80,7 @@ def is_built(node: ast.AST) -> bool:
 
 
 def executed(tree: ast.Module) -> list[ast.expr]:
-    """What is given as a statement to `.execute(`, `.executemany(`, `.sql(` or `.query(`."""
+    """The statements in calls of `.execute(`, `.executemany(`, `.sql(` and `.query(`."""
     methods = ("execute", "executemany", "sql", "query")
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     return [call.args[0] for call in calls if call.func.attr in methods and call.args]
@@ -222,8 +222,8 @@ def statements() -> dict[str, str]:
 
 
 @cache
-def asked() -> tuple[set[str], set[str]]:
-    """All text constants of the library, and how the f-strings begin that name statements."""
+def names_in_python() -> tuple[set[str], set[str]]:
+    """All text constants of the library, and the beginnings of f-strings that name statements."""
     texts = {text for path in LIBRARY for _, text in texts_of(tree_of(path))}
     calls = [node for path in LIBRARY for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
     arguments = [argument for call in calls if is_of_statements(call.func) for argument in call.args]
@@ -241,6 +241,6 @@ INSTALLED = ("views/", "macros/")
 
 @pytest.mark.parametrize("name", [name for name in statements() if not name.startswith(INSTALLED)])
 def test_every_statement_is_used_and_explained(name):
-    texts, starts = asked()
+    texts, starts = names_in_python()
     assert name in texts or any(name.startswith(start) and name.removeprefix(start) in texts for start in starts)
     assert statements()[name].lstrip().startswith("--"), "a statement starts with a comment, which is its contract"

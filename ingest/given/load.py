@@ -150,7 +150,7 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
         run_id = add_run(con, model_id, settings, options.run)
         chosen = set(scores.genes if options.measured is None else options.measured)
         measured = [gene for gene, name in zip(gene_ids, scores.genes, strict=True) if name in chosen]
-        inputs = chunks_depend_on(scores, options, depth)
+        inputs = chunk_inputs(scores, options, depth)
         folder = stage_folder(atlas.path, info.study, settings, scores.n_chunk, inputs)
         opened = open_study(con, folder, NewStudy(info, run_id, table, gene_ids, measured, options.if_exists))
         if opened is None:
@@ -177,7 +177,7 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
 
 
 def model_info(name: str, genes: Sequence[str]) -> ModelInfo:
-    """The record of a model that is known by its name and its genes, in order, only."""
+    """The record of a model of which only the name and the genes, in order, are known."""
     checkpoint = digest("\n".join(["precomputed", name, *genes]).encode())
     return ModelInfo(name, "precomputed", checkpoint, genes, 0, "Its scores were computed elsewhere.")
 
@@ -206,7 +206,7 @@ def note_unknown_genes(con: duckdb.DuckDBPyConnection, model_id: int, n_genes: i
     return [f"{len(names)} of {n_genes} genes are kept under names that HGNC does not know"] if names else []
 
 
-def chunks_depend_on(
+def chunk_inputs(
     scores: GivenScores, options: LoadOptions, depth: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, object]:
     """What the chunks of a study depend on, besides the settings of the run."""
@@ -264,7 +264,7 @@ class ChunkWriter:
 
 
 def record_signs(con: duckdb.DuckDBPyConnection, run_id: int, study: str, stage: Stage) -> None:
-    """Record whether the scores of a run are signed; ScoresError if the other studies of the run differ from this."""
+    """Record whether the scores of a run are signed; ScoresError if the other studies of the run differ."""
     is_signed = stage.is_signed()
     ids = {"run_id": run_id, "study": study}
     ((run, run_is_signed, n_others),) = run_statement(con, "ingest/records.run_signs", ids)

@@ -322,9 +322,8 @@ def study_obs(parts: Parts, study_column: str, mapping: Mapping[str, str]) -> pd
     """
     table = pa.concat_tables([folder.read_metadata(rows) for folder, rows in parts], promote_options="default")
     table = table.drop_columns([study_column])
-    table = table.rename_columns(
-        [name or "index" for name in table.column_names]
-    )  # pandas writes an index without a name
+    # pandas writes an index without a name.
+    table = table.rename_columns([name or "index" for name in table.column_names])
     names = [f"{folder.name}:{row}" for folder, rows in parts for row in rows.tolist()]
     for key in ("barcode", "index"):
         if key in table.column_names and pc.count_distinct(table[key]).as_py() == len(table):

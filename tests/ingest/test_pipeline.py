@@ -274,7 +274,7 @@ def test_a_method_that_does_not_suit_the_model_is_refused_before_anything_is_rea
 
 @pytest.mark.parametrize("method", ["ig", "deeplift"])
 def test_the_mean_of_reference_cells_as_baseline(tmp_path, model, file, method):
-    """Scores equal those of Captum. Genes that only the baseline has get scores, but empty cells do not."""
+    """Scores equal Captum's. Genes that only the baseline has get scores, but empty cells do not."""
     condition = "cell_type = 'monocyte' AND cluster < 4"
     reference = ReferenceCells(file, condition)
     options = IngestOptions(Method(method), baseline=reference)

@@ -25,7 +25,7 @@ def test_example_gives_what_the_header_says(toy, each):
 
 
 @pytest.mark.parametrize("each", MACROS, ids=lambda each: f"{each.kind}-{each.name}")
-def test_signature_is_that_of_the_macro(toy, each):
+def test_signature_equals_the_signature_of_the_macro(toy, each):
     kind = "table_macro" if each.kind == "MACRO TABLE" else "macro"
     ((parameters,),) = toy.execute(
         "SELECT parameters FROM duckdb_functions() WHERE function_name = ? AND function_type = ? AND NOT internal",

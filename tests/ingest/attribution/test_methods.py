@@ -1,4 +1,4 @@
-"""Attributions equal those of Captum on the whole model, and have the properties that theory predicts."""
+"""Attributions equal Captum's on the whole model, and have the properties that theory predicts."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_scores_are_stored_as_given(tmp_path, monkeypatch):
 
 
 def test_attributions_of_ingest_load_unchanged(tmp_path, small_model):
-    """As a matrix into another atlas, and as a further run of the same cells."""
+    """They are loaded as a matrix into another atlas, and as a further run of the same cells."""
     adata = small_adata()
     adata.write_h5ad(tmp_path / "study.h5ad")
     ingest_files(tmp_path / "one.duckdb", [Source(tmp_path / "study.h5ad")], load_model("mlp", small_model))

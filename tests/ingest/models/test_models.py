@@ -73,7 +73,7 @@ def test_normalisation_keeps_counts_and_leaves_empty_cells_empty():
 
 
 class Malicious:
-    """When it is unpickled, it calls a function that creates a path."""
+    """An object that, when unpickled, calls a function that creates a path."""
 
     def __init__(self, function, path):
         self.function, self.path = function, str(path)
@@ -240,7 +240,7 @@ def test_an_exported_model_is_the_same_model(tmp_path, name):
 
 
 def test_a_model_that_is_not_a_chain_of_layers_cannot_be_exported(tmp_path):
-    """Such as a transformer."""
+    """The model is a transformer."""
 
     class Tokens:
         name, architecture = "tokens", "transformer"

@@ -48,7 +48,7 @@ def small_study(folder, name, seed=0, n_cells=40, write=WRITERS["h5ad csr"]):
 
 
 def assert_same(lake, atlas):
-    """All tables are equal, row for row. Sums may differ in the last digits: the order of addition differs."""
+    """All tables are equal, row for row. Sums may differ in the last digits, because the order of addition differs."""
     found, expected = contents(lake), contents(atlas)
     assert found.keys() == expected.keys()
     for table in expected:

@@ -86,7 +86,7 @@ def files_of(lake, table):
 
 
 def test_many_small_files_are_merged(session, tmp_path, model, monkeypatch):
-    monkeypatch.setattr(driver, "MOST_LIKE_FILES", 2)
+    monkeypatch.setattr(driver, "MOST_SIMILAR_FILES", 2)
     sources = [small_study(tmp_path, f"study{n}", seed=n, n_cells=10) for n in range(4)]
     counts = []
     for source in sources:
@@ -234,7 +234,7 @@ def test_an_error_cancels_its_own_job_only(session, tmp_path, monkeypatch):
 
 
 def test_a_lake_in_the_working_directory(tmp_path, small_model, monkeypatch):
-    """Its path "." has no name."""
+    """The lake is ".", a path without a name."""
     source = small_study(tmp_path, "first")
     (tmp_path / "lake").mkdir()
     monkeypatch.chdir(tmp_path / "lake")

@@ -42,7 +42,7 @@ def test_only_what_is_missing_is_attributed(with_atlas, model, whole, monkeypatc
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_the_same_command_continues_after_the_studies_that_it_added(interrupted, model, whole, monkeypatch, times):
-    """It does not complain about the first study, which it added before it was interrupted."""
+    """The first study, which was added before the interruption, is no error."""
     folder = interrupted
     for _ in range(times - 1):
         interrupt(folder, model)

@@ -96,7 +96,7 @@ def test_killed_at_random_moments(folder, small_model, whole, processes):
 
 
 def children(pid):
-    """The children of a process."""
+    """The ids of the children of a process."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
@@ -161,7 +161,7 @@ def test_a_full_disk(folder, small_model, whole, processes, file_limit):
 
 
 def test_a_disk_that_is_full_when_a_study_is_stored(with_atlas, template, small_model, model, processes):
-    """The cells of the second study have long texts, which the atlas has no room for."""
+    """The cells of the second study have long texts, which do not fit into the atlas."""
     folder = with_atlas
     adata = small_adata(seed=1)
     adata.obs["note"] = [np.random.default_rng(i).bytes(30_000).hex() for i in range(40)]

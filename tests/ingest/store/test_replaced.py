@@ -52,7 +52,7 @@ def rows_of(path, study):
 
 
 def test_a_study_can_be_replaced(with_both, model):
-    """By a study with fewer samples and another disease. The other study stays as it is, bit for bit."""
+    """The new study has fewer samples and another disease. The other study stays as it is, bit for bit."""
     folder = with_both
     kept = rows_of(folder / ATLAS, "second")
     adata = small_adata(n_cells=30, seed=9)

@@ -59,7 +59,7 @@ def test_by_hand(copy):
     assert rows == [(0, pytest.approx(7 / 1.5)), (1, 0.0), (2, 0.0)]
 
 
-def test_new_cells_are_taken_in(copy):
+def test_new_cells_get_scores(copy):
     with Atlas(copy) as atlas:
         atlas.materialize(NAMES)
         write_study(atlas, np.array([[3.0, 0, 1.0], [np.nan] * 3]), TOY_GENES, study="more")

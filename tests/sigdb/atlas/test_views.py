@@ -1,4 +1,4 @@
-"""Views of signatures: for a client that attaches the atlas, they have the scores of the macros at all times."""
+"""Views of signatures: a client that attaches the atlas finds the scores of the macros in them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_cells_by_hand(copy):
     assert rows == [(0, "monocyte", pytest.approx(7 / 1.5)), (1, "T cell", 0), (2, None, 0)]
 
 
-def test_samples_are_those_of_the_macro(copy):
+def test_samples_equal_the_samples_of_the_macro(copy):
     rows = attached(copy, 'FROM elsewhere.sample_scores."MYELOID" ORDER BY cell_type')
     with sigdb.connect(copy) as con:
         macro = "signature_by_sample(signature_genes('MYELOID'), weights := signature_weights('MYELOID'))"
@@ -52,7 +52,7 @@ def test_samples_are_those_of_the_macro(copy):
         assert con.sql('FROM sample_scores."MYELOID"').columns == found.columns
 
 
-def test_columns_are_those_of_cells_and_the_score(copy):
+def test_columns_are_the_columns_of_cells_and_the_score(copy):
     with sigdb.connect(copy) as con:
         assert con.sql('FROM cell_scores."T_CELL"').columns == [*con.sql("FROM cells").columns, "score"]
         comments = "SELECT count(*), count(comment) FROM duckdb_columns() WHERE schema_name = 'cell_scores'"
@@ -132,7 +132,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_refused_leaves_the_atlas_as_it_was(copy, case):
+def test_a_refused_request_leaves_the_atlas_as_it_was(copy, case):
     names, error, message = REFUSED[case]
     with Atlas(copy) as atlas:
         atlas.add_signatures([Signature("PARTLY", (TOY_GENES[0], "NOGENE")), Signature("Myeloid", (TOY_GENES[0],))])

@@ -1,4 +1,4 @@
-"""Damaged lakes: Python and every command report what is wrong. And lakes in folders of any name."""
+"""Damaged lakes: Python and every command report what is wrong. Lakes work in folders of any name."""
 
 from __future__ import annotations
 
@@ -135,14 +135,14 @@ def test_every_command_says_what_is_wrong(whole, monkeypatch, case):
 
 
 @pytest.mark.parametrize("case", ["no manifest", "a missing table", "a file that was cut off"])
-def test_an_export_makes_it_whole(whole, toy_path, case):
+def test_an_export_repairs_the_lake(whole, toy_path, case):
     DAMAGE[case][0](whole)
     CliRunner().invoke(app, ["export", str(toy_path), str(whole)], catch_exceptions=False)
     manifest.check_sums(manifest.read(str(whole)))
 
 
 @pytest.mark.parametrize("damage", ["a flipped byte", "a file of another lake"])
-def test_what_only_a_checksum_tells(whole, toy_path, tmp_path, damage):
+def test_damage_that_only_a_checksum_shows(whole, toy_path, tmp_path, damage):
     """verify and import-lake compare checksums. The size does not change."""
     path = file_of(whole, "attributions")
     held = bytearray(path.read_bytes())

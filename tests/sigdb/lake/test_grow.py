@@ -42,7 +42,7 @@ def lose_one(atlas, known):
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_it_shows_what_it_showed(lake, two_runs, name):
+def test_a_grown_lake_shows_what_it_showed_before(lake, two_runs, name):
     assert_same(rows(lake, QUERIES[name]), rows(two_runs, QUERIES[name]))
 
 
@@ -93,7 +93,7 @@ def test_on_the_command_line(lake, two_runs, tmp_path, monkeypatch, capsys):
         pass
 
 
-def test_it_is_not_an_export(lake, two_runs, tmp_path):
+def test_a_grown_lake_is_not_an_export(lake, two_runs, tmp_path):
     assert manifest.read(str(lake)).atlas_created is None
     with pytest.raises(AtlasError, match=r"Studies were added to the lake .* itself, and .* may lack them"):
         sigdb.export_lake(two_runs, lake)
@@ -101,12 +101,12 @@ def test_it_is_not_an_export(lake, two_runs, tmp_path):
     assert rows(tmp_path / "imported.duckdb", QUERIES["whole"]) == rows(two_runs, QUERIES["whole"])
 
 
-def test_one_at_a_time(lake):
+def test_only_one_process_writes_at_a_time(lake):
     with growing_lake(lake), pytest.raises(AtlasError, match=r"Another export to .* is running"), growing_lake(lake):
         pass
 
 
-def test_a_new_one(tmp_path):
+def test_a_new_lake(tmp_path):
     """An empty lake can be queried. A lake without a manifest is removed after an error."""
     with growing_lake(tmp_path / "lake", genes_per_bucket=64) as grown:
         grown.publish()
@@ -139,7 +139,7 @@ def fail_to_grow(lake):
 
 
 @pytest.mark.parametrize("use", [grow, fail_to_grow, "export", "export of another atlas"])
-def test_one_that_has_lost_its_manifest_is_left_alone(lake, two_runs, toy_path, use):
+def test_a_lake_that_has_lost_its_manifest_is_left_alone(lake, two_runs, toy_path, use):
     """It is the only copy of the added studies. Taking its folder for a new lake would remove them."""
     (lake / manifest.NAME).rename(lake.parent / "kept.json")
     before = everything(lake)
@@ -150,7 +150,7 @@ def test_one_that_has_lost_its_manifest_is_left_alone(lake, two_runs, toy_path, 
     grow(lake)
 
 
-def test_one_without_a_note_that_it_had_a_manifest(lake):
+def test_a_lake_without_a_note_that_it_had_a_manifest(lake):
     """The process that published the lake was killed before it wrote the note. The next call writes the note."""
     (lake / manifest.MARK).write_text("")
     fail_to_grow(lake)
@@ -159,7 +159,7 @@ def test_one_without_a_note_that_it_had_a_manifest(lake):
         grow(lake)
 
 
-def test_only_what_was_made_for_nothing_is_removed(tmp_path):
+def test_an_error_removes_only_what_the_call_made(tmp_path):
     """A folder that existed before stays, and so do the files of an interrupted export."""
     (tmp_path / "empty").mkdir()
     inode = (tmp_path / "empty").stat().st_ino
@@ -197,7 +197,7 @@ FLAWS = {
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
-def test_no_message_advises_to_remove_it_or_to_export_it(lake, flaw):
+def test_no_message_advises_to_remove_or_export_a_grown_lake(lake, flaw):
     damage, message = FLAWS[flaw]
     damage(lake)
     with pytest.raises(AtlasError, match=message) as caught:
@@ -205,7 +205,7 @@ def test_no_message_advises_to_remove_it_or_to_export_it(lake, flaw):
     assert not re.search("Remove|export the atlas|sigdb export|export_lake|check=True", str(caught.value))
 
 
-def test_files_that_go_or_come_while_others_are_removed(lake, monkeypatch):
+def test_files_that_vanish_or_appear_while_others_are_removed(lake, monkeypatch):
     """Late tasks remove or write files in the meantime. The lake is published anyway."""
     gone = lake / "attributions" / "run_id=7" / "gone.part"
     monkeypatch.setattr(manifest, "files_on_disk", lambda made: [gone])

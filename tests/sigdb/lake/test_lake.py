@@ -84,7 +84,7 @@ def test_a_lake_answers_as_the_atlas_does(two_runs, attached, query):
         assert_same(attached.execute(query).fetchall(), con.execute(query).fetchall())
 
 
-def test_in_python_too(two_runs, whole):
+def test_python_functions_answer_as_on_the_atlas(two_runs, whole):
     with sigdb.connect(two_runs) as atlas, sigdb.connect(whole) as con, sigdb.connect(whole) as second:
         assert sigdb.score(con, ["GENE03"]).equals(sigdb.score(atlas, ["GENE03"]))
         query = "SELECT sum(signature_score_py(cell_id, 'S')) FROM cells"
@@ -159,7 +159,7 @@ def test_only_what_has_changed_is_written_again(copy, tmp_path):
     assert fingerprint(tmp_path / "imported.duckdb") == fingerprint(copy)
 
 
-def test_a_study_and_a_run_that_go_leave_nothing_behind(copy, tmp_path):
+def test_a_removed_study_and_run_leave_nothing_behind(copy, tmp_path):
     export_lake(copy, tmp_path / "lake", genes_per_bucket=8)
     with Atlas(copy) as atlas:
         for table in ("attributions", "attributed_cells", "attribution_summary", "group_sizes"):
@@ -170,7 +170,7 @@ def test_a_study_and_a_run_that_go_leave_nothing_behind(copy, tmp_path):
         assert con.execute("SELECT DISTINCT run_id FROM attributions").fetchall() == [(0,)]
 
 
-def test_an_imported_atlas_is_the_exported_one(two_runs, whole, toy_path, tmp_path):
+def test_an_imported_atlas_equals_the_exported_one(two_runs, whole, toy_path, tmp_path):
     import_lake(whole, tmp_path / "imported.duckdb")
     assert fingerprint(tmp_path / "imported.duckdb") == fingerprint(two_runs)
     export_lake(toy_path, tmp_path / "toy")
@@ -279,7 +279,7 @@ def altered(path):
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGE.values(), ids=DAMAGE.keys())
-def test_a_lake_that_is_not_whole_is_not_opened(damaged, two_runs, tmp_path, damage, message):
+def test_an_incomplete_lake_is_not_opened(damaged, two_runs, tmp_path, damage, message):
     damage(one_file(damaged))
     for use in (sigdb.connect, partial(attach_lake, path=tmp_path / "a"), partial(import_lake, path=tmp_path / "a")):
         with pytest.raises(AtlasError, match=message):
@@ -325,7 +325,7 @@ def test_another_manifest(damaged, text):
         sigdb.connect(damaged)
 
 
-def test_what_is_no_lake(two_runs, whole, tmp_path):
+def test_paths_that_are_not_lakes_are_refused(two_runs, whole, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "mine.txt").write_text("mine")
     with pytest.raises(AtlasError, match="is a folder but not a lake"):
