@@ -114,7 +114,7 @@ VARIANTS = {
     "cells shuffled": lambda a: a[np.random.default_rng(1).permutation(a.n_obs)].copy(),
     "csc": lambda a: a.__class__(csc_matrix(a.X), obs=a.obs, var=a.var),
     "a gene split over two columns": lambda a: split_column(a),
-    "other names": lambda a: renamed(a, {"LYZ": "ENSG00000090382.7", "MS4A1": "CD20", "TRAC": "TRAC"}),
+    "other names": lambda a: rename_genes(a, {"LYZ": "ENSG00000090382.7", "MS4A1": "CD20", "TRAC": "TRAC"}),
 }
 
 
@@ -128,7 +128,7 @@ def split_column(adata):
     )
 
 
-def renamed(adata, names):
+def rename_genes(adata, names):
     adata.var_names = [names.get(name, name) for name in adata.var_names]
     return adata
 

@@ -13,7 +13,7 @@ OBJECTS = {each.sql: each for each in schema.objects()}.values()
 MACROS = [each for each in OBJECTS if each.kind != "VIEW"]
 
 
-def shown(value: object) -> str:
+def as_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -21,7 +21,7 @@ def shown(value: object) -> str:
 def test_example_gives_what_the_header_says(toy, each):
     ((value,), *rest) = toy.execute(each.example).fetchall()
     assert rest == []
-    assert shown(value) == each.expected
+    assert as_text(value) == each.expected
 
 
 @pytest.mark.parametrize("each", MACROS, ids=lambda each: f"{each.kind}-{each.name}")

@@ -42,7 +42,7 @@ def load_scores(path, files, study="mine", **options):
     return load_file(path, files["matrix"], LoadOptions(**options), study=study, obs=files["obs"], genes=files["genes"])
 
 
-def stored(con, run=None):
+def stored_scores(con, run=None):
     """All scores of a run, by barcode and symbol."""
     query = """SELECT c.barcode, g.symbol, a.score FROM attributions AS a JOIN cells AS c USING (cell_id)
         JOIN genes AS g USING (gene_id) JOIN attribution_runs AS r USING (run_id)

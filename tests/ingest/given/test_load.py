@@ -37,7 +37,7 @@ from tests.ingest.given.conftest import (
     given_obs,
     given_scores,
     load_scores,
-    stored,
+    stored_scores,
     write_files,
 )
 
@@ -52,7 +52,7 @@ def test_scores_are_stored_as_given(tmp_path, monkeypatch):
     assert told[-1] == ("mine", N_CELLS, N_CELLS)
     with sigdb.connect(tmp_path / "a.duckdb") as con:
         expected = [(f"cell{i}", GENES[j], float(dense[i, j])) for i, j in zip(*dense.nonzero(), strict=True)]
-        assert stored(con) == sorted(expected)
+        assert stored_scores(con) == sorted(expected)
         assert failed_checks(con) == {}
         run = "SELECT model, architecture, method, is_signed FROM attribution_runs JOIN models USING (model_id)"
         assert con.execute(run).fetchall() == [("precomputed", "precomputed", "unknown", True)]
@@ -72,7 +72,7 @@ def test_attributions_of_ingest_load_unchanged(tmp_path, small_model):
     adata.write_h5ad(tmp_path / "study.h5ad")
     ingest_files(tmp_path / "one.duckdb", [Source(tmp_path / "study.h5ad")], load_model("mlp", small_model))
     with sigdb.connect(tmp_path / "one.duckdb") as con:
-        scores = stored(con)
+        scores = stored_scores(con)
         summary = "SELECT * FROM signature_by_sample(['LYZ', 'CD3E'], signed := true) ORDER BY ALL"
         sums = con.execute(summary).fetchall()
         counts = con.execute("SELECT barcode, n_counts, n_genes FROM cells").df().set_index("barcode")
@@ -83,14 +83,14 @@ def test_attributions_of_ingest_load_unchanged(tmp_path, small_model):
     files = write_files(tmp_path, dense, obs, GENES[:24])
     load_scores(tmp_path / "two.duckdb", files, "study")
     with sigdb.connect(tmp_path / "two.duckdb") as con:
-        assert stored(con) == scores
+        assert stored_scores(con) == scores
         assert con.execute(summary).fetchall() == sums
         known = con.execute("SELECT barcode, n_counts, n_genes FROM cells").df().set_index("barcode")
         pd.testing.assert_frame_equal(known.sort_index(), counts.sort_index())
     report = load_scores(tmp_path / "one.duckdb", files, "study", run="given")
     assert "the atlas had these cells already: their metadata are unchanged" in report.notes
     with sigdb.connect(tmp_path / "one.duckdb") as con:
-        assert stored(con, "given") == scores
+        assert stored_scores(con, "given") == scores
         assert failed_checks(con) == {}
 
 
@@ -121,7 +121,7 @@ def test_another_target_sum(tmp_path):
         assert con.execute("SELECT target_sum FROM attribution_runs").fetchall() == [(1.0,)]
 
 
-def planted(value, place=(2, 5)):
+def scores_with(value, place=(2, 5)):
     dense = given_scores()
     dense[place] = value
     return dense
@@ -130,10 +130,10 @@ def planted(value, place=(2, 5)):
 REFUSED = {
     "cells": ({"obs": given_obs(16)}, {}, ScoresError, "The matrix has 20 cells, but 16 are named"),
     "genes": ({"genes": GENES[:-1]}, {}, ScoresError, "The matrix has 30 genes, but 29 are named"),
-    "NaN": ({"dense": planted(np.nan)}, {}, ScoresError, "1 scores are NaN and 0 are infinite"),
-    "infinite": ({"dense": planted(-np.inf)}, {}, ScoresError, "0 scores are NaN and 1 are infinite"),
-    "too large": ({"dense": planted(1e300)}, {}, ScoresError, "1 are infinite, or too large"),
-    "sums": ({"dense": planted(5000.0)}, {}, ScoresError, "of 1 of 19 cells .* do not add up to 1000"),
+    "NaN": ({"dense": scores_with(np.nan)}, {}, ScoresError, "1 scores are NaN and 0 are infinite"),
+    "infinite": ({"dense": scores_with(-np.inf)}, {}, ScoresError, "0 scores are NaN and 1 are infinite"),
+    "too large": ({"dense": scores_with(1e300)}, {}, ScoresError, "1 are infinite, or too large"),
+    "sums": ({"dense": scores_with(5000.0)}, {}, ScoresError, "of 1 of 19 cells .* do not add up to 1000"),
     "repeated gene": ({"genes": [*GENES[:-1], GENES[0]]}, {}, GeneSpaceError, "1 of 30 genes occur more.*: S100A8"),
     "no such genes": ({"genes": [f"xq{i}" for i in range(30)]}, {}, GeneSpaceError, r"None of the 30 genes .*\(xq0"),
     "empty name": ({"genes": [*GENES[:-2], "", "ACTB"]}, {}, GeneSpaceError, "1 of 30 names of genes are empty"),
@@ -210,7 +210,7 @@ def test_scores_in_anndata(tmp_path, form, monkeypatch):
     asked = {"layer": "ig", "obs": tmp_path / "more.csv", "study": "mine"}
     load_file(tmp_path / "a.duckdb", tmp_path / "scores.h5ad", LoadOptions(), **asked)
     with sigdb.connect(tmp_path / "a.duckdb") as con:
-        assert len(stored(con)) == np.count_nonzero(dense)
+        assert len(stored_scores(con)) == np.count_nonzero(dense)
         assert con.execute("SELECT count(*) FROM cells WHERE barcode = 'cell' || cluster").fetchall() == [(N_CELLS,)]
         query = "SELECT signed_score FROM gene_attributions(['LYZ']) JOIN cells USING (cell_id) WHERE barcode = 'cell5'"
         expected = float(dense[5, GENES.index("LYZ")])

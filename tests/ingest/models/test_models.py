@@ -136,7 +136,7 @@ def test_code_beside_the_weights_is_not_executed_either(tmp_path, function):
     assert not trap.exists()
 
 
-def edited(folder, **changes):
+def edit_description(folder, **changes):
     spec = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({k: v for k, v in {**spec, **changes}.items() if v is not ...}))
 
@@ -169,7 +169,7 @@ def edited(folder, **changes):
 )
 def test_a_description_that_does_not_fit_says_where(tmp_path, changes, message):
     folder = save_small_model(tmp_path / "model")
-    edited(folder, **changes)
+    edit_description(folder, **changes)
     with pytest.raises(ModelError, match=message):
         load_model("mlp", folder)
 
@@ -192,7 +192,7 @@ def test_weights_that_cannot_be_right(tmp_path, key, tensor, message):
 
 def test_first_layer_must_be_linear(tmp_path):
     folder = save_small_model(tmp_path / "model")
-    edited(folder, layers=["PReLU"])
+    edit_description(folder, layers=["PReLU"])
     save_file({"0.weight": torch.ones(1)}, folder / "model.safetensors")
     with pytest.raises(ModelError, match="first layer of model model must be Linear over genes"):
         load_model("mlp", folder)

@@ -57,7 +57,7 @@ def test_no_java(tmp_path):
 
 
 @contextmanager
-def started(folder, weights):
+def running_ingest(folder, weights):
     """Run `sigdb ingest-spark` in its own session of processes, which the end of the block kills."""
     conf = [word for setting in SETTINGS.items() for word in ("--conf", "=".join(setting))]
     method = ["--steps", str(SLOW.n_steps), "--quadrature", SLOW.quadrature]
@@ -110,7 +110,7 @@ def slow(tmp_path, small_model):
 
 def test_workers_that_are_killed_are_replaced(slow, small_model):
     """All workers are killed, since one alone may be idle at that moment."""
-    with started(slow, small_model) as process:
+    with running_ingest(slow, small_model) as process:
         wait_for_chunks(slow, process, 3)
         workers = python_workers(process.pid)
         assert workers
@@ -123,13 +123,13 @@ def test_workers_that_are_killed_are_replaced(slow, small_model):
 
 
 def test_a_driver_that_is_killed_can_be_restarted(slow, small_model):
-    with started(slow, small_model) as process:
+    with running_ingest(slow, small_model) as process:
         wait_for_chunks(slow, process, 3)
     left = chunks(slow)
     assert 3 <= len(left) < N_CHUNKS
     with pytest.raises(AtlasError, match="an unfinished lake"):
         sigdb.connect(slow / "lake")
-    with started(slow, small_model) as process:
+    with running_ingest(slow, small_model) as process:
         wait_for_chunks(slow, process, len(left) + 1)
         assert left.items() <= chunks(slow).items()
         output = process.communicate(timeout=300)[0]

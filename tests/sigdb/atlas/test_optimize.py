@@ -185,7 +185,7 @@ def test_the_file_behind_a_link_is_replaced_and_keeps_its_mode(copy):
 
 
 def test_with_other_decimals_it_starts_again(copy, monkeypatch):
-    interrupted(copy, monkeypatch)
+    interrupt_optimize(copy, monkeypatch)
     optimize.optimize(copy, decimals=3)
     with sigdb.connect(copy) as con:
         query = "SELECT count(*) FROM attributions WHERE abs(score) > 0.001 AND round(score::DOUBLE, 3)::FLOAT <> score"
@@ -213,7 +213,7 @@ def test_killed_at_any_moment(copy):
     assert is_sorted(copy)
 
 
-def interrupted(path, monkeypatch):
+def interrupt_optimize(path, monkeypatch):
     """Interrupt an optimization after the second range of genes."""
 
     def stop(done, total):
@@ -227,7 +227,7 @@ def interrupted(path, monkeypatch):
 
 def test_finished_ranges_are_not_sorted_again(copy, monkeypatch):
     before = content(copy)
-    unfinished = interrupted(copy, monkeypatch)
+    unfinished = interrupt_optimize(copy, monkeypatch)
     with duckdb.connect(unfinished) as con:
         done = con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall()[0][0]
     assert 0 < done < len(before["attributions"])
@@ -246,7 +246,7 @@ def test_finished_ranges_are_not_sorted_again(copy, monkeypatch):
 
 
 def test_an_atlas_that_has_changed_is_copied_from_the_start(copy, monkeypatch):
-    interrupted(copy, monkeypatch)
+    interrupt_optimize(copy, monkeypatch)
     with Atlas(copy) as atlas:
         write_study(atlas, np.ones((5, 300)), GENES, study="three")
     before = content(copy)
@@ -268,7 +268,7 @@ def test_an_atlas_that_has_changed_is_copied_from_the_start(copy, monkeypatch):
 )
 def test_objects_that_changed_in_the_meantime_are_copied(copy, monkeypatch, statement):
     """The new file has the current views, macros and tables, not those from the start of the first call."""
-    interrupted(copy, monkeypatch)
+    interrupt_optimize(copy, monkeypatch)
     with Atlas(copy) as atlas:
         atlas.con.execute(statement)
     before = content(copy)

@@ -29,7 +29,7 @@ def path(tmp_path):
 
 
 @contextmanager
-def held(path):
+def held_open(path):
     """Have another process open the file for writing."""
     with subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"open\n"
@@ -111,7 +111,7 @@ def test_an_atlas_that_another_process_opens_first_stays(path, monkeypatch):
     path.unlink()
 
     def open_for_writing(self, path):
-        with held(path):
+        with held_open(path):
             original(self, path)
 
     original = Atlas.__init__

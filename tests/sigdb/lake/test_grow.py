@@ -35,7 +35,7 @@ def rows(path, query):
         return con.execute(query).fetchall()
 
 
-def lose_one(atlas, known):
+def add_then_fail(atlas, known):
     """Add a signature, then fail to add another one."""
     atlas.add_signatures([Signature("LOST", ("GENE02",))])
     atlas.add_signatures([Signature("LOST TOO", ("GENE02",)), known])
@@ -72,7 +72,7 @@ def test_what_is_done_in_a_block_appears_at_its_end(lake, two_runs, tmp_path):
         assert_same(rows(lake, query), rows(atlas, query))
     before = manifest.read(str(lake))
     with pytest.raises(SignatureError, match="1 of 2 signatures"), writable(lake) as opened:
-        lose_one(opened, new)
+        add_then_fail(opened, new)
     assert manifest.read(str(lake)) == before
 
 
@@ -124,7 +124,7 @@ def test_a_new_lake(tmp_path):
         pass
 
 
-def everything(folder):
+def files_and_contents(folder):
     return {path.relative_to(folder): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
 
 
@@ -142,10 +142,10 @@ def fail_to_grow(lake):
 def test_a_lake_that_has_lost_its_manifest_is_left_alone(lake, two_runs, toy_path, use):
     """It is the only copy of the added studies. Taking its folder for a new lake would remove them."""
     (lake / manifest.NAME).rename(lake.parent / "kept.json")
-    before = everything(lake)
+    before = files_and_contents(lake)
     with pytest.raises(AtlasError, match=r"has lost its manifest\.json\. Put manifest\.json back from a copy"):
         use(lake) if callable(use) else sigdb.export_lake(two_runs if use == "export" else toy_path, lake)
-    assert everything(lake) == before
+    assert files_and_contents(lake) == before
     (lake.parent / "kept.json").rename(lake / manifest.NAME)
     grow(lake)
 
@@ -165,23 +165,23 @@ def test_an_error_removes_only_what_the_call_made(tmp_path):
     inode = (tmp_path / "empty").stat().st_ino
     fail_to_grow(tmp_path / "empty")
     assert (tmp_path / "empty").stat().st_ino == inode
-    assert everything(tmp_path / "empty") == {}
+    assert files_and_contents(tmp_path / "empty") == {}
     (tmp_path / "begun" / "genes").mkdir(parents=True)
     (tmp_path / "begun" / manifest.MARK).write_text("")
     (tmp_path / "begun" / "genes" / "a.parquet").write_text("rows")
-    before = everything(tmp_path / "begun")
+    before = files_and_contents(tmp_path / "begun")
     fail_to_grow(tmp_path / "begun")
-    assert everything(tmp_path / "begun") == before | {Path(manifest.LOCK): b""}
+    assert files_and_contents(tmp_path / "begun") == before | {Path(manifest.LOCK): b""}
 
 
-def edited(lake, **changes):
+def edit_manifest(lake, **changes):
     path = lake / manifest.NAME
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 FLAWS = {
     "an older schema": (
-        lambda lake: edited(lake, schema_version=1, sigdb_version="0.0.7"),
+        lambda lake: edit_manifest(lake, schema_version=1, sigdb_version="0.0.7"),
         r"with the sigdb that wrote it \(pip install sigdb-atlas==0\.0\.7, then `sigdb\.import_lake.* and upgrade the",
     ),
     "a missing file": (
@@ -192,7 +192,7 @@ FLAWS = {
         lambda lake: (lake / manifest.NAME).write_text("{"),
         r"Put manifest\.json back from a copy of the lake, and remove nothing",
     ),
-    "another format": (lambda lake: edited(lake, format_version=9), r"this sigdb reads format 1\. Update sigdb"),
+    "another format": (lambda lake: edit_manifest(lake, format_version=9), r"this sigdb reads format 1\. Update sigdb"),
 }
 
 

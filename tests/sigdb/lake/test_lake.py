@@ -272,7 +272,7 @@ def one_file(folder):
     return next((folder / "attributions" / "run_id=1" / "gene_bucket=2").iterdir())
 
 
-def altered(path):
+def flip_a_bit(path):
     held = bytearray(path.read_bytes())
     held[100] ^= 1
     path.write_bytes(held)
@@ -290,7 +290,7 @@ def test_an_incomplete_lake_is_not_opened(damaged, two_runs, tmp_path, damage, m
 
 
 def test_a_file_that_was_altered_is_found_by_its_checksum(damaged, two_runs, tmp_path):
-    altered(one_file(damaged))
+    flip_a_bit(one_file(damaged))
     with pytest.raises(AtlasError, match=r"1 of 28 files are damaged.*gene_bucket=2.*check=True"):
         import_lake(damaged, tmp_path / "a.duckdb")
     assert not list(tmp_path.glob("a.duckdb*"))
@@ -299,19 +299,19 @@ def test_a_file_that_was_altered_is_found_by_its_checksum(damaged, two_runs, tmp
     manifest.check_sums(manifest.read(str(damaged)))
 
 
-def edited(folder, **changes):
+def edit_manifest(folder, **changes):
     path = folder / manifest.NAME
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def test_other_versions(damaged):
-    edited(damaged, schema_version=999)
+    edit_manifest(damaged, schema_version=999)
     with pytest.raises(AtlasVersionError, match="has atlas schema 999; this sigdb knows schemas up to"):
         sigdb.connect(damaged)
-    edited(damaged, schema_version=1)
+    edit_manifest(damaged, schema_version=1)
     with pytest.raises(AtlasVersionError, match=r"has atlas schema 1.*Upgrade the atlas that it comes from"):
         sigdb.connect(damaged)
-    edited(damaged, format_version=2)
+    edit_manifest(damaged, format_version=2)
     with pytest.raises(AtlasVersionError, match="format 2; this sigdb reads format 1"):
         sigdb.connect(damaged)
 
