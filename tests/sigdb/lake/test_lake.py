@@ -20,7 +20,7 @@ from sigdb import Atlas, Signature, attach_lake, export_lake, import_lake
 from sigdb.atlas.verify import verify
 from sigdb.errors import AtlasError, AtlasNotFoundError, AtlasVersionError
 from sigdb.lake import export, files, manifest
-from tests.sql.test_headers import OBJECTS, shown
+from tests.sql.test_headers import OBJECTS, as_text
 from tests.support.lakes import QUERIES, assert_same, copy_toy_lake, copy_two_runs, copy_two_runs_lake
 from tests.support.toy import TOY_GENES, fingerprint, make_toy, new_atlas, write_study
 
@@ -75,7 +75,7 @@ def names(folder):
 
 @pytest.mark.parametrize("each", OBJECTS, ids=lambda each: f"{each.kind}-{each.name}")
 def test_every_example_of_a_header_gives_the_same(toy_lake, each):
-    assert [shown(value) for (value,) in toy_lake.execute(each.example).fetchall()] == [each.expected]
+    assert [as_text(value) for (value,) in toy_lake.execute(each.example).fetchall()] == [each.expected]
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
