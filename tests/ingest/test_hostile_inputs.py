@@ -162,7 +162,7 @@ HOSTILE = {
     ),
     "the same name and cells, other counts": Hostile(
         lambda folder: h5ad(small_adata(12, seed=9), folder / "bad"),
-        "the same cells, but other counts in",
+        "the same cells, but with other counts in",
         ("--study", "known", "--run", "again"),
     ),
     "the same study": Hostile(
