@@ -45,7 +45,7 @@ ALIASED = {
 
 
 @pytest.mark.parametrize("query", ALIASED)
-def test_where_duckdb_takes_no_volatile_expression_it_says_so(toy, query):
+def test_a_position_without_volatile_expressions_gives_scores_or_says_so(toy, query):
     """A score can raise an error, so DuckDB 2.0 takes it for volatile and refuses it here; DuckDB 1.x does not."""
     try:
         rows = toy.execute(ALIASED[query].format(cell="cell_id")).fetchall()

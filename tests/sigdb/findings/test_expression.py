@@ -75,7 +75,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_does_not_fit_is_refused(con, adata, case):
+def test_data_that_do_not_fit_are_refused(con, adata, case):
     options, message = REFUSED[case]
     with pytest.raises(QueryError, match=message):
         sigdb.against_expression(con, adata, ["CD3E"], **{"study": STUDY, "population": POPULATION, **options})

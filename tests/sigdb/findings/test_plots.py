@@ -200,7 +200,7 @@ def test_a_report_that_cannot_be_made_leaves_no_file(con, tmp_path):
         ("jinja2", "plots", lambda con: write_report(con, SIGNATURE, "page.html")),
     ],
 )
-def test_what_is_not_installed_is_named(con, monkeypatch, package, extra, call):
+def test_a_missing_package_is_named(con, monkeypatch, package, extra, call):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setitem(sys.modules, f"{package}.api", None)
     with pytest.raises(MissingDependencyError, match=rf"pip install 'sigdb-atlas\[{extra}\]'"):

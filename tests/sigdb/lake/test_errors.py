@@ -193,7 +193,7 @@ ODD = ['it\'s a "lake"; --', "[odd]", "any*", "one?", "[", "{a,b}", "back\\slash
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_whatever_its_folder_is_called(toy_path, tmp_path, name):
+def test_a_lake_in_a_folder_of_any_name(toy_path, tmp_path, name):
     """Next to the lake are folders that its name would match if it were a pattern."""
     for folder in ("anything", "oneX", "o"):
         shutil.copytree(export(toy_path, tmp_path / "plain"), tmp_path / folder / "lake")

@@ -53,7 +53,7 @@ def test_files_that_have_not_changed_are_kept(lake):
     assert {file.path for file in manifest.read(str(lake)).files} == before
 
 
-def test_what_is_done_in_a_block_appears_at_its_end(lake, two_runs, tmp_path):
+def test_changes_in_a_block_appear_at_its_end(lake, two_runs, tmp_path):
     """Signatures are added, materialised and viewed as in an atlas. An error in the block undoes all of it."""
     new = Signature("NEW", ("GENE02", "GENE14"), (1.0, 2.0))
     atlas = tmp_path / "same.duckdb"

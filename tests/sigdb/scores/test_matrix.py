@@ -84,7 +84,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("options", "error", "message"), REFUSED, ids=[message for *_, message in REFUSED])
-def test_what_is_refused(con, options, error, message):
+def test_wrong_options_are_refused(con, options, error, message):
     with pytest.raises(error, match=message):
         sigdb.score_matrix(con, ["T"], frame(["c0", "c1"], ["a", "a"]), **options)
 
