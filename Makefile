@@ -169,7 +169,7 @@ test-dialects: .venv-spark/ready
 	.venv-spark/bin/python -m pytest tests/sigdb/dialects/test_spark.py tests/sigdb/dialects/test_dialects.py
 
 test-cluster: .venv-spark/ready
-	.venv-spark/bin/python -m pytest tests/ingest/spark/test_ingest_spark.py tests/ingest/spark/test_driver.py
+	.venv-spark/bin/python -m pytest tests/ingest/spark
 	.venv-spark/bin/python -m pytest tests/sigdb/cli/test_help.py -k ingest-spark
 
 .venv-spark/ready: pyproject.toml constraints.txt

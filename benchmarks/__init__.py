@@ -1,1 +1,1 @@
-"""Measurements, many of them side by side with others. Each prints a table and writes JSON."""
+"""Measurements, many of them compared with other packages. Each prints a table, and most write JSON."""

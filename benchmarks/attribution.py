@@ -1,11 +1,12 @@
-"""Cells attributed per second, side by side with sc-signature 1.0.0 and with Captum on the whole model.
+"""Cells attributed per second, compared with sc-signature 1.0.0 and with Captum on the whole model.
 
     make .originals/ready
     python -m benchmarks.attribution --out build/attribution.json
 
-Random checkpoints of the published sizes, simulated counts, Integrated Gradients in 50 steps. Each round runs all sides
-one after the other. The output is compared on the cells that all sides had. The fastest round of each side counts,
-since other work on the machine can only slow a round down; the JSON has all rounds. The slow sides get fewer cells.
+Models have random weights and the published sizes. Counts are simulated. The method is Integrated Gradients with 50
+steps. Each round runs all sides one after the other, and compares their output on the cells that all sides had. The
+slow sides get fewer cells. The fastest round of each side counts, since other work on the machine can only slow a round
+down. The JSON has all rounds.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def cells(case: Case, n_cells: int) -> csr_matrix:
 
 
 def captum(model: FeedForward, x: csr_matrix, batch_size: int) -> csr_matrix:
-    """Scores by Captum on the whole model, dense, as one would write it with Captum alone."""
+    """Scores by Captum on the whole model, with dense input, as in a program that uses Captum alone."""
     net = nn.Sequential(model.first, *model.tail)
     gradients = IntegratedGradients(lambda inputs, e: (model.finish(net(inputs)) * e).abs().sum(dim=1))
     parts = []
@@ -161,8 +162,8 @@ def per_second(run: Callable[[], Any], n_cells: int) -> tuple[float, Any]:
 def relative_difference(found: csr_matrix, expected: csr_matrix) -> float:
     """Median over cells of the largest difference of a score, sign aside, as a share of the cell's largest score.
 
-    The median, since the integrand jumps where a term changes sign: in float32 a point of the integral can fall on the
-    other side of a jump, which then moves all scores of this cell by some 1e-4.
+    It is the median because the integrand jumps where a term changes sign. In float32, a point of the integral can fall
+    on the other side of a jump, which moves all scores of the cell by about 1e-4.
     """
     found, expected = np.abs(found.toarray()), np.abs(expected.toarray())
     return float(np.median(np.abs(found - expected).max(axis=1) / expected.max(axis=1)))
@@ -253,7 +254,9 @@ def show(results: list[dict[str, Any]]) -> None:
         )
     console = Console(width=120)
     console.print(table)
-    spent = Table("milliseconds a cell", "first layer", "tail", "pull-back", "all", "bf16 off by", "float32 off by")
+    spent = Table(
+        "milliseconds per cell", "first layer", "tail", "pull-back", "all", "error of bf16", "error of float32"
+    )
     for r in results:
         spent.add_row(
             r["case"],

@@ -2,8 +2,8 @@
 
     python -m benchmarks.encodings demo.duckdb
 
-Row groups of 262,144 rows, as `sigdb export` writes them, sorted by gene and cell, with statistics and a page index.
-Reading is by DuckDB: all columns, files in the page cache, the best of three.
+The files have row groups of 262,144 rows, as `sigdb export` writes them, sorted by gene and cell, with statistics and a
+page index. DuckDB reads all columns from the page cache, and the best of three times counts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SPLIT = {"cell_id": "DELTA_BINARY_PACKED", "score": "BYTE_STREAM_SPLIT"}
 
 @dataclass(frozen=True)
 class Encoding:
-    """Settings of pyarrow's writer. dictionary: the columns that have one."""
+    """Settings of pyarrow's writer. dictionary: the columns that are written with a dictionary."""
 
     name: str
     level: int
@@ -42,13 +42,13 @@ class Encoding:
 
 ENCODINGS = (
     Encoding("all plain", 3, dictionary=False),
-    Encoding("pyarrow as it comes, snappy", 0, dictionary=True, compression="snappy"),
-    Encoding("pyarrow as it comes", 3, dictionary=True),
-    Encoding("gene a dictionary, the rest plain", 3),
+    Encoding("pyarrow's defaults, snappy", 0, dictionary=True, compression="snappy"),
+    Encoding("pyarrow's defaults", 3, dictionary=True),
+    Encoding("gene_id as dictionary, the rest plain", 3),
     Encoding("and cell_id DELTA_BINARY_PACKED", 3, columns={"cell_id": "DELTA_BINARY_PACKED"}),
     Encoding("and score BYTE_STREAM_SPLIT", 3, columns=SPLIT),
     Encoding("cell_id BYTE_STREAM_SPLIT too", 3, columns=dict.fromkeys(SPLIT, "BYTE_STREAM_SPLIT")),
-    Encoding("cell_id DELTA, score a dictionary", 3, ["gene_id", "score"], {"cell_id": SPLIT["cell_id"]}),
+    Encoding("cell_id DELTA, score as dictionary", 3, ["gene_id", "score"], {"cell_id": SPLIT["cell_id"]}),
     Encoding("as chosen, zstd 1", 1, columns=SPLIT),
     Encoding("as chosen, zstd 9", 9, columns=SPLIT),
     Encoding("as chosen, lz4", 0, columns=SPLIT, compression="lz4"),
@@ -83,8 +83,8 @@ def rates(n: int, written: float, file: Path) -> tuple[float, float]:
     return n / written / 1e6, n / min(times) / 1e6
 
 
-def copied(atlas: Path, folder: Path) -> tuple[str, float, float, float]:
-    """The same by DuckDB's writer, which chooses encodings itself."""
+def measure_copy(atlas: Path, folder: Path) -> tuple[str, float, float, float]:
+    """The same figures for DuckDB's writer, which chooses encodings itself."""
     file = folder / "copied.parquet"
     with sigdb.connect(atlas) as con:
         ((n,),) = con.execute("SELECT count(*) FROM sigdb_data.attributions WHERE run_id = 0").fetchall()
@@ -101,8 +101,8 @@ def main() -> None:
     with sigdb.connect(atlas) as con:
         rows = pa.table(con.sql(ROWS))
     with TemporaryDirectory() as folder:
-        found = [copied(atlas, Path(folder)), *(measure(rows, each, Path(folder)) for each in ENCODINGS)]
-    print_table(["encoding", "bytes a row", "M rows/s written", "M rows/s read"], found)
+        found = [measure_copy(atlas, Path(folder)), *(measure(rows, each, Path(folder)) for each in ENCODINGS)]
+    print_table(["encoding", "bytes per row", "M rows/s written", "M rows/s read"], found)
 
 
 if __name__ == "__main__":

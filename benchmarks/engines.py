@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 N_GENES = 400
 DENSITY = 0.06
-CELLS_A_SAMPLE = 20_000
+CELLS_PER_SAMPLE = 20_000
 ENGINES = ("file", "lake", "spark")
 # {genes} is a list in SQL. Answers are rounded, since engines add up in different orders.
 QUERIES = {
@@ -58,10 +58,10 @@ def place(folder: Path, n_cells: int, engine: str) -> Path:
 
 
 def prepare(folder: Path, n_cells: int) -> dict[str, Any]:
-    """Make atlas and lake if they do not exist. Gives their sizes and the seconds of the export."""
+    """Make atlas and lake if they do not exist. Return their sizes and the seconds of the export."""
     atlas, lake = place(folder, n_cells, "file"), place(folder, n_cells, "lake")
     if not atlas.exists():
-        shape = atlases.Shape(n_cells, N_GENES, max(1, n_cells // CELLS_A_SAMPLE), DENSITY)
+        shape = atlases.Shape(n_cells, N_GENES, max(1, n_cells // CELLS_PER_SAMPLE), DENSITY)
         atlases.make(shape, atlas)
     start = time.perf_counter()
     exported = sigdb.export_lake(atlas, lake)
@@ -79,7 +79,7 @@ def prepare(folder: Path, n_cells: int) -> dict[str, Any]:
 
 
 def with_genes(query: str, n: int) -> str:
-    """A query of n genes that are spread over all genes."""
+    """The query with n genes that are spread over all genes."""
     genes = atlases.genes_named(N_GENES)[:: N_GENES // n][:n]
     return query.format(genes="[" + ", ".join(f"'{gene}'" for gene in genes) + "]")
 
@@ -99,7 +99,7 @@ def measure(folder: Path, n_cells: int, engine: str, repeats: int) -> list[dict[
         median = statistics.median(seconds[1:])
         found.append({"cells": n_cells, "engine": engine, "query": name, "first": seconds[0], "median": median})
         found[-1] |= {"opened": opened, "result": result} | about(text)
-    # For Spark, the JVM counts, which is a child of this process.
+    # Spark's memory is in the JVM, which is a child of this process.
     processes = ["self", *Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
     return [each | {"peak_gb": max(peak(process) or 0.0 for process in processes)} for each in found]
 
@@ -112,8 +112,6 @@ def on_duckdb(path: Path) -> tuple[Callable[[str], Any], Callable[[str], dict[st
 
 def on_spark(path: Path) -> tuple[Callable[[str], Any], Callable[[str], dict[str, Any]]]:
     """A function that runs a query on Spark, on all cores of this machine."""
-    import sigdb.spark
-
     from ingest.spark.driver import spark_session
 
     settings = {"spark.ui.enabled": "false", "spark.driver.memory": "6g", "spark.sql.shuffle.partitions": "8"}

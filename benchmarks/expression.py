@@ -2,8 +2,8 @@
 
 Measures each signature in each study that has the population it marks (`sigdb.against_expression`). Across studies, it
 measures the AUROC of the population of all studies against all other cells of these studies, with unscaled scores.
-Signatures are MS1 and textbook markers, chosen before any of this was run. The demonstration model never saw the
-annotation.
+Signatures are MS1 and textbook markers, which were chosen before the first measurement. The demonstration model never
+saw the annotation.
 
     python -m benchmarks.expression demo.duckdb --json expression.json
 """

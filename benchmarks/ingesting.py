@@ -5,8 +5,8 @@
 Writes studies with these numbers of cells to the folder (h5ad, 1,500 counts per cell over the genes of the
 demonstration model; 200,000 cells are 2.4 GB). Ingests each with that model and Input x Gradient, prints one table and
 writes ingesting.json. Each ingest is a separate process, `sigdb ingest` as a user runs it. Its peak memory is the
-kernel's figure at its end; the peak before storing is VmHWM when the last chunk exists. With --repeat, each is done
-several times, in turn.
+kernel's figure at its end; the peak before storing is VmHWM when the last chunk exists. With --repeat, all studies
+are ingested several times, in turn.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def make_study(path: Path, n_cells: int) -> None:
     unfinished.replace(path)
 
 
-def ingested(study: Path, n_cells: int, threads: int | None) -> dict[str, Any]:
-    """Ingest a study. Gives seconds and peak memory in GB, for the whole and until storing begins."""
+def measure_ingest(study: Path, n_cells: int, threads: int | None) -> dict[str, Any]:
+    """Ingest a study. Return seconds and peak memory in GB, in all and until storing begins."""
     atlas = study.with_suffix(".duckdb")
     atlas.unlink(missing_ok=True)
     stages = atlas.with_name(f"{atlas.name}.ingest")
@@ -114,9 +114,9 @@ def main() -> None:
             command = [sys.executable, "-m", "benchmarks.ingesting", str(options.folder), "--make", "--cells"]
             subprocess.run([*command, str(n_cells)], check=True)
     results = []
-    sys.stdout.write("| cells | s | of it attributing | peak GB before storing | peak GB |\n" + "|---" * 5 + "|\n")
+    sys.stdout.write("| cells | s | s attributing | peak GB before storing | peak GB |\n" + "|---" * 5 + "|\n")
     for n_cells, study in [*studies.items()] * options.repeat:
-        found = ingested(study, n_cells, options.threads)
+        found = measure_ingest(study, n_cells, options.threads)
         results.append(found)
         sys.stdout.write(
             f"| {n_cells:,} | {found['s']:.1f} | {found['attributed_s']:.1f} | {found['attributed_gb']:.3f} | "

@@ -1,10 +1,10 @@
-"""How long a search takes, beside sc-signature 1.0.0 on the same scores. `make bench` runs it.
+"""How long a search takes, compared with sc-signature 1.0.0 on the same scores. `make bench` runs it.
 
     python -m benchmarks.search build
 
 Measures the CASES on build/cells.duckdb and build/wide.duckdb (benchmarks.atlases) and on build/cells.tiledb
 (benchmarks.peer), prints one table and writes build/search.json. Every measurement is a separate process, which warms
-up once and then repeats. The two sides of a comparison run one after the other. Peak memory is that of the process.
+up once and then repeats. The two sides of a comparison run one after the other. Peak memory is per process.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Case:
     atlas: str
     what: str
     how: str
-    duckdb: str = ""  # another version of DuckDB than the one installed
+    duckdb: str = ""  # a version of DuckDB other than the installed one
     peer: str = ""  # the measurement of sc-signature that it is compared with
 
 
@@ -194,11 +194,11 @@ def measure(case: Case, folder: Path, repeats: int) -> dict[str, Any]:
         result = action()
         seconds.append(time.perf_counter() - start)
     found = {"first": seconds[0], "seconds": seconds[1:], "median": statistics.median(seconds[1:]), "peak_gb": peak()}
-    return asdict(case) | found | {"result": result, "read": None if con is None else read(con, case)}
+    return asdict(case) | found | {"result": result, "read": None if con is None else rows_read(con, case)}
 
 
 def peak(process: str = "self") -> float | None:
-    """The peak memory of a process in GB, if Linux gives it: ru_maxrss begins with the memory of the parent."""
+    """The peak memory of a process in GB, from /proc, since ru_maxrss starts with the memory of the parent; or None."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:
@@ -206,7 +206,7 @@ def peak(process: str = "self") -> float | None:
     return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
 
 
-def read(con: duckdb.DuckDBPyConnection, case: Case) -> dict[str, int] | None:
+def rows_read(con: duckdb.DuckDBPyConnection, case: Case) -> dict[str, int] | None:
     """Rows and row groups of the attributions that a query reads, as DuckDB 2 reports them."""
     query = SQL.get(case.what)
     return query and read_by(con, query, parameters_of(query, genes_of(con)))
@@ -237,7 +237,7 @@ def nodes(plan: Any) -> list[dict[str, Any]]:
     return [plan, *(node for key, each in plan.items() if key != "extra_info" for node in nodes(each))]
 
 
-def measured_apart(case: Case, folder: Path, repeats: int) -> dict[str, Any]:
+def measure_in_process(case: Case, folder: Path, repeats: int) -> dict[str, Any]:
     """Time one case in a separate process, with the DuckDB that it names (from `make .clients/ready`)."""
     command = [sys.executable, "-m", "benchmarks.search", str(folder), "--repeats", str(repeats)]
     other = {"PYTHONPATH": f".clients/duckdb-{case.duckdb}"} if case.duckdb else {}
@@ -256,7 +256,7 @@ def compare(found: list[dict[str, Any]]) -> None:
         peers = [peer for peer in found if peer["how"] == "peer" and peer["what"] == each["peer"]]
         peer = peers[0] if peers else None
         if peer is not None and each["what"] != "scalar of a sample in 25":
-            same(each, peer)
+            check_same(each, peer)
         groups = "{row_groups:,} of {of_row_groups:,}".format(**each["read"]) if each["read"] else ""
         memory = f"{each['peak_gb']:.1f}" if each["peak_gb"] else ""
         table.add_row(
@@ -273,10 +273,10 @@ def compare(found: list[dict[str, Any]]) -> None:
     Console(width=140).print(table)
 
 
-def same(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+def check_same(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     """Raise unless two results are equal to 1e-6, row by row.
 
-    Hit rates to two cells a sample: sc-signature adds up in float32, so a cell at the cut-off can be on its other side.
+    Hit rates may differ by 0.002: sc-signature adds up in float32, so a cell near the cut-off can be on its other side.
     """
     tolerance = {"rtol": 0, "atol": 2e-3} if ours["what"] == "hit rates" else {"rtol": 1e-6, "atol": 1e-12}
     for mine, other in zip(ours["result"], theirs["result"], strict=True):
@@ -299,7 +299,7 @@ def main() -> None:
     cases = [case for case in CASES if options.atlas in (None, case.atlas)]
     found: list[dict[str, Any]] = []
     for case in track(cases, "Measuring"):
-        found.append(measured_apart(case, options.folder, options.repeats))
+        found.append(measure_in_process(case, options.folder, options.repeats))
         (options.folder / "search.json").write_text(json.dumps(found, indent=1))
     for each in found:
         each["result"] = [tuple(row) for row in each["result"]]

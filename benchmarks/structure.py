@@ -4,7 +4,7 @@
 
 ROOT is a checkout with the packages `sigdb` and `ingest`, by default this one. Imports within functions count; imports
 for type checkers do not. Another process imports ROOT and makes each call twice, on the bundled studies. The second
-call is traced, when everything is loaded: a file counts if code of it runs.
+call is traced, when everything is loaded. A file counts if any of its code runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from statistics import median
 import grimp
 
 PACKAGES = ("sigdb", "ingest")
-# A program for a process of its own: prints, for each call, how many files of the packages it passes through.
+# A program for a separate process. It prints how many files of the packages each call passes through.
 TRACE = """
 import sys, tempfile
 from pathlib import Path
@@ -64,7 +64,7 @@ def graph_of(root: Path) -> grimp.ImportGraph:
 
 
 def circles(imports: dict[str, set[str]]) -> list[list[str]]:
-    """The groups of modules each of which imports the others, directly or through others (Tarjan 1972)."""
+    """Groups of modules that import each other, directly or through others (Tarjan 1972)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -112,7 +112,7 @@ def describe(package: str, imports: dict[str, set[str]], root: Path) -> list[str
 
 
 def longest_chain(imports: dict[str, set[str]]) -> list[str]:
-    """The longest chain of modules each of which imports the next; only defined without circles."""
+    """The longest chain of imports. It is defined only if there are no circles."""
     best: dict[str, list[str]] = {}
 
     def chain(module: str) -> list[str]:

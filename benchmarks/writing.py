@@ -1,12 +1,12 @@
-"""How fast attributions become an atlas, beside sc-signature 1.0.0's `create_tiledb`. `make bench` runs it.
+"""How fast attributions become an atlas, compared with sc-signature 1.0.0's `create_tiledb`. `make bench` runs it.
 
     python -m benchmarks.writing build --cells 200000 --peer-cells 5000
 
 A cell has 1,500 scores among 20,000 genes. Genes differ in how often they are not 0. Scores are log-normal, and their
 absolute values add up to 1000 per cell. sigdb's side goes from CSR matrices in memory through the folder of chunks to
 the atlas with its sums: everything that `sigdb ingest` does, except reading counts and running the model. The other
-side goes from the .npz file that the package expects to its array. Each side is a separate process, and peak memory is
-that of the process.
+side goes from the .npz file that the package expects to its array. Each side is a separate process, whose peak memory
+is measured.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def scores(first: int, n_cells: int) -> csr_matrix:
 
 
 def obs_of(n_cells: int) -> pa.Table:
-    """Twenty samples, fifteen cell types."""
+    """Metadata of n cells, with twenty samples and fifteen cell types."""
     number = np.arange(n_cells)
     columns: dict[str, Any] = {"barcode": pa.array(number).cast(pa.string())}
     columns |= {name: pa.nulls(n_cells, pa.bool_() if name == "in_vivo" else pa.string()) for name in FIELDS}
@@ -124,7 +124,7 @@ def peer(folder: Path, n_cells: int) -> dict[str, float]:
     return {"chunks": 0.0, "seconds": seconds, "bytes": size, "peak_gb": peak() or 0}
 
 
-def measured(side: str, folder: Path, n_cells: int) -> dict[str, float]:
+def measure(side: str, folder: Path, n_cells: int) -> dict[str, float]:
     """Measure one side in a separate process."""
     command = [sys.executable, "-m", "benchmarks.writing", str(folder), "--side", side, "--cells", str(n_cells)]
     return dict(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1]))
@@ -141,9 +141,9 @@ def main() -> None:
     if options.side:
         print(json.dumps({"ours": ours, "peer": peer}[options.side](options.folder, options.cells[0])))  # noqa: T201
         return
-    table = Table("", "cells", "scores", "s", "of it chunks", "M scores/s", "bytes a score", "peak GB")
+    table = Table("", "cells", "scores", "s", "s for chunks", "M scores/s", "bytes per score", "peak GB")
     for side, n_cells in (("peer", options.peer_cells), *(("ours", n) for n in (options.peer_cells, *options.cells))):
-        found = measured(side, options.folder, n_cells)
+        found = measure(side, options.folder, n_cells)
         n_scores = n_cells * N_SCORES
         table.add_row(
             "sc-signature" if side == "peer" else "sigdb",

@@ -28,7 +28,7 @@ CAUSES = {
     r"ENS[A-Z]{3}G\d+(\.\d+)?": "The names are Ensembl ids of another species; the model has human genes.",
     r"(ENST|NM_|NR_|XM_)\d+(\.\d+)?": "The names are transcripts; the model has genes.",
     r"[A-Z][a-z][A-Za-z0-9.-]*": "They look like symbols of another species, such as mouse; the model has human genes.",
-    r"[a-z][a-z0-9.-]*": "The names are in lower case, like those of another species; symbols of human genes are in "
+    r"[a-z][a-z0-9.-]*": "The names are in lower case, like genes of another species; symbols of human genes are in "
     "capitals.",
 }
 

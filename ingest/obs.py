@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
-import anndata
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -250,10 +249,17 @@ def add_embeddings(obs: pd.DataFrame, obsm: Mapping[str, Any], keys: Sequence[st
     return pd.concat([obs, pd.DataFrame(added, index=obs.index)], axis=1)
 
 
+def read_element(element: Any) -> Any:
+    """Read an element of an open file of AnnData."""
+    import anndata  # part of the ingest extra, which scores from other tools do not need
+
+    return anndata.io.read_elem(element)
+
+
 def read_numbers(element: Any, key: str) -> np.ndarray[Any, np.dtype[Any]]:
     """An element of obsm as an array, read from its file if necessary; ObsError if it is sparse or not of numbers."""
     in_memory = isinstance(element, np.ndarray | pd.DataFrame) or issparse(element)
-    values = element if in_memory else anndata.io.read_elem(element)
+    values = element if in_memory else read_element(element)
     if issparse(values):
         raise ObsError(f"obsm {key!r} is a sparse matrix; an embedding must be dense.")
     array = np.asarray(values)

@@ -360,7 +360,7 @@ class IngestOptions:
 
 
 def study_name(path: Path) -> str:
-    """The default name of a study: that of its file, or of the nearest folder above that Cell Ranger did not name."""
+    """The default name of a study: the name of its file, or of the nearest folder that Cell Ranger did not name."""
     path = path.absolute()
     names = [path.name.removesuffix(path.suffix if path.suffix in (".h5ad", ".h5", ".zarr") else "")]
     names += [folder.name for folder in path.parents]

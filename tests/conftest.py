@@ -31,11 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # The files of lakes are cached for the time of a run, not in the home folder.
+    # During a test run, the files of lakes are cached outside the home folder.
     cache = tempfile.TemporaryDirectory(prefix="sigdb-cache-")
     os.environ["SIGDB_CACHE_DIR"] = cache.name
     config.add_cleanup(cache.cleanup)
-    # torch is not imported yet. Its threads would otherwise wait by spinning, on cores that other workers need.
+    # Set this before torch is imported. Otherwise its threads wait by spinning, on cores that other workers need.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     config.addinivalue_line("markers", "file_only(reason): a test of what only an atlas file does, not a lake.")
     if config.getoption("atlas_as") == "lake":

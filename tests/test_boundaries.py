@@ -80,7 +80,7 @@ def is_built(node: ast.AST) -> bool:
 
 
 def executed(tree: ast.Module) -> list[ast.expr]:
-    """What is given as a statement to `.execute(`, `.executemany(`, `.sql(` or `.query(`."""
+    """The statements in calls of `.execute(`, `.executemany(`, `.sql(` and `.query(`."""
     methods = ("execute", "executemany", "sql", "query")
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     return [call.args[0] for call in calls if call.func.attr in methods and call.args]
@@ -179,6 +179,13 @@ def test_the_public_names_of_sigdb_load_nothing_heavy():
     assert (heavy | {"zarr", "grimp", "pyspark", "tiledb", "jinja2", "typer"}).isdisjoint(loaded)
 
 
+def test_given_scores_are_loaded_without_the_extra_ingest():
+    """`sigdb import-signature` needs the extra `signature` only."""
+    blocked = ("torch", "captum", "anndata", "h5py", "zarr", "safetensors")
+    code = f"import sys; sys.modules.update(dict.fromkeys({blocked})); import ingest.given.signature"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_no_modules_import_each_other_in_a_circle():
     """Imports within functions count as well; those for type checkers only do not."""
     grimp = pytest.importorskip("grimp")
@@ -224,8 +231,8 @@ def statements() -> dict[str, str]:
 
 
 @cache
-def asked() -> tuple[set[str], set[str]]:
-    """All text constants of the library, and how the f-strings begin that name statements."""
+def names_in_python() -> tuple[set[str], set[str]]:
+    """All text constants of the library, and the beginnings of f-strings that name statements."""
     texts = {text for path in LIBRARY for _, text in texts_of(tree_of(path))}
     calls = [node for path in LIBRARY for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
     arguments = [argument for call in calls if is_of_statements(call.func) for argument in call.args]
@@ -243,6 +250,6 @@ INSTALLED = ("views/", "macros/")
 
 @pytest.mark.parametrize("name", [name for name in statements() if not name.startswith(INSTALLED)])
 def test_every_statement_is_used_and_explained(name):
-    texts, starts = asked()
+    texts, starts = names_in_python()
     assert name in texts or any(name.startswith(start) and name.removeprefix(start) in texts for start in starts)
     assert statements()[name].lstrip().startswith("--"), "a statement starts with a comment, which is its contract"

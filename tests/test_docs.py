@@ -27,7 +27,8 @@ from tests.support import ROOT
 TOOLS = ROOT / ".venv-tools" / "bin" / "python"
 NODE = ROOT / ".clients" / "node" / "node_modules"
 
-# Written by `make docs`. tests/sql/test_headers.py runs the examples of the first; the second is what --help prints.
+# Pages that `make docs` writes. tests/sql/test_headers.py runs the examples of the first. The second has the texts of
+# --help.
 GENERATED = ["docs/sql.md", "docs/cli.md"]
 WRITTEN = sorted(
     str(path.relative_to(ROOT))
@@ -46,7 +47,7 @@ DONE = {
     "json": "parsed",
     "text": "nothing: no code, or code that the page explains",
 }
-# What a block of a page needs, and the page explains in words.
+# What the blocks of a page need, which the page explains in words.
 BEFORE = {
     "docs/mlp-format.md": "import os, torch; os.mkdir('my-encoder'); net = torch.nn.Sequential(torch.nn.Linear(2, 1))"
 }
@@ -82,7 +83,7 @@ def folder(demo_path, tmp_path):
 
 
 def run(command, folder):
-    """What a command prints, which succeeds."""
+    """What a command prints. It must succeed."""
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done
@@ -95,7 +96,7 @@ def words(text):
 
 
 def arguments(command):
-    """The words of a command of a shell, or None while it goes on in the next line."""
+    """The words of a shell command, or None if it continues on the next line."""
     try:
         return None if command.endswith("\\\n") else shlex.split(command.replace("\\\n", " "), comments=True)
     except ValueError:
@@ -159,8 +160,8 @@ def test_json_is_json(block):
 
 
 @pytest.mark.parametrize("page", WRITTEN)
-def test_what_is_not_run_is_said_to_be(page):
-    """Every block has a language that says what is done with it; r and java have no runtime here."""
+def test_pages_say_what_is_not_run(page):
+    """The language of a block says what the tests do with it. r and java have no runtime here."""
     kinds = {block.info for block in BLOCKS if block.page == page and not block.info.startswith("{")} - set(DONE)
     assert all(kind in {"r", "java"} or kind.endswith(" not-run") for kind in kinds), kinds
     if kinds:
@@ -304,7 +305,7 @@ def test_the_readme_is_short():
 
 @pytest.mark.parametrize("page", WRITTEN)
 def test_lines_are_short(page):
-    """At most 120 characters, but for rows of a table and for lines that a link makes longer."""
+    """At most 120 characters, except in rows of a table and in lines that a link makes longer."""
     for number, line in enumerate((ROOT / page).read_text(encoding="utf-8").splitlines(), 1):
         if not line.startswith("|") and "](" not in line and "://" not in line:
             assert len(line) <= 120, f"{page}:{number}"

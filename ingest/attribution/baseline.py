@@ -1,4 +1,4 @@
-"""The baseline that is not a cell without expression: the mean profile of reference cells."""
+"""A baseline from reference cells: their mean profile."""
 
 from __future__ import annotations
 

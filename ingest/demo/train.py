@@ -87,7 +87,7 @@ def signature_genes() -> set[str]:
 
 
 def select_genes(studies: list[ad.AnnData], n_genes: int) -> list[str]:
-    """Choose genes that at least two studies measure: those of signatures and small panels, then the most variable.
+    """Choose genes that at least two studies measure: all genes of signatures and small panels, then the most variable.
 
     Genes are ranked by their best rank of residual variance in any study; ties are ordered by name.
     """
@@ -128,7 +128,7 @@ def split_counts(counts: sp.csr_matrix, rng: np.random.Generator) -> tuple[sp.cs
 
 
 def draw_panel(study: Study, panels: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Draw the genes that the input contains: the measured genes, or those of a smaller panel."""
+    """Draw the genes that the input contains: the measured genes, or the genes of a smaller panel."""
     if rng.random() >= PANEL_SHARE:
         return study.measured
     if rng.random() < 0.5:

@@ -177,7 +177,7 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
 
 
 def model_info(name: str, genes: Sequence[str]) -> ModelInfo:
-    """The record of a model that is known by its name and its genes, in order, only."""
+    """The record of a model of which only the name and the genes, in order, are known."""
     checkpoint = digest("\n".join(["precomputed", name, *genes]).encode())
     return ModelInfo(name, "precomputed", checkpoint, genes, 0, "Its scores were computed elsewhere.")
 
@@ -264,7 +264,7 @@ class ChunkWriter:
 
 
 def record_signs(con: duckdb.DuckDBPyConnection, run_id: int, study: str, stage: Stage) -> None:
-    """Record whether the scores of a run are signed; ScoresError if the other studies of the run differ from this."""
+    """Record whether the scores of a run are signed; ScoresError if the other studies of the run differ."""
     is_signed = stage.is_signed()
     ids = {"run_id": run_id, "study": study}
     ((run, run_is_signed, n_others),) = run_statement(con, "ingest/records.run_signs", ids)

@@ -53,7 +53,7 @@ def read_checkpoint_inert(path: Path) -> Any:
             f"{path} contains objects other than tensors, and torch {torch.__version__} cannot list them without "
             "creating them. Update torch: pip install 'torch>=2.6'"
         )
-    allowed = _numpy_globals() + _builtin_globals()
+    allowed = numpy_globals() + builtin_globals()
     try:
         with torch.serialization.safe_globals(allowed):
             foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
@@ -96,7 +96,7 @@ def fingerprint(parts: Iterable[Path | str]) -> str:
     return digest.hexdigest()
 
 
-def _numpy_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+def numpy_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     """The globals in pickles of arrays, scalars and dtypes, under the module names of numpy 1 and 2."""
     multiarray = np._core.multiarray  # type: ignore[attr-defined]
     functions = [
@@ -108,10 +108,11 @@ def _numpy_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]
     return [*functions, np.ndarray, np.dtype, *dtypes]
 
 
-def _builtin_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
-    return [(_plain_dict, "collections.defaultdict"), (dict, "builtins.dict"), (bytes, "builtins.bytes")]
+def builtin_globals() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    """The globals of plain containers that scvi-tools pickles."""
+    return [(plain_dict, "collections.defaultdict"), (dict, "builtins.dict"), (bytes, "builtins.bytes")]
 
 
-def _plain_dict(*_: object) -> OrderedDict[Any, Any]:
-    """Replaces a defaultdict, so that its factory is not called."""
+def plain_dict(*_: object) -> OrderedDict[Any, Any]:
+    """A dictionary in place of a defaultdict, whose factory is not called."""
     return OrderedDict()

@@ -113,7 +113,7 @@ class CellModel(ABC):
 
 @dataclass(frozen=True)
 class FeedForward(CellModel):
-    """An encoder whose first layer is linear over genes, like those of SCimilarity, scVI and scTab.
+    """An encoder whose first layer is linear over genes, as in SCimilarity, scVI and scTab.
 
     first: Linear(n_genes, n_hidden). tail: (n, n_hidden) -> (n, latent_dim), the embedding before normalisation.
     layers: description of `first` and `tail` in the generic MLP format.

@@ -16,7 +16,7 @@ __all__ = ["AFFINE", "ELEMENTWISE", "LayerSpec", "build_layers"]
 # The name of a torch module, or an object with the name as "type" and the options of the module.
 LayerSpec = str | dict[str, Any]
 
-# Activations without tensors. Their options are those of torch.
+# Activations without tensors. They take the same options as in torch.
 ACTIVATIONS = {
     each.__name__: each
     for each in (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
@@ -26,42 +26,46 @@ AFFINE = (nn.Linear, nn.BatchNorm1d)
 ELEMENTWISE = (nn.PReLU, *ACTIVATIONS.values())
 
 
-def _linear(tensors: Mapping[str, Tensor]) -> nn.Linear:
+def build_linear(tensors: Mapping[str, Tensor]) -> nn.Linear:
+    """Build a linear layer, with or without bias."""
     n_out, n_in = tensors["weight"].shape  # ValueError if the weight is not a matrix
     return nn.Linear(n_in, n_out, bias="bias" in tensors)
 
 
-def _eps(eps: float) -> float:
+def check_eps(eps: float) -> float:
+    """Return eps; ValueError if it is not a number of 0 or more."""
     if not (isinstance(eps, float) and eps >= 0):
         raise ValueError(f"eps must be a number of 0 or more, not {eps!r}")
     return eps
 
 
-def _batch_norm(tensors: Mapping[str, Tensor], eps: float = 1e-5) -> nn.BatchNorm1d:
+def build_batch_norm(tensors: Mapping[str, Tensor], eps: float = 1e-5) -> nn.BatchNorm1d:
+    """Build a batch norm; ValueError if a variance is negative."""
     if (tensors["running_var"] < 0).any():
         raise ValueError("running_var is negative")
-    return nn.BatchNorm1d(len(tensors["running_mean"]), eps=_eps(eps), affine="weight" in tensors)
+    return nn.BatchNorm1d(len(tensors["running_mean"]), eps=check_eps(eps), affine="weight" in tensors)
 
 
-def _layer_norm(tensors: Mapping[str, Tensor], eps: float = 1e-5, size: int | None = None) -> nn.LayerNorm:
-    """Build a layer norm. size: of a layer without tensors."""
+def build_layer_norm(tensors: Mapping[str, Tensor], eps: float = 1e-5, size: int | None = None) -> nn.LayerNorm:
+    """Build a layer norm. size: the width of a layer without tensors."""
     width = len(tensors["weight"]) if "weight" in tensors else size
     if not isinstance(width, int) or width < 1:
         raise ValueError("a LayerNorm without tensors needs its size")
     affine = "weight" in tensors
-    return nn.LayerNorm(width, eps=_eps(eps), elementwise_affine=affine, bias="bias" in tensors)
+    return nn.LayerNorm(width, eps=check_eps(eps), elementwise_affine=affine, bias="bias" in tensors)
 
 
-def _prelu(tensors: Mapping[str, Tensor]) -> nn.PReLU:
+def build_prelu(tensors: Mapping[str, Tensor]) -> nn.PReLU:
+    """Build a PReLU, with one slope or one per number."""
     return nn.PReLU(len(tensors["weight"]))
 
 
-# Layers whose size is that of their tensors.
+# Layers that take their size from their tensors.
 SIZED: dict[str, Callable[..., nn.Module]] = {
-    "Linear": _linear,
-    "BatchNorm1d": _batch_norm,
-    "LayerNorm": _layer_norm,
-    "PReLU": _prelu,
+    "Linear": build_linear,
+    "BatchNorm1d": build_batch_norm,
+    "LayerNorm": build_layer_norm,
+    "PReLU": build_prelu,
 }
 
 

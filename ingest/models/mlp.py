@@ -9,7 +9,7 @@ docs/mlp-format.md describes the format for people who write such models. In sho
      "l2_normalised": true}
 
 `genes` are symbols or Ensembl ids, in input order. `target_sum` is the total that the counts of a cell are scaled to,
-or null. The tensors are those of a torch `nn.Sequential` of the layers: `0.weight`, `0.bias`, `1.running_mean`, ...
+or null. The tensors are named as in a torch `nn.Sequential` of the layers: `0.weight`, `0.bias`, `1.running_mean`, ...
 Their shapes give the sizes of the layers. They may have any floating-point type and are used as float32.
 """
 

@@ -29,9 +29,9 @@ def to_device(array: NDArray[np.generic], device: torch.device) -> Tensor:
 def product(x: csr_matrix, weight: Tensor) -> Tensor:
     """Multiply x (n, n_genes) float32 by weight (n_genes, n_hidden), contiguous: (n, n_hidden)."""
     if weight.device.type == "cpu":
-        return torch.from_numpy(_product_on_cpu(x, weight.numpy()))
+        return torch.from_numpy(product_on_cpu(x, weight.numpy()))
     if weight.device.type == "cuda":
-        on_gpu: Tensor = torch.sparse.mm(_tensor(x, weight.device), weight)
+        on_gpu: Tensor = torch.sparse.mm(to_sparse_tensor(x, weight.device), weight)
         return on_gpu
     dense: Tensor = to_device(x.toarray(), weight.device) @ weight
     return dense
@@ -43,14 +43,14 @@ def product_at(pattern: csr_matrix, rows: Tensor, weight: Tensor) -> NDArray[np.
     weight: (n_genes, n_hidden), contiguous.
     """
     if weight.device.type in ("cpu", "cuda"):
-        values = torch.sparse.sampled_addmm(_tensor(pattern, weight.device), rows, weight.T, beta=0.0).values()
+        values = torch.sparse.sampled_addmm(to_sparse_tensor(pattern, weight.device), rows, weight.T, beta=0.0).values()
     else:
         cells = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
         values = (rows @ weight.T)[to_device(cells, rows.device), to_device(pattern.indices, rows.device).long()]
     return np.asarray(values.cpu().numpy(), dtype=np.float32)
 
 
-def _product_on_cpu(x: csr_matrix, weight: NDArray[np.float32]) -> NDArray[np.float32]:
+def product_on_cpu(x: csr_matrix, weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """Multiply by columns, so that the weights of a gene are read once for all cells. scipy releases the GIL."""
     n_parts = min(torch.get_num_threads(), x.shape[0]) or 1
     bounds = np.linspace(0, x.shape[0], n_parts + 1).astype(int)
@@ -59,7 +59,8 @@ def _product_on_cpu(x: csr_matrix, weight: NDArray[np.float32]) -> NDArray[np.fl
         return np.concatenate(list(pool.map(lambda part: part @ weight, parts)))
 
 
-def _tensor(x: csr_matrix, device: torch.device) -> Tensor:
+def to_sparse_tensor(x: csr_matrix, device: torch.device) -> Tensor:
+    """A CSR matrix as a sparse tensor on a device."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
         indptr, indices, data = (to_device(each, device) for each in (x.indptr, x.indices, x.data))

@@ -62,11 +62,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SparkEngine", "ingest_into_lake", "spark_session"]
 
-# How many files of like size a bucket can have. The next one is merged with them.
-MOST_LIKE_FILES = 8
+# The most files of similar size that a bucket can have. The next one is merged with them.
+MOST_SIMILAR_FILES = 8
 # One task per chunk, up to the number of tasks that Spark handles well.
 MOST_TASKS = 10_000
-# Seconds between two looks at which chunks are done.
+# Seconds between two checks of which chunks are done.
 LOOK_EVERY = 1.0
 
 
@@ -162,7 +162,7 @@ def spark_session(master: str | None = None, settings: Mapping[str, str] | None 
     except (PySparkException, Py4JJavaError, OSError) as error:
         has_java = "JAVA_HOME" in os.environ or shutil.which("java")
         why = f"The master was {master or 'set by the configuration'}." if has_java else "It needs Java 17 or newer."
-        raise SparkError(f"Spark does not start: {reason(error)}. {why}") from error
+        raise SparkError(f"Spark does not start: {find_reason(error)}. {why}") from error
 
 
 @contextmanager
@@ -212,7 +212,7 @@ class SparkEngine:
         return self.spark.range(0, n, 1, min(n, MOST_TASKS))
 
     def run_watched(self, action: Callable[[], object], look: Callable[[], None]) -> None:
-        """Run an action of Spark, and call `look` now and then. An exception cancels this action only."""
+        """Run an action of Spark, and call `look` every LOOK_EVERY seconds. An exception cancels this action only."""
         context, group = self.spark.sparkContext, uuid4().hex
 
         def run() -> None:
@@ -302,16 +302,16 @@ class SparkEngine:
 
 
 def files_to_merge(files: Iterable[File]) -> list[File]:
-    """The files of a bucket to merge with a new one: small files, where many have a like size.
+    """The files of a bucket to merge with a new one: small files, if many have a similar size.
 
-    Sizes are alike if they have the same number of digits to the base of 8. A merged file has more digits than any of
+    Sizes are similar if they have the same number of digits in base 8. A merged file has more digits than any of
     its parts. So a row is rewritten at most once per digit, no matter how many files are added.
     """
-    alike: dict[int, list[File]] = defaultdict(list)
+    similar: dict[int, list[File]] = defaultdict(list)
     for file in files:
         if file.rows < FILE_ROWS:
-            alike[len(f"{file.rows:o}")].append(file)
-    return [file for group in alike.values() if len(group) >= MOST_LIKE_FILES for file in group]
+            similar[len(f"{file.rows:o}")].append(file)
+    return [file for group in similar.values() if len(group) >= MOST_SIMILAR_FILES for file in group]
 
 
 def select_in_spark(name: str, parameters: Mapping[str, int]) -> str:
@@ -327,7 +327,7 @@ def select_in_spark(name: str, parameters: Mapping[str, int]) -> str:
 
 
 def file_url(path: Path) -> str:
-    """The URL of a local file or folder for Spark, whatever its default file system; patterns are escape_path."""
+    """The URL of a local file or folder, since Spark may have another default file system; patterns are escaped."""
     return "file://" + escape_path(str(path))
 
 
@@ -341,12 +341,12 @@ def explain_errors() -> Iterator[None]:
         yield
     except (PySparkException, Py4JJavaError) as error:
         raise SparkError(
-            f"Spark gave up: {reason(error)}. The lake is as it was, and the chunks that were attributed are kept: the "
-            "same command goes on from there."
+            f"Spark gave up: {find_reason(error)}. The lake is as it was, and attributed chunks are kept: "
+            "the same command continues from there."
         ) from error
 
 
-def reason(error: Exception) -> str:
+def find_reason(error: Exception) -> str:
     """The line of a Spark error that says what happened: the last error of Python, if any, or else the first line."""
     lines = [line.strip().removeprefix(": ") for line in str(error).splitlines() if line.strip()]
     raised = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt)\b: ", line)]

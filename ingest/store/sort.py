@@ -126,7 +126,7 @@ class Groups:
 def merge_chunks(
     stage: Stage, on_range: Callable[[SortedScores], None] = lambda scores: None
 ) -> Iterator[SortedScores]:
-    """Merge all scores of a stage, one range of genes after the other, each ahead of the caller by a thread.
+    """Merge all scores of a stage, one range of genes after the other, in a thread that is one range ahead.
 
     on_range: called with each range, in order, by the thread that merges.
     """
@@ -159,7 +159,7 @@ def merge_range(stage: Stage, start: int, gene_ids: NDArray[np.uint32], lengths:
     """Merge the scores of consecutive genes; `start` is the position of the first among the genes of the stage.
 
     Each score is packed into one number, with gene and rank above the bits of the score: numpy sorts numbers faster
-    than it finds the order of anything.
+    than it computes an order of records.
     """
     bits = rank_bits(len(stage.ranks))
     genes = np.arange(len(gene_ids), dtype=np.uint32) << bits

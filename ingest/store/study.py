@@ -102,13 +102,13 @@ def study_session(path: Path) -> Iterator[tuple[Atlas, list[StudyReport]]]:
             yield atlas, reports
         except BaseException:
             if atlas.is_new and not reports:
-                # While this process holds the file. Once it is closed, another process may write to it.
+                # Remove the file before it is closed: after that, another process may write to it.
                 remove(path)
             raise
         finally:
             if reports:
                 sort_if_small(atlas)
-            # Closing the file writes, too.
+            # Closing the file writes to it, which takes memory too.
             atlas.con.execute("SET memory_limit = ?", [STORE_MEMORY])
     remove_stored_notes(path)
 
@@ -200,7 +200,7 @@ def find_cells(con: duckdb.DuckDBPyConnection, study: NewStudy, study_id: int) -
     if has_run(con, study.info.study, study.run_id):
         raise StudyExistsError(
             f"Study {study.info.study!r} is in the atlas already, with this model and method. {OTHER_STUDY} To "
-            "leave the study in the atlas as it is, or to replace it, use `if_exists='skip'`, or `if_exists='replace'`."
+            "leave the study in the atlas as it is, or to replace it, use `if_exists='skip'` or `if_exists='replace'`."
         )
     query = statement("atlas/derived.study_cells")
     cells = con.sql(query, params={"study_id": study_id}).to_arrow_table()
@@ -238,7 +238,7 @@ def keep_or_remove_chunks(stage: Stage, n_cells: int) -> Iterator[None]:
     except BaseException as error:
         is_at_fault = isinstance(error, AT_FAULT) and not isinstance(error, DamagedError)
         if n_kept := 0 if is_at_fault else stage.n_cells:
-            log.warning("%d of %d cells are done and kept. The same command goes on from there.", n_kept, n_cells)
+            log.warning("%d of %d cells are done and kept. The same command continues from there.", n_kept, n_cells)
         else:
             stage.remove()
         raise

@@ -153,12 +153,12 @@ def limit_resources(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         try:
             yield
         finally:
-            # On another connection: in a failed transaction this would fail too, and hide the reason.
+            # Use another connection: in a failed transaction, this statement would fail too and hide the reason.
             con.cursor().execute("SET threads = ?", [n_threads])
 
 
 def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> list[str]:
-    """Add the columns that cell_data lacks, and widen those of a narrower type, so that it can take these columns.
+    """Add the columns that cell_data lacks, and widen columns of a narrower type, so that it can take these columns.
 
     BIGINT becomes DOUBLE if it meets fractions; any other mix of types becomes VARCHAR. A column without values fits
     everywhere. Returns a note on each column that was widened.

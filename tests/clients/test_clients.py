@@ -88,7 +88,7 @@ def grown_path(tmp_path_factory):
 GROWN = "SELECT study, n_cells FROM studies ORDER BY ALL"
 
 
-def attached(path, query):
+def attach_and_query(path, query):
     """The statements of a client that has its own database, with a table called `cells`, and attaches the atlas."""
     return f"CREATE TEMP TABLE cells AS SELECT 1 AS cell_id; ATTACH '{path}' AS elsewhere (READ_ONLY); {query}"
 
@@ -125,7 +125,7 @@ def require(path, what):
 def python_answers(demo_path, viewed_path, grown_path):
     """A function of the version of DuckDB: the answers to all queries, from one process that has only duckdb."""
     queries = {name: (str(demo_path), query) for name, query in QUERIES.items()}
-    queries |= {name: (":memory:", attached(viewed_path, query)) for name, query in ATTACHED.items()}
+    queries |= {name: (":memory:", attach_and_query(viewed_path, query)) for name, query in ATTACHED.items()}
     queries["grown"] = (str(grown_path), GROWN)
 
     @cache

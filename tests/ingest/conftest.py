@@ -104,6 +104,20 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_small_model(tmp_path_factory.mktemp("models") / "small")
 
 
+@pytest.fixture(scope="session")
+def model(small_model):
+    """The small encoder."""
+    return load_model("mlp", small_model)
+
+
+@pytest.fixture(scope="session")
+def file(tmp_path_factory):
+    """The small study; read-only."""
+    path = tmp_path_factory.mktemp("study") / "study.h5ad"
+    small_adata().write_h5ad(path)
+    return path
+
+
 def contents(path):
     """Every table of an atlas or a lake, without the times at which rows were written."""
     times = {"attribution_runs": "EXCLUDE (started, finished)", "ingest_chunks": "EXCLUDE (written)"}
@@ -113,6 +127,14 @@ def contents(path):
             for (name,) in con.execute(statement("atlas/inspect.tables")).fetchall()
             if name != "atlas_info"
         }
+
+
+def scores_of(path):
+    """All scores as {(barcode, gene): score}."""
+    with sigdb.connect(path) as con:
+        query = """SELECT c.barcode, g.symbol, a.score
+            FROM attributions AS a JOIN cells AS c USING (cell_id) JOIN genes AS g USING (gene_id)"""
+        return {(barcode, gene): score for barcode, gene, score in con.execute(query).fetchall()}
 
 
 @pytest.fixture(scope="session")

@@ -162,7 +162,7 @@ HOSTILE = {
     ),
     "the same name and cells, other counts": Hostile(
         lambda folder: h5ad(small_adata(12, seed=9), folder / "bad"),
-        "the same cells, but other counts in",
+        "the same cells, but with other counts in",
         ("--study", "known", "--run", "again"),
     ),
     "the same study": Hostile(
@@ -314,7 +314,7 @@ def another_database(folder: Path) -> Path:
     return folder / "other.duckdb"
 
 
-def newer(folder: Path) -> Path:
+def copy_of_newer_schema(folder: Path) -> Path:
     shutil.copy(folder / "a.duckdb", folder / "newer.duckdb")
     with duckdb.connect(folder / "newer.duckdb") as con:
         con.execute("UPDATE sigdb_data.atlas_info SET value = '99' WHERE key = 'schema_version'")
@@ -332,7 +332,7 @@ ATLASES = {
         "Could not read enough bytes from file",
     ),
     "another database": (another_database, "but not a sigdb atlas"),
-    "an atlas of a newer sigdb": (newer, "99"),
+    "an atlas of a newer sigdb": (copy_of_newer_schema, "99"),
 }
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def ingested(sigdb_ingest, path, *options, study="bad"):
+def ingest_and_read(sigdb_ingest, path, *options, study="bad"):
     """Ingest a valid input; return standard output and the cells of the study as a data frame."""
     code, out, err = sigdb_ingest(path, *options)
     assert code == 0, err
@@ -37,7 +37,7 @@ def ingested(sigdb_ingest, path, *options, study="bad"):
 
 
 def test_a_single_cell(tmp_path, sigdb_ingest):
-    _, cells = ingested(sigdb_ingest, of(lambda a: a[5:6].copy())(tmp_path))
+    _, cells = ingest_and_read(sigdb_ingest, of(lambda a: a[5:6].copy())(tmp_path))
     assert list(cells["barcode"]) == ["cell5"]
 
 
@@ -48,7 +48,7 @@ def test_cells_without_counts_are_kept(tmp_path, sigdb_ingest, write):
         x[[0, 39]] = 0
         return anndata.AnnData(csr_matrix(x), obs=adata.obs, var=adata.var)
 
-    _, cells = ingested(sigdb_ingest, of(empty, write)(tmp_path))
+    _, cells = ingest_and_read(sigdb_ingest, of(empty, write)(tmp_path))
     assert len(cells) == 40
     assert set(cells["barcode"][cells["n_counts"] == 0]) == {"cell0", "cell3", "cell39"}
 
@@ -58,7 +58,7 @@ ODD_NAMES = ['it\'s "mine"', "'; DROP TABLE cells; --", "Größe µ 细胞 🧬"
 
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_study_of_any_name(tmp_path, sigdb_ingest, name):
-    out, cells = ingested(sigdb_ingest, of()(tmp_path), f"--study={name}", study=name)
+    out, cells = ingest_and_read(sigdb_ingest, of()(tmp_path), f"--study={name}", study=name)
     assert len(cells) == 40
     assert " ".join(name.split()) in out
 
@@ -79,14 +79,14 @@ def test_paths_with_spaces_and_quotes(tmp_path, sigdb_ingest):
 def test_odd_columns_of_obs_are_kept(tmp_path, sigdb_ingest):
     names = ["it's", 'a "b"', "select", "a.b", "x; DROP TABLE cells", " blank ", "Größe", "%", "run_id", "_cell", "100"]
     path = of(with_obs(**{name: np.arange(40) * n for n, name in enumerate(names)}))(tmp_path)
-    _, cells = ingested(sigdb_ingest, path)
+    _, cells = ingest_and_read(sigdb_ingest, path)
     for number, name in enumerate(names):
         assert list(cells[name]) == [cell * number for cell in range(40)]
 
 
 def test_columns_with_names_of_the_atlas_are_kept_under_other_names(tmp_path, sigdb_ingest):
     path = of(with_obs(cell_id="x", Study="y", barcode="z", sample_id=7, n_genes=-1.0))(tmp_path)
-    out, cells = ingested(sigdb_ingest, path)
+    out, cells = ingest_and_read(sigdb_ingest, path)
     for name, value in {"cell_id": "x", "Study": "y", "barcode": "z", "sample_id": 7, "n_genes": -1.0}.items():
         assert set(cells[f"obs_{name}"]) == {value}
         assert f"obs column {name!r} is kept as 'obs_{name}'" in out
@@ -95,7 +95,7 @@ def test_columns_with_names_of_the_atlas_are_kept_under_other_names(tmp_path, si
 
 def test_categories_with_nan_are_missing_values(tmp_path, sigdb_ingest):
     values = pd.Categorical(["nan", None, "x", np.nan] * 10, categories=["nan", "x", "never"])
-    _, cells = ingested(sigdb_ingest, of(with_obs(state=values, tissue=values))(tmp_path), "--map", "tissue=")
+    _, cells = ingest_and_read(sigdb_ingest, of(with_obs(state=values, tissue=values))(tmp_path), "--map", "tissue=")
     assert list(cells["state"][:4].fillna("NULL")) == ["nan", "NULL", "x", "NULL"]
     assert list(cells["obs_tissue"][:4].fillna("NULL")) == ["nan", "NULL", "x", "NULL"]
 
@@ -106,7 +106,7 @@ def test_a_column_of_another_type_in_each_study(tmp_path, sigdb_ingest):
     said = {}
     for study, values in kinds.items():
         path = of(with_obs(grade=pd.Series(values, index=small_adata().obs_names)))(tmp_path)
-        said[study], cells = ingested(sigdb_ingest, path, "--study", study, study=study)
+        said[study], cells = ingest_and_read(sigdb_ingest, path, "--study", study, study=study)
     assert set(cells["grade"]) == {None}
     assert "column 'grade' of the atlas is DOUBLE now: it was BIGINT" in said["real"]
     assert "column 'grade' of the atlas is VARCHAR now: it was DOUBLE" in said["flag"]
@@ -119,7 +119,7 @@ def test_a_column_of_another_type_in_each_study(tmp_path, sigdb_ingest):
 def test_huge_ids_and_times_are_kept_as_they_are(tmp_path, sigdb_ingest):
     path = of(with_obs(code=np.arange(40, dtype=np.uint64) + 2**63, small=np.arange(40, dtype=np.uint64)))(tmp_path)
     when = pd.DataFrame({"barcode": OBS["barcode"], "taken": pd.Timestamp("2024-02-29 12:00")})
-    _, cells = ingested(sigdb_ingest, path, "--obs", parquet(when)(tmp_path))
+    _, cells = ingest_and_read(sigdb_ingest, path, "--obs", parquet(when)(tmp_path))
     assert [int(code) for code in cells["code"][:2]] == [2**63, 2**63 + 1]
     assert set(cells["taken"]) == {pd.Timestamp("2024-02-29 12:00")}
 
@@ -138,8 +138,8 @@ def test_ids_old_names_and_repeated_genes(tmp_path, sigdb_ingest):
         names = [*(IDS.get(gene, gene) for gene in GENES), "ENSG00000090382"]
         return anndata.AnnData(csr_matrix(np.hstack([x, half])), obs=adata.obs, var=pd.DataFrame(index=names))
 
-    ingested(sigdb_ingest, of()(tmp_path), "--study", "plain", study="plain")
-    ingested(sigdb_ingest, of(change)(tmp_path))
+    ingest_and_read(sigdb_ingest, of()(tmp_path), "--study", "plain", study="plain")
+    ingest_and_read(sigdb_ingest, of(change)(tmp_path))
     query = "SELECT barcode, gene_id, score FROM attributions JOIN cells USING (cell_id) WHERE study = ? ORDER BY ALL"
     with sigdb.connect("a.duckdb") as con:
         plain, odd = (con.execute(query, [study]).df() for study in ("plain", "bad"))
@@ -173,7 +173,7 @@ TABLES = {
 @pytest.mark.parametrize("form", TABLES)
 @pytest.mark.parametrize("write", [h5ad, matrix_folder])
 def test_metadata_join_by_barcode(tmp_path, sigdb_ingest, form, write):
-    _, cells = ingested(sigdb_ingest, of(write=write)(tmp_path), "--obs", TABLES[form](tmp_path))
+    _, cells = ingest_and_read(sigdb_ingest, of(write=write)(tmp_path), "--obs", TABLES[form](tmp_path))
     assert list(cells["age"]) == list(range(40))
     assert cells["age"].dtype.kind == "i"
     assert list(cells["cell_type"].fillna("NULL")) == ["B", "NULL"] * 20
@@ -184,7 +184,7 @@ def test_barcodes_that_look_like_numbers(tmp_path, sigdb_ingest):
     names = [f"{n:03}" for n in range(39)] + ["1e5"]
     table = OBS.assign(barcode=names, level=[None, *range(39)])
     path = of(with_names(lambda n: names[n]), matrix_folder)(tmp_path)
-    _, cells = ingested(sigdb_ingest, path, "--obs", csv(table)(tmp_path))
+    _, cells = ingest_and_read(sigdb_ingest, path, "--obs", csv(table)(tmp_path))
     assert list(cells["barcode"]) == names
     assert list(cells["level"][1:].astype(int)) == list(range(39))
     assert cells["level"].isna()[0]
@@ -192,7 +192,7 @@ def test_barcodes_that_look_like_numbers(tmp_path, sigdb_ingest):
 
 def test_reference_cells_by_joined_metadata(tmp_path, sigdb_ingest):
     arguments = ("--obs", csv(OBS)(tmp_path), "--baseline-cells", "age < 20", "--run", "reference")
-    ingested(sigdb_ingest, matrix_folder(small_adata(), tmp_path / "bad"), *arguments)
+    ingest_and_read(sigdb_ingest, matrix_folder(small_adata(), tmp_path / "bad"), *arguments)
     with sigdb.connect("a.duckdb") as con:
         ((baseline,),) = con.execute("SELECT baseline FROM attribution_runs WHERE run = 'reference'").fetchall()
     assert baseline.startswith("mean of 19 cells of bad where age < 20")

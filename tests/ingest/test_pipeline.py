@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
-import signal
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +13,10 @@ from scipy.sparse import csc_matrix, csr_matrix
 import sigdb
 from ingest import pipeline
 from ingest.attribution.methods import attribute_batch, scale
-from ingest.models import load_model
 from ingest.options import Compute, IngestOptions, Method, ReferenceCells, Source
 from ingest.pipeline import ingest_files
-from ingest.work import workers
 from sigdb import Atlas
 from sigdb.errors import (
-    CountsError,
-    DeviceError,
     MethodError,
     ObsError,
     OptionError,
@@ -32,23 +24,9 @@ from sigdb.errors import (
     SigdbError,
     StudyExistsError,
 )
-from tests.ingest.conftest import GENES, contents, small_adata
-from tests.support.formats import matrix_folder
+from tests.ingest.conftest import GENES, scores_of, small_adata
 from tests.support.oracle import captum_on_the_whole_model
 from tests.support.toy import fingerprint
-
-
-@pytest.fixture(scope="module")
-def model(small_model):
-    return load_model("mlp", small_model)
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    """The small study; read-only."""
-    path = tmp_path_factory.mktemp("study") / "study.h5ad"
-    small_adata().write_h5ad(path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +41,6 @@ def ingested(tmp_path_factory, model, file):
 def atlas(tmp_path, ingested):
     """A copy of that atlas."""
     return Path(shutil.copy(ingested[0], tmp_path / "a.duckdb"))
-
-
-def scores_of(path):
-    """All scores as {(barcode, gene): score}."""
-    with sigdb.connect(path) as con:
-        query = """SELECT c.barcode, g.symbol, a.score
-            FROM attributions AS a JOIN cells AS c USING (cell_id) JOIN genes AS g USING (gene_id)"""
-        return {(barcode, gene): score for barcode, gene, score in con.execute(query).fetchall()}
 
 
 def test_the_atlas_holds_what_was_computed(ingested, model):
@@ -144,7 +114,7 @@ VARIANTS = {
     "cells shuffled": lambda a: a[np.random.default_rng(1).permutation(a.n_obs)].copy(),
     "csc": lambda a: a.__class__(csc_matrix(a.X), obs=a.obs, var=a.var),
     "a gene split over two columns": lambda a: split_column(a),
-    "other names": lambda a: renamed(a, {"LYZ": "ENSG00000090382.7", "MS4A1": "CD20", "TRAC": "TRAC"}),
+    "other names": lambda a: rename_genes(a, {"LYZ": "ENSG00000090382.7", "MS4A1": "CD20", "TRAC": "TRAC"}),
 }
 
 
@@ -158,7 +128,7 @@ def split_column(adata):
     )
 
 
-def renamed(adata, names):
+def rename_genes(adata, names):
     adata.var_names = [names.get(name, name) for name in adata.var_names]
     return adata
 
@@ -304,7 +274,7 @@ def test_a_method_that_does_not_suit_the_model_is_refused_before_anything_is_rea
 
 @pytest.mark.parametrize("method", ["ig", "deeplift"])
 def test_the_mean_of_reference_cells_as_baseline(tmp_path, model, file, method):
-    """Scores equal those of Captum. Genes that only the baseline has get scores, but empty cells do not."""
+    """Scores equal Captum's. Genes that only the baseline has get scores, but empty cells do not."""
     condition = "cell_type = 'monocyte' AND cluster < 4"
     reference = ReferenceCells(file, condition)
     options = IngestOptions(Method(method), baseline=reference)
@@ -349,72 +319,3 @@ def test_reference_cells_that_cannot_be_found(tmp_path, model, file, condition, 
             tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(baseline=ReferenceCells(file, condition))
         )
     assert not (tmp_path / "a.duckdb").exists()
-
-
-def test_workers_store_the_same_to_the_last_bit(tmp_path, model, file, monkeypatch):
-    monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
-    ingest_files(tmp_path / "one.duckdb", [Source(file)], model)
-    seen = []
-    options = IngestOptions(compute=Compute(workers=2), progress=lambda *news: seen.append(news))
-    ingest_files(tmp_path / "two.duckdb", [Source(file)], model, options)
-    assert contents(tmp_path / "one.duckdb") == contents(tmp_path / "two.duckdb")
-    assert seen == [("study", n, 40) for n in (0, 16, 32, 40)]
-
-
-def test_workers_share_the_sorted_copy(tmp_path, model, file, monkeypatch):
-    monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
-    ingest_files(tmp_path / "one.duckdb", [Source(file)], model)
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    seen = set()
-    options = IngestOptions(
-        compute=Compute(workers=2),
-        progress=lambda study, done, total: seen.update(path.name for path in temporary.glob("sigdb-*")),
-    )
-    path = matrix_folder(small_adata(), tmp_path / "form")
-    ingest_files(tmp_path / "two.duckdb", [Source(path)], model, options)
-    assert scores_of(tmp_path / "two.duckdb") == scores_of(tmp_path / "one.duckdb")
-    assert len(seen) == 1
-    assert not list(temporary.glob("sigdb-*"))
-
-
-def test_a_killed_worker_is_reported_and_its_chunk_done_again(tmp_path, model, file, monkeypatch, caplog):
-    monkeypatch.setattr(pipeline, "CHUNK_CELLS", 5)
-    ingest_files(tmp_path / "whole.duckdb", [Source(file)], model)
-    killed = []
-
-    def kill_one(study, done, total):
-        if done and not killed:
-            killed.append(multiprocessing.active_children()[0].pid)
-            os.kill(killed[0], signal.SIGKILL)
-
-    options = IngestOptions(compute=Compute(workers=2), progress=kill_one)
-    (report,) = ingest_files(tmp_path / "killed.duckdb", [Source(file)], model, options)
-    assert killed
-    assert report.notes[-1] == "worker processes were killed 1 times; their cells were attributed again"
-    assert "A worker process was killed" in caplog.text
-    assert contents(tmp_path / "whole.duckdb") == contents(tmp_path / "killed.duckdb")
-
-
-def test_workers_that_are_killed_repeatedly_end_the_run(tmp_path, model, file, monkeypatch):
-    monkeypatch.setattr(workers, "do_chunk", kill_this_process)
-    monkeypatch.setattr(workers, "MOST_DEATHS", 2)
-    with pytest.raises(DeviceError, match="killed 2 times in a row"):
-        ingest_files(tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(compute=Compute(workers=2)))
-    assert not (tmp_path / "a.duckdb").exists()
-
-
-def kill_this_process(number):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_an_error_in_a_worker_ends_the_run(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
-    adata = small_adata()
-    adata.X[30, 0] = 0.5
-    adata.write_h5ad(tmp_path / "bad.h5ad")
-    options = IngestOptions(layer="X", compute=Compute(workers=2))
-    with pytest.raises(CountsError, match=r"1 fractional values .*in cells 16 to 31"):
-        ingest_files(tmp_path / "a.duckdb", [Source(tmp_path / "bad.h5ad")], model, options)

@@ -190,7 +190,7 @@ def widen_and_break_off(atlas):
         raise ZeroDivisionError
 
 
-def test_a_failed_study_takes_its_widening_back(copy):
+def test_a_failed_study_undoes_its_widening(copy):
     before = fingerprint(copy)
     with Atlas(copy) as atlas, pytest.raises(ZeroDivisionError):
         widen_and_break_off(atlas)
@@ -208,14 +208,14 @@ def test_two_signatures_of_one_name_are_refused(copy):
 @pytest.mark.parametrize(
     "name", ["sigdb_data.duckdb", "SIGDB_DATA", "sigdb_new.duckdb", "information_schema.v2.duckdb", "pg_catalog.duckdb"]
 )
-def test_a_file_name_that_cannot_be(tmp_path, name):
+def test_impossible_file_names(tmp_path, name):
     with pytest.raises(AtlasError, match=f"cannot be called {name}: .* Choose another name"):
         Atlas.create(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["sqlite:y.duckdb", "main.duckdb", "temp.duckdb", "system.duckdb"])
-def test_a_file_name_that_can_be(toy_path, tmp_path, name):
+def test_unusual_file_names(toy_path, tmp_path, name):
     new_atlas(tmp_path / name).close()
     shutil.copy(toy_path, tmp_path / name)
     before = fingerprint(tmp_path / name)

@@ -1,4 +1,4 @@
-"""sigdb where the modules of Unix do not exist, as on Windows."""
+"""sigdb without the modules of Unix, as on Windows."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(code, *arguments):
     assert done.returncode == 0, done.stderr
 
 
-def test_it_is_imported_without_the_modules_of_unix():
+def test_sigdb_is_imported_without_the_modules_of_unix():
     run(WITHOUT_UNIX + "for name in sigdb.__all__:\n    getattr(sigdb, name) if name != 'plots' else None\n")
 
 

@@ -232,7 +232,7 @@ def ranked(tmp_path_factory):
 
 @pytest.mark.parametrize("percentile", [0, 1, 7, 29, 33.3, 50, 57, 66.667, 90, 95, 99.5, 100])
 @pytest.mark.parametrize("gene", ["CD3E", "LYZ"])
-def test_a_percentile_is_that_of_numpy_also_on_the_edge(ranked, gene, percentile):
+def test_percentiles_equal_numpy_even_at_the_edge(ranked, gene, percentile):
     con, dense = ranked
     cutoff = np.percentile(dense[gene], percentile)
     query = "SELECT is_hit FROM signature_hits([$gene], percentile := $percentile) ORDER BY cell_id"

@@ -13,7 +13,7 @@ OBJECTS = {each.sql: each for each in schema.objects()}.values()
 MACROS = [each for each in OBJECTS if each.kind != "VIEW"]
 
 
-def shown(value: object) -> str:
+def as_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -21,11 +21,11 @@ def shown(value: object) -> str:
 def test_example_gives_what_the_header_says(toy, each):
     ((value,), *rest) = toy.execute(each.example).fetchall()
     assert rest == []
-    assert shown(value) == each.expected
+    assert as_text(value) == each.expected
 
 
 @pytest.mark.parametrize("each", MACROS, ids=lambda each: f"{each.kind}-{each.name}")
-def test_signature_is_that_of_the_macro(toy, each):
+def test_signature_equals_the_signature_of_the_macro(toy, each):
     kind = "table_macro" if each.kind == "MACRO TABLE" else "macro"
     ((parameters,),) = toy.execute(
         "SELECT parameters FROM duckdb_functions() WHERE function_name = ? AND function_type = ? AND NOT internal",

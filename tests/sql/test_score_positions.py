@@ -45,7 +45,7 @@ ALIASED = {
 
 
 @pytest.mark.parametrize("query", ALIASED)
-def test_where_duckdb_takes_no_volatile_expression_it_says_so(toy, query):
+def test_a_position_without_volatile_expressions_gives_scores_or_says_so(toy, query):
     """A score can raise an error, so DuckDB 2.0 takes it for volatile and refuses it here; DuckDB 1.x does not."""
     try:
         rows = toy.execute(ALIASED[query].format(cell="cell_id")).fetchall()
@@ -115,7 +115,7 @@ DECOYS = ["cells", "genes", "attributions", "signatures", "gene_names", "attribu
 
 
 @pytest.mark.parametrize("decoy", DECOYS)
-def test_relations_of_the_caller_do_not_stand_in_for_ours(toy_path, decoy):
+def test_relations_of_the_caller_do_not_replace_ours(toy_path, decoy):
     expected = [(0, 0.0), (1, 9.0), (2, 0.0)]
     with sigdb.connect(toy_path) as con:
         body = "SELECT 1 AS cell_id, 0 AS gene_id, 0 AS run_id, 'CD3E' AS symbol, 5.0 AS score"

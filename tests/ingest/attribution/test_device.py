@@ -52,7 +52,7 @@ def test_unknown_settings_are_refused(settings, message):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
-def test_a_gpu_that_is_not_there():
+def test_a_missing_gpu_is_refused():
     assert find_device(Compute()).device == "cpu"
     assert find_device(Compute("cuda:1", is_remote=True)).device == "cuda:1"
     with pytest.raises(DeviceError, match=r"finds no cuda device on this machine\. Use `device='cpu'`"):

@@ -1,4 +1,4 @@
-"""Attributions equal those of Captum on the whole model, and have the properties that theory predicts."""
+"""Attributions equal Captum's on the whole model, and have the properties that theory predicts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def zoo(tmp_path_factory):
     return {name: make(tmp_path_factory.mktemp("zoo")) for name, make in ZOO.items()}
 
 
-def prepared(model, seed=0, n_cells=6):
+def random_cells(model, seed=0, n_cells=6):
     rng = np.random.default_rng(seed)
     counts = rng.poisson(rng.gamma(0.3, 3.0, size=(n_cells, len(model.gene_ids))))
     return model.prepare(csr_matrix(counts.astype(np.float32)))
@@ -46,7 +46,7 @@ METHODS = {
 @pytest.mark.parametrize("name", ZOO)
 def test_attributions_equal_captum_on_the_whole_model(zoo, name, method, against):
     model, method = zoo[name], METHODS[method]
-    x = prepared(model)
+    x = random_cells(model)
     baseline = csr_matrix(x[:3].mean(axis=0).astype(np.float32)) if against == "mean" else None
     try:
         check_method(method, model)
@@ -81,7 +81,7 @@ def test_attributions_equal_captum_on_the_whole_model(zoo, name, method, against
 def selu(tmp_path_factory):
     """A model with SELU, and six cells."""
     model = load_model("mlp", save_small_model(tmp_path_factory.mktemp("selu") / "m", activation="SELU", l2=True))
-    return model, prepared(model)
+    return model, random_cells(model)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_a_gradient_of_rounding_error_is_refused_at_run_time():
 
 def test_deeplift_is_refused_for_layers_without_a_rule(zoo):
     with pytest.raises(MethodError, match=r"for affine and elementwise layers.*LayerNorm\. Use `method='ig'`"):
-        attribute_batch(zoo["scvi layer norm"], prepared(zoo["scvi layer norm"]), Method("deeplift"))
+        attribute_batch(zoo["scvi layer norm"], random_cells(zoo["scvi layer norm"]), Method("deeplift"))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.ingest.conftest import GENES, small_adata, small_counts
 from tests.support.formats import WRITERS, cell_ranger_h5, matrix_folder
 
 
-def written(tmp_path, adata):
+def write_h5ad(tmp_path, adata):
     adata.write_h5ad(tmp_path / "a.h5ad")
     return tmp_path / "a.h5ad"
 
@@ -50,7 +50,7 @@ def test_taken_metadata_are_not_kept_in_memory(tmp_path, joined):
     adata = small_adata()
     table = tmp_path / "obs.csv"
     adata.obs.rename_axis("barcode").to_csv(table)
-    with open_counts(written(tmp_path, adata), obs=table if joined else None) as file:
+    with open_counts(write_h5ad(tmp_path, adata), obs=table if joined else None) as file:
         obs = file.take_obs()
         assert len(obs) == file.n_cells == 40
         taken = weakref.ref(obs)
@@ -213,30 +213,30 @@ def test_raw_counts_are_found(tmp_path):
     adata.raw = adata.copy()
     adata.X = log1p(counts)
     adata = adata[:, :5].copy()
-    with open_counts(written(tmp_path, adata)) as file:
+    with open_counts(write_h5ad(tmp_path, adata)) as file:
         assert (file.counts_from, len(file.var_names)) == ("raw/X", len(GENES))
         np.testing.assert_array_equal(next(file.chunks(100)).toarray(), counts.toarray())
     adata.layers["counts"] = counts[:, :5]
-    with open_counts(written(tmp_path, adata)) as file:
+    with open_counts(write_h5ad(tmp_path, adata)) as file:
         assert (file.counts_from, len(file.var_names)) == ("layers/counts", 5)
     adata.layers["umi"] = counts[:, :5] * 2
-    with open_counts(written(tmp_path, adata), layer="umi") as file:
+    with open_counts(write_h5ad(tmp_path, adata), layer="umi") as file:
         np.testing.assert_array_equal(next(file.chunks(100)).toarray(), counts[:, :5].toarray() * 2)
-    with open_counts(written(tmp_path, adata), layer="raw") as file:
+    with open_counts(write_h5ad(tmp_path, adata), layer="raw") as file:
         assert file.counts_from == "raw/X"
 
 
 def test_a_layer_of_zeros_holds_no_counts(tmp_path):
     adata = small_adata()
     adata.layers["counts"] = adata.X * 0
-    with open_counts(written(tmp_path, adata)) as file:
+    with open_counts(write_h5ad(tmp_path, adata)) as file:
         assert file.counts_from == "X"
 
 
 def test_stored_zeros_are_dropped(tmp_path):
     adata = small_adata()
     adata.X.data[::3] = 0
-    with open_counts(written(tmp_path, adata)) as file:
+    with open_counts(write_h5ad(tmp_path, adata)) as file:
         (counts,) = file.chunks(100)
     assert counts.nnz == np.count_nonzero(adata.X.toarray())
 
@@ -251,7 +251,7 @@ def test_stored_zeros_are_dropped(tmp_path):
 def test_a_layer_that_does_not_exist_is_a_wrong_option(tmp_path, layer, error, message):
     adata = small_adata()
     adata.layers["umi"] = adata.X
-    with pytest.raises(error, match=message), open_counts(written(tmp_path, adata), layer=layer):
+    with pytest.raises(error, match=message), open_counts(write_h5ad(tmp_path, adata), layer=layer):
         pass
 
 
@@ -262,6 +262,6 @@ def test_a_layer_of_a_folder_with_one_matrix_is_a_wrong_option(tmp_path):
 
 
 def test_a_missing_file_is_unreadable(tmp_path):
-    written(tmp_path, small_adata())
+    write_h5ad(tmp_path, small_adata())
     with pytest.raises(UnreadableError, match=r"There is no file or folder \S+b\.h5ad\. Did you mean 'a\.h5ad'\?"):
         open_counts(tmp_path / "b.h5ad").__enter__()

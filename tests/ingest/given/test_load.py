@@ -6,7 +6,6 @@ import doctest
 import errno
 
 import anndata
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,60 +21,25 @@ from ingest.models import load_model
 from ingest.options import Source
 from ingest.pipeline import ingest_files
 from ingest.store.stage import unfinished_studies
-from sigdb.atlas.verify import verify
 from sigdb.cli import app
 from sigdb.errors import (
     DamagedError,
     GeneSpaceError,
     ObsError,
-    QueryError,
     ScoresError,
     StudyExistsError,
     UnreadableError,
 )
 from tests.ingest.conftest import GENES, contents, small_adata
-
-N_CELLS = 20
-
-
-def given_scores(*, signed=True, seed=0):
-    """Cells x GENES, half of them 0. Absolute values of a cell add up to 1000; cell 3 has no scores."""
-    rng = np.random.default_rng(seed)
-    dense = rng.normal(size=(N_CELLS, len(GENES))) * (rng.random((N_CELLS, len(GENES))) < 0.5)
-    dense[3] = 0
-    dense *= 1000 / np.maximum(np.abs(dense).sum(axis=1, keepdims=True), 1e-9)
-    return dense if signed else np.abs(dense)
-
-
-def given_obs(n=N_CELLS):
-    names = pd.Index([f"cell{i}" for i in range(n)], name="barcode")
-    return pd.DataFrame(
-        {"sample": [f"s{i % 2}" for i in range(n)], "cell_type": ["B", "T", "B", "T"] * (n // 4)}, names
-    )
-
-
-def write_files(folder, dense, obs=None, genes=GENES):
-    """Write a matrix, the metadata and the genes; return the paths."""
-    save_npz(folder / "scores.npz", csr_matrix(dense))
-    (given_obs() if obs is None else obs).to_csv(folder / "obs.csv")
-    (folder / "genes.txt").write_text("\n".join(genes) + "\n")
-    return {"matrix": folder / "scores.npz", "obs": folder / "obs.csv", "genes": folder / "genes.txt"}
-
-
-def load_scores(path, files, study="mine", **options):
-    return load_file(path, files["matrix"], LoadOptions(**options), study=study, obs=files["obs"], genes=files["genes"])
-
-
-def stored(con, run=None):
-    """All scores of a run, by barcode and symbol."""
-    query = """SELECT c.barcode, g.symbol, a.score FROM attributions AS a JOIN cells AS c USING (cell_id)
-        JOIN genes AS g USING (gene_id) JOIN attribution_runs AS r USING (run_id)
-        WHERE ? IS NULL OR r.run = ? ORDER BY ALL"""
-    return con.execute(query, [run, run]).fetchall()
-
-
-def failed_checks(con):
-    return {finding.check: finding.example for finding in verify(con) if finding.n}
+from tests.ingest.given.conftest import (
+    N_CELLS,
+    failed_checks,
+    given_obs,
+    given_scores,
+    load_scores,
+    stored_scores,
+    write_files,
+)
 
 
 def test_scores_are_stored_as_given(tmp_path, monkeypatch):
@@ -88,7 +52,7 @@ def test_scores_are_stored_as_given(tmp_path, monkeypatch):
     assert told[-1] == ("mine", N_CELLS, N_CELLS)
     with sigdb.connect(tmp_path / "a.duckdb") as con:
         expected = [(f"cell{i}", GENES[j], float(dense[i, j])) for i, j in zip(*dense.nonzero(), strict=True)]
-        assert stored(con) == sorted(expected)
+        assert stored_scores(con) == sorted(expected)
         assert failed_checks(con) == {}
         run = "SELECT model, architecture, method, is_signed FROM attribution_runs JOIN models USING (model_id)"
         assert con.execute(run).fetchall() == [("precomputed", "precomputed", "unknown", True)]
@@ -103,12 +67,12 @@ def test_scores_are_stored_as_given(tmp_path, monkeypatch):
 
 
 def test_attributions_of_ingest_load_unchanged(tmp_path, small_model):
-    """As a matrix into another atlas, and as a further run of the same cells."""
+    """They are loaded as a matrix into another atlas, and as a further run of the same cells."""
     adata = small_adata()
     adata.write_h5ad(tmp_path / "study.h5ad")
     ingest_files(tmp_path / "one.duckdb", [Source(tmp_path / "study.h5ad")], load_model("mlp", small_model))
     with sigdb.connect(tmp_path / "one.duckdb") as con:
-        scores = stored(con)
+        scores = stored_scores(con)
         summary = "SELECT * FROM signature_by_sample(['LYZ', 'CD3E'], signed := true) ORDER BY ALL"
         sums = con.execute(summary).fetchall()
         counts = con.execute("SELECT barcode, n_counts, n_genes FROM cells").df().set_index("barcode")
@@ -119,14 +83,14 @@ def test_attributions_of_ingest_load_unchanged(tmp_path, small_model):
     files = write_files(tmp_path, dense, obs, GENES[:24])
     load_scores(tmp_path / "two.duckdb", files, "study")
     with sigdb.connect(tmp_path / "two.duckdb") as con:
-        assert stored(con) == scores
+        assert stored_scores(con) == scores
         assert con.execute(summary).fetchall() == sums
         known = con.execute("SELECT barcode, n_counts, n_genes FROM cells").df().set_index("barcode")
         pd.testing.assert_frame_equal(known.sort_index(), counts.sort_index())
     report = load_scores(tmp_path / "one.duckdb", files, "study", run="given")
     assert "the atlas had these cells already: their metadata are unchanged" in report.notes
     with sigdb.connect(tmp_path / "one.duckdb") as con:
-        assert stored(con, "given") == scores
+        assert stored_scores(con, "given") == scores
         assert failed_checks(con) == {}
 
 
@@ -157,63 +121,7 @@ def test_another_target_sum(tmp_path):
         assert con.execute("SELECT target_sum FROM attribution_runs").fetchall() == [(1.0,)]
 
 
-UNSIGNED = "The scores of run 'precomputed-unknown' are absolute values, without signs"
-SIGNED_QUERIES = [
-    "FROM signature_score(['LYZ'], signed := true)",
-    "SELECT signature_score(cell_id, ['LYZ'], signed := true) FROM cells",
-    "FROM signature_by_sample(['LYZ'], signed := true)",
-    "FROM signature_hits(['LYZ'], signed := true)",
-    "FROM sample_hit_rates(['LYZ'], signed := true, min_cells := 1)",
-    "FROM gene_importance(signed := true)",
-    "FROM signature_contributions(['LYZ'], signed := true)",
-    "FROM leading_genes(['LYZ'], signed := true)",
-    "FROM signature_null(['LYZ'], signed := true, n_controls := 5)",
-]
-
-
-@pytest.fixture(scope="module")
-def unsigned(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("unsigned")
-    load_scores(folder / "a.duckdb", write_files(folder, given_scores(signed=False)))
-    return folder / "a.duckdb"
-
-
-@pytest.mark.parametrize("query", SIGNED_QUERIES)
-def test_signed_queries_of_absolute_scores_are_refused(unsigned, query):
-    with sigdb.connect(unsigned) as con:
-        with pytest.raises(duckdb.Error, match=UNSIGNED):
-            con.execute(query).fetchall()
-        assert con.execute(query.replace("signed := true", "signed := false")).fetchall()
-
-
-def test_signed_queries_of_absolute_scores_are_refused_in_python(unsigned):
-    with sigdb.connect(unsigned) as con:
-        with pytest.raises(QueryError, match=UNSIGNED):
-            sigdb.score(con, ["LYZ"], signed=True)
-        with pytest.raises(QueryError, match=UNSIGNED):
-            sigdb.gene_compare(con, by="cell_type", reference="B", unit="sample", signed=True)
-        assert con.execute("SELECT DISTINCT signed_score FROM gene_attributions(['LYZ'])").fetchall() == [(None,)]
-        assert con.execute("SELECT is_signed FROM attribution_runs").fetchall() == [(False,)]
-
-
-@pytest.mark.parametrize("first", [True, False])
-def test_signed_and_absolute_scores_cannot_share_a_run(tmp_path, first):
-    load_scores(tmp_path / "a.duckdb", write_files(tmp_path, given_scores(signed=first)), "one")
-    before = contents(tmp_path / "a.duckdb")
-    other = write_files(tmp_path, given_scores(signed=not first))
-    with pytest.raises(
-        ScoresError, match=r"'two' has .*the 1 other studies of run .* have .*a run of their own with `run`"
-    ):
-        load_scores(tmp_path / "a.duckdb", other, "two")
-    assert contents(tmp_path / "a.duckdb") == before
-    load_scores(tmp_path / "a.duckdb", other, "two", run="other")
-    with sigdb.connect(tmp_path / "a.duckdb") as con:
-        runs = "SELECT run, is_signed FROM attribution_runs ORDER BY run_id"
-        assert con.execute(runs).fetchall() == [("precomputed-unknown", first), ("other", not first)]
-        assert failed_checks(con) == {}
-
-
-def planted(value, place=(2, 5)):
+def scores_with(value, place=(2, 5)):
     dense = given_scores()
     dense[place] = value
     return dense
@@ -222,10 +130,10 @@ def planted(value, place=(2, 5)):
 REFUSED = {
     "cells": ({"obs": given_obs(16)}, {}, ScoresError, "The matrix has 20 cells, but 16 are named"),
     "genes": ({"genes": GENES[:-1]}, {}, ScoresError, "The matrix has 30 genes, but 29 are named"),
-    "NaN": ({"dense": planted(np.nan)}, {}, ScoresError, "1 scores are NaN and 0 are infinite"),
-    "infinite": ({"dense": planted(-np.inf)}, {}, ScoresError, "0 scores are NaN and 1 are infinite"),
-    "too large": ({"dense": planted(1e300)}, {}, ScoresError, "1 are infinite, or too large"),
-    "sums": ({"dense": planted(5000.0)}, {}, ScoresError, "of 1 of 19 cells .* do not add up to 1000"),
+    "NaN": ({"dense": scores_with(np.nan)}, {}, ScoresError, "1 scores are NaN and 0 are infinite"),
+    "infinite": ({"dense": scores_with(-np.inf)}, {}, ScoresError, "0 scores are NaN and 1 are infinite"),
+    "too large": ({"dense": scores_with(1e300)}, {}, ScoresError, "1 are infinite, or too large"),
+    "sums": ({"dense": scores_with(5000.0)}, {}, ScoresError, "of 1 of 19 cells .* do not add up to 1000"),
     "repeated gene": ({"genes": [*GENES[:-1], GENES[0]]}, {}, GeneSpaceError, "1 of 30 genes occur more.*: S100A8"),
     "no such genes": ({"genes": [f"xq{i}" for i in range(30)]}, {}, GeneSpaceError, r"None of the 30 genes .*\(xq0"),
     "empty name": ({"genes": [*GENES[:-2], "", "ACTB"]}, {}, GeneSpaceError, "1 of 30 names of genes are empty"),
@@ -302,7 +210,7 @@ def test_scores_in_anndata(tmp_path, form, monkeypatch):
     asked = {"layer": "ig", "obs": tmp_path / "more.csv", "study": "mine"}
     load_file(tmp_path / "a.duckdb", tmp_path / "scores.h5ad", LoadOptions(), **asked)
     with sigdb.connect(tmp_path / "a.duckdb") as con:
-        assert len(stored(con)) == np.count_nonzero(dense)
+        assert len(stored_scores(con)) == np.count_nonzero(dense)
         assert con.execute("SELECT count(*) FROM cells WHERE barcode = 'cell' || cluster").fetchall() == [(N_CELLS,)]
         query = "SELECT signed_score FROM gene_attributions(['LYZ']) JOIN cells USING (cell_id) WHERE barcode = 'cell5'"
         expected = float(dense[5, GENES.index("LYZ")])

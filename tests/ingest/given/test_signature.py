@@ -143,7 +143,7 @@ def test_metadata_equal_the_tables_of_the_folders(published, imported):
     assert sorted(found) == sorted(tuple(row[place] for place in order) for row in expected)
 
 
-def test_the_command_and_a_second_time(published, imported, tmp_path):
+def test_the_command_and_its_repetition(published, imported, tmp_path):
     """Studies in the atlas stay as they are. A study that was dropped is added again."""
     path = Path(shutil.copy(imported, tmp_path / "a.duckdb"))
     command = ["import-signature", str(path), str(published / "atlas"), "--genes", str(published / "gene_order.tsv")]

@@ -20,7 +20,7 @@ from ingest.models.checkpoint import read_checkpoint_inert
 from ingest.options import Method
 from sigdb.errors import ModelError, OptionError
 from tests.ingest.conftest import DATA, save_small_model, small_counts
-from tests.support.zoo import N_GENES, ZOO, random_scvi, ssl_with_prefix
+from tests.support.zoo import ZOO, random_scvi
 
 
 def test_scimilarity_embeddings_equal_those_of_the_original_package():
@@ -73,7 +73,7 @@ def test_normalisation_keeps_counts_and_leaves_empty_cells_empty():
 
 
 class Malicious:
-    """When it is unpickled, it calls a function that creates a path."""
+    """An object that, when unpickled, calls a function that creates a path."""
 
     def __init__(self, function, path):
         self.function, self.path = function, str(path)
@@ -136,7 +136,7 @@ def test_code_beside_the_weights_is_not_executed_either(tmp_path, function):
     assert not trap.exists()
 
 
-def edited(folder, **changes):
+def edit_description(folder, **changes):
     spec = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({k: v for k, v in {**spec, **changes}.items() if v is not ...}))
 
@@ -169,7 +169,7 @@ def edited(folder, **changes):
 )
 def test_a_description_that_does_not_fit_says_where(tmp_path, changes, message):
     folder = save_small_model(tmp_path / "model")
-    edited(folder, **changes)
+    edit_description(folder, **changes)
     with pytest.raises(ModelError, match=message):
         load_model("mlp", folder)
 
@@ -192,7 +192,7 @@ def test_weights_that_cannot_be_right(tmp_path, key, tensor, message):
 
 def test_first_layer_must_be_linear(tmp_path):
     folder = save_small_model(tmp_path / "model")
-    edited(folder, layers=["PReLU"])
+    edit_description(folder, layers=["PReLU"])
     save_file({"0.weight": torch.ones(1)}, folder / "model.safetensors")
     with pytest.raises(ModelError, match="first layer of model model must be Linear over genes"):
         load_model("mlp", folder)
@@ -225,157 +225,6 @@ def test_scimilarity_with_other_tensors_is_refused(tmp_path):
         load_model("scimilarity", folder)
 
 
-def reference_counts():
-    """The counts behind the embeddings in the fixtures of scVI and SSL-scTab: (32, 400)."""
-    return csr_matrix(np.load(DATA / "scvi_census_like" / "ref.npz")["counts"].astype(np.float32))
-
-
-def test_scvi_embeddings_equal_those_of_the_original_package():
-    """scvi-tools 1.4.2, `get_latent_representation`. The model has all 400 genes of the fixture."""
-    reference = np.load(DATA / "scvi_census_like" / "ref.npz")
-    model = load_model("scvi", DATA / "scvi_census_like")
-    np.testing.assert_allclose(model.embed(reference_counts()), reference["latent"], atol=1e-6)
-    assert (model.latent_dim, model.l2_normalised, model.normalisation) == (20, False, Normalisation(None))
-
-
-@pytest.mark.parametrize("batch", ["b0", "b1", "b2", "b3"])
-def test_scvi_with_a_fixed_batch_embeds_cells_of_that_batch_like_the_original(batch):
-    reference = np.load(DATA / "scvi_encode_covariates" / "ref.npz")
-    model = load_model("scvi", DATA / "scvi_encode_covariates", {"batch": batch})
-    cells = reference["batch"] == int(batch[1])
-    assert cells.sum() == 8
-    counts = csr_matrix(reference["counts"][cells].astype(np.float32))
-    np.testing.assert_allclose(model.embed(counts), reference["latent"][cells], atol=1e-6)
-    assert batch in model.description
-
-
-def scvi_by_hand(folder, counts, codes, deeper):
-    """The forward pass of scVI's encoder, step by step: (n, 5)."""
-    checkpoint = read_checkpoint_inert(folder / "model.pt")
-    state = checkpoint["model_state_dict"]
-    options = checkpoint["attr_dict"]["init_params_"]["kwargs"]["kwargs"]
-    h = torch.log1p(counts) if options.get("log_variational", True) else counts
-    for layer, extra in enumerate((codes, deeper)):
-        key = f"z_encoder.encoder.fc_layers.Layer {layer}"
-        h = torch.cat([h, torch.tensor(extra).expand(len(h), -1)], dim=1) if extra else h
-        h = h @ state[f"{key}.0.weight"].T + state[f"{key}.0.bias"]
-        if f"{key}.1.running_mean" in state:
-            h = (h - state[f"{key}.1.running_mean"]) / (state[f"{key}.1.running_var"] + 1e-3).sqrt()
-            h = h * state[f"{key}.1.weight"] + state[f"{key}.1.bias"]
-        if options.get("use_layer_norm") == "both":
-            h = (h - h.mean(dim=1, keepdim=True)) / (h.var(dim=1, keepdim=True, unbiased=False) + 1e-5).sqrt()
-        h = h.relu()
-    return h @ state["z_encoder.mean_encoder.weight"].T + state["z_encoder.mean_encoder.bias"]
-
-
-COVARIATES = {"batches": ("b0", "b1", "b2"), "categories": {"donor": ("x", "y"), "site": ("s",)}, "numbers": ("mito",)}
-SCVI = {
-    "batch norm": ({}, {}, [], []),
-    "layer norm": ({"norm": "layer"}, {}, [], []),
-    "no norm": ({"norm": "none"}, {}, [], []),
-    "counts, not logged": ({"options": {"log_variational": False}}, {}, [], []),
-    "covariates not encoded": (COVARIATES, {}, [], []),
-    "covariates": (
-        {**COVARIATES, "covariates": True},
-        {"batch": "b1", "donor": "y", "mito": "0.25"},
-        [0.25, 0.0, 1.0, 0.0, 0.0, 1.0],
-        [0.0, 1.0, 0.0, 0.0, 1.0],
-    ),
-    "covariates in the first layer only": (
-        {**COVARIATES, "covariates": True, "deep": False},
-        {"batch": "b2", "donor": "x", "mito": "-1"},
-        [-1.0, 0.0, 0.0, 1.0, 1.0, 0.0],
-        [],
-    ),
-    "one batch": ({"batches": ("only",), "covariates": True}, {}, [], []),
-}
-
-
-@pytest.mark.parametrize("case", SCVI)
-def test_every_variant_of_an_scvi_encoder(tmp_path, case):
-    layout, fixed, codes, deeper = SCVI[case]
-    folder = random_scvi(tmp_path / "scvi", **layout)
-    model = load_model("scvi", folder, fixed)
-    counts = np.random.default_rng(0).poisson(1.5, size=(9, N_GENES)).astype(np.float32)
-    expected = scvi_by_hand(folder, torch.from_numpy(counts), codes, deeper)
-    np.testing.assert_allclose(model.embed(csr_matrix(counts)), expected, atol=1e-5)
-    assert model.gene_ids[:2] == ("ENSG00000000000", "ENSG00000000001")
-
-
-@pytest.mark.parametrize(
-    ("covariates", "message"),
-    [
-        ({}, r"has mito, batch, donor as input, in addition.*mito: a number; batch: b0, b1, b2; donor: x, y"),
-        ({"batch": "b0", "donor": "x"}, "Fix each with `covariates`.*mito"),
-        (
-            {"batch": "b7", "donor": "x", "mito": "1"},
-            r"does not know batch 'b7' \(`covariates`\)\. It knows b0, b1, b2",
-        ),
-        ({"batch": "b0", "donor": "x", "mito": "much"}, "mito must be a number, not 'much'"),
-        (
-            {"batch": "b0", "donor": "x", "mito": "1", "site": "s"},
-            r"does not have site as input \(`covariates`\)\. Its inputs are genes, mito, batch, donor",
-        ),
-    ],
-)
-def test_covariates_must_be_inputs_of_the_encoder(tmp_path, covariates, message):
-    folder = random_scvi(tmp_path / "scvi", **COVARIATES, covariates=True)
-    with pytest.raises(OptionError, match=message):
-        load_model("scvi", folder, covariates)
-
-
-def test_covariates_of_models_with_only_genes_as_input(tmp_path):
-    with pytest.raises(OptionError, match=r"does not have batch as input .* Its inputs are genes"):
-        load_model("scvi", random_scvi(tmp_path / "scvi"), {"batch": "b0"})
-    with pytest.raises(OptionError, match="have only genes as input: leave batch out of `covariates`"):
-        load_model("scimilarity", DATA / "scimilarity", {"batch": "b0"})
-
-
-def test_another_choice_of_covariates_is_another_model():
-    one, other = (load_model("scvi", DATA / "scvi_encode_covariates", {"batch": name}) for name in ("b0", "b1"))
-    assert one.sha256 != other.sha256
-
-
-def test_scvi_folders_of_old_versions_are_refused_with_advice(tmp_path):
-    for name in ("model_params.pt", "attr.pkl", "var_names.csv"):
-        (tmp_path / name).touch()
-    with pytest.raises(ModelError, match=r"before 0\.15 \(model_params\.pt, attr\.pkl.*convert_legacy_save"):
-        load_model("scvi", tmp_path)
-    torch.save({"state": torch.ones(2)}, tmp_path / "model.pt")
-    with pytest.raises(ModelError, match=r"not a model of scvi-tools 0\.15 or newer: KeyError"):
-        load_model("scvi", tmp_path)
-
-
-def test_ssl_embeddings_equal_those_of_the_original_code():
-    """The prefix tells the activation: SELU, or ReLU for the classifier, whose embedding comes after it."""
-    reference = np.load(DATA / "ssl" / "ref.npz")
-    for kind in ("autoencoder", "classifier"):
-        model = load_model("ssl", DATA / "ssl" / f"{kind}.ckpt")
-        np.testing.assert_allclose(model.prepare(reference_counts()).toarray(), reference["X"], atol=1e-6)
-        np.testing.assert_allclose(
-            model.embed(reference_counts()), reference[kind], atol=1e-6 * np.abs(reference[kind]).max()
-        )
-
-
-@pytest.mark.parametrize(("prefix", "lightning"), [("inner_model", True), ("backbone", False)])
-def test_byol_and_barlow_twins_are_networks_like_the_autoencoder(tmp_path, prefix, lightning):
-    model = load_model("ssl", ssl_with_prefix(tmp_path / "model", prefix, lightning=lightning))
-    expected = np.load(DATA / "ssl" / "ref.npz")["autoencoder"]
-    np.testing.assert_allclose(model.embed(reference_counts()), expected, atol=1e-6 * np.abs(expected).max())
-
-
-def test_ssl_folders_without_one_clear_checkpoint(tmp_path):
-    with pytest.raises(ModelError, match=r"2 checkpoints: autoencoder\.ckpt, classifier\.ckpt\. Name the file"):
-        load_model("ssl", DATA / "ssl")
-    folder = ssl_with_prefix(tmp_path / "model", "backbone")
-    torch.save({"decoder.0.weight": torch.ones(2, 2)}, folder / "model.ckpt")
-    with pytest.raises(ModelError, match=r"must begin with one of encoder, inner_model, backbone, classifier.*decoder"):
-        load_model("ssl", folder)
-    (folder / "var.parquet").unlink()
-    with pytest.raises(ModelError, match=r"var\.parquet, the gene table of scTab.*cannot be read"):
-        load_model("ssl", folder)
-
-
 @pytest.mark.parametrize("name", ZOO)
 def test_an_exported_model_is_the_same_model(tmp_path, name):
     model = ZOO[name](tmp_path)
@@ -391,7 +240,7 @@ def test_an_exported_model_is_the_same_model(tmp_path, name):
 
 
 def test_a_model_that_is_not_a_chain_of_layers_cannot_be_exported(tmp_path):
-    """Such as a transformer."""
+    """The model is a transformer."""
 
     class Tokens:
         name, architecture = "tokens", "transformer"

@@ -19,6 +19,7 @@ from ingest.attribution.methods import attribute_batch, scale
 from ingest.models import load_model
 from ingest.options import Method
 from tests.ingest.conftest import DATA
+from tests.ingest.models.conftest import reference_counts
 from tests.support import ROOT
 from tests.support.oracle import captum_on_the_whole_model
 
@@ -93,7 +94,7 @@ def test_integrated_gradients_equal_those_of_sc_signature(folder, counts):
 
 
 def test_local_methods_of_sc_signature_are_rounding_error_for_embeddings_of_unit_length(folder, counts):
-    """docs/differences.md, 1. Its gradient before scaling is almost 0; ours is that of the dot product."""
+    """docs/differences.md, 1. Its gradient before scaling is almost 0. Ours is the gradient of the dot product."""
     from SIGnature.models.scimilarity import SCimilarityWrapper
 
     model, wrapper = load_model("scimilarity", folder), SCimilarityWrapper(str(folder))
@@ -139,10 +140,6 @@ def test_sc_signature_has_another_embedding_of_the_classifier(tmp_path):
         theirs = wrapper.model(x).numpy()
     assert np.linalg.norm(theirs - original) > 0.5 * np.linalg.norm(original)
     np.testing.assert_allclose(model.embed(reference_counts()), original, atol=1e-6 * np.abs(original).max())
-
-
-def reference_counts():
-    return csr_matrix(np.load(DATA / "scvi_census_like" / "ref.npz")["counts"].astype(np.float32))
 
 
 def ssl_wrapper(kind, tmp_path, name):

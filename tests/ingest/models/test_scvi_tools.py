@@ -42,7 +42,7 @@ def data():
     return anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=[f"ENSG{n:011}" for n in range(60)]))
 
 
-def trained(adata, folder, kind, **options):
+def train(adata, folder, kind, **options):
     import scvi
 
     scvi.settings.seed = 0
@@ -59,7 +59,7 @@ def test_latent_space_of_scvi(tmp_path, case):
 
     adata, options = data(), VARIANTS[case]
     SCVI.setup_anndata(adata, batch_key="lane")
-    expected = trained(adata, tmp_path / "scvi", SCVI, **options).get_latent_representation()
+    expected = train(adata, tmp_path / "scvi", SCVI, **options).get_latent_representation()
     for lane in ("l0", "l1", "l2"):
         cells = (adata.obs["lane"] == lane).to_numpy()
         model = load_model("scvi", tmp_path / "scvi", {"batch": lane} if options.get("encode_covariates") else {})
@@ -74,7 +74,7 @@ def test_further_covariates(tmp_path):
     adata.obs["mito"] = 0.25
     keys = {"categorical_covariate_keys": ["donor"], "continuous_covariate_keys": ["mito"]}
     SCVI.setup_anndata(adata, batch_key="lane", **keys)
-    expected = trained(adata, tmp_path / "scvi", SCVI, encode_covariates=True).get_latent_representation()
+    expected = train(adata, tmp_path / "scvi", SCVI, encode_covariates=True).get_latent_representation()
     cells = ((adata.obs["lane"] == "l1") & (adata.obs["donor"] == "d0")).to_numpy()
     model = load_model("scvi", tmp_path / "scvi", {"batch": "l1", "donor": "d0", "mito": "0.25"})
     np.testing.assert_allclose(model.embed(csr_matrix(adata.X[cells])), expected[cells], atol=1e-5)
@@ -85,7 +85,7 @@ def test_scanvi(tmp_path):
 
     adata = data()
     SCANVI.setup_anndata(adata, labels_key="type", unlabeled_category="unknown", batch_key="lane")
-    expected = trained(adata, tmp_path / "scanvi", SCANVI).get_latent_representation()
+    expected = train(adata, tmp_path / "scanvi", SCANVI).get_latent_representation()
     model = load_model("scvi", tmp_path / "scanvi")
     np.testing.assert_allclose(model.embed(csr_matrix(adata.X)), expected, atol=1e-5)
     assert model.description == "SCANVI"

@@ -1,4 +1,4 @@
-"""Chunks, merged and added up a range of genes at a time, and streamed into DuckDB."""
+"""Chunks are merged and added up, one range of genes at a time, and streamed into DuckDB."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def add_more(atlas, study="more", **options):
     write_study(atlas, MORE, TOY_GENES, study=study, obs=obs, **options)
 
 
-def test_the_atlas_is_as_if_it_had_never_been(copy):
+def test_a_dropped_study_leaves_no_trace(copy):
     with Atlas(copy) as atlas:
         atlas.materialize(["MYELOID"])
     before = fingerprint(copy)
@@ -69,7 +69,7 @@ def test_other_studies_keep_their_ids_and_scores_in_all_runs(copy):
             assert con.execute(f"SELECT count(*) FROM sigdb_data.{table} WHERE cell_id < 3").fetchall() == [(0,)]
 
 
-def test_a_study_of_the_same_name_can_come_again(copy):
+def test_a_study_of_the_same_name_can_be_added_again(copy):
     with Atlas(copy) as atlas:
         add_more(atlas)
         atlas.drop_study("more")

@@ -25,12 +25,12 @@ def scores(path, names=NAMES, options=""):
         return con.execute(f"FROM signature_scores(?{options}) ORDER BY ALL", [names]).fetchall()
 
 
-def kept(path):
+def materialized_signatures(path):
     with sigdb.connect(path) as con:
         return con.execute("SELECT signature, n_genes FROM materialized_signatures ORDER BY 1").fetchall()
 
 
-def poison(path):
+def change_kept_scores(path):
     """Change the kept scores, so that the result of a query shows whether it reads them."""
     with Atlas(path) as atlas:
         atlas.con.execute("UPDATE sigdb_data.signature_cells SET score = score + 100")
@@ -46,7 +46,7 @@ def test_scores_are_the_same_and_are_read(copy, options):
     read = scores(copy, options=options)
     assert [row[:2] for row in read] == [row[:2] for row in computed]
     assert [score for *_, score in read] == pytest.approx([score for *_, score in computed], rel=1e-7)
-    poison(copy)
+    change_kept_scores(copy)
     changed = [name for name, _, score in scores(copy, options=options) if score >= 100]
     assert changed == ([] if "signed" in options else ["MYELOID"] * 3)
 
@@ -59,13 +59,13 @@ def test_by_hand(copy):
     assert rows == [(0, pytest.approx(7 / 1.5)), (1, 0.0), (2, 0.0)]
 
 
-def test_new_cells_are_taken_in(copy):
+def test_new_cells_get_scores(copy):
     with Atlas(copy) as atlas:
         atlas.materialize(NAMES)
         write_study(atlas, np.array([[3.0, 0, 1.0], [np.nan] * 3]), TOY_GENES, study="more")
         atlas.unmaterialize(["T_CELL"])
     with_kept = scores(copy)
-    assert kept(copy) == [("MYELOID", 2)]
+    assert materialized_signatures(copy) == [("MYELOID", 2)]
     with Atlas(copy) as atlas:
         assert atlas.con.execute("SELECT count(*) FROM sigdb_data.signature_cells").fetchall() == [(5,)]
         atlas.unmaterialize(["MYELOID"])
@@ -81,14 +81,14 @@ def test_a_signature_that_is_replaced_is_computed_again(copy):
         atlas.materialize(NAMES)
         atlas.add_signatures([Signature("MYELOID", ("S100A8",))], replace=True)
     assert scores(copy, ["MYELOID"]) == [("MYELOID", 0, 6.0), ("MYELOID", 1, 0.0), ("MYELOID", 2, 0.0)]
-    assert kept(copy) == [("MYELOID", 1), ("T_CELL", 1)]
+    assert materialized_signatures(copy) == [("MYELOID", 1), ("T_CELL", 1)]
 
 
 def test_a_signature_that_is_replaced_by_one_without_scores_is_forgotten(copy):
     with Atlas(copy) as atlas:
         atlas.materialize(NAMES)
         atlas.add_signatures([Signature("MYELOID", ("LYZ",)), Signature("T_CELL", ("CD3E",), (0,))], replace=True)
-    assert kept(copy) == []
+    assert materialized_signatures(copy) == []
 
 
 def test_runs_are_kept_apart(copy):
@@ -149,4 +149,4 @@ def test_forgetting_what_is_not_kept(copy):
             SignatureError, match=r"no scores of 1 of 2 signatures: T_CELL\. It keeps the scores of: MYELOID"
         ):
             atlas.unmaterialize(NAMES)
-    assert kept(copy) == [("MYELOID", 2)]
+    assert materialized_signatures(copy) == [("MYELOID", 2)]

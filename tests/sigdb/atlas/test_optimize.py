@@ -86,7 +86,7 @@ def test_a_small_atlas_is_sorted_in_its_file(copy):
 
 
 @pytest.mark.parametrize("decimals", [2, 3])
-def test_rounded(copy, decimals):
+def test_scores_are_rounded(copy, decimals):
     """Each score is rounded, unless it would become 0. Derived data agree with the rounded scores."""
     before = content(copy)
     optimize.optimize(copy, decimals=decimals)
@@ -105,7 +105,7 @@ def test_rounded(copy, decimals):
 
 
 @pytest.mark.parametrize("decimals", [-1, 1, 7])
-def test_rounded_to_nothing_or_not_at_all(copy, decimals):
+def test_decimals_out_of_range_are_refused(copy, decimals):
     before = fingerprint(copy)
     with pytest.raises(AtlasError, match=f"2 to 6 decimals, not to `decimals={decimals}`"):
         optimize.optimize(copy, decimals=decimals)
@@ -185,7 +185,7 @@ def test_the_file_behind_a_link_is_replaced_and_keeps_its_mode(copy):
 
 
 def test_with_other_decimals_it_starts_again(copy, monkeypatch):
-    interrupted(copy, monkeypatch)
+    interrupt_optimize(copy, monkeypatch)
     optimize.optimize(copy, decimals=3)
     with sigdb.connect(copy) as con:
         query = "SELECT count(*) FROM attributions WHERE abs(score) > 0.001 AND round(score::DOUBLE, 3)::FLOAT <> score"
@@ -213,7 +213,7 @@ def test_killed_at_any_moment(copy):
     assert is_sorted(copy)
 
 
-def interrupted(path, monkeypatch):
+def interrupt_optimize(path, monkeypatch):
     """Interrupt an optimization after the second range of genes."""
 
     def stop(done, total):
@@ -225,9 +225,9 @@ def interrupted(path, monkeypatch):
     return path.with_name(path.name + ".optimizing")
 
 
-def test_what_was_done_is_not_done_again(copy, monkeypatch):
+def test_finished_ranges_are_not_sorted_again(copy, monkeypatch):
     before = content(copy)
-    unfinished = interrupted(copy, monkeypatch)
+    unfinished = interrupt_optimize(copy, monkeypatch)
     with duckdb.connect(unfinished) as con:
         done = con.execute("SELECT count(*) FROM sigdb_data.attributions").fetchall()[0][0]
     assert 0 < done < len(before["attributions"])
@@ -246,7 +246,7 @@ def test_what_was_done_is_not_done_again(copy, monkeypatch):
 
 
 def test_an_atlas_that_has_changed_is_copied_from_the_start(copy, monkeypatch):
-    interrupted(copy, monkeypatch)
+    interrupt_optimize(copy, monkeypatch)
     with Atlas(copy) as atlas:
         write_study(atlas, np.ones((5, 300)), GENES, study="three")
     before = content(copy)
@@ -266,9 +266,9 @@ def test_an_atlas_that_has_changed_is_copied_from_the_start(copy, monkeypatch):
         "CREATE INDEX mine ON sigdb_data.cell_data (barcode)",
     ],
 )
-def test_what_the_file_is_made_of_has_changed(copy, monkeypatch, statement):
+def test_objects_that_changed_in_the_meantime_are_copied(copy, monkeypatch, statement):
     """The new file has the current views, macros and tables, not those from the start of the first call."""
-    interrupted(copy, monkeypatch)
+    interrupt_optimize(copy, monkeypatch)
     with Atlas(copy) as atlas:
         atlas.con.execute(statement)
     before = content(copy)
@@ -314,7 +314,7 @@ def test_killed_before_the_last_step(copy):
     assert is_sorted(copy)
 
 
-def test_no_room(copy, monkeypatch):
+def test_a_full_disk_is_refused(copy, monkeypatch):
     before = content(copy)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 5, 5))
     with pytest.raises(AtlasError, match=r"needs 0.0 GB more, and its disk has 0.0 GB free"):

@@ -52,13 +52,13 @@ def ranges_of_a_gene(monkeypatch):
     monkeypatch.setattr("sigdb.atlas.verify.BATCH", 20)
 
 
-def found(path):
+def failed_checks(path):
     with sigdb.connect(path) as con:
         return {finding.check: (finding.n, finding.example) for finding in verify(con) if finding.n}
 
 
 def test_a_sound_atlas(sound):
-    assert found(sound) == {}
+    assert failed_checks(sound) == {}
 
 
 @pytest.mark.file_only("of a lake, the order of rows is not checked")
@@ -159,7 +159,7 @@ of_a_file = pytest.mark.file_only("a lake has the views and macros of the sigdb 
 def test_a_planted_error_is_found(copy, statement, check, example):
     with Atlas(copy) as atlas:
         atlas.con.execute(statement)
-    wrong = found(copy)
+    wrong = failed_checks(copy)
     assert check in wrong
     assert example in wrong[check][1]
 
@@ -176,7 +176,7 @@ def test_objects_of_the_user_are_ignored(copy):
             CREATE VIEW lab.genes AS FROM main.genes;
             CREATE MACRO lab.signature_genes(name) AS [name];
         """)
-    assert found(copy) == {}
+    assert failed_checks(copy) == {}
 
 
 @pytest.mark.file_only("it writes to the atlas")
@@ -200,7 +200,7 @@ def test_derived_data_are_rebuilt(copy, statement, check):
     with Atlas(copy) as atlas:
         atlas.con.execute(statement)
         assert check in fix(atlas, list(verify(atlas.con)))
-    assert found(copy) == {}
+    assert failed_checks(copy) == {}
     after = fingerprint(copy)
     for table in ("attribution_summary", "group_sizes", "signature_cells"):
         assert [row[:-3] for row in sorted(after.pop(table), key=str)] == [
@@ -213,7 +213,7 @@ def test_derived_data_are_rebuilt(copy, statement, check):
 def test_missing_columns_are_not_rebuilt(copy):
     with Atlas(copy) as atlas:
         atlas.con.execute("ALTER TABLE sigdb_data.group_sizes DROP n_cells")
-    wrong = found(copy)
+    wrong = failed_checks(copy)
     assert wrong["tables"] == (1, "missing column group_sizes.n_cells")
     assert "cannot be checked" in wrong["group_sizes"][1]
     plain, fixing = (CliRunner().invoke(app, ["verify", str(copy), *each]) for each in ([], ["--fix"]))

@@ -1,4 +1,4 @@
-"""Views of signatures: for a client that attaches the atlas, they have the scores of the macros at all times."""
+"""Views of signatures: a client that attaches the atlas finds the scores of the macros in them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def copy(toy_path, tmp_path):
     return path
 
 
-def attached(path, query, before=""):
+def query_attached(path, query, before=""):
     """The rows of a query in another database, to which the atlas is attached as `elsewhere`."""
     with duckdb.connect() as con:
         con.execute(before)
@@ -39,12 +39,12 @@ def attached(path, query, before=""):
 
 def test_cells_by_hand(copy):
     """(6 x 1 + 2 x 0.5) / 1.5. Cell 1 has no stored score, and nothing was attributed to cell 2."""
-    rows = attached(copy, 'SELECT cell_id, cell_type, score FROM elsewhere.cell_scores."MYELOID" ORDER BY 1')
+    rows = query_attached(copy, 'SELECT cell_id, cell_type, score FROM elsewhere.cell_scores."MYELOID" ORDER BY 1')
     assert rows == [(0, "monocyte", pytest.approx(7 / 1.5)), (1, "T cell", 0), (2, None, 0)]
 
 
-def test_samples_are_those_of_the_macro(copy):
-    rows = attached(copy, 'FROM elsewhere.sample_scores."MYELOID" ORDER BY cell_type')
+def test_samples_equal_the_samples_of_the_macro(copy):
+    rows = query_attached(copy, 'FROM elsewhere.sample_scores."MYELOID" ORDER BY cell_type')
     with sigdb.connect(copy) as con:
         macro = "signature_by_sample(signature_genes('MYELOID'), weights := signature_weights('MYELOID'))"
         found = con.sql(f"FROM {macro} ORDER BY cell_type")
@@ -52,7 +52,7 @@ def test_samples_are_those_of_the_macro(copy):
         assert con.sql('FROM sample_scores."MYELOID"').columns == found.columns
 
 
-def test_columns_are_those_of_cells_and_the_score(copy):
+def test_columns_are_the_columns_of_cells_and_the_score(copy):
     with sigdb.connect(copy) as con:
         assert con.sql('FROM cell_scores."T_CELL"').columns == [*con.sql("FROM cells").columns, "score"]
         comments = "SELECT count(*), count(comment) FROM duckdb_columns() WHERE schema_name = 'cell_scores'"
@@ -74,7 +74,7 @@ DECOYS = """
 @pytest.mark.parametrize("schema", ["cell_scores", "sample_scores"])
 def test_nothing_of_the_client_is_taken_for_the_atlas(copy, schema):
     query = f'FROM elsewhere.{schema}."MYELOID" ORDER BY ALL'
-    assert attached(copy, query, DECOYS) == attached(copy, query)
+    assert query_attached(copy, query, DECOYS) == query_attached(copy, query)
 
 
 def test_views_follow_the_atlas(copy):
@@ -83,20 +83,20 @@ def test_views_follow_the_atlas(copy):
         obs = obs_of(1, score=[0.25], quality=["good"])
         write_study(atlas, np.array([[1.0, 3.0, 0.0]]), TOY_GENES, study="later", obs=obs)
     new = "SELECT score, obs_score, quality FROM elsewhere.cell_scores.\"MYELOID\" WHERE study = 'later'"
-    assert attached(copy, new) == [(pytest.approx((1 + 3 * 0.5) / 1.5), 0.25, "good")]
-    assert len(attached(copy, "SELECT 1 FROM elsewhere.sample_scores.\"MYELOID\" WHERE study = 'later'")) == 1
+    assert query_attached(copy, new) == [(pytest.approx((1 + 3 * 0.5) / 1.5), 0.25, "good")]
+    assert len(query_attached(copy, "SELECT 1 FROM elsewhere.sample_scores.\"MYELOID\" WHERE study = 'later'")) == 1
     with Atlas(copy) as atlas:
         atlas.add_signatures([Signature("MYELOID", (TOY_GENES[1],))], replace=True)
         atlas.materialize(["MYELOID"])
-    assert attached(copy, new) == [(3, 0.25, "good")]
+    assert query_attached(copy, new) == [(3, 0.25, "good")]
 
 
 @pytest.mark.parametrize("rewrite", [optimize, upgrade], ids=["optimize", "upgrade"])
 def test_views_outlive_what_rewrites_an_atlas(copy, rewrite):
     queries = [f'FROM elsewhere.{schema}."MYELOID" ORDER BY ALL' for schema in ("cell_scores", "sample_scores")]
-    before = [attached(copy, query) for query in queries]
+    before = [query_attached(copy, query) for query in queries]
     rewrite(copy)
-    assert [attached(copy, query) for query in queries] == before
+    assert [query_attached(copy, query) for query in queries] == before
     with sigdb.connect(copy) as con:
         assert [finding.n for finding in verify(con) if finding.check == "schema"] == [0]
 
@@ -120,8 +120,8 @@ def test_any_name_of_a_signature_is_a_name_of_a_view(copy):
         atlas.add_signatures([Signature(ODD, (TOY_GENES[0],))])
         atlas.add_views([ODD])
     quoted = ODD.replace('"', '""')
-    assert len(attached(copy, f'FROM elsewhere.cell_scores."{quoted}"')) == 3
-    assert len(attached(copy, "FROM elsewhere.main.cells")) == 3
+    assert len(query_attached(copy, f'FROM elsewhere.cell_scores."{quoted}"')) == 3
+    assert len(query_attached(copy, "FROM elsewhere.main.cells")) == 3
 
 
 REFUSED = {
@@ -132,7 +132,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_refused_leaves_the_atlas_as_it_was(copy, case):
+def test_a_refused_request_leaves_the_atlas_as_it_was(copy, case):
     names, error, message = REFUSED[case]
     with Atlas(copy) as atlas:
         atlas.add_signatures([Signature("PARTLY", (TOY_GENES[0], "NOGENE")), Signature("Myeloid", (TOY_GENES[0],))])
@@ -142,7 +142,7 @@ def test_what_is_refused_leaves_the_atlas_as_it_was(copy, case):
     assert fingerprint(copy) == before
     with Atlas(copy) as atlas:
         atlas.add_views(["PARTLY"], missing="ignore")
-    assert len(attached(copy, 'FROM elsewhere.cell_scores."PARTLY"')) == 3
+    assert len(query_attached(copy, 'FROM elsewhere.cell_scores."PARTLY"')) == 3
 
 
 def test_a_file_of_the_name_of_a_schema_is_refused(tmp_path):

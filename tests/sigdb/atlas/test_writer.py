@@ -29,7 +29,7 @@ def path(tmp_path):
 
 
 @contextmanager
-def held(path):
+def held_open(path):
     """Have another process open the file for writing."""
     with subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"open\n"
@@ -111,7 +111,7 @@ def test_an_atlas_that_another_process_opens_first_stays(path, monkeypatch):
     path.unlink()
 
     def open_for_writing(self, path):
-        with held(path):
+        with held_open(path):
             original(self, path)
 
     original = Atlas.__init__
@@ -121,13 +121,13 @@ def test_an_atlas_that_another_process_opens_first_stays(path, monkeypatch):
     assert len(path.read_bytes()) == len(made)
 
 
-def test_one_that_was_made_for_nothing_is_removed_with_its_log(path):
+def test_a_new_atlas_is_removed_with_its_log_after_an_error(path):
     with pytest.raises(ZeroDivisionError):
         grow(path, "CREATE TABLE mine AS SELECT 1 AS a")
     assert list(path.parent.iterdir()) == []
 
 
-def test_one_that_was_there_is_not(path):
+def test_an_existing_atlas_stays_after_an_error(path):
     Atlas.create(path).close()
     with pytest.raises(ZeroDivisionError):
         grow(path)

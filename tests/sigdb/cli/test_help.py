@@ -59,7 +59,7 @@ def test_a_misspelt_command_gets_a_suggestion(typed, suggestion):
 
 
 def test_shells_complete_commands_and_choices(tmp_path):
-    """bash asks as `sigdb --show-completion` tells it to."""
+    """bash calls sigdb as the script from `sigdb --show-completion` says."""
     for line, expected in {
         "sigdb dr": ["drop-study"],
         "sigdb signatures m": ["materialize"],

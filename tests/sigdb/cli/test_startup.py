@@ -22,7 +22,7 @@ finally:
 """
 
 
-def loaded(*arguments: object) -> set[str]:
+def modules_loaded_by(*arguments: object) -> set[str]:
     """The modules that are loaded at the end of a command."""
     command = [sys.executable, "-c", CODE, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -36,19 +36,19 @@ def commands_of(modules: set[str]) -> set[str]:
 
 
 def test_version_loads_no_command():
-    modules = loaded("--version")
+    modules = modules_loaded_by("--version")
     assert commands_of(modules) == set()
     assert {"duckdb", "ingest", "numpy", "pyarrow", "rich", "sqlglot", *HEAVY}.isdisjoint(modules)
 
 
 def test_help_loads_the_commands_and_nothing_heavy():
-    modules = loaded("--help")
+    modules = modules_loaded_by("--help")
     assert commands_of(modules) == set(MODULES.values())
     assert {"duckdb", "pyarrow", "numpy", "sqlglot", *HEAVY}.isdisjoint(modules)
 
 
 def test_info_loads_duckdb_and_its_own_module(toy_path):
-    modules = loaded("info", toy_path)
+    modules = modules_loaded_by("info", toy_path)
     assert "duckdb" in modules
     assert commands_of(modules) == {"atlas"}
     assert {"ingest.pipeline", "numpy", "pyarrow", "sqlglot", *HEAVY}.isdisjoint(modules)
@@ -66,6 +66,6 @@ def test_info_loads_duckdb_and_its_own_module(toy_path):
     ids=["no file", "no model", "bad map", "one name for two files", "baseline file alone"],
 )
 def test_wrong_parameters_of_ingest_are_found_before_torch_is_loaded(tmp_path, arguments):
-    modules = loaded("ingest", tmp_path / "a.duckdb", *arguments, "--model", "mlp")
+    modules = modules_loaded_by("ingest", tmp_path / "a.duckdb", *arguments, "--model", "mlp")
     assert HEAVY.isdisjoint(modules)
     assert not (tmp_path / "a.duckdb").exists()

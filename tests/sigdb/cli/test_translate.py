@@ -127,7 +127,7 @@ def messages(tree):
 
 
 def codes():
-    """What stands in backticks in messages, with the file."""
+    """The texts in backticks in messages, each with its file."""
     for path, tree in trees().items():
         for text in messages(tree):
             for code in re.findall(r"`([^`]+)`", text):

@@ -58,7 +58,7 @@ def rows_of(found):
     return {(row["study"], row["within"], row["group"]): row for row in found.table.to_pylist()}
 
 
-def test_each_study_is_that_of_scipy(con):
+def test_each_study_equals_scipy(con):
     found = rows_of(sigdb.compare(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'"))
     for study in ("one", "two"):
         row, group, normal = found[study, "T cell", "flu"], np.array(FLU[study]), np.array(NORMAL[study])
@@ -162,19 +162,19 @@ def test_misleading_comparisons_are_refused(con, case):
         sigdb.compare(con, ["CD3E"], **{"min_cells": 1, **options})
 
 
-def test_a_covariate_that_is_the_group_is_no_covariate(con):
+def test_the_group_cannot_be_a_covariate(con):
     found = sigdb.compare(con, ["CD3E"], min_cells=2, within=None, covariates=["disease"]).table.to_pylist()
     assert {row["note"] for row in found} == {"the covariates cannot be told apart from the groups"}
 
 
-def test_cells_as_replicates_when_told_to(con):
+def test_cells_are_replicates_on_request(con):
     found = rows_of(sigdb.compare(con, ["CD3E"], cells="cell_type = 'T cell'", cells_as_replicates=True))
     row = found["two", "T cell", "flu"]
     cells = [[score + side for score in scores["two"] for side in (-1, 1)] for scores in (FLU, NORMAL)]
     assert (row["n_group"], row["p_value"]) == (6, pytest.approx(stats.ttest_ind(*cells, equal_var=False).pvalue))
 
 
-def test_every_gene_is_that_of_scipy(con):
+def test_every_gene_equals_scipy(con):
     found = sigdb.gene_compare(
         con, by="disease", reference="normal", study="one", cells="cell_type = 'T cell'", min_cells=2
     )
@@ -199,7 +199,7 @@ def sizes_of(values):
     return np.mean(values), np.std(values, ddof=1), len(values)
 
 
-def test_a_gene_of_several_studies_is_combined_as_a_signature_of_that_gene_is(con):
+def test_a_gene_of_several_studies_is_combined_like_a_signature_of_that_gene(con):
     design = {"by": "disease", "reference": "normal", "cells": "cell_type = 'T cell'", "min_cells": 2}
     found = sigdb.gene_compare(con, **design, min_nonzero=1)
     assert [(each.study, each.n_group, each.n_reference) for each in found.studies] == [("one", 4, 5), ("two", 3, 4)]

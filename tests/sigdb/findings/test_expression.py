@@ -36,7 +36,7 @@ def con(demo_path):
         yield con
 
 
-def test_measures_are_those_computed_directly(con, adata):
+def test_measures_equal_a_direct_computation(con, adata):
     before = adata.X.copy()
     shuffled = adata[np.random.default_rng(0).permutation(adata.n_obs)].copy()
     found = sigdb.against_expression(con, shuffled, GENES, study=STUDY, population=POPULATION, missing="ignore")
@@ -75,12 +75,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_does_not_fit_is_refused(con, adata, case):
+def test_data_that_do_not_fit_are_refused(con, adata, case):
     options, message = REFUSED[case]
     with pytest.raises(QueryError, match=message):
         sigdb.against_expression(con, adata, ["CD3E"], **{"study": STUDY, "population": POPULATION, **options})
 
 
-def test_genes_that_are_not_there_are_refused(con, adata):
+def test_unknown_genes_are_refused(con, adata):
     with pytest.raises(QueryError, match="None of the 1 genes of the signature is in var_names"):
         sigdb.against_expression(con, adata[:, 5:9].copy(), ["CD3E"], study=STUDY, population=POPULATION)

@@ -48,7 +48,7 @@ RULES = {
 
 @pytest.mark.parametrize("below", [False, True], ids=["above", "below"])
 @pytest.mark.parametrize("rule", RULES)
-def test_cutoffs_are_those_of_numpy(con, rule, below):
+def test_cutoffs_equal_numpy(con, rule, below):
     options, cutoff = RULES[rule]
     found = sigdb.hits(con, "T", min_cells=1, min_samples=1, below=below, **options)
     assert found.cutoff == pytest.approx(cutoff, rel=1e-12)
@@ -72,7 +72,7 @@ def test_the_ranking_by_hand(con):
     assert sigdb.hits(con, "T", cutoff=2, min_cells=1, min_samples=2).left_out == {"no label": 1, "too few samples": 1}
 
 
-def test_the_population_makes_the_cutoff(con):
+def test_the_cutoff_comes_from_the_population(con):
     odd = SCORES[1::2]
     found = sigdb.hits(
         con, "T", cells="cell_type = 'it''s odd' AND n_counts > 0", percentile=50, min_cells=2, min_samples=1
@@ -117,7 +117,7 @@ def test_impossible_requests_are_refused(con, path, case):
     assert fingerprint(path) == before
 
 
-def test_an_unknown_signature_names_those_there_are(con):
+def test_the_error_of_an_unknown_signature_names_the_known_ones(con):
     with pytest.raises(QueryError, match=r"There is no signature TT in this atlas. Did you mean 'T'\? It has: T, W"):
         sigdb.hits(con, "TT")
 

@@ -60,7 +60,7 @@ def strata(study, n_bins=25):
     return result
 
 
-def test_controls_are_other_genes_of_the_same_stratum_each_once_a_set(con):
+def test_controls_are_other_genes_of_the_same_stratum_each_once_per_set(con):
     found = controls(con, SIGNATURE, n_controls=200)
     assert len(found) == 2 * 200
     for (study, _), matches in found.items():
@@ -83,14 +83,14 @@ def test_controls_depend_on_the_seed_alone(con):
     assert first != controls(con, SIGNATURE, n_controls=20, seed=1)
 
 
-def test_controls_are_these_on_any_duckdb(con):
+def test_controls_are_the_same_on_any_duckdb(con):
     matches = controls(con, SIGNATURE, n_controls=2)["full", 1].values()
     assert list(matches) == [f"TOYGENE{n}" for n in (119, 144, 237, 138, 136)]
 
 
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("weights", [None, [1.0, -2.0, 0.5, 3.0, 1.0]], ids=["plain", "weighted"])
-def test_null_is_that_of_the_dense_scores(con, signed, weights):
+def test_nulls_equal_a_dense_computation(con, signed, weights):
     query = "FROM signature_null(?, n_controls := 100, weights := ?, signed := ?) ORDER BY study, cell_type NULLS LAST"
     relation = con.execute(query, [SIGNATURE, weights, signed])
     names = [column[0] for column in relation.description]
@@ -125,7 +125,7 @@ def test_a_stratum_with_too_few_other_genes_gives_no_null(con):
         assert null == [None, None, None, 0], study
 
 
-def test_leading_genes_are_those_of_the_dense_scores(con):
+def test_leading_genes_equal_a_dense_computation(con):
     weights = [1.0, -2.0, 0.5, 3.0, 1.0]
     rows = con.execute(
         """SELECT gene, contribution, share, rank, cumulative_share, score, score_without
@@ -148,7 +148,7 @@ def test_leading_genes_are_those_of_the_dense_scores(con):
     assert rows[-1][4] == pytest.approx(1.0)
 
 
-def test_one_gene_has_nothing_without_it(con):
+def test_a_signature_of_one_gene_has_no_score_without_it(con):
     assert con.execute("SELECT DISTINCT score_without FROM leading_genes(?)", [SIGNATURE[:1]]).fetchall() == [(None,)]
 
 

@@ -39,7 +39,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[2]}-{case[3]}")
-def test_hit_rates_are_those_of_the_peer(demo_path, tmp_path, case):
+def test_hit_rates_equal_the_hit_rates_of_the_package(demo_path, tmp_path, case):
     mode, value, side, min_cells, min_samples = case
     with sigdb.connect(demo_path) as con:
         con.sql(

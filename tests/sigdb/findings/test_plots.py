@@ -90,7 +90,7 @@ def test_html_is_self_contained_and_json_is_the_spec(con, tmp_path):
         plots.save(chart, tmp_path / "chart.pdf")
 
 
-def test_bins_are_those_of_numpy(con):
+def test_bins_equal_numpy(con):
     answer = sigdb.score_bins(con, SIGNATURE, by="disease", cells="study = 'two'", n_bins=9)
     scores, labels = (
         con.execute(
@@ -122,7 +122,7 @@ def test_a_cell_of_a_small_study_is_a_point(con):
     assert [row["score"] for row in rows] == sorted(row["score"] for row in rows)
 
 
-def test_squares_of_a_large_study_are_those_of_numpy(con):
+def test_squares_of_a_large_study_equal_numpy(con):
     rows = sigdb.embedding(con, SIGNATURE, max_points=10, n_bins=5).table.to_pylist()
     for study in (HOSTILE, "two"):
         x, y, scores = positions(con, study)
@@ -137,18 +137,18 @@ def test_squares_of_a_large_study_are_those_of_numpy(con):
         np.testing.assert_allclose(found, sorted(expected))
 
 
-def test_each_panel_of_an_embedding_has_its_own_cells_alone(con, tmp_path):
+def test_each_panel_of_an_embedding_has_its_own_cells_only(con, tmp_path):
     plots.save(plots.embedding(sigdb.embedding(con, SIGNATURE)), tmp_path / "chart.svg")
     drawn = (tmp_path / "chart.svg").read_text()
     assert drawn.count('aria-roledescription="circle"') == 46  # 2 x 24 cells; one of each study has no position
 
 
-def test_an_embedding_that_is_not_there(con):
+def test_an_unknown_embedding_is_refused(con):
     with pytest.raises(QueryError, match=r"no embedding tsne in this atlas. It has: umap. .*name X_tsne in `obsm`"):
         sigdb.embedding(con, SIGNATURE, basis="tsne")
 
 
-def test_group_tables_are_those_of_the_cells(con):
+def test_group_tables_agree_with_the_cells(con):
     means = sigdb.group_scores(con, SIGNATURE, cells="study = 'two'", **SMALL).table.to_pylist()
     expected = con.execute(
         """SELECT cell_type, disease, avg(score), count(*), count(DISTINCT sample) FROM signature_score(?)
@@ -200,7 +200,7 @@ def test_a_report_that_cannot_be_made_leaves_no_file(con, tmp_path):
         ("jinja2", "plots", lambda con: write_report(con, SIGNATURE, "page.html")),
     ],
 )
-def test_what_is_not_installed_is_named(con, monkeypatch, package, extra, call):
+def test_a_missing_package_is_named(con, monkeypatch, package, extra, call):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setitem(sys.modules, f"{package}.api", None)
     with pytest.raises(MissingDependencyError, match=rf"pip install 'sigdb-atlas\[{extra}\]'"):

@@ -55,7 +55,7 @@ def n_cells(lake):
         return n
 
 
-def test_the_second_time_the_file_is_not_made_again(lake, folder, made):
+def test_the_file_is_made_only_once(lake, folder, made):
     assert [n_cells(lake), n_cells(lake)] == [3, 3]
     assert len(made) == 1
     assert len(list(folder.iterdir())) == 1
@@ -121,7 +121,7 @@ def test_a_damaged_entry_is_made_again(lake, folder, made, damage):
 
 
 @pytest.mark.parametrize("obstacle", ["a file", "a folder in the place of the entry", "a read-only folder"])
-def test_without_a_usable_folder_it_works_all_the_same(lake, folder, made, obstacle):
+def test_lakes_open_without_a_usable_folder(lake, folder, made, obstacle):
     if obstacle == "a file":
         folder.parent.write_text("mine")
     elif obstacle == "a read-only folder":
@@ -150,7 +150,7 @@ def test_a_full_disk_leaves_no_entry(folder, monkeypatch):
     assert list(folder.iterdir()) == []
 
 
-def test_it_can_be_turned_off(lake, made, monkeypatch, tmp_path):
+def test_the_cache_can_be_turned_off(lake, made, monkeypatch, tmp_path):
     monkeypatch.setenv("SIGDB_CACHE_DIR", "")
     monkeypatch.chdir(tmp_path)
     before = set(tmp_path.iterdir())
@@ -159,7 +159,7 @@ def test_it_can_be_turned_off(lake, made, monkeypatch, tmp_path):
     assert set(tmp_path.iterdir()) == before
 
 
-def test_its_folder_is_that_of_the_user_unless_chosen_otherwise(monkeypatch, tmp_path):
+def test_the_default_folder_is_the_cache_folder_of_the_user(monkeypatch, tmp_path):
     monkeypatch.delenv("SIGDB_CACHE_DIR", raising=False)
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: tmp_path / name)
     assert cache.cache_folder() == tmp_path / "sigdb" / "lakes"
@@ -167,7 +167,7 @@ def test_its_folder_is_that_of_the_user_unless_chosen_otherwise(monkeypatch, tmp
     assert cache.cache_folder() is None, "without a home folder, nothing is written to the current one"
 
 
-def test_the_entries_that_were_used_last_stay(folder, monkeypatch):
+def test_recently_used_entries_stay(folder, monkeypatch):
     monkeypatch.setattr(cache, "ENTRIES", 3)
     for number in range(3):
         cache.get_or_make(f"entry {number}", lambda: b"content")
@@ -179,8 +179,8 @@ def test_the_entries_that_were_used_last_stay(folder, monkeypatch):
     assert {path.name for path in folder.iterdir()} == {"entry 0", "entry 2", "new"}
 
 
-def test_a_file_is_checked_each_time(lake, folder):
-    """Also when the entry exists: its views name files that are missing now."""
+def test_files_are_checked_each_time(lake, folder):
+    """The file is also checked if the entry exists, since its views may name files that are missing."""
     n_cells(lake)
     (path,) = (lake / "genes").iterdir()
     held = path.read_bytes()

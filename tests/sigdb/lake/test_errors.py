@@ -1,4 +1,4 @@
-"""Damaged lakes: Python and every command report what is wrong. And lakes in folders of any name."""
+"""Damaged lakes: Python and every command report what is wrong. Lakes work in folders of any name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def whole(tmp_path):
     return copy_toy_lake(tmp_path / "lake")
 
 
-def edited(folder, change):
+def edit_manifest(folder, change):
     path = folder / manifest.NAME
     held = json.loads(path.read_text())
     change(held)
@@ -40,8 +40,8 @@ def file_of(folder, table):
     return path
 
 
-def without(folder, table):
-    edited(folder, lambda held: held.update(files=[file for file in held["files"] if file["table"] != table]))
+def drop_from_manifest(folder, table):
+    edit_manifest(folder, lambda held: held.update(files=[file for file in held["files"] if file["table"] != table]))
 
 
 DAMAGE = {
@@ -62,35 +62,38 @@ DAMAGE = {
         r"is not the manifest of a lake: .*utf-8.* Put manifest\.json back .* and remove nothing",
     ),
     "another format": (
-        lambda lake: edited(lake, lambda held: held.update(format_version=9)),
+        lambda lake: edit_manifest(lake, lambda held: held.update(format_version=9)),
         r"is a lake of format 9; this sigdb reads format 1\. Update sigdb",
     ),
     "a newer schema": (
-        lambda lake: edited(lake, lambda held: held.update(schema_version=99)),
+        lambda lake: edit_manifest(lake, lambda held: held.update(schema_version=99)),
         r"has atlas schema 99; this sigdb knows schemas up to .*pip install --upgrade",
     ),
     "an older schema": (
-        lambda lake: edited(lake, lambda held: held.update(schema_version=1)),
+        lambda lake: edit_manifest(lake, lambda held: held.update(schema_version=1)),
         r"has atlas schema 1; .* Upgrade the atlas that it comes from with `sigdb\.upgrade\(atlas\)`, and export that",
     ),
     "a schema that is no number": (
-        lambda lake: edited(lake, lambda held: held.update(schema_version="3")),
+        lambda lake: edit_manifest(lake, lambda held: held.update(schema_version="3")),
         "is not the manifest of a lake: '3' is not the number of a schema",
     ),
     "a table without files": (
-        lambda lake: without(lake, "genes"),
+        lambda lake: drop_from_manifest(lake, "genes"),
         "is not the manifest of a lake: it lacks either the columns or the files of genes",
     ),
     "files of a table without columns": (
-        lambda lake: edited(lake, lambda held: held["columns"].pop("genes")),
+        lambda lake: edit_manifest(lake, lambda held: held["columns"].pop("genes")),
         "is not the manifest of a lake: it lacks either the columns or the files of genes",
     ),
     "a table that it does not know of": (
-        lambda lake: [without(lake, "genes"), edited(lake, lambda held: held["columns"].pop("genes"))],
+        lambda lake: [
+            drop_from_manifest(lake, "genes"),
+            edit_manifest(lake, lambda held: held["columns"].pop("genes")),
+        ],
         "The lake .* (cannot be read: .* genes does not exist|lacks 1 of 19 tables of an atlas: genes)",
     ),
     "a file twice": (
-        lambda lake: edited(lake, lambda held: held["files"].append(held["files"][0])),
+        lambda lake: edit_manifest(lake, lambda held: held["files"].append(held["files"][0])),
         "is not the manifest of a lake: it names a file twice",
     ),
     "a missing table": (
@@ -135,14 +138,14 @@ def test_every_command_says_what_is_wrong(whole, monkeypatch, case):
 
 
 @pytest.mark.parametrize("case", ["no manifest", "a missing table", "a file that was cut off"])
-def test_an_export_makes_it_whole(whole, toy_path, case):
+def test_an_export_repairs_the_lake(whole, toy_path, case):
     DAMAGE[case][0](whole)
     CliRunner().invoke(app, ["export", str(toy_path), str(whole)], catch_exceptions=False)
     manifest.check_sums(manifest.read(str(whole)))
 
 
 @pytest.mark.parametrize("damage", ["a flipped byte", "a file of another lake"])
-def test_what_only_a_checksum_tells(whole, toy_path, tmp_path, damage):
+def test_damage_that_only_a_checksum_shows(whole, toy_path, tmp_path, damage):
     """verify and import-lake compare checksums. The size does not change."""
     path = file_of(whole, "attributions")
     held = bytearray(path.read_bytes())
@@ -190,7 +193,7 @@ ODD = ['it\'s a "lake"; --', "[odd]", "any*", "one?", "[", "{a,b}", "back\\slash
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_whatever_its_folder_is_called(toy_path, tmp_path, name):
+def test_a_lake_in_a_folder_of_any_name(toy_path, tmp_path, name):
     """Next to the lake are folders that its name would match if it were a pattern."""
     for folder in ("anything", "oneX", "o"):
         shutil.copytree(export(toy_path, tmp_path / "plain"), tmp_path / folder / "lake")
@@ -253,7 +256,7 @@ def test_columns_in_another_order(whole, toy_path, tmp_path):
     rows = pq.read_table(path, partitioning=None)
     pq.write_table(rows.select(rows.column_names[::-1]), path)
     changed = {"bytes": path.stat().st_size, "sha256": manifest.checksum(path)}
-    edited(whole, lambda held: [file.update(changed) for file in held["files"] if file["table"] == "cell_data"])
+    edit_manifest(whole, lambda held: [file.update(changed) for file in held["files"] if file["table"] == "cell_data"])
     import_lake(whole, tmp_path / "imported.duckdb")
     assert fingerprint(tmp_path / "imported.duckdb") == fingerprint(toy_path)
 

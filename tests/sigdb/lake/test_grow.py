@@ -35,14 +35,14 @@ def rows(path, query):
         return con.execute(query).fetchall()
 
 
-def lose_one(atlas, known):
+def add_then_fail(atlas, known):
     """Add a signature, then fail to add another one."""
     atlas.add_signatures([Signature("LOST", ("GENE02",))])
     atlas.add_signatures([Signature("LOST TOO", ("GENE02",)), known])
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_it_shows_what_it_showed(lake, two_runs, name):
+def test_a_grown_lake_shows_what_it_showed_before(lake, two_runs, name):
     assert_same(rows(lake, QUERIES[name]), rows(two_runs, QUERIES[name]))
 
 
@@ -53,7 +53,7 @@ def test_files_that_have_not_changed_are_kept(lake):
     assert {file.path for file in manifest.read(str(lake)).files} == before
 
 
-def test_what_is_done_in_a_block_appears_at_its_end(lake, two_runs, tmp_path):
+def test_changes_in_a_block_appear_at_its_end(lake, two_runs, tmp_path):
     """Signatures are added, materialised and viewed as in an atlas. An error in the block undoes all of it."""
     new = Signature("NEW", ("GENE02", "GENE14"), (1.0, 2.0))
     atlas = tmp_path / "same.duckdb"
@@ -72,7 +72,7 @@ def test_what_is_done_in_a_block_appears_at_its_end(lake, two_runs, tmp_path):
         assert_same(rows(lake, query), rows(atlas, query))
     before = manifest.read(str(lake))
     with pytest.raises(SignatureError, match="1 of 2 signatures"), open_writable(lake) as opened:
-        lose_one(opened, new)
+        add_then_fail(opened, new)
     assert manifest.read(str(lake)) == before
 
 
@@ -93,7 +93,7 @@ def test_on_the_command_line(lake, two_runs, tmp_path, monkeypatch, capsys):
         pass
 
 
-def test_it_is_not_an_export(lake, two_runs, tmp_path):
+def test_a_grown_lake_is_not_an_export(lake, two_runs, tmp_path):
     assert manifest.read(str(lake)).atlas_created is None
     with pytest.raises(AtlasError, match=r"Studies were added to the lake .* itself, and .* may lack them"):
         sigdb.export_lake(two_runs, lake)
@@ -101,12 +101,12 @@ def test_it_is_not_an_export(lake, two_runs, tmp_path):
     assert rows(tmp_path / "imported.duckdb", QUERIES["whole"]) == rows(two_runs, QUERIES["whole"])
 
 
-def test_one_at_a_time(lake):
+def test_only_one_process_writes_at_a_time(lake):
     with growing_lake(lake), pytest.raises(AtlasError, match=r"Another export to .* is running"), growing_lake(lake):
         pass
 
 
-def test_a_new_one(tmp_path):
+def test_a_new_lake(tmp_path):
     """An empty lake can be queried. A lake without a manifest is removed after an error."""
     with growing_lake(tmp_path / "lake", genes_per_bucket=64) as grown:
         grown.publish()
@@ -124,7 +124,7 @@ def test_a_new_one(tmp_path):
         pass
 
 
-def everything(folder):
+def files_and_contents(folder):
     return {path.relative_to(folder): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
 
 
@@ -139,18 +139,18 @@ def fail_to_grow(lake):
 
 
 @pytest.mark.parametrize("use", [grow, fail_to_grow, "export", "export of another atlas"])
-def test_one_that_has_lost_its_manifest_is_left_alone(lake, two_runs, toy_path, use):
+def test_a_lake_that_has_lost_its_manifest_is_left_alone(lake, two_runs, toy_path, use):
     """It is the only copy of the added studies. Taking its folder for a new lake would remove them."""
     (lake / manifest.NAME).rename(lake.parent / "kept.json")
-    before = everything(lake)
+    before = files_and_contents(lake)
     with pytest.raises(AtlasError, match=r"has lost its manifest\.json\. Put manifest\.json back from a copy"):
         use(lake) if callable(use) else sigdb.export_lake(two_runs if use == "export" else toy_path, lake)
-    assert everything(lake) == before
+    assert files_and_contents(lake) == before
     (lake.parent / "kept.json").rename(lake / manifest.NAME)
     grow(lake)
 
 
-def test_one_without_a_note_that_it_had_a_manifest(lake):
+def test_a_lake_without_a_note_that_it_had_a_manifest(lake):
     """The process that published the lake was killed before it wrote the note. The next call writes the note."""
     (lake / manifest.MARK).write_text("")
     fail_to_grow(lake)
@@ -159,29 +159,29 @@ def test_one_without_a_note_that_it_had_a_manifest(lake):
         grow(lake)
 
 
-def test_only_what_was_made_for_nothing_is_removed(tmp_path):
+def test_an_error_removes_only_what_the_call_made(tmp_path):
     """A folder that existed before stays, and so do the files of an interrupted export."""
     (tmp_path / "empty").mkdir()
     inode = (tmp_path / "empty").stat().st_ino
     fail_to_grow(tmp_path / "empty")
     assert (tmp_path / "empty").stat().st_ino == inode
-    assert everything(tmp_path / "empty") == {}
+    assert files_and_contents(tmp_path / "empty") == {}
     (tmp_path / "begun" / "genes").mkdir(parents=True)
     (tmp_path / "begun" / manifest.MARK).write_text("")
     (tmp_path / "begun" / "genes" / "a.parquet").write_text("rows")
-    before = everything(tmp_path / "begun")
+    before = files_and_contents(tmp_path / "begun")
     fail_to_grow(tmp_path / "begun")
-    assert everything(tmp_path / "begun") == before | {Path(manifest.LOCK): b""}
+    assert files_and_contents(tmp_path / "begun") == before | {Path(manifest.LOCK): b""}
 
 
-def edited(lake, **changes):
+def edit_manifest(lake, **changes):
     path = lake / manifest.NAME
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 FLAWS = {
     "an older schema": (
-        lambda lake: edited(lake, schema_version=1, sigdb_version="0.0.7"),
+        lambda lake: edit_manifest(lake, schema_version=1, sigdb_version="0.0.7"),
         r"with the sigdb that wrote it \(pip install sigdb-atlas==0\.0\.7, then `sigdb\.import_lake.* and upgrade the",
     ),
     "a missing file": (
@@ -192,12 +192,12 @@ FLAWS = {
         lambda lake: (lake / manifest.NAME).write_text("{"),
         r"Put manifest\.json back from a copy of the lake, and remove nothing",
     ),
-    "another format": (lambda lake: edited(lake, format_version=9), r"this sigdb reads format 1\. Update sigdb"),
+    "another format": (lambda lake: edit_manifest(lake, format_version=9), r"this sigdb reads format 1\. Update sigdb"),
 }
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
-def test_no_message_advises_to_remove_it_or_to_export_it(lake, flaw):
+def test_no_message_advises_to_remove_or_export_a_grown_lake(lake, flaw):
     damage, message = FLAWS[flaw]
     damage(lake)
     with pytest.raises(AtlasError, match=message) as caught:
@@ -205,7 +205,7 @@ def test_no_message_advises_to_remove_it_or_to_export_it(lake, flaw):
     assert not re.search("Remove|export the atlas|sigdb export|export_lake|check=True", str(caught.value))
 
 
-def test_files_that_go_or_come_while_others_are_removed(lake, monkeypatch):
+def test_files_that_vanish_or_appear_while_others_are_removed(lake, monkeypatch):
     """Late tasks remove or write files in the meantime. The lake is published anyway."""
     gone = lake / "attributions" / "run_id=7" / "gone.part"
     monkeypatch.setattr(manifest, "files_on_disk", lambda made: [gone])

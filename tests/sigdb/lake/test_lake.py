@@ -20,7 +20,7 @@ from sigdb import Atlas, Signature, attach_lake, export_lake, import_lake
 from sigdb.atlas.verify import verify
 from sigdb.errors import AtlasError, AtlasNotFoundError, AtlasVersionError
 from sigdb.lake import export, files, manifest
-from tests.sql.test_headers import OBJECTS, shown
+from tests.sql.test_headers import OBJECTS, as_text
 from tests.support.lakes import QUERIES, assert_same, copy_toy_lake, copy_two_runs, copy_two_runs_lake
 from tests.support.toy import TOY_GENES, fingerprint, make_toy, new_atlas, write_study
 
@@ -75,7 +75,7 @@ def names(folder):
 
 @pytest.mark.parametrize("each", OBJECTS, ids=lambda each: f"{each.kind}-{each.name}")
 def test_every_example_of_a_header_gives_the_same(toy_lake, each):
-    assert [shown(value) for (value,) in toy_lake.execute(each.example).fetchall()] == [each.expected]
+    assert [as_text(value) for (value,) in toy_lake.execute(each.example).fetchall()] == [each.expected]
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
@@ -84,7 +84,7 @@ def test_a_lake_answers_as_the_atlas_does(two_runs, attached, query):
         assert_same(attached.execute(query).fetchall(), con.execute(query).fetchall())
 
 
-def test_in_python_too(two_runs, whole):
+def test_python_functions_answer_as_on_the_atlas(two_runs, whole):
     with sigdb.connect(two_runs) as atlas, sigdb.connect(whole) as con, sigdb.connect(whole) as second:
         assert sigdb.score(con, ["GENE03"]).equals(sigdb.score(atlas, ["GENE03"]))
         query = "SELECT sum(signature_score_py(cell_id, 'S')) FROM cells"
@@ -159,7 +159,7 @@ def test_only_what_has_changed_is_written_again(copy, tmp_path):
     assert fingerprint(tmp_path / "imported.duckdb") == fingerprint(copy)
 
 
-def test_a_study_and_a_run_that_go_leave_nothing_behind(copy, tmp_path):
+def test_a_removed_study_and_run_leave_nothing_behind(copy, tmp_path):
     export_lake(copy, tmp_path / "lake", genes_per_bucket=8)
     with Atlas(copy) as atlas:
         for table in ("attributions", "attributed_cells", "attribution_summary", "group_sizes"):
@@ -170,7 +170,7 @@ def test_a_study_and_a_run_that_go_leave_nothing_behind(copy, tmp_path):
         assert con.execute("SELECT DISTINCT run_id FROM attributions").fetchall() == [(0,)]
 
 
-def test_an_imported_atlas_is_the_exported_one(two_runs, whole, toy_path, tmp_path):
+def test_an_imported_atlas_equals_the_exported_one(two_runs, whole, toy_path, tmp_path):
     import_lake(whole, tmp_path / "imported.duckdb")
     assert fingerprint(tmp_path / "imported.duckdb") == fingerprint(two_runs)
     export_lake(toy_path, tmp_path / "toy")
@@ -272,14 +272,14 @@ def one_file(folder):
     return next((folder / "attributions" / "run_id=1" / "gene_bucket=2").iterdir())
 
 
-def altered(path):
+def flip_a_bit(path):
     held = bytearray(path.read_bytes())
     held[100] ^= 1
     path.write_bytes(held)
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGE.values(), ids=DAMAGE.keys())
-def test_a_lake_that_is_not_whole_is_not_opened(damaged, two_runs, tmp_path, damage, message):
+def test_an_incomplete_lake_is_not_opened(damaged, two_runs, tmp_path, damage, message):
     damage(one_file(damaged))
     for use in (sigdb.connect, partial(attach_lake, path=tmp_path / "a"), partial(import_lake, path=tmp_path / "a")):
         with pytest.raises(AtlasError, match=message):
@@ -290,7 +290,7 @@ def test_a_lake_that_is_not_whole_is_not_opened(damaged, two_runs, tmp_path, dam
 
 
 def test_a_file_that_was_altered_is_found_by_its_checksum(damaged, two_runs, tmp_path):
-    altered(one_file(damaged))
+    flip_a_bit(one_file(damaged))
     with pytest.raises(AtlasError, match=r"1 of 28 files are damaged.*gene_bucket=2.*check=True"):
         import_lake(damaged, tmp_path / "a.duckdb")
     assert not list(tmp_path.glob("a.duckdb*"))
@@ -299,19 +299,19 @@ def test_a_file_that_was_altered_is_found_by_its_checksum(damaged, two_runs, tmp
     manifest.check_sums(manifest.read(str(damaged)))
 
 
-def edited(folder, **changes):
+def edit_manifest(folder, **changes):
     path = folder / manifest.NAME
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def test_other_versions(damaged):
-    edited(damaged, schema_version=999)
+    edit_manifest(damaged, schema_version=999)
     with pytest.raises(AtlasVersionError, match="has atlas schema 999; this sigdb knows schemas up to"):
         sigdb.connect(damaged)
-    edited(damaged, schema_version=1)
+    edit_manifest(damaged, schema_version=1)
     with pytest.raises(AtlasVersionError, match=r"has atlas schema 1.*Upgrade the atlas that it comes from"):
         sigdb.connect(damaged)
-    edited(damaged, format_version=2)
+    edit_manifest(damaged, format_version=2)
     with pytest.raises(AtlasVersionError, match="format 2; this sigdb reads format 1"):
         sigdb.connect(damaged)
 
@@ -325,7 +325,7 @@ def test_another_manifest(damaged, text):
         sigdb.connect(damaged)
 
 
-def test_what_is_no_lake(two_runs, whole, tmp_path):
+def test_paths_that_are_not_lakes_are_refused(two_runs, whole, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "mine.txt").write_text("mine")
     with pytest.raises(AtlasError, match="is a folder but not a lake"):

@@ -218,7 +218,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize(("damage", "error", "text"), DAMAGE.values(), ids=DAMAGE.keys())
-def test_a_file_that_is_not_whole_is_noticed_when_the_lake_is_opened(serve, whole, tmp_path, damage, error, text):
+def test_an_incomplete_file_is_noticed_when_the_lake_is_opened(serve, whole, tmp_path, damage, error, text):
     copy = Path(shutil.copytree(whole, tmp_path / "lake"))
     damage(next((copy / "attributions" / "run_id=1" / "gene_bucket=2").iterdir()))
     address, _ = serve(copy)
@@ -228,7 +228,7 @@ def test_a_file_that_is_not_whole_is_noticed_when_the_lake_is_opened(serve, whol
     assert not (tmp_path / "a.duckdb").exists()
 
 
-def test_a_file_that_goes_while_the_lake_is_open_is_an_error(serve, whole, tmp_path):
+def test_a_file_that_vanishes_while_the_lake_is_open_is_an_error(serve, whole, tmp_path):
     copy = Path(shutil.copytree(whole, tmp_path / "lake"))
     address, _ = serve(copy)
     attach_lake(address, tmp_path / "attached.duckdb")
@@ -259,7 +259,7 @@ def test_wrong_credentials(store):
             sigdb.connect("s3://atlases/lake")
 
 
-def test_what_is_no_lake_at_an_address(serve, tmp_path):
+def test_an_address_without_a_lake_is_refused(serve, tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
     address, _ = serve(tmp_path)
     with pytest.raises(AtlasError, match="is not the manifest of a lake"):
@@ -282,7 +282,7 @@ def test_the_secret_of_the_readme(tmp_path):
         assert con.execute("SELECT name, scope FROM duckdb_secrets()").fetchall() == [("atlases", ["s3://atlases"])]
 
 
-def test_where_there_is_no_httpfs(tmp_path):
+def test_an_error_names_the_missing_httpfs(tmp_path):
     """The error of DuckDB names the missing extension. DuckDB cannot download it here."""
     code = "import sigdb; sigdb.connect('s3://atlases/lake')"
     environment = os.environ | {"HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:1"}

@@ -35,7 +35,7 @@ def frame(barcodes, samples):
     return pd.DataFrame({"sample": samples}, index=barcodes)
 
 
-def test_rows_are_those_of_obs_whatever_its_order(con):
+def test_rows_follow_obs_in_any_order(con):
     adata = ad.AnnData(np.zeros((3, 1), np.float32), obs=frame(["c1", "c2", "c0"], ["x", "x", "a"]))
     scores = sigdb.score_matrix(con, SIGNATURES, adata.obs)
     assert list(scores.index) == ["c1", "c2", "c0"]
@@ -65,7 +65,7 @@ def test_rows_that_are_not_in_the_atlas(con):
     np.testing.assert_array_equal(sigdb.score_matrix(con, ["T"], obs, unmatched="nan")["T"], [1, np.nan, 5])
 
 
-def test_a_sample_that_is_missing_is_not_any_sample(con):
+def test_a_missing_sample_matches_no_cell(con):
     with pytest.raises(ObsError, match="1 of 2 rows of obs are not cells"):
         sigdb.score_matrix(con, ["T"], frame(["c0", "c1"], ["a", None]))
 
@@ -84,7 +84,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("options", "error", "message"), REFUSED, ids=[message for *_, message in REFUSED])
-def test_what_is_refused(con, options, error, message):
+def test_wrong_options_are_refused(con, options, error, message):
     with pytest.raises(error, match=message):
         sigdb.score_matrix(con, ["T"], frame(["c0", "c1"], ["a", "a"]), **options)
 

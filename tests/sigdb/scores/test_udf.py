@@ -35,7 +35,7 @@ def test_scores_by_hand(con):
     assert con.execute(EACH, ["MYELOID"]).fetchall()[0] == (0, pytest.approx(7 / 1.5))
 
 
-def test_nulls_and_cells_that_are_not_there(con):
+def test_nulls_and_unknown_cells(con):
     rows = "VALUES (NULL, 'T_CELL'), (1, NULL), (77, 'T_CELL'), (-1, 'T_CELL'), (1, 'T_CELL')"
     query = f"SELECT signature_score_py(cell, name) FROM ({rows}) AS t(cell, name)"
     assert con.execute(query).fetchall() == [(None,)] * 4 + [(9.0,)]
@@ -99,7 +99,7 @@ def test_a_writable_connection_is_refused(copy):
         assert sigdb.score(atlas.con, ["CD3E"])["score"].to_pylist() == [0.0, 9.0, 0.0]
 
 
-def test_no_atlas_and_two():
+def test_a_connection_without_an_atlas_or_with_two():
     with duckdb.connect() as con, pytest.raises(QueryError, match="No atlas is attached"):
         sigdb.score(con, ["CD3E"])
 
@@ -135,7 +135,7 @@ def test_several_connections_to_one_file(copy):
             third.execute(EACH, ["MINE"]).fetchall()
 
 
-def test_a_locked_connection_has_it_too(copy):
+def test_a_locked_connection_has_the_function(copy):
     with sigdb.connect(copy, locked=True) as con:
         assert con.execute(EACH, ["T_CELL"]).fetchall()[1] == (1, 9.0)
         assert sigdb.score(con, ["CD3E"])["score"].to_pylist() == [0.0, 9.0, 0.0]
@@ -173,7 +173,7 @@ def test_queries_of_several_threads(con):
     assert {rows[1][1] for name, rows in found if name == "T_CELL"} == {9.0}
 
 
-def test_a_result_that_is_being_read_goes_on(con):
+def test_a_result_that_is_being_read_is_not_disturbed(con):
     rows = con.execute("SELECT cell_id FROM cells ORDER BY 1")
     assert rows.fetchone() == (0,)
     sigdb.score(con, ["CD3E"])
