@@ -275,12 +275,14 @@ def test_tables_of_several_files(toy_path, tmp_path):
 
 def test_what_does_not_fit_into_memory_waits_on_disk(whole, tmp_path, monkeypatch):
     """DuckDB uses a folder that is removed with the connection."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     con = sigdb.connect(whole)
     con.execute("SET threads = 1")
     con.execute("SET memory_limit = '60MB'")
     query = "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY hash(i), i) AS n FROM range(4_000_000) AS t(i))"
     assert con.execute(query).fetchall() == [(4_000_000,)]
-    assert list(tmp_path.iterdir()), "it did fit"
+    assert list(temporary.iterdir()), "it did fit"
     con.close()
-    assert not list(tmp_path.iterdir())
+    assert not list(temporary.iterdir())
