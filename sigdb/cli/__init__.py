@@ -6,6 +6,7 @@ and torch when it runs.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib.metadata import version as package_version
@@ -48,8 +49,19 @@ def root(
         os.environ["SIGDB_DEBUG"] = "1"
 
 
+class LibraryWarnings(logging.Handler):
+    """Prints the warnings that the library logs; their parameters and calls become options and commands."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one warning."""
+        from sigdb.cli.output import print_warning
+
+        print_warning(record.getMessage())
+
+
 def main() -> None:
     """Run the command line. Exit codes: 0 for success, 1 for an error that is explained, 2 for wrong usage."""
+    logging.getLogger("ingest").handlers = [LibraryWarnings(logging.WARNING)]
     try:
         app()
     except Exception as error:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["console", "dump", "errors", "print_error", "print_note", "print_query", "print_table"]
+__all__ = ["console", "dump", "errors", "print_error", "print_note", "print_query", "print_table", "print_warning"]
 
 # Rows that are read from DuckDB at a time.
 BATCH = 10_000
@@ -40,6 +40,11 @@ errors = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highli
 def print_error(error: Exception | str) -> None:
     """Print an error as one readable paragraph."""
     errors.print(Text.assemble(("Error: ", "bold red"), translate(message(error))))
+
+
+def print_warning(text: str) -> None:
+    """Print a warning as one readable paragraph."""
+    errors.print(Text.assemble(("Warning: ", "bold yellow"), translate(text)))
 
 
 def print_note(text: str) -> None:

@@ -93,7 +93,7 @@ def test_an_atlas_that_cannot_be_sorted_is_still_whole(with_atlas, model, whole,
     monkeypatch.setattr(store_study, "cluster", fail)
     reports = ingest_files(folder / ATLAS, sources(folder), model, options())
     assert [report.study for report in reports] == ["first", "second"]
-    assert "could not be sorted: No space left on device. To sort them: `sigdb.atlas.optimize" in caplog.text
+    assert "could not be sorted: No space left on device. To sort them: `sigdb.optimize(path)`" in caplog.text
     assert contents(folder / ATLAS) == whole
 
 

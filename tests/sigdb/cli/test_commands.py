@@ -19,7 +19,7 @@ def test_ingest_again(workdir):
     assert code == 0, err
     code, out, err = run(*arguments, cwd=workdir)
     assert code == 1
-    assert "--if-exists skip, or --if-exists replace" in words(err)
+    assert "--if-exists skip or --if-exists replace" in words(err)
     kept = workdir / "new.duckdb.ingest" / "0123"
     kept.mkdir(parents=True)
     (kept / "plan.json").write_text('{"study": "other"}')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import duckdb
 import pytest
 
 from sigdb.errors import AtlasNotFoundError
@@ -123,3 +124,16 @@ def test_errors_of_the_library_name_options_and_commands(workdir, case):
     assert way_out in words(err)
     assert "`sigdb." not in err
     assert not re.search(r"`\w+(=[^`]*)?`", words(err))
+
+
+def test_warnings_of_the_library_name_commands(workdir, monkeypatch):
+    from ingest.store import study
+
+    def fail(con):
+        raise duckdb.IOException("No space left on device")
+
+    monkeypatch.setattr(study, "cluster", fail)
+    code, _, err = run("ingest", "new.duckdb", "study.h5ad", *MODEL, "--steps", "2", cwd=workdir)
+    assert code == 0
+    assert "Warning: The studies are in the atlas, but its scores could not be sorted" in words(err)
+    assert "`sigdb optimize ATLAS`" in words(err)
