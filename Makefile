@@ -10,7 +10,8 @@
 # make train         train the demonstration model
 #
 # More tests, which .ci/run runs and `make test` does not:
-# make test-oldest   all tests that need no model, on the oldest DuckDB
+# make test-thorough the tests marked slow, property tests with four times the examples, and two notebooks
+# make test-oldest   all tests that need no model, slow ones too, on the oldest DuckDB
 # make test-lake     the same tests on the newest DuckDB, with each atlas exported and opened as a lake
 # make test-remote   a lake behind HTTP and an S3 API on this machine, in its own environment
 # make test-dialects the SQL of the atlas on Apache Spark (needs Java 17) and GoogleSQL's evaluator, in its own environment
@@ -32,6 +33,9 @@ SQL_TESTS := tests/sql tests/sigdb/atlas tests/sigdb/lake tests/sigdb/scores/tes
 # The part that depends most on the version of DuckDB: every macro, by hand, by oracle, and in every position of a query.
 OLDEST_TESTS := tests/sql/test_headers.py tests/sql/test_score_by_hand.py tests/sql/test_groups_by_hand.py \
 	tests/sql/test_score_oracle.py tests/sql/test_groups_oracle.py tests/sql/test_score_positions.py
+# The notebooks that take longest run in `make test-thorough`.
+NOTEBOOKS := $(wildcard notebooks/[134]*.ipynb)
+SLOW_NOTEBOOKS := $(wildcard notebooks/[25]*.ipynb)
 # One process per core; an idle one takes over tests that wait.
 PARALLEL := -n auto --dist worksteal
 NODE_API := 1.5.6-r.1
@@ -40,7 +44,7 @@ SC_SIGNATURE := 1.0.0
 SCVI_TOOLS := 1.4.2
 SUPERSET := 6.1.0
 
-.PHONY: demo test test-oldest test-lake test-remote test-dialects test-cluster test-scvi lint wheel docs site train bench bi clean
+.PHONY: demo test test-thorough test-oldest test-lake test-remote test-dialects test-cluster test-scvi lint wheel docs site train bench bi clean
 
 demo: .venv/ready
 	$(BIN)/sigdb demo demo.duckdb
@@ -48,11 +52,15 @@ demo: .venv/ready
 
 test: .venv/ready .venv-oldest/ready .venv-tools/ready .clients/ready .originals/ready
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
-	$(BIN)/python -m pytest $(PARALLEL) --nbmake notebooks tests
+	$(BIN)/python -m pytest $(PARALLEL) --nbmake $(NOTEBOOKS) tests
 	.venv-oldest/bin/python -m pytest $(PARALLEL) $(OLDEST_TESTS)
 
+test-thorough: .venv/ready .originals/ready
+	$(BIN)/python -m pytest $(PARALLEL) --thorough -m 'slow or hypothesis' tests
+	$(BIN)/python -m pytest $(PARALLEL) --nbmake $(SLOW_NOTEBOOKS)
+
 test-oldest: .venv-oldest/ready
-	.venv-oldest/bin/python -m pytest $(PARALLEL) $(SQL_TESTS)
+	.venv-oldest/bin/python -m pytest $(PARALLEL) --thorough $(SQL_TESTS)
 
 lint: .venv/ready
 	$(BIN)/ruff check .
@@ -149,7 +157,7 @@ wheel: .venv/ready
 
 # Each atlas is exported, and opened through a file of views. That takes minutes, so `make test` leaves it out.
 test-lake: .venv/ready
-	$(BIN)/python -m pytest $(PARALLEL) $(SQL_TESTS) --atlas-as=lake
+	$(BIN)/python -m pytest $(PARALLEL) --thorough $(SQL_TESTS) --atlas-as=lake
 
 # moto is a server with an S3 API. Its boto3 needs an older python-dateutil than ours; without a fixed version, pip would try
 # every boto3.

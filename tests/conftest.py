@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import sigdb
-from tests.support.lakes import StandIns, stand_ins
+from tests.support.lakes import StandIns, stand_ins, thorough
 from tests.support.prebuilt import copy_prebuilt
 from tests.support.queries import QUERIES
 from tests.support.toy import copy_toy
@@ -28,6 +28,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="file",
         help="What sigdb.connect opens for reading in tests: the atlas file, or a lake exported from it.",
     )
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="Run the tests marked slow too, and try all examples of property tests.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,6 +42,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(cache.cleanup)
     # Set this before torch is imported. Otherwise its threads wait by spinning, on cores that other workers need.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    config.addinivalue_line("markers", "slow: takes many seconds; runs with --thorough only.")
+    if config.getoption("thorough"):
+        thorough.append(True)
     config.addinivalue_line("markers", "file_only(reason): a test of what only an atlas file does, not a lake.")
     if config.getoption("atlas_as") == "lake":
         stand_ins.append(StandIns())
@@ -45,6 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("thorough"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
     if config.getoption("atlas_as") == "lake":
         for item in items:
             if marker := item.get_closest_marker("file_only"):

@@ -51,6 +51,7 @@ def test_reflection_lists_views_columns_and_comments(demo_path):
         assert seen["columns"] == dict(con.execute(columns).fetchall())
 
 
+@pytest.mark.slow
 def test_dbt_builds_tables_from_macros_and_views(demo_path, tmp_path):
     """The project tests/clients/dbt attaches an atlas; one of its models calls a macro, the other reads a view."""
     atlas, out = shutil.copy(demo_path, tmp_path / "cells_of_mine.duckdb"), tmp_path / "out.duckdb"

@@ -63,6 +63,7 @@ def test_a_synonym_that_is_the_symbol_of_another_gene_means_that_other_one(con):
     assert con.execute("SELECT status, symbol FROM check_genes(['MIF'])").fetchall() == [("missing", None)]
 
 
+@pytest.mark.slow
 def test_more_genes_than_there_are_numbers_of_16_bits(tmp_path):
     names = [f"X{n}" for n in range(70_000)]
     scores = np.zeros((2, len(names)), np.float32)

@@ -191,6 +191,7 @@ print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_does_not_depend_on_the_size_of_the_file(tmp_path):
     """The peaks with 4,000 and 40,000 cells, which would be 12 and 120 MB in memory, are about the same."""

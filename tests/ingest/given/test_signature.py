@@ -270,6 +270,7 @@ def import_in_process(path, folder, moment=None):
     import_signature(path, folder, GENES, LoadOptions(model="SIGnature", if_exists="skip"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_and_run_again(published, imported, tmp_path, moment):
     context = multiprocessing.get_context("forkserver")

@@ -108,6 +108,7 @@ def wait_for(condition):
     return condition()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc")
 def test_killed_with_its_workers(with_atlas, small_model, whole, processes):
     """Workers end with the process that started them, and their chunks are kept."""
@@ -139,6 +140,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_a_chosen_moment(with_atlas, small_model, whole, processes, moment):
     folder = with_atlas

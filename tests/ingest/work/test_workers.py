@@ -31,6 +31,7 @@ def test_workers_store_the_same_to_the_last_bit(tmp_path, model, file, monkeypat
     assert seen == [("study", n, 40) for n in (0, 16, 32, 40)]
 
 
+@pytest.mark.slow
 def test_workers_share_the_sorted_copy(tmp_path, model, file, monkeypatch):
     monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
     ingest_files(tmp_path / "one.duckdb", [Source(file)], model)
@@ -50,6 +51,7 @@ def test_workers_share_the_sorted_copy(tmp_path, model, file, monkeypatch):
     assert not list(temporary.glob("sigdb-*"))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_reported_and_its_chunk_done_again(tmp_path, model, file, monkeypatch, caplog):
     monkeypatch.setattr(pipeline, "CHUNK_CELLS", 5)
     ingest_files(tmp_path / "whole.duckdb", [Source(file)], model)
@@ -68,6 +70,7 @@ def test_a_killed_worker_is_reported_and_its_chunk_done_again(tmp_path, model, f
     assert contents(tmp_path / "whole.duckdb") == contents(tmp_path / "killed.duckdb")
 
 
+@pytest.mark.slow
 def test_workers_that_are_killed_repeatedly_end_the_run(tmp_path, model, file, monkeypatch):
     monkeypatch.setattr(workers, "do_chunk", kill_this_process)
     monkeypatch.setattr(workers, "MOST_DEATHS", 2)
@@ -80,6 +83,7 @@ def kill_this_process(number):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_an_error_in_a_worker_ends_the_run(tmp_path, model, monkeypatch):
     monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
     adata = small_adata()

@@ -85,6 +85,7 @@ def test_a_small_atlas_is_sorted_in_its_file(copy):
     assert is_sorted(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decimals", [2, 3])
 def test_scores_are_rounded(copy, decimals):
     """Each score is rounded, unless it would become 0. Derived data agree with the rounded scores."""
@@ -195,6 +196,7 @@ def test_with_other_decimals_it_starts_again(copy, monkeypatch):
 CODE = "import sys; from sigdb.optimize import optimize; print(1, flush=True); optimize(sys.argv[1], batch=20_000)"
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(copy):
     """Killed after increasing times, it continues where it stopped. The atlas is complete at all times."""
     before = content(copy)
@@ -255,6 +257,7 @@ def test_an_atlas_that_has_changed_is_copied_from_the_start(copy, monkeypatch):
     assert is_sorted(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [

@@ -38,6 +38,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[2]}-{case[3]}")
 def test_hit_rates_equal_the_hit_rates_of_the_package(demo_path, tmp_path, case):
     mode, value, side, min_cells, min_samples = case

@@ -192,6 +192,7 @@ def test_a_file_that_shows_a_lake_that_was_exported_again(whole, toy_path, tmp_p
 ODD = ['it\'s a "lake"; --', "[odd]", "any*", "one?", "[", "{a,b}", "back\\slash", "$1 %41 ~", "x=1", "é"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD)
 def test_a_lake_in_a_folder_of_any_name(toy_path, tmp_path, name):
     """Next to the lake are folders that its name would match if it were a pattern."""

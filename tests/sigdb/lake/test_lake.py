@@ -200,6 +200,7 @@ export_lake(sys.argv[1], sys.argv[2], genes_per_bucket=1)
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(copy, tmp_path):
     """Until the end, the lake is the old one. Files that a killed export wrote are not written again."""
     folder = tmp_path / "lake"
