@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet as pq
-from scipy.sparse import csr_matrix
 
 from sigdb.errors import GeneSpaceError, listed
 from sigdb.statements import run_statement
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import duckdb
+    from scipy.sparse import csr_matrix
 
 
 __all__ = ["GeneMap", "add_genes", "map_genes"]
@@ -59,6 +59,8 @@ class GeneMap:
 
     def __call__(self, counts: csr_matrix) -> csr_matrix:
         """Map counts (n_cells, n_columns) to the model's genes, (n_cells, n_model_genes); other genes are 0."""
+        from scipy.sparse import csr_matrix
+
         aligned = csr_matrix(counts @ self.selection, dtype=np.float32)
         aligned.sort_indices()
         aligned.eliminate_zeros()
@@ -89,6 +91,8 @@ def map_genes(
             f"({listed(var_names, 3)}); at least {min_genes} are needed. {find_cause(var_names)} "
             "Lower `min_genes` only if the gene panel is small on purpose."
         )
+    from scipy.sparse import csr_matrix  # part of the ingest extra, which the records of an atlas do not need
+
     columns, positions = zip(*pairs, strict=True)
     ones = np.ones(len(columns), np.float32)
     return GeneMap(csr_matrix((ones, (columns, positions)), shape=(len(var_names), len(gene_ids))), measured)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Array", "Group", "convert_errors", "open_store"]
+    Group: TypeAlias = h5py.Group | zarr.Group
+    Array: TypeAlias = h5py.Dataset | zarr.Array
 
-Group: TypeAlias = h5py.Group | zarr.Group
-Array: TypeAlias = h5py.Dataset | zarr.Array
+__all__ = ["convert_errors", "open_store"]
 
 
 @contextmanager

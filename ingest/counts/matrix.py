@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anndata
+import h5py
 import numpy as np
+import zarr
 from scipy.sparse import csr_matrix, vstack
 
-from ingest.counts.files import Group, convert_errors, open_store
+from ingest.counts.files import convert_errors, open_store
 from ingest.counts.spool import ENTRY, Spool, write_spool
 from ingest.counts.values import to_counts
 from sigdb.errors import CountsError
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ingest.counts.files import Array
+    from ingest.counts.files import Array, Group
     from ingest.counts.spool import Piece
 
 
@@ -154,7 +156,7 @@ def read_pointers(matrix: Group) -> NDArray[np.int64]:
 
 def is_sparse(matrix: Group | Array) -> bool:
     """Whether a matrix is stored sparse."""
-    return isinstance(matrix, Group)
+    return isinstance(matrix, h5py.Group | zarr.Group)
 
 
 def shape_of(matrix: Group | Array) -> tuple[int, int]:
