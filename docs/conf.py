@@ -40,6 +40,8 @@ suppress_warnings = ["myst.header"]  # the generated pages may skip a level of h
 # Single backticks in docstrings are code.
 default_role = "code"
 napoleon_google_docstring = False
+# A "Returns" section may be a sentence alone, which would otherwise be taken for a type.
+napoleon_use_rtype = False
 # Packages of the extras are not installed to build the site. Sphinx replaces them by mocks.
 autodoc_mock_imports = ["anndata", "captum", "h5py", "pandas", "safetensors", "scipy", "torch", "zarr"]
 autodoc_member_order = "bysource"
