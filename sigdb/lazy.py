@@ -9,7 +9,10 @@ __all__ = ["LazyModule"]
 
 
 class LazyModule:
-    """A module that is imported when one of its names is first read; safe in several threads."""
+    """A module that is imported when one of its names is first read.
+
+    Several threads may do so at once: `import_module` holds the lock of the import system.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
