@@ -32,6 +32,7 @@ __all__ = [
     "StudyExistsError",
     "UnreadableError",
     "listed",
+    "macro_message",
     "message",
     "nearest",
     "needs_extra",
@@ -146,6 +147,12 @@ def message(error: Exception | str) -> str:
     """The first paragraph of an error on one line, without the prefix that DuckDB adds, such as "Binder Error: "."""
     first = str(error).strip().split("\n\n")[0]
     return " ".join(re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|HTTP|Conversion) Error: ", "", first).split())
+
+
+def macro_message(text: str) -> str:
+    """The message of a macro in Python's terms: missing := 'ignore' becomes `missing='ignore'`."""
+    words = {"true": "True", "false": "False", "NULL": "None"}
+    return re.sub(r"(?<!`)\b(\w+) := ('[^']*'|\w+)", lambda found: f"`{found[1]}={words.get(found[2], found[2])}`", text)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from sigdb.answers import Answer
-from sigdb.errors import QueryError, message
+from sigdb.errors import QueryError, macro_message, message
 from sigdb.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def ask(con: duckdb.DuckDBPyConnection, query: exp.Expression, parameters: Mappi
     try:
         table = pa.table(con.sql(to_sql(query), params=bound or None))
     except duckdb.Error as error:
-        raise QueryError(message(error)) from error
+        raise QueryError(macro_message(message(error))) from error
 
     def value_of(node: exp.Expression) -> exp.Expression:
         # A Var keeps a long list on one line.

@@ -15,6 +15,7 @@ from types import EllipsisType
 from typing import Any
 
 from sigdb.cli.commands import find_command, running
+from sigdb.errors import macro_message
 
 __all__ = ["COMMANDS", "translate"]
 
@@ -49,6 +50,8 @@ COMMANDS = {
     "verify": "verify",
     "write_report": "report",
 }
+# The macro that other macros name in their messages, and its command.
+CHECK_GENES = "check_genes([...])", "`sigdb genes check ATLAS GENE...`"
 # What these functions do is an option of their command.
 FLAGS = {"drop_views": ["--remove"], "unmaterialize": ["--remove"]}
 
@@ -56,6 +59,8 @@ FLAGS = {"drop_views": ["--remove"], "unmaterialize": ["--remove"]}
 def translate(text: str, command: Any = None) -> str:
     """A message with its parameters as options of a command (default: the one that runs), its calls as commands."""
     command = command or running.get()
+    if command and command.name != "sql":
+        text = macro_message(text).replace(*CHECK_GENES)
     return re.sub(r"`([^`]+)`", lambda code: translate_code(code[1], command) or code[0], text)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
-from sigdb.errors import QueryError, listed, message
+from sigdb.errors import QueryError, listed, macro_message, message
 from sigdb.scores.options import ScoreOptions, check_options, complete_options
 from sigdb.statements import parse_statement, statement
 
@@ -149,7 +149,7 @@ def check_score(con: duckdb.DuckDBPyConnection, parameters: dict[str, Any]) -> N
     try:
         con.execute(statement("scores/engine.score_check"), parameters).fetchall()
     except duckdb.Error as error:
-        raise QueryError(message(error)) from error
+        raise QueryError(macro_message(message(error))) from error
 
 
 def score_vector(cursor: duckdb.DuckDBPyConnection, terms: Terms) -> NDArray[np.float64]:

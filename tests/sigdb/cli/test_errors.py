@@ -111,6 +111,7 @@ WAYS_OUT = {
     "an export": (["signatures", "add", "toy.lake", "hallmark.gmt"], "sigdb export"),
     "a signature of the library": (["signatures", "add", "toy.duckdb", "hallmark.gmt"], "--replace"),
     "cells as replicates": (["compare", "toy.duckdb", "CD3E", "--unit", "cell"], "--cells-as-replicates compares"),
+    "a macro": (["score", "toy.duckdb", "CD3E", "FOO"], "Use --missing ignore to score the other 1. `sigdb genes"),
     "no atlas": (["verify", "no.lake"], "`sigdb ingest"),
 }
 
@@ -137,3 +138,10 @@ def test_warnings_of_the_library_name_commands(workdir, monkeypatch):
     assert code == 0
     assert "Warning: The studies are in the atlas, but its scores could not be sorted" in words(err)
     assert "`sigdb optimize ATLAS`" in words(err)
+
+
+def test_errors_of_a_query_in_sql_stay_in_sql(workdir):
+    """The caller writes SQL, so options are named as in SQL."""
+    code, _, err = run("sql", "toy.duckdb", "FROM signature_score(['CD3E', 'FOO'])", cwd=workdir)
+    assert code == 1
+    assert "Use missing := 'ignore' to score the other 1. check_genes([...]) shows" in words(err)

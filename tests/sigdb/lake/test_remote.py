@@ -274,9 +274,9 @@ def test_an_address_without_a_lake_is_refused(serve, tmp_path):
         sigdb.connect("http://127.0.0.1:1/lake")
 
 
-def test_the_secret_of_the_readme(tmp_path):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```sql secret\n(.*?)```", readme, re.DOTALL)
+def test_the_secret_of_the_guide(tmp_path):
+    guide = (ROOT / "docs" / "guides" / "lakes.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sql not-run\n(CREATE PERSISTENT SECRET .*?)```", guide, re.DOTALL)
     with duckdb.connect(config={"secret_directory": str(tmp_path)}) as con:
         con.execute(block)
         assert con.execute("SELECT name, scope FROM duckdb_secrets()").fetchall() == [("atlases", ["s3://atlases"])]

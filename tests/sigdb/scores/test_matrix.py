@@ -96,3 +96,9 @@ def test_signatures_that_are_refused(con):
         sigdb.score_matrix(con, [])
     with pytest.raises(QueryError, match="No such signature: X"):
         sigdb.score_matrix(con, ["X"])
+
+
+@pytest.mark.parametrize("ask", [sigdb.score, sigdb.leading_genes], ids=["score", "leading_genes"])
+def test_an_error_of_a_macro_names_parameters_in_python(toy, ask):
+    with pytest.raises(QueryError, match=r"Use `missing='ignore'` to score the other 1\."):
+        ask(toy, ["CD3E", "FOO"])
