@@ -147,7 +147,7 @@ def test_studies_cannot_be_added_to_other_folders_or_buckets(session, tmp_path, 
         in_lake(session, "s3://bucket/lake", [study], model)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
-    with pytest.raises(AtlasError, match="is not a lake, and it is not empty: it contains notes.txt"):
+    with pytest.raises(AtlasError, match=r"is not a lake, and it is not empty: it contains notes\.txt"):
         in_lake(session, tmp_path / "other", [study], model)
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["notes.txt"]
     in_lake(session, tmp_path / "lake", [study], model)
