@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from sigdb.errors import DeviceError, MethodError, OptionError, SigdbError, nearest
+from sigdb.errors import DeviceError, MethodError, OptionError, SigdbError, UnreadableError, nearest, nearest_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +29,7 @@ __all__ = [
     "ReferenceCells",
     "Source",
     "check_choice",
+    "check_exists",
     "study_name",
 ]
 
@@ -86,6 +87,12 @@ def check_choice(parameter: str, value: str, known: Sequence[str], error: type[S
     if value not in known:
         hint = nearest(value, known)
         raise error(f"There is no {parameter} {value!r}.{hint} `{parameter}` is one of {', '.join(known)}.")
+
+
+def check_exists(path: Path) -> None:
+    """Raise UnreadableError, with the nearest name, if there is no file or folder at a path."""
+    if not path.exists():
+        raise UnreadableError(f"There is no file or folder {path}.{nearest_file(path)}")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 __all__ = [
     "AtlasError",
@@ -35,6 +36,7 @@ __all__ = [
     "macro_message",
     "message",
     "nearest",
+    "nearest_file",
     "needs_extra",
 ]
 
@@ -141,6 +143,11 @@ def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """Suggest the known name that is most similar to a wrong one: " Did you mean 'X'?", or "" if none is similar."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def nearest_file(path: Path) -> str:
+    """Suggest the name in the same folder that is most similar to a wrong one, as `nearest` does."""
+    return nearest(path.name, [each.name for each in path.parent.iterdir()]) if path.parent.is_dir() else ""
 
 
 def message(error: Exception | str) -> str:

@@ -21,7 +21,8 @@ from ingest.counts.files import convert_errors, open_store
 from ingest.counts.matrix import Contents, RowSource, is_by_cells, is_sparse, iterate_stored, shape_of
 from ingest.counts.values import check_not_empty, check_shape, find_problem
 from ingest.obs import join_obs
-from sigdb.errors import CountsError, OptionError, UnreadableError, listed, nearest
+from ingest.options import check_exists
+from sigdb.errors import CountsError, OptionError, listed, nearest
 
 if TYPE_CHECKING:
     import os
@@ -138,9 +139,7 @@ def open_counts(
 
 def read_contents(path: Path, layer: str | None) -> Contents:
     """Find out the format of a file or folder and read its metadata."""
-    if not path.exists():
-        siblings = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UnreadableError(f"There is no file or folder {path}.{nearest(path.name, siblings)}")
+    check_exists(path)
     if path.is_dir() and not any((path / name).exists() for name in ZARR):
         return tenx.read_folder(path, layer)
     if ".mtx" in path.suffixes:

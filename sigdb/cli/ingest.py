@@ -16,7 +16,7 @@ from sigdb.cli.options import (
     parse_settings,
 )
 from sigdb.cli.parameters import expand_options
-from sigdb.errors import ModelError, OptionError, UnreadableError, nearest, needs_extra
+from sigdb.errors import ModelError, OptionError, nearest_file, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,22 +120,16 @@ def ingest_spark(
 
 def list_sources(parameters: IngestParameters) -> list[Source]:
     """The files to ingest, with what is known about each study. Missing files are found before torch is loaded."""
-    from ingest.options import Source
+    from ingest.options import Source, check_exists
 
     p = parameters
     if len(p.files) > 1 and (p.study or p.title or p.source or p.obs):
         raise OptionError(f"--study, --title, --source and --obs are for one file, but {len(p.files)} are given.")
     for path in p.files:
-        if not path.exists():
-            raise UnreadableError(f"There is no file or folder {path}.{nearest_file(path)}")
+        check_exists(path)
     if not p.weights.exists():
         raise ModelError(f"There is no model folder {p.weights}.{nearest_file(p.weights)}")
     return [Source(file, p.study or "", p.title, p.organism, p.source, p.licence, p.obs) for file in p.files]
-
-
-def nearest_file(path: Path) -> str:
-    """A hint at the file in the same folder with the most similar name, or an empty text."""
-    return nearest(path.name, [each.name for each in path.parent.iterdir()]) if path.parent.is_dir() else ""
 
 
 def make_options(
