@@ -1,12 +1,17 @@
--- population_check(percentile, cutoff, sd, cells, run) -> TABLE (_error)
+-- population_check(percentile, cutoff, sd, below, against, cells, run) -> TABLE (_error)
 -- Internal: one row with NULL, or an error about the cut-off, the run or the population. Used like signature_check.
 -- Units:   none.
--- Example: SELECT _error IS NULL FROM sigdb_data.population_check(95, NULL, NULL, 'cells', NULL);  --> true
+-- Example: SELECT _error IS NULL FROM sigdb_data.population_check(95, NULL, NULL, false, 'cells', 'cells', NULL);  --> true
 
-CREATE OR REPLACE MACRO sigdb_data.population_check(percentile, cutoff, sd, cells, run) AS TABLE
+CREATE OR REPLACE MACRO sigdb_data.population_check(percentile, cutoff, sd, below, against, cells, run) AS TABLE
 SELECT CASE
-    WHEN percentile IS NULL OR NOT percentile BETWEEN 0 AND 100
-        THEN error('percentile must be from 0 to 100, not ' || coalesce(percentile::VARCHAR, 'NULL') || '.')
+    WHEN coalesce(against, '') NOT IN ('controls', 'cells')
+        THEN error('against must be ''controls'' or ''cells'', not ' || coalesce('''' || against || '''', 'NULL') || '.')
+    WHEN percentile IS NOT NULL AND NOT percentile BETWEEN 0 AND 100
+        THEN error('percentile must be from 0 to 100, not ' || percentile || '.')
+    WHEN percentile > 0 AND percentile < 1 AND NOT below
+        THEN error('percentile is from 0 to 100, so nearly every cell scores above ' || percentile || '. For the quantile '
+            || percentile || ', use percentile := ' || percentile * 100 || '.')
     WHEN cutoff IS NOT NULL AND sd IS NOT NULL
         THEN error('Both cutoff and sd are given, but a hit has one cut-off: a score, or the mean plus sd standard deviations.')
     WHEN NOT isfinite(coalesce(cutoff, sd, 0)::DOUBLE)
