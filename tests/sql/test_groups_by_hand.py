@@ -45,11 +45,11 @@ QUERIES = [
     (f"score FROM signature_by_sample({BOTH}, measured_only := true) ORDER BY study, cell_type", [3.0, 3.0, 4.0]),
     (f"study FROM signature_by_sample({BOTH}, min_coverage := 0.6)", ["full", "full"]),
     (f"n_measured FROM signature_by_sample({BOTH}) ORDER BY study", [2, 2, 1]),
-    ("cell_id FROM signature_hits(['CD3E'], percentile := 50) WHERE is_hit ORDER BY 1", [0, 2]),
-    ("cell_id FROM signature_hits(['CD3E'], percentile := 50, cells := 't_cells') WHERE is_hit", [2]),
+    ("cell_id FROM signature_hits(['CD3E'], percentile := 50, against := 'cells') WHERE is_hit ORDER BY 1", [0, 2]),
+    ("cell_id FROM signature_hits(['CD3E'], percentile := 50, cells := 't_cells', against := 'cells') WHERE is_hit", [2]),
     ("count(*) FROM signature_hits(['CD3E'], cells := 'temp.main.t_cells')", [3]),
-    ("hit_rate FROM sample_hit_rates(['CD3E'], percentile := 50, min_cells := 2) ORDER BY study", [0.5, 0.5]),
-    ("study FROM sample_hit_rates(['CD3E'], percentile := 50, min_cells := 2, cells := 't_cells')", ["panel"]),
+    ("hit_rate FROM sample_hit_rates(['CD3E'], percentile := 50, min_cells := 2, against := 'cells') ORDER BY study", [0.5, 0.5]),
+    ("study FROM sample_hit_rates(['CD3E'], percentile := 50, min_cells := 2, cells := 't_cells', against := 'cells')", ["panel"]),
     ("study FROM sample_hit_rates(['CD3E'])", []),
     ("gene FROM gene_importance(study := 'full') ORDER BY rank", ["LYZ", "CD3E"]),
     ("score FROM gene_importance(cell_type := 'T cell') ORDER BY rank", [4.0, pytest.approx(2 / 3)]),
@@ -66,7 +66,6 @@ def test_by_hand(con, query, expected):
 
 ERRORS = [
     ("FROM signature_hits(['CD3E'], percentile := 101)", "percentile must be from 0 to 100, not 101"),
-    ("FROM signature_hits(['CD3E'], percentile := NULL)", "percentile must be from 0 to 100, not NULL"),
     (
         "FROM signature_hits(['CD3E'], cells := 'nobody')",
         "The population nobody has no cells",

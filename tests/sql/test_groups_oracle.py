@@ -90,6 +90,7 @@ def close(found, expected):
 
 
 OPTIONS = "weights := $weights, signed := $signed, measured_only := $measured_only"
+RULE = f"{OPTIONS}, against := 'cells'"
 
 
 @settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -134,12 +135,12 @@ def test_groups_hits_and_rates(template, made, genes, weights, signed, measured_
             min_coverage=min_coverage,
         )
         hits = rows(
-            f"SELECT cell_id, score, is_hit FROM signature_hits($genes, percentile := $p, {OPTIONS}) ORDER BY 1",
+            f"SELECT cell_id, score, is_hit FROM signature_hits($genes, percentile := $p, {RULE}) ORDER BY 1",
             p=percentile,
         )
         rates = rows(
             f"""SELECT study, sample, n_cells, n_hits, hit_rate
-            FROM sample_hit_rates($genes, percentile := $p, min_cells := 2, {OPTIONS})""",
+            FROM sample_hit_rates($genes, percentile := $p, min_cells := 2, {RULE})""",
             p=percentile,
         )
     path.unlink()
@@ -235,6 +236,6 @@ def ranked(tmp_path_factory):
 def test_percentiles_equal_numpy_even_at_the_edge(ranked, gene, percentile):
     con, dense = ranked
     cutoff = np.percentile(dense[gene], percentile)
-    query = "SELECT is_hit FROM signature_hits([$gene], percentile := $percentile) ORDER BY cell_id"
+    query = "SELECT is_hit FROM signature_hits([$gene], percentile := $percentile, against := 'cells') ORDER BY cell_id"
     hits = np.ravel(con.execute(query, {"gene": gene, "percentile": percentile}).fetchall())
     np.testing.assert_array_equal(hits, dense[gene] > cutoff)

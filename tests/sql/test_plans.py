@@ -101,7 +101,7 @@ def rows_read(con, query):
     [
         "SELECT sum(score) FROM signature_score(['GENE03', 'GENE04'])",
         "SELECT sum(signature_score(cell_id, ['GENE03', 'GENE04'])) FROM cells",
-        "SELECT count(*) FROM signature_hits(['GENE03', 'GENE04'])",
+        "SELECT count(*) FROM signature_hits(['GENE03', 'GENE04'], against := 'cells')",
     ],
 )
 def test_only_the_row_groups_of_the_genes_are_read(dense, query):

@@ -65,14 +65,20 @@ QUERIES = {
         SELECT study, sample, cell_type, score, n_measured FROM signature_by_sample(['LYZ', 'CD14', 'FCN1', 'AIF1',
             'VSIG4'],
             measured_only := true, min_coverage := 0.7, run := 'half')""",
-    "hits": "SELECT cell_id, score FROM signature_hits(['LYZ', 'CD14'], percentile := 90) WHERE is_hit",
+    "hits": "SELECT cell_id, score, z FROM signature_hits(['LYZ', 'CD14']) WHERE is_hit",
+    "hits in cells": """
+        SELECT cell_id, score, z FROM signature_hits(['LYZ', 'CD14'], percentile := 90, against := 'cells')
+        WHERE is_hit""",
     "hits of a CTE": """
         WITH mine AS (SELECT cell_id FROM cells WHERE tissue = 'blood' AND n_counts > 800)
         SELECT count(*), sum(CASE WHEN is_hit THEN 1 ELSE 0 END) FROM signature_hits(['LYZ'], cells := 'mine', sd
-            := 1)""",
+            := 1, against := 'cells')""",
     "hits of a view": """
-        SELECT count(*) FROM signature_hits(['LYZ'], cells := 'cells', cutoff := 2, below := true) WHERE is_hit""",
-    "hit rates": "FROM sample_hit_rates(['LYZ', 'CD14'], percentile := 80, min_cells := 20)",
+        SELECT count(*) FROM signature_hits(['LYZ'], cells := 'cells', cutoff := 2, below := true, against := 'cells') WHERE is_hit""",
+    "hit rates": "FROM sample_hit_rates(['LYZ', 'CD14'], min_cells := 20)",
+    "hit rates in cells": """
+        FROM sample_hit_rates(['LYZ', 'CD14'], percentile := 80, min_cells := 20, against := 'cells')""",
+    "calibration": "FROM signature_calibration(['CD3D', 'CD3E'], percentile := 95)",
     "importance": "SELECT gene, score, rank FROM gene_importance(cell_type := 'CD19+ B') WHERE rank <= 5",
     "contributions": "SELECT * FROM signature_contributions(['LYZ', 'CD14', 'FCN1']) WHERE cell_type = 'Dendritic'",
     "leading": "SELECT * FROM leading_genes(['LYZ', 'CD14', 'FCN1'], weights := [1, 2, 3]) WHERE rank = 1",

@@ -114,10 +114,11 @@ def test_scores_equal_the_scores_of_the_package(published, imported):
 def test_hit_rates_equal_the_hit_rates_of_meta(published, imported):
     rates = {tuple(row[:2]): row[2] for row in json.loads((published / "answer.json").read_text())["rates"]}
     query = """SELECT study, sample, hit_rate
-        FROM sample_hit_rates(['S100A8', 'LYZ', 'CD14'], percentile := 80, min_cells := 5)"""
+        FROM sample_hit_rates(['S100A8', 'LYZ', 'CD14'], percentile := 80, min_cells := 5, against := 'cells')"""
     with sigdb.connect(imported) as con:
         found = {(study, sample): pytest.approx(rate) for study, sample, rate in con.execute(query).fetchall()}
-        hits = "SELECT count(*) FILTER (is_hit) FROM signature_hits(['S100A8', 'LYZ', 'CD14'], percentile := 80)"
+        hits = """SELECT count(*) FILTER (is_hit)
+            FROM signature_hits(['S100A8', 'LYZ', 'CD14'], percentile := 80, against := 'cells')"""
         assert 0 < con.execute(hits).fetchall()[0][0] <= 26
     assert len(found) == 9
     assert rates == found

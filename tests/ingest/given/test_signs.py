@@ -24,6 +24,8 @@ SIGNED_QUERIES = [
     "SELECT signature_score(cell_id, ['LYZ'], signed := true) FROM cells",
     "FROM signature_by_sample(['LYZ'], signed := true)",
     "FROM signature_hits(['LYZ'], signed := true)",
+    "FROM signature_hits(['LYZ'], signed := true, against := 'cells')",
+    "FROM signature_calibration(['LYZ'], signed := true)",
     "FROM sample_hit_rates(['LYZ'], signed := true, min_cells := 1)",
     "FROM gene_importance(signed := true)",
     "FROM signature_contributions(['LYZ'], signed := true)",
