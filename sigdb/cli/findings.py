@@ -42,6 +42,18 @@ GroupsOption = Annotated[
     str | None,
     typer.Option(help="Only these groups: a SQL condition on study, tissue, disease, cell_type and n_cells."),
 ]
+AgainstOption = Annotated[
+    str,
+    typer.Option(
+        metavar="[controls|cells]",
+        help="What scores are compared with. controls: the scores of matched control genes in cells of the same study "
+        "and depth. cells: the scores of all chosen cells, as in the paper; depth and panel then decide many hits.",
+    ),
+]
+PercentileOption = Annotated[
+    float | None,
+    typer.Option(help="A hit scores above this percentile, from 0 to 100. Default: 99 of controls, 95 of cells."),
+]
 UnitOption = Annotated[str, typer.Option(metavar="[donor|sample]", help="The unit of replication.")]
 PairedByOption = Annotated[
     str | None, typer.Option(help="Compare within the values of this column where they repeat: donor.")
@@ -106,10 +118,8 @@ class HitsOptions:
     """The options of `sigdb.hits`."""
 
     cells: CellsOption = None
-    percentile: Annotated[
-        float | None,
-        typer.Option(help="A hit scores above this percentile. Default: 95, if no rule is given."),
-    ] = None
+    against: AgainstOption = "controls"
+    percentile: PercentileOption = None
     quantile: Annotated[float | None, typer.Option(help="A hit scores above this quantile, from 0 to 1.")] = None
     cutoff: Annotated[float | None, typer.Option(help="A hit scores above this value.")] = None
     sd: Annotated[
@@ -125,7 +135,7 @@ class HitsOptions:
 
 @app.command(
     "hits",
-    epilog='Example: sigdb hits demo.duckdb LYZ --cells "n_counts > 500" --percentile 90 --by tissue --plot hits.html',
+    epilog='Example: sigdb hits demo.duckdb LYZ --cells "n_counts > 500" --by tissue --plot hits.html',
 )
 @expand_options
 def hits(
@@ -283,7 +293,8 @@ class ReportOptions:
         str | None, typer.Option(help="Compare the other groups with this one, by donor. Default: no comparison.")
     ] = None
     paired_by: PairedByOption = None
-    percentile: Annotated[float, typer.Option(help="A hit scores above this percentile.")] = 95
+    against: AgainstOption = "controls"
+    percentile: PercentileOption = None
     min_cells: MinCellsOption = 10
     min_samples: Annotated[
         int, typer.Option(min=1, help="The fewest samples of a group, and units of a comparison.")
