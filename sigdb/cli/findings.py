@@ -21,7 +21,7 @@ from sigdb.cli.options import (
     OutputOption,
     RunOption,
 )
-from sigdb.cli.output import console, dump, print_note
+from sigdb.cli.output import console, write_finding
 from sigdb.cli.parameters import expand_options
 
 if TYPE_CHECKING:
@@ -83,20 +83,7 @@ class View:
         if self.sql:
             console.print(f"{found.sql};", soft_wrap=True)
             return
-        self.write(found.table if table is None else table)
-        if self.form is Format.table:
-            for note in found.notes:
-                print_note(note)
-
-    def write(self, table: pa.Table) -> None:
-        """Write a table as `sigdb sql` does."""
-        import duckdb
-
-        from sigdb.statements import statement
-
-        with duckdb.connect() as scratch:
-            scratch.register("found", table)
-            dump(scratch, statement("cli/ask.found"), {}, self.form, self.output)
+        write_finding(found, self.form, self.output, table)
 
 
 def find(function: str, atlas: str, genes: Sequence[str], options: Any) -> Any:

@@ -207,11 +207,11 @@ def score_sections(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator
     cut: dict[str, Any] = {"cells": subject.cells, "min_cells": subject.min_cells}
     means = group_scores(con, subject.genes, by=subject.by, **cut, **subject.options)
     title = f"Score by cell type and {subject.by}"
-    text = f"Groups of {subject.min_cells} cells or more. least_measured: the genes measured by the study "
-    text += "of lowest coverage."
-    yield Section(title, text, means.table, plots.heat_map(means, title), [means.sql])
+    text = f"Groups of {subject.min_cells} cells or more. z compares each cell with matched control genes at the same "
+    text += "depth; score does not. least_measured: the genes measured by the study of lowest coverage."
+    yield Section(title, " ".join([text, *means.notes]), means.table, plots.heat_map(means, title), [means.sql])
     bins = score_bins(con, subject.genes, **cut, **subject.options)
-    text = "The scores of single cells by cell type."
+    text = "The scores of single cells by cell type, not calibrated: shallow cells and small panels score higher."
     yield Section("Distribution", text, None, plots.distributions(bins), [bins.sql])
     leading = leading_genes(con, subject.genes, n=8, min_cells=subject.min_cells, **subject.options)
     names = list(dict.fromkeys(leading.column("gene")))[:24]
