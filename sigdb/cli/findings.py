@@ -135,7 +135,8 @@ def hits(
     """Call hits in a population of cells, and rank groups of samples by their share of hits."""
     found = find("hits", atlas, genes, options)
     title = f"{signature_name(genes)}: hits by {options.by}"
-    view.show(found, "hit_rates", title, table=found.samples if samples else None)
+    groups = found.table.drop_columns(["median_counts"]) if view.form is Format.table else found.table
+    view.show(found, "hit_rates", title, table=found.samples if samples else groups)
 
 
 @dataclass(frozen=True)
