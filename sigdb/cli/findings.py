@@ -135,7 +135,9 @@ def hits(
     """Call hits in a population of cells, and rank groups of samples by their share of hits."""
     found = find("hits", atlas, genes, options)
     title = f"{signature_name(genes)}: hits by {options.by}"
-    groups = found.table.drop_columns(["median_counts"]) if view.form is Format.table else found.table
+    groups = found.table
+    if view.form is Format.table:
+        groups = groups.drop_columns(["median_rate", "median_counts"])
     view.show(found, "hit_rates", title, table=found.samples if samples else groups)
 
 

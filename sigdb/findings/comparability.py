@@ -18,10 +18,7 @@ RAW = (
     "A score is a share of what was detected, so shallow cells and small panels score higher for that reason alone: "
     "compare hits or z instead."
 )
-CALIBRATED = (
-    "Each score is compared at equal depth. But a programme is harder to see in shallow cells, so a lower rate in the "
-    "shallow group may be a loss of counts."
-)
+CALIBRATED = "Scores are compared at equal depth, but shallow cells show less of a programme: a lower rate may be a loss of counts."
 
 
 def warn_of_differences(groups: Sequence[Mapping[str, Any]], label: str, consequence: str) -> tuple[str, ...]:

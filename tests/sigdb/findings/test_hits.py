@@ -196,7 +196,7 @@ def test_differences_in_depth_and_coverage_are_said_in_words(uneven):
         options = {"cells": "study <> 'none'", "by": "study", "min_cells": 1, "min_samples": 1}
         found = sigdb.hits(con, ["CD3E", "LYZ"], **options)
         depth = "the median cell has 100 detected genes in panel, and 400 in full, 4.0 times as many"
-        assert any(depth in note and "Each score is compared at equal depth" in note for note in found.notes)
+        assert any(depth in note and "Scores are compared at equal depth" in note for note in found.notes)
         assert any("of the 2 genes, 1 were measured in panel, and 2 in full" in note for note in found.notes)
         raw = sigdb.hits(con, ["CD3E", "LYZ"], against="cells", **options)
         assert any("shallow cells and small panels score higher for that reason alone" in note for note in raw.notes)
