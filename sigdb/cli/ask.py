@@ -16,7 +16,7 @@ from sigdb.cli.options import (
     OutputOption,
     RunOption,
 )
-from sigdb.cli.output import dump
+from sigdb.cli.output import dump, write_finding
 
 if TYPE_CHECKING:
     import duckdb
@@ -61,15 +61,26 @@ def score(
     form: FormatOption = Format.table,
     output: OutputOption = None,
 ) -> None:
-    """Score a gene signature in each cell, or its mean in each group of cells."""
+    """Score a gene signature in each cell, or its mean in each group of cells.
+
+    For groups, mean z and hit rate compare the cells with matched control genes at the same depth: see `sigdb hits`.
+    """
     from sigdb.connection import connect
-    from sigdb.scores.options import score_parameters
+    from sigdb.findings.columns import columns_of
+    from sigdb.findings.groups import calibrated_scores
+    from sigdb.scores.options import ScoreOptions, score_parameters
     from sigdb.statements import statement
 
     with connect(atlas) as con:
         signature = genes_or_signature(con, genes)
-        parameters = score_parameters(con, signature, agg=agg, missing=missing, run=run, signed=signed)
-        dump(con, mean_score_query(con, by) if by else statement("cli/ask.score_cells"), parameters, form, output)
+        options = ScoreOptions(agg=agg, missing=missing, run=run, signed=signed)
+        if by is None:
+            parameters = score_parameters(con, signature, **options)
+            dump(con, statement("cli/ask.score_cells"), parameters, form, output)
+            return
+        columns = columns_of(con, "cells", [name.strip() for name in by.split(",") if name.strip()])
+        found = calibrated_scores(con, signature, dict(zip(columns, columns, strict=True)), **options)
+    write_finding(found, form, output)
 
 
 @app.command(
@@ -104,17 +115,3 @@ def genes_or_signature(con: duckdb.DuckDBPyConnection, names: list[str]) -> str 
     if len(names) == 1 and run_statement(con, "cli/library.has_signature", {"name": names[0]})[0][0]:
         return names[0]
     return names
-
-
-def mean_score_query(con: duckdb.DuckDBPyConnection, by: str) -> str:
-    """The query for the mean score by columns of `cells`, separated by commas; QueryError if a column is unknown."""
-    from sqlglot import exp
-
-    from sigdb.findings.columns import columns_of
-    from sigdb.statements import parse_statement
-
-    groups = columns_of(con, "cells", [name.strip() for name in by.split(",") if name.strip()])
-    query = parse_statement("cli/ask.score")
-    columns = [exp.column(name, table="c", quoted=True) for name in groups]
-    query.set("expressions", [*columns, *query.expressions])
-    return query.group_by(*columns).sql("duckdb")

@@ -22,7 +22,7 @@ STUDY = "wu2020_tcell"
 
 # Named statements of sql/cli/demo.sql, each with the question that it answers.
 QUERIES = {
-    "paste_scores": "Which cells look most like an MS1 monocyte? The score of any gene list is a function in SQL.",
+    "paste_scores": "Which cells look most like an MS1 monocyte? z compares each cell with matched control genes.",
     "paste_donors": "Tumour against adjacent normal tissue, in the patients who have both: scores join with any table.",
     "paste_genes": "What does a gene name mean here? Old symbols, aliases and Ensembl ids are resolved, never guessed.",
 }
@@ -67,9 +67,9 @@ def print_findings(con: duckdb.DuckDBPyConnection, atlas: Path) -> None:
     print_query(con, "Studies", "cli/atlas.studies")
     print_query(
         con,
-        f"MS1, the monocyte signature of sepsis: mean score by cell type within each study (types of {MIN_CELLS} or "
-        "more cells). n_measured: how many of the n_genes that the model knows, of 99, the study measured. Where they "
-        "are few, the score says little.",
+        f"MS1, the monocyte signature of sepsis, by cell type within each study (types of {MIN_CELLS} or more cells). "
+        "Compare z and hit_rate between studies, not score: they are measured against matched control genes at the "
+        "same depth. n_measured: how many of the n_genes that the model knows, of 99, the study measured.",
         "cli/demo.signature_by_type",
         {"name": "MS1", "min_cells": MIN_CELLS},
     )

@@ -21,7 +21,7 @@ from sigdb.cli.options import (
     OutputOption,
     RunOption,
 )
-from sigdb.cli.output import console, dump, print_note
+from sigdb.cli.output import console, write_finding
 from sigdb.cli.parameters import expand_options
 
 if TYPE_CHECKING:
@@ -41,6 +41,18 @@ GroupCellsOption = Annotated[
 GroupsOption = Annotated[
     str | None,
     typer.Option(help="Only these groups: a SQL condition on study, tissue, disease, cell_type and n_cells."),
+]
+AgainstOption = Annotated[
+    str,
+    typer.Option(
+        metavar="[controls|cells]",
+        help="What scores are compared with. controls: the scores of matched control genes in cells of the same study "
+        "and depth. cells: the scores of all chosen cells, as in the paper; depth and panel then decide many hits.",
+    ),
+]
+PercentileOption = Annotated[
+    float | None,
+    typer.Option(help="A hit scores above this percentile, from 0 to 100. Default: 99 of controls, 95 of cells."),
 ]
 UnitOption = Annotated[str, typer.Option(metavar="[donor|sample]", help="The unit of replication.")]
 PairedByOption = Annotated[
@@ -71,20 +83,7 @@ class View:
         if self.sql:
             console.print(f"{found.sql};", soft_wrap=True)
             return
-        self.write(found.table if table is None else table)
-        if self.form is Format.table:
-            for note in found.notes:
-                print_note(note)
-
-    def write(self, table: pa.Table) -> None:
-        """Write a table as `sigdb sql` does."""
-        import duckdb
-
-        from sigdb.statements import statement
-
-        with duckdb.connect() as scratch:
-            scratch.register("found", table)
-            dump(scratch, statement("cli/ask.found"), {}, self.form, self.output)
+        write_finding(found, self.form, self.output, table)
 
 
 def find(function: str, atlas: str, genes: Sequence[str], options: Any) -> Any:
@@ -106,10 +105,8 @@ class HitsOptions:
     """The options of `sigdb.hits`."""
 
     cells: CellsOption = None
-    percentile: Annotated[
-        float | None,
-        typer.Option(help="A hit scores above this percentile. Default: 95, if no rule is given."),
-    ] = None
+    against: AgainstOption = "controls"
+    percentile: PercentileOption = None
     quantile: Annotated[float | None, typer.Option(help="A hit scores above this quantile, from 0 to 1.")] = None
     cutoff: Annotated[float | None, typer.Option(help="A hit scores above this value.")] = None
     sd: Annotated[
@@ -125,7 +122,7 @@ class HitsOptions:
 
 @app.command(
     "hits",
-    epilog='Example: sigdb hits demo.duckdb LYZ --cells "n_counts > 500" --percentile 90 --by tissue --plot hits.html',
+    epilog='Example: sigdb hits demo.duckdb LYZ --cells "n_counts > 500" --by tissue --plot hits.html',
 )
 @expand_options
 def hits(
@@ -138,7 +135,10 @@ def hits(
     """Call hits in a population of cells, and rank groups of samples by their share of hits."""
     found = find("hits", atlas, genes, options)
     title = f"{signature_name(genes)}: hits by {options.by}"
-    view.show(found, "hit_rates", title, table=found.samples if samples else None)
+    groups = found.table
+    if view.form is Format.table:
+        groups = groups.drop_columns(["median_rate", "median_counts"])
+    view.show(found, "hit_rates", title, table=found.samples if samples else groups)
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,8 @@ class ReportOptions:
         str | None, typer.Option(help="Compare the other groups with this one, by donor. Default: no comparison.")
     ] = None
     paired_by: PairedByOption = None
-    percentile: Annotated[float, typer.Option(help="A hit scores above this percentile.")] = 95
+    against: AgainstOption = "controls"
+    percentile: PercentileOption = None
     min_cells: MinCellsOption = 10
     min_samples: Annotated[
         int, typer.Option(min=1, help="The fewest samples of a group, and units of a comparison.")

@@ -23,8 +23,21 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     import duckdb
+    import pyarrow as pa
 
-__all__ = ["console", "dump", "errors", "print_error", "print_note", "print_query", "print_table", "print_warning"]
+    from sigdb.answers import Answer
+
+__all__ = [
+    "console",
+    "dump",
+    "errors",
+    "print_error",
+    "print_note",
+    "print_query",
+    "print_table",
+    "print_warning",
+    "write_finding",
+]
 
 # Rows that are read from DuckDB at a time.
 BATCH = 10_000
@@ -47,9 +60,25 @@ def print_warning(text: str) -> None:
     errors.print(Text.assemble(("Warning: ", "bold yellow"), translate(text)))
 
 
-def print_note(text: str) -> None:
+def print_note(text: str, out: Console = console) -> None:
     """Print a sentence of the library; its parameters and calls become options and commands."""
-    console.print(translate(text))
+    out.print(translate(text))
+
+
+def write_finding(found: Answer, form: Format, output: Path | None, table: pa.Table | None = None) -> None:
+    """Write the table of a finding, or another one, as `sigdb sql` does; then print its notes.
+
+    Where the table is for a program, the notes go to standard error.
+    """
+    import duckdb
+
+    from sigdb.statements import statement
+
+    with duckdb.connect() as scratch:
+        scratch.register("found", found.table if table is None else table)
+        dump(scratch, statement("cli/ask.found"), {}, form, output)
+    for note in found.notes:
+        print_note(note, console if form is Format.table else errors)
 
 
 def batches(con: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:

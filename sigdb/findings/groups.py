@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from sqlglot import exp
 
 from sigdb.errors import QueryError, listed, nearest
 from sigdb.findings.columns import column_types, columns_of, cube_columns, labelled_statement, select_cells, where
+from sigdb.findings.comparability import CALIBRATED, RAW, warn_of_differences
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import ask, parse_condition, parse_statement, replace_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import duckdb
 
     from sigdb.answers import Answer
 
-__all__ = ["embedding", "gene_dots", "group_scores", "score_bins"]
+__all__ = ["calibrated_scores", "embedding", "gene_dots", "group_scores", "score_bins"]
 
 
 def group_scores(
@@ -28,13 +29,15 @@ def group_scores(
     *,
     by: str = "disease",
     cells: str | None = None,
+    calibrated: bool = True,
     min_cells: int = 10,
     min_coverage: float = 0,
     **options: Unpack[ScoreOptions],
 ) -> Answer:
-    """Compute the mean score by cell type and another column.
+    """Compute the mean score by cell type and another column, calibrated by matched control genes.
 
-    The means come from the cube, which holds sums by sample, cell type and gene, so no cell is read.
+    Raw scores are shares of what was detected in a cell, so they depend on depth and on the panel of genes. z and
+    hit_rate compare each cell with control genes at the same depth in the same study: see the macro `signature_hits`.
 
     Parameters
     ----------
@@ -47,6 +50,9 @@ def group_scores(
         cell_type.
     cells : str, optional
         A SQL condition on the columns of the cube: use these cells only.
+    calibrated : bool
+        False: compute no z and no hit_rate. The means then come from the cube, which holds sums by sample, cell type
+        and gene, so no score of a cell is read.
     min_cells : int
         Groups of fewer cells are left out.
     min_coverage : float
@@ -57,8 +63,10 @@ def group_scores(
     Returns
     -------
     Answer
-        One row per group, the highest score first: cell_type, label (the value of `by`), score (mean, in thousandths of
-        a cell), n_cells, n_samples, least_measured (genes measured by the study of lowest coverage) and n_genes.
+        One row per group: cell_type, label (the value of `by`), score (mean, in thousandths of a cell), z (mean; in
+        standard deviations of the controls' scores), hit_rate (of 1), n_cells, n_samples, least_measured (genes
+        measured by the study of lowest coverage), n_genes, median_counts and median_detected (counts and detected genes
+        of the median cell). The highest z comes first; without calibration, the highest score.
 
     Raises
     ------
@@ -69,12 +77,43 @@ def group_scores(
     --------
     >>> found = sigdb.group_scores(con, ["LYZ", "CD14"], by="study", cells="tissue = 'blood'")
     >>> found.column("cell_type")[0]
-    'Dendritic'
+    'CD14+ Monocyte'
     """
     check_options(group_scores, options)
     (label,) = cube_columns([by])
+    if calibrated:
+        columns = {"cell_type": "cell_type", "label": label}
+        return calibrated_scores(con, genes, columns, cells, min_cells, min_coverage, **options)
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
-    return ask(con, where(labelled_statement("group_scores", label), cells), parameters)
+    found = ask(con, where(labelled_statement("group_scores", label), cells), parameters)
+    return replace(found, notes=warn_of_differences(named_groups(found, ["cell_type", "label"]), "group", RAW))
+
+
+def calibrated_scores(
+    con: duckdb.DuckDBPyConnection,
+    genes: str | Sequence[str],
+    columns: Mapping[str, str],
+    cells: str | None = None,
+    min_cells: int = 1,
+    min_coverage: float = 0,
+    **options: Unpack[ScoreOptions],
+) -> Answer:
+    """The statement `findings/group_hits`, grouped by columns of the view `cells`, which get other names."""
+    parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
+    query = where(parse_statement("findings/group_hits"), cells)
+    groups = [exp.column(column, table="u", quoted=True) for column in columns.values()]
+    named = [exp.alias_(group.copy(), name, quoted=True) for group, name in zip(groups, columns, strict=True)]
+    query.set("expressions", [*named, *query.expressions])
+    found = ask(con, query.group_by(*groups).order_by(*(group.copy() for group in groups)), parameters)
+    return replace(found, notes=warn_of_differences(named_groups(found, list(columns)), "group", CALIBRATED))
+
+
+def named_groups(found: Answer, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a finding, with the values of the columns that make a group as its name."""
+    return [
+        {**row, "group": ", ".join(str(row[column]) for column in columns if row[column] is not None) or "no group"}
+        for row in found.table.to_pylist()
+    ]
 
 
 def score_bins(

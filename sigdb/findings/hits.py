@@ -1,35 +1,89 @@
-"""The workflow of Gold et al.: choose cells, score them, call hits, rank groups of samples by their hit rates."""
+"""Choose cells, score them, call hits, and rank groups of samples by their hit rates."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sigdb.answers import Answer, left_out_note
-from sigdb.errors import QueryError
+from sigdb.errors import QueryError, nearest
 from sigdb.findings.columns import columns_of, labelled_statement, select_cells
+from sigdb.findings.comparability import CALIBRATED, RAW, warn_of_differences
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import duckdb
     from sqlglot import exp
 
-__all__ = ["Hits", "hits"]
+__all__ = ["Cut", "Hits", "hits"]
 
 # The name of the CTE that holds the population. The macros look it up by this name.
 POPULATION = "chosen_cells"
 ALL_CELLS = "sigdb_data.cell_data"
+# What a hit can be compared with, and the percentile of its scores that is the default cut-off.
+DEFAULT_PERCENTILE = {"controls": 99.0, "cells": 95.0}
 GROUPS = pa.schema(
-    {"label": pa.string(), "n_samples": pa.int64(), "mean_rate": pa.float64(), "median_rate": pa.float64()}
+    {
+        "label": pa.string(),
+        "n_samples": pa.int64(),
+        **dict.fromkeys(("mean_rate", "median_rate", "mean_z"), pa.float64()),
+        **dict.fromkeys(("n_genes", "least_measured"), pa.int64()),
+        **dict.fromkeys(("median_counts", "median_detected"), pa.float64()),
+    }
 )
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The rule that makes a cell a hit. Raises QueryError if it is no rule, or more than one."""
+
+    against: str = "controls"
+    percentile: float | None = None
+    quantile: float | None = None
+    cutoff: float | None = None
+    sd: float | None = None
+    below: bool = False
+
+    def __post_init__(self) -> None:
+        rules = {name: getattr(self, name) for name in ("percentile", "quantile", "cutoff", "sd")}
+        given = [f"`{name}`" for name, value in rules.items() if value is not None]
+        if len(given) > 1:
+            raise QueryError(f"A hit has one cut-off, but {len(given)} are given: {', '.join(given)}.")
+        if self.quantile is not None and not 0 <= self.quantile <= 1:
+            raise QueryError(f"`quantile` must be from 0 to 1, not {self.quantile}.")
+        if self.against not in DEFAULT_PERCENTILE:
+            hint = nearest(self.against, DEFAULT_PERCENTILE)
+            raise QueryError(f"`against` must be 'controls' or 'cells', not {self.against!r}.{hint}")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the macros `signature_hits` and `sample_hit_rates`."""
+        percentile = self.percentile if self.quantile is None else self.quantile * 100
+        if percentile is None:
+            percentile = DEFAULT_PERCENTILE[self.against]
+        rest = {"cutoff": self.cutoff, "sd": self.sd, "below": self.below, "against": self.against}
+        return {"percentile": percentile, **rest}
+
+    @property
+    def rule(self) -> str:
+        """What a hit is, in words."""
+        side = "below" if self.below else "above"
+        scores = "the population's scores"
+        if self.against == "controls":
+            scores = "the scores of matched control genes at the same depth"
+        if self.cutoff is not None:
+            return f"{side} a score of {self.cutoff:g}"
+        if self.sd is not None:
+            return f"{side} the mean plus {self.sd:g} standard deviations of {scores}"
+        return f"{side} the percentile {self.parameters['percentile']:g} of {scores}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,24 +93,30 @@ class Hits(Answer):
     Attributes
     ----------
     table : pyarrow.Table
-        One row per group: label, n_samples, mean_rate and median_rate of their hit rates (of 1). The highest mean comes
-        first.
+        One row per group, the highest mean rate first: label, n_samples, mean_rate and median_rate of their hit rates
+        (of 1), mean_z (mean over samples of the mean z of their cells), n_genes of the signature, least_measured (genes
+        measured by the study of lowest coverage), median_counts and median_detected (median over samples of the counts
+        and detected genes of their median cell).
     sql, notes
         As for `sigdb.Answer`. The SQL gives one row per sample.
     samples : pyarrow.Table
         One row per sample of the ranking, the best group first: study, sample, donor, tissue, disease, n_cells, n_hits,
-        hit_rate (of 1), n_genes, n_measured, cutoff, label (its group) and others.
+        hit_rate (of 1), mean_z, n_genes, n_measured, median_counts, median_detected, cutoff (mean over its cells),
+        label (its group) and others.
     all_samples : pyarrow.Table
         The same for all samples. left_out says why a sample is not part of the ranking; NULL if it is.
     by : str
         The column that groups the samples.
     rule : str
         What a hit is, such as 'above a score of 3'.
+    against : str
+        What the scores are compared with: 'controls' or 'cells'.
     """
 
     all_samples: pa.Table
     by: str
     rule: str
+    against: str
 
     @property
     def samples(self) -> pa.Table:
@@ -65,8 +125,16 @@ class Hits(Answer):
 
     @property
     def cutoff(self) -> float | None:
-        """The score beyond which a cell is a hit; None if there is no sample."""
-        return next(iter(self.all_samples["cutoff"].to_pylist()), None)
+        """The score beyond which a cell is a hit; None if it differs between cells, or if there is none."""
+        known = set(self.all_samples["cutoff"].drop_null().to_pylist())
+        return known.pop() if len(known) == 1 else None
+
+    @property
+    def share(self) -> float | None:
+        """The part of all cells that are hits, in the samples whose studies measured a gene; None if there is none."""
+        counted = self.all_samples.filter(pc.is_valid(self.all_samples["n_hits"]))
+        n_cells = pc.sum(counted["n_cells"]).as_py()
+        return pc.sum(counted["n_hits"]).as_py() / n_cells if n_cells else None
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -80,6 +148,7 @@ def hits(
     *,
     cells: str | None = None,
     by: str = "disease",
+    against: str = "controls",
     percentile: float | None = None,
     quantile: float | None = None,
     cutoff: float | None = None,
@@ -92,9 +161,12 @@ def hits(
 ) -> Hits:
     """Call hits in a population of cells, and rank groups of samples by the part of their cells that are hits.
 
-    A cell is a hit if its score is strictly above a cut-off, which is one of: a percentile of the population's scores,
-    a score, or the mean plus a number of standard deviations. The cut-off is that of the whole population; small
-    samples and groups are left out afterwards. A rank is not a test: see `sigdb.compare`.
+    By default, a cell is a hit if its score is above 99 % of the scores that matched control genes have in cells of the
+    same study and about the same depth. So 1 % of the cells are hits of a random signature, in deep and shallow cells,
+    and in small and large panels. The macro `signature_hits` describes the controls. With ``against="cells"``, the
+    scores are compared with those of the population, as Gold et al. do; many hits are then shallow cells.
+
+    A rank is not a test: ``sigdb.compare(of="hits")`` tests the difference between groups of donors.
 
     Parameters
     ----------
@@ -106,14 +178,16 @@ def hits(
         The population: a SQL condition on the view `cells`, such as ``"tissue = 'blood'"``. Default: every cell.
     by : str
         The column of the view `samples` that groups the samples.
+    against : {'controls', 'cells'}
+        What a score is compared with: the scores of matched control genes, or the scores of the population.
     percentile : float, optional
-        The cut-off as a percentile, from 0 to 100. Default: 95.
+        The cut-off as a percentile of these scores, from 0 to 100. Default: 99 for controls, 95 for cells.
     quantile : float, optional
-        The cut-off as a quantile, from 0 to 1.
+        The same as a quantile, from 0 to 1.
     cutoff : float, optional
         The cut-off as a score.
     sd : float, optional
-        The cut-off as the mean plus `sd` standard deviations of the population's scores.
+        The cut-off as the mean plus `sd` standard deviations of these scores.
     below : bool
         A hit is strictly below the cut-off, instead of above.
     min_cells : int
@@ -137,29 +211,22 @@ def hits(
 
     Examples
     --------
-    >>> found = sigdb.hits(con, "MS1", by="study", percentile=80, min_cells=3, min_samples=1, missing="ignore")
-    >>> found.table.column_names
+    >>> found = sigdb.hits(con, "MS1", by="study", min_cells=3, min_samples=1, missing="ignore")
+    >>> found.table.column_names[:4]
     ['label', 'n_samples', 'mean_rate', 'median_rate']
     >>> found.rule
-    "above the percentile 80 of the population's scores"
+    'above the percentile 99 of the scores of matched control genes at the same depth'
     """
     check_options(hits, options)
-    rules = {"percentile": percentile, "quantile": quantile, "cutoff": cutoff, "sd": sd}
-    given = [f"`{name}`" for name, value in rules.items() if value is not None]
-    if len(given) > 1:
-        raise QueryError(f"A hit has one cut-off, but {len(given)} are given: {', '.join(given)}.")
-    if quantile is not None and not 0 <= quantile <= 1:
-        raise QueryError(f"`quantile` must be from 0 to 1, not {quantile}.")
-    if percentile is None:
-        percentile = 95 if quantile is None else quantile * 100
+    cut = Cut(against, percentile, quantile, cutoff, sd, below)
     (label,) = columns_of(con, "samples", [by])
-    parameters = score_parameters(con, genes, **options)
-    parameters |= {"percentile": percentile, "cutoff": cutoff, "sd": sd, "below": below}
+    parameters = score_parameters(con, genes, **options) | cut.parameters
     parameters |= {"cells": POPULATION if cells else ALL_CELLS, "min_coverage": min_coverage}
     parameters |= {"min_cells": min_cells, "min_samples": min_samples}
     found = ask(con, hit_rates(label, cells), parameters)
-    rule = describe_rule(percentile, cutoff, sd, below=below)
-    ranked = Hits(table=rank_groups(found.table), sql=found.sql, all_samples=found.table, by=by, rule=rule)
+    ranked = Hits(
+        table=rank_groups(found.table), sql=found.sql, all_samples=found.table, by=by, rule=cut.rule, against=against
+    )
     return add_notes(ranked, min_cells, min_samples)
 
 
@@ -169,37 +236,50 @@ def hit_rates(by: str, cells: str | None) -> exp.Select:
     return query.with_(POPULATION, as_=select_cells(cells)) if cells else query
 
 
-def describe_rule(percentile: float, cutoff: float | None, sd: float | None, *, below: bool) -> str:
-    """What a hit is, in words."""
-    side = "below" if below else "above"
-    if cutoff is not None:
-        return f"{side} a score of {cutoff:g}"
-    if sd is not None:
-        return f"{side} the mean plus {sd:g} standard deviations of the population's scores"
-    return f"{side} the percentile {percentile:g} of the population's scores"
-
-
 def rank_groups(samples: pa.Table) -> pa.Table:
     """One row per group of samples, in the order of the samples."""
-    rates = defaultdict(list)
+    groups = defaultdict(list)
     for row in samples.filter(pc.is_null(samples["left_out"])).to_pylist():
-        rates[str(row["label"])].append(row["hit_rate"])
-    rows = [
-        {"label": label, "n_samples": len(each), "mean_rate": fmean(each), "median_rate": median(each)}
-        for label, each in rates.items()
-    ]
-    return pa.Table.from_pylist(rows, schema=GROUPS)
+        groups[str(row["label"])].append(row)
+    return pa.Table.from_pylist([summarise(label, rows) for label, rows in groups.items()], schema=GROUPS)
+
+
+def summarise(label: str, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The row of a group of samples."""
+
+    def over(function: Callable[[list[float]], float], column: str) -> float | None:
+        values = [row[column] for row in samples if row[column] is not None]
+        return function(values) if values else None
+
+    return {
+        "label": label,
+        "n_samples": len(samples),
+        "mean_rate": over(fmean, "hit_rate"),
+        "median_rate": over(median, "hit_rate"),
+        "mean_z": over(fmean, "mean_z"),
+        "n_genes": samples[0]["n_genes"],
+        "least_measured": over(min, "n_measured"),
+        "median_counts": over(median, "median_counts"),
+        "median_detected": over(median, "median_detected"),
+    }
 
 
 def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
     """The same hits, with notes on the rule and on the samples that were left out."""
     reasons = {
         "too few cells": f"fewer than {min_cells} cells",
+        "no gene measured": "of a study that measured none of the genes",
         "no label": f"no {found.by}",
         "too few samples": f"in a group of fewer than {min_samples} samples",
     }
-    rule = "No sample has cells in the population."
-    if found.cutoff is not None:
-        rule = f"A hit is {found.rule} ({found.cutoff:.4g})."
+    rule = "No sample has cells in the population that could be compared."
+    if found.share is not None:
+        cutoff = "" if found.cutoff is None else f" ({found.cutoff:.4g})"
+        n_cells = pc.sum(found.all_samples["n_cells"]).as_py()
+        rule = f"A hit is {found.rule}{cutoff}. {found.share:.1%} of {n_cells:,} cells are hits."
+    if found.share == 0 and found.rule.startswith("below"):
+        rule += " No score is below the cut-off: too many scores equal the lowest one, which is 0 for most signatures."
     left_out = left_out_note("sample", {reasons[reason]: n for reason, n in found.left_out.items()})
-    return replace(found, notes=(rule, *left_out))
+    consequence = CALIBRATED if found.against == "controls" else RAW
+    cautions = warn_of_differences(found.table.to_pylist(), "label", consequence)
+    return replace(found, notes=(rule, *left_out, *cautions))

@@ -90,7 +90,8 @@ class Subject:
     by: str
     reference: str | None
     paired_by: str | None
-    percentile: float
+    against: str
+    percentile: float | None
     min_cells: int
     min_samples: int
     options: dict[str, Any] = field(default_factory=dict)
@@ -107,7 +108,8 @@ def write_report(
     by: str = "disease",
     reference: str | None = None,
     paired_by: str | None = None,
-    percentile: float = 95,
+    against: str = "controls",
+    percentile: float | None = None,
     min_cells: int = 10,
     min_samples: int = 3,
     missing: str = "error",
@@ -135,7 +137,7 @@ def write_report(
         The column of the cube that groups the cells.
     reference : str, optional
         A value of `by`. If it is given, the other groups are compared with it, donor by donor.
-    paired_by, percentile, min_cells, min_samples
+    paired_by, against, percentile, min_cells, min_samples
         As for `sigdb.hits` and `sigdb.compare`.
     missing, run
         See `sigdb.ScoreOptions`.
@@ -168,7 +170,9 @@ def write_report(
         from markupsafe import Markup
     name = title or (genes if isinstance(genes, str) else ", ".join(genes))
     options = {"missing": missing, "run": run}
-    subject = Subject(genes, name, cells, by, reference, paired_by, percentile, min_cells, min_samples, options)
+    subject = Subject(
+        genes, name, cells, by, reference, paired_by, against, percentile, min_cells, min_samples, options
+    )
     sections = [section.for_template() for section in sections_of(con, subject)]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.globals["zip"] = zip
@@ -203,11 +207,11 @@ def score_sections(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator
     cut: dict[str, Any] = {"cells": subject.cells, "min_cells": subject.min_cells}
     means = group_scores(con, subject.genes, by=subject.by, **cut, **subject.options)
     title = f"Score by cell type and {subject.by}"
-    text = f"Groups of {subject.min_cells} cells or more. least_measured: the genes measured by the study "
-    text += "of lowest coverage."
-    yield Section(title, text, means.table, plots.heat_map(means, title), [means.sql])
+    text = f"Groups of {subject.min_cells} cells or more. z compares each cell with matched control genes at the same "
+    text += "depth; score does not. least_measured: the genes measured by the study of lowest coverage."
+    yield Section(title, " ".join([text, *means.notes]), means.table, plots.heat_map(means, title), [means.sql])
     bins = score_bins(con, subject.genes, **cut, **subject.options)
-    text = "The scores of single cells by cell type."
+    text = "The scores of single cells by cell type, not calibrated: shallow cells and small panels score higher."
     yield Section("Distribution", text, None, plots.distributions(bins), [bins.sql])
     leading = leading_genes(con, subject.genes, n=8, min_cells=subject.min_cells, **subject.options)
     names = list(dict.fromkeys(leading.column("gene")))[:24]
@@ -223,6 +227,7 @@ def hit_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
         subject.genes,
         cells=subject.cells,
         by=subject.by,
+        against=subject.against,
         percentile=subject.percentile,
         min_cells=subject.min_cells,
         min_samples=subject.min_samples,

@@ -1,14 +1,3 @@
--- name: score
--- The mean score of $genes over all cells; `sigdb score --by` adds the columns that group the cells.
-SELECT count(*) AS n_cells, avg(s.score) AS mean_score
-FROM cells AS c
-JOIN signature_score(
-    $genes, weights := $weights, agg := $agg, missing := $missing, run := $run, signed := $signed,
-    measured_only := $measured_only
-) AS s
-    ON c.cell_id = s.cell_id
-ORDER BY mean_score DESC;
-
 -- name: score_cells
 -- The score of $genes in each cell, highest first.
 SELECT s.cell_id, c.study, c.sample, c.barcode, c.cell_type, s.score

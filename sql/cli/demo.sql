@@ -3,20 +3,25 @@
 SELECT count(*) FROM sigdb_data.studies WHERE study = $study;
 
 -- name: signature_by_type
--- The score of the signature $name by cell type within each study, for types of at least $min_cells cells.
--- n_measured: the number of genes that the study measured, of the n_genes that the model knows. A score from few genes
--- says little.
+-- The signature $name by cell type within each study, for types of at least $min_cells cells: the mean score, and z and the
+-- hit rate, which compare each cell with matched control genes. n_measured: the number of genes that the study measured, of
+-- the n_genes that the model knows. A score from few genes says little.
 SELECT
-    study,
-    coalesce(cell_type, '(none)') AS cell_type,
-    sum(n_cells)::BIGINT AS cells,
-    sum(score * n_cells) / sum(n_cells) AS score,
-    any_value(n_measured) AS n_measured,
-    any_value(n_genes) AS n_genes
-FROM signature_by_sample(signature_genes($name), missing := 'ignore')
-GROUP BY study, cell_type
-HAVING sum(n_cells) >= $min_cells
-ORDER BY study, score DESC;
+    c.study,
+    coalesce(c.cell_type, '(none)') AS cell_type,
+    count(*) AS cells,
+    avg(h.score) AS score,
+    avg(h.z) AS z,
+    avg(h.is_hit::INTEGER) AS hit_rate,
+    any_value(k._n_measured) AS n_measured,
+    any_value(k._n_genes) AS n_genes
+FROM signature_hits(signature_genes($name), missing := 'ignore') AS h
+JOIN cells AS c ON h.cell_id = c.cell_id
+JOIN studies AS s ON c.study = s.study
+JOIN sigdb_data.study_coverage(signature_genes($name), NULL, NULL, NULL) AS k ON s.study_id = k._study
+GROUP BY c.study, c.cell_type
+HAVING count(*) >= $min_cells
+ORDER BY c.study, z DESC;
 
 -- name: top_genes
 -- The $n genes with the highest mean attribution over all cells of the types $cell_types, with their mean in all other
@@ -42,10 +47,10 @@ ORDER BY score DESC
 LIMIT $n;
 
 -- name: paste_scores
--- The mean score of a gene list, by study and cell type.
-SELECT study, cell_type, count(*) AS cells,
-       avg(signature_score(cell_id, ['S100A8', 'S100A12', 'VCAN', 'CD163'])) AS score
-FROM cells GROUP BY ALL ORDER BY score DESC LIMIT 5;
+-- The mean score, z and hit rate of a gene list, by study and cell type.
+SELECT study, cell_type, count(*) AS cells, avg(score) AS score, avg(z) AS z, avg(is_hit::INT) AS hit_rate
+FROM signature_hits(['S100A8', 'S100A12', 'VCAN', 'CD163']) JOIN cells USING (cell_id)
+GROUP BY ALL HAVING cells >= 10 ORDER BY z DESC LIMIT 5;
 
 -- name: paste_donors
 -- The mean score of a library signature in tumour and adjacent normal tissue, by donor.

@@ -1,7 +1,8 @@
 -- sample_hit_rates(genes, percentile := NULL, min_cells := 50, cells := 'sigdb_data.cell_data', weights := NULL, agg := 'mean', missing := 'error', run := NULL, signed := false, measured_only := false, min_coverage := 0, cutoff := NULL, sd := NULL, below := false, against := 'controls')
 --   -> TABLE (study, sample, donor, tissue, disease, n_cells, n_hits, hit_rate, mean_z, n_genes, n_measured, median_counts, median_detected, cutoff)
--- The part of each sample's cells that are hits (see signature_hits). With against := 'cells' and min_cells as in the paper,
--- it is figure 4 of Gold et al. Samples with fewer than min_cells scored cells in the population are left out.
+-- The part of each sample's cells that are hits (see signature_hits). Samples with fewer than min_cells scored cells in the
+-- population are left out. Figure 4 of Gold et al. shows such rates, with against := 'cells'. The default of min_cells is that
+-- of their package; their tutorial uses 90.
 -- mean_z:  the mean z of the cells.  cutoff: the mean cut-off of the cells.
 -- n_hits, hit_rate: NULL if the study measured none of the genes.
 -- median_counts, median_detected: counts and detected genes of the sample's cells. Compare these before comparing samples.

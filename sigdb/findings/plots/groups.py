@@ -67,7 +67,9 @@ def hit_rates(found: Hits, title: str = "Hits") -> Any:
 
 
 def heat_map(found: Answer, title: str = "Score by cell type and disease", n_groups: int = 40) -> Any:
-    """Draw the mean score by cell type (rows) and label (columns), with the number of samples and cells in each.
+    """Draw the mean z by cell type (rows) and label (columns), with the number of samples and cells in each.
+
+    Without calibration, the mean score is drawn.
 
     Parameters
     ----------
@@ -89,29 +91,38 @@ def heat_map(found: Answer, title: str = "Score by cell type and disease", n_gro
     'LayerChart'
     """
     alt = altair_module()
+    measure, name, legend = "score", "mean score", f"Mean score ({ATTRIBUTION})"
+    if "z" in found.table.column_names:
+        measure, name, legend = (
+            "z",
+            "mean z",
+            "Mean z: standard deviations above matched control genes at the same depth",
+        )
     values = [
         {**row, "cell_type": row["cell_type"] or "(none)", "label": row["label"] or "(none)"}
         for row in found.table.to_pylist()
+        if row[measure] is not None
     ]
-    values, note = keep_highest(values, "cell_type", "score", n_groups)
-    middle = (max(row["score"] for row in values) + min(row["score"] for row in values)) / 2 if values else 0
+    values, note = keep_highest(values, "cell_type", measure, n_groups)
+    middle = (max(row[measure] for row in values) + min(row[measure] for row in values)) / 2 if values else 0
     base = alt.Chart(alt.Data(values=values), width=alt.Step(86), height=alt.Step(30)).encode(
         x=alt.X("label:N", title=None, axis=alt.Axis(orient="top", labelAngle=-30)),
-        y=alt.Y("cell_type:N", title=None, sort=alt.EncodingSortField("score", op="max", order="descending")),
+        y=alt.Y("cell_type:N", title=None, sort=alt.EncodingSortField(measure, op="max", order="descending")),
     )
+    details = ["median_counts:Q", "median_detected:Q", "least_measured:Q", "n_genes:Q"]
     squares = base.mark_rect(stroke="white").encode(
-        color=viridis("score", "mean score"),
-        tooltip=["cell_type:N", "label:N", tooltip("score", ".3g"), "n_samples:Q", "n_cells:Q"],
+        color=viridis(measure, name),
+        tooltip=["cell_type:N", "label:N", tooltip(measure, ".3g"), "n_samples:Q", "n_cells:Q", *details],
     )
     text = (
         base.transform_calculate(
-            text="format(datum.score, '.2f') + '  (' + datum.n_samples + ' / ' + format(datum.n_cells, ',') + ')'"
+            text=f"format(datum.{measure}, '.2f') + '  (' + datum.n_samples + ' / ' + format(datum.n_cells, ',') + ')'"
         )
         .mark_text(fontSize=9.5)
-        .encode(text="text:N", color=alt.condition(alt.datum.score > middle, alt.value("#111"), alt.value("white")))
+        .encode(text="text:N", color=alt.condition(alt.datum[measure] > middle, alt.value("#111"), alt.value("white")))
     )
-    legend = f"Mean score ({ATTRIBUTION}). In brackets: samples / cells. Blank: no group, or too few cells."
-    return finish(alt.layer(squares, text), found, title, [legend, *note])
+    legend += ". In brackets: samples / cells. Blank: no group, or too few cells."
+    return finish(alt.layer(squares, text), found, title, [legend, *note, *found.notes])
 
 
 def distributions(found: Answer, title: str = "Distribution of scores", n_groups: int = 24) -> Any:

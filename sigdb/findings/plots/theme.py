@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from sigdb.errors import QueryError, nearest, needs_extra
@@ -37,6 +38,8 @@ PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]
 GREY = "#8a8a8a"
 FORMATS = (".html", ".png", ".svg", ".json")
 ATTRIBUTION = "attribution, thousandths of a cell"
+# Characters of a line below the title.
+SUBTITLE_WIDTH = 110
 SIGNIFICANT = ("q < 0.05", "q ≥ 0.05")
 
 
@@ -82,8 +85,9 @@ def save(chart: alt.TopLevelMixin, path: str | os.PathLike[str]) -> None:
 def finish(chart: Any, found: Answer, title: str, subtitle: Sequence[str]) -> Any:
     """Give a chart its title, the theme, and the SQL of its data."""
     alt = altair_module()
+    lines = [part for line in subtitle for part in wrap(line, SUBTITLE_WIDTH)]
     return (
-        chart.properties(title=alt.Title(title, subtitle=list(subtitle), anchor="start"), usermeta={"sql": found.sql})
+        chart.properties(title=alt.Title(title, subtitle=lines, anchor="start"), usermeta={"sql": found.sql})
         .configure(font="Helvetica, Arial, sans-serif", background="white")
         .configure_title(fontSize=14, subtitleFontSize=11, subtitleColor="#444", offset=12)
         .configure_axis(

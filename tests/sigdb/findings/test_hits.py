@@ -50,7 +50,7 @@ RULES = {
 @pytest.mark.parametrize("rule", RULES)
 def test_cutoffs_equal_numpy(con, rule, below):
     options, cutoff = RULES[rule]
-    found = sigdb.hits(con, "T", min_cells=1, min_samples=1, below=below, **options)
+    found = sigdb.hits(con, "T", against="cells", min_cells=1, min_samples=1, below=below, **options)
     assert found.cutoff == pytest.approx(cutoff, rel=1e-12)
     expected = cutoff > SCORES if below else cutoff < SCORES
     rates = {row["sample"]: row["hit_rate"] for row in found.all_samples.to_pylist()}
@@ -64,9 +64,11 @@ def test_the_ranking_by_hand(con):
         ("a1", 0.5),
         ("b1", 0.25),
     ]
-    assert found.table.to_pylist() == [
-        {"label": "flu", "n_samples": 2, "mean_rate": 0.75, "median_rate": 0.75},
-        {"label": "normal", "n_samples": 1, "mean_rate": 0.25, "median_rate": 0.25},
+    sizes = {"n_genes": 1, "least_measured": 1, "median_counts": 10, "median_detected": 5}
+    rates = [{name: row[name] for name in row if name != "mean_z"} for row in found.table.to_pylist()]
+    assert rates == [
+        {"label": "flu", "n_samples": 2, "mean_rate": 0.75, "median_rate": 0.75, **sizes},
+        {"label": "normal", "n_samples": 1, "mean_rate": 0.25, "median_rate": 0.25, **sizes},
     ]
     assert found.left_out == {"too few cells": 1}
     assert sigdb.hits(con, "T", cutoff=2, min_cells=1, min_samples=2).left_out == {"no label": 1, "too few samples": 1}
@@ -75,7 +77,13 @@ def test_the_ranking_by_hand(con):
 def test_the_cutoff_comes_from_the_population(con):
     odd = SCORES[1::2]
     found = sigdb.hits(
-        con, "T", cells="cell_type = 'it''s odd' AND n_counts > 0", percentile=50, min_cells=2, min_samples=1
+        con,
+        "T",
+        cells="cell_type = 'it''s odd' AND n_counts > 0",
+        against="cells",
+        percentile=50,
+        min_cells=2,
+        min_samples=1,
     )
     assert found.cutoff == np.percentile(odd, 50)
     assert sum(found.all_samples["n_cells"].to_pylist()) == len(odd)
@@ -99,6 +107,11 @@ REFUSED = {
     "no such group": ({"by": "cell_type"}, "samples has no column cell_type. It has:"),
     "two rules": ({"sd": 1, "percentile": 90}, "one cut-off, but 2 are given: `percentile`, `sd`"),
     "quantile": ({"quantile": 95}, "`quantile` must be from 0 to 1, not 95"),
+    "against": (
+        {"against": "control"},
+        "`against` must be 'controls' or 'cells', not 'control'. Did you mean 'controls'",
+    ),
+    "a quantile as percentile": ({"percentile": 0.95}, "For the quantile 0.95, use `percentile=95"),
     "percentile": ({"percentile": 101}, "percentile must be from 0 to 100, not 101"),
     "cutoff": ({"cutoff": float("nan")}, "must be finite numbers, not nan"),
     "coverage": ({"min_coverage": 2}, "min_coverage must be from 0 to 1"),
@@ -126,3 +139,76 @@ def test_both_cutoffs_in_sql(con):
     with pytest.raises(Exception, match="Both cutoff and sd are given"):
         con.execute("FROM signature_hits(['CD3E'], cutoff := 1, sd := 1)").fetchall()
     assert con.execute("SELECT count(*) FROM signature_hits(['CD3E'], cutoff := 8) WHERE is_hit").fetchall() == [(1,)]
+
+
+def test_hits_against_controls_do_not_depend_on_the_population(con):
+    """z and is_hit of a cell are the same in every population. Against cells, they are not."""
+    query = (
+        "SELECT cell_id, z, is_hit FROM signature_hits(['CD3E'], percentile := 60, {}) WHERE cell_id < 4 ORDER BY ALL"
+    )
+    con.execute("CREATE TEMP VIEW few AS FROM cells WHERE cell_id < 4")
+    everyone = con.execute(query.format("against := 'controls'")).fetchall()
+    assert len(everyone) == 4
+    assert con.execute(query.format("against := 'controls', cells := 'few'")).fetchall() == everyone
+    assert con.execute(query.format("against := 'cells', cells := 'few'")).fetchall() != everyone
+
+
+def test_z_is_the_distance_that_sd_cuts(con):
+    for against in ("controls", "cells"):
+        rows = con.execute(
+            "SELECT z, is_hit FROM signature_hits(['CD3E'], sd := 0.7, against := ?)", [against]
+        ).fetchall()
+        assert {is_hit for _, is_hit in rows} == {True, False}
+        assert all(is_hit == (z > 0.7) for z, is_hit in rows)
+
+
+def test_notes_say_how_many_cells_are_hits(con):
+    found = sigdb.hits(con, "T", cutoff=2, min_cells=1, min_samples=1)
+    share = (SCORES > 2).mean()
+    assert found.share == pytest.approx(share)
+    assert found.notes[0] == f"A hit is above a score of 2 (2). {share:.1%} of 14 cells are hits."
+
+
+def test_a_note_explains_why_nothing_is_below_a_cutoff(con):
+    """LYZ is 1 in every cell, so no cell is below any percentile."""
+    found = sigdb.hits(con, ["LYZ"], against="cells", percentile=30, below=True, min_cells=1, min_samples=1)
+    assert found.share == 0
+    assert "No score is below the cut-off: too many scores equal the lowest one" in found.notes[0]
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """Study full: 2 genes, 400 detected genes a cell. Study panel: CD3E only, 100 detected. Study none: LYZ only, 200."""
+    path = tmp_path_factory.mktemp("uneven") / "uneven.duckdb"
+    obs = {name: obs_of(4, sample=["x"] * 2 + ["y"] * 2, disease=["flu"] * 4) for name in ("full", "panel", "none")}
+    with new_atlas(path, ["CD3E", "LYZ"]) as atlas:
+        for study, measured in {"full": [0, 1], "panel": [0], "none": [1]}.items():
+            scores = np.zeros((4, 2))
+            scores[:, measured] = [[1.0], [2.0], [3.0], [4.0]]
+            write_study(atlas, scores, ["CD3E", "LYZ"], study=study, obs=obs[study], measured=measured)
+        genes = "CASE WHEN sample_id < 2 THEN 400 WHEN sample_id < 4 THEN 100 ELSE 200 END"
+        atlas.con.execute(f"UPDATE sigdb_data.cell_data SET n_genes = {genes}")
+    return path
+
+
+def test_differences_in_depth_and_coverage_are_said_in_words(uneven):
+    with sigdb.connect(uneven) as con:
+        options = {"cells": "study <> 'none'", "by": "study", "min_cells": 1, "min_samples": 1}
+        found = sigdb.hits(con, ["CD3E", "LYZ"], **options)
+        depth = "the median cell has 100 detected genes in panel, and 400 in full, 4.0 times as many"
+        assert any(depth in note and "Scores are compared at equal depth" in note for note in found.notes)
+        assert any("of the 2 genes, 1 were measured in panel, and 2 in full" in note for note in found.notes)
+        raw = sigdb.hits(con, ["CD3E", "LYZ"], against="cells", **options)
+        assert any("shallow cells and small panels score higher for that reason alone" in note for note in raw.notes)
+        same = sigdb.hits(con, ["CD3E"], cells="study = 'full'", by="sample", min_cells=1, min_samples=1)
+        assert len(same.notes) == 1
+
+
+def test_a_study_that_measured_no_gene_has_no_rate(uneven):
+    with sigdb.connect(uneven) as con:
+        found = sigdb.hits(con, ["CD3E"], by="study", min_cells=1, min_samples=1)
+        assert set(found.table["label"].to_pylist()) == {"full", "panel"}
+        assert found.left_out == {"no gene measured": 2}
+        assert any("of a study that measured none of the genes" in note for note in found.notes)
+        none = [row for row in found.all_samples.to_pylist() if row["study"] == "none"]
+        assert [(row["n_hits"], row["hit_rate"], row["mean_z"]) for row in none] == [(None, None, None)] * 2

@@ -38,6 +38,15 @@ CASES = [
 ]
 
 
+def ask_the_package(*arguments):
+    """The rows that the package prints, the header first."""
+    command = [sys.executable, "-c", THEIRS, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ORIGINALS)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [line.split(",") for line in done.stdout.split("\n") if line]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[2]}-{case[3]}")
 def test_hit_rates_equal_the_hit_rates_of_the_package(demo_path, tmp_path, case):
@@ -49,13 +58,10 @@ def test_hit_rates_equal_the_hit_rates_of_the_package(demo_path, tmp_path, case)
             FROM cells AS c JOIN signature_score(signature_genes('MS1'), missing := 'ignore') AS s USING (cell_id)"""
         ).write_csv(str(tmp_path / "scores.csv"))
         rule = {"cutoff" if mode == "value" else mode: value, "below": side == "below"}
-        ours = sigdb.hits(con, "MS1", missing="ignore", min_cells=min_cells, min_samples=min_samples, **rule)
-    arguments = [tmp_path / "scores.csv", mode, value, side, min_cells, min_samples]
-    command = [sys.executable, "-c", THEIRS, *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ORIGINALS)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    header, *rows = [line.split(",") for line in done.stdout.split("\n") if line]
+        ours = sigdb.hits(
+            con, "MS1", against="cells", missing="ignore", min_cells=min_cells, min_samples=min_samples, **rule
+        )
+    header, *rows = ask_the_package(tmp_path / "scores.csv", mode, value, side, min_cells, min_samples)
     column = {name: header.index(name) for name in header}
     theirs = {row[column["sample"]]: (row[column["disease"]].lower(), float(row[-1])) for row in rows}
     found = {
@@ -70,3 +76,13 @@ def test_hit_rates_equal_the_hit_rates_of_the_package(demo_path, tmp_path, case)
         [means[n] for n in sorted(means, key=order.index)],
         [means[n] for n in sorted(means, key=order.index, reverse=True)],
     )
+
+
+@pytest.mark.slow
+def test_the_package_counts_the_cells_of_samples_of_one_name_together(tmp_path):
+    """docs/differences.md says so: two studies have a sample s1 of 3 cells each, and 5 cells are asked for."""
+    lines = [f"s1,{study},blood,flu,{score}" for study in ("a", "b") for score in (1, 2, 3)]
+    (tmp_path / "scores.csv").write_text("\n".join(["sample,study,tissue,disease,score", *lines]) + "\n")
+    header, *rows = ask_the_package(tmp_path / "scores.csv", "value", 2, "above", 5, 1)
+    studies = [row[header.index("study")] for row in rows]
+    assert sorted(studies) == ["a", "b"]

@@ -1,0 +1,72 @@
+"""Warnings in words where groups differ in what scores depend on: depth, and the genes that were measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["CALIBRATED", "RAW", "warn_of_differences"]
+
+# Groups whose median cells differ by more than this factor in counts or in detected genes are warned of.
+DEPTH_FACTOR = 2.0
+# Groups whose studies measured parts of the signature that differ by more than this are warned of.
+COVERAGE_STEP = 0.1
+
+RAW = (
+    "A score is a share of what was detected, so shallow cells and small panels score higher for that reason alone: "
+    "compare hits or z instead."
+)
+CALIBRATED = "Scores are compared at equal depth, but shallow cells show less of a programme: a lower rate may be a loss of counts."
+
+
+def warn_of_differences(groups: Sequence[Mapping[str, Any]], label: str, consequence: str) -> tuple[str, ...]:
+    """Sentences on how groups differ in depth and in coverage of the signature; none if they do not.
+
+    groups: rows with `label` and with median_counts, median_detected, least_measured and n_genes where known.
+    """
+    depth = spread(groups, label, "median_detected", "detected genes") or spread(
+        groups, label, "median_counts", "counts"
+    )
+    depth = depth and f"The groups differ in depth: {depth} {consequence}"
+    return tuple(filter(None, (depth, uneven_coverage(groups, label))))
+
+
+def spread(groups: Sequence[Mapping[str, Any]], label: str, column: str, what: str) -> str | None:
+    """The groups with the lowest and the highest median, if they differ by more than DEPTH_FACTOR."""
+    ends = extremes(groups, lambda row: row.get(column))
+    if ends is None or ends[1][column] <= DEPTH_FACTOR * max(ends[0][column], 1):
+        return None
+    low, high = ends
+    times = high[column] / max(low[column], 1)
+    return (
+        f"the median cell has {low[column]:,.0f} {what} in {low[label]}, and {high[column]:,.0f} in {high[label]}, "
+        f"{times:.1f} times as many."
+    )
+
+
+def uneven_coverage(groups: Sequence[Mapping[str, Any]], label: str) -> str | None:
+    """A sentence on the groups that measured the smallest and the largest part of the signature, if these differ."""
+
+    def part(row: Mapping[str, Any]) -> float | None:
+        return row["least_measured"] / row["n_genes"] if row.get("n_genes") else None
+
+    ends = extremes(groups, part)
+    if ends is None or (part(ends[1]) or 0) - (part(ends[0]) or 0) <= COVERAGE_STEP:
+        return None
+    low, high = ends
+    return (
+        f"The groups differ in coverage: of the {high['n_genes']} genes, {low['least_measured']} were measured in "
+        f"{low[label]}, and {high['least_measured']} in {high[label]}. They are not scored by the same genes."
+    )
+
+
+def extremes(
+    groups: Sequence[Mapping[str, Any]], value: Callable[[Mapping[str, Any]], float | None]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """The groups of lowest and of highest value; None if fewer than two groups have one."""
+    known = [row for row in groups if value(row) is not None]
+    if len(known) < 2:
+        return None
+    return min(known, key=lambda row: value(row) or 0), max(known, key=lambda row: value(row) or 0)

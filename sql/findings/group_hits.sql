@@ -1,0 +1,27 @@
+-- group_hits: scores, z and hits of groups of $min_cells cells or more, from the cells (see signature_hits). The caller adds
+-- the columns that make a group, and groups by them. n_samples: samples of the group. least_measured: genes measured by the
+-- study of lowest coverage. median_counts, median_detected: counts and detected genes of the group's cells.
+SELECT
+    avg(u.score) AS score,
+    avg(u.z) AS z,
+    count(*) FILTER (WHERE u.is_hit) / nullif(count(u.is_hit), 0) AS hit_rate,
+    count(*) AS n_cells,
+    count(DISTINCT u.sample_id) AS n_samples,
+    min(u.n_measured) AS least_measured,
+    any_value(u.n_score_genes) AS n_genes,
+    median(u.n_counts) AS median_counts,
+    median(u.n_genes) AS median_detected
+FROM (
+    SELECT c.*, h.score, h.z, h.is_hit, k._n_measured AS n_measured, k._n_genes AS n_score_genes
+    FROM cells AS c
+    JOIN signature_hits(
+        $genes, weights := $weights, agg := $agg, missing := $missing, run := $run, signed := $signed,
+        measured_only := $measured_only
+    ) AS h ON c.cell_id = h.cell_id
+    JOIN studies AS t ON c.study = t.study
+    JOIN sigdb_data.study_coverage($genes, $weights, $run, NULL) AS k ON t.study_id = k._study
+    WHERE k._n_measured >= $min_coverage * k._n_genes
+) AS u
+WHERE u.score IS NOT NULL
+HAVING count(*) >= $min_cells
+ORDER BY z DESC NULLS LAST, score DESC;
