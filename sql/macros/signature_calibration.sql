@@ -21,7 +21,7 @@ SELECT
     t._study AS study, CASE WHEN c._depth >= 0 THEN ceil(2 ** (c._depth / 2))::BIGINT END AS min_detected,
     c._n_cells AS n_cells, k._n_genes AS n_genes, k._n_measured AS n_measured, c._n_pairs AS n_pairs, c._mean AS mean,
     c._sd AS sd, c._quantile AS cutoff
-FROM sigdb_data.score_calibration(genes, weights, agg, run, signed, measured_only, percentile) AS c
+FROM sigdb_data.score_calibration(genes, weights, agg, run, signed, measured_only, coalesce(percentile, 99)) AS c
 JOIN (SELECT q.study_id AS _id, q.study AS _study FROM sigdb_data.studies AS q) AS t ON c._study = t._id
 JOIN sigdb_data.study_coverage(genes, weights, run, NULL) AS k ON c._study = k._study
 WHERE (SELECT q._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, signed, NULL) AS q) IS NULL

@@ -46,10 +46,19 @@ QUERIES = [
     (f"study FROM signature_by_sample({BOTH}, min_coverage := 0.6)", ["full", "full"]),
     (f"n_measured FROM signature_by_sample({BOTH}) ORDER BY study", [2, 2, 1]),
     ("cell_id FROM signature_hits(['CD3E'], percentile := 50, against := 'cells') WHERE is_hit ORDER BY 1", [0, 2]),
-    ("cell_id FROM signature_hits(['CD3E'], percentile := 50, cells := 't_cells', against := 'cells') WHERE is_hit", [2]),
+    (
+        "cell_id FROM signature_hits(['CD3E'], percentile := 50, cells := 't_cells', against := 'cells') WHERE is_hit",
+        [2],
+    ),
     ("count(*) FROM signature_hits(['CD3E'], cells := 'temp.main.t_cells')", [3]),
-    ("hit_rate FROM sample_hit_rates(['CD3E'], percentile := 50, min_cells := 2, against := 'cells') ORDER BY study", [0.5, 0.5]),
-    ("study FROM sample_hit_rates(['CD3E'], percentile := 50, min_cells := 2, cells := 't_cells', against := 'cells')", ["panel"]),
+    (
+        "hit_rate FROM sample_hit_rates(['CD3E'], percentile := 50, min_cells := 2, against := 'cells') ORDER BY study",
+        [0.5, 0.5],
+    ),
+    (
+        "study FROM sample_hit_rates(['CD3E'], 50, min_cells := 2, cells := 't_cells', against := 'cells')",
+        ["panel"],
+    ),
     ("study FROM sample_hit_rates(['CD3E'])", []),
     ("gene FROM gene_importance(study := 'full') ORDER BY rank", ["LYZ", "CD3E"]),
     ("score FROM gene_importance(cell_type := 'T cell') ORDER BY rank", [4.0, pytest.approx(2 / 3)]),

@@ -33,8 +33,7 @@ QUERIES = {
     "kept": "FROM signature_scores(['S']) ORDER BY ALL",
     "cube": "FROM signature_by_sample(['GENE01', 'GENE02']) ORDER BY ALL",
     "hits": "FROM sample_hit_rates(['GENE01', 'GENE02'], percentile := 90, min_cells := 1) ORDER BY ALL",
-    "hits in cells": """FROM sample_hit_rates(['GENE01', 'GENE02'], percentile := 90, min_cells := 1, against := 'cells')
-        ORDER BY ALL""",
+    "hits in cells": "FROM sample_hit_rates(['GENE01', 'GENE02'], min_cells := 1, against := 'cells') ORDER BY ALL",
     "null": "FROM signature_null(['GENE01', 'GENE02'], n_controls := 5) ORDER BY ALL",
     "attributions": "FROM gene_attributions(['GENE01', 'GENE30']) ORDER BY ALL",
     "views": 'FROM cell_scores."S" ORDER BY ALL',

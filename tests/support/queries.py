@@ -72,9 +72,9 @@ QUERIES = {
     "hits of a CTE": """
         WITH mine AS (SELECT cell_id FROM cells WHERE tissue = 'blood' AND n_counts > 800)
         SELECT count(*), sum(CASE WHEN is_hit THEN 1 ELSE 0 END) FROM signature_hits(['LYZ'], cells := 'mine', sd
-            := 1, against := 'cells')""",
+            := 1)""",
     "hits of a view": """
-        SELECT count(*) FROM signature_hits(['LYZ'], cells := 'cells', cutoff := 2, below := true, against := 'cells') WHERE is_hit""",
+        SELECT count(*) FROM signature_hits(['LYZ'], cells := 'cells', cutoff := 2, below := true) WHERE is_hit""",
     "hit rates": "FROM sample_hit_rates(['LYZ', 'CD14'], min_cells := 20)",
     "hit rates in cells": """
         FROM sample_hit_rates(['LYZ', 'CD14'], percentile := 80, min_cells := 20, against := 'cells')""",

@@ -7,19 +7,23 @@
 -- Example: SELECT count(DISTINCT _control) FROM sigdb_data.calibration_sets(['CD3E'], NULL, 'mean', NULL);  --> 200
 
 CREATE OR REPLACE MACRO sigdb_data.calibration_sets(genes, weights, agg, run) AS TABLE
+WITH _genes AS MATERIALIZED (
+    SELECT g._study, g._gene, g._position, g._n FROM sigdb_data.gene_positions(run) AS g
+)
 SELECT c._study, c._control, p._gene, sum(c._weight) AS _weight
 FROM (
     SELECT
         h._study, h._control, h._weight,
-        greatest(0, least(h._position - 25, h._n - 51)) + h._hash * h._hash % 2147483647 % least(51, h._n) AS _position
+        CASE WHEN h._n <= 51 OR h._position < 25 THEN 0 WHEN h._position < h._n - 25 THEN h._position - 25 ELSE h._n - 51 END
+        + h._hash * h._hash % 2147483647 % CASE WHEN h._n < 51 THEN h._n ELSE 51 END AS _position
     FROM (
         SELECT
             g._study, g._position, g._n, t._weight, j._control,
             (t._gene::BIGINT * 1103515245 + j._control * 12345679 + 1013904223) % 2147483647 AS _hash
-        FROM sigdb_data.gene_positions(run) AS g
+        FROM _genes AS g
         JOIN sigdb_data.signature_terms(genes, weights, agg, run, NULL) AS t ON g._gene = t._gene
         CROSS JOIN (SELECT unnest(range(200))::BIGINT AS _control) AS j
     ) AS h
 ) AS c
-JOIN sigdb_data.gene_positions(run) AS p ON c._study = p._study AND c._position = p._position
+JOIN _genes AS p ON c._study = p._study AND c._position = p._position
 GROUP BY c._study, c._control, p._gene;

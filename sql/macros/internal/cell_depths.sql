@@ -8,7 +8,7 @@
 CREATE OR REPLACE MACRO sigdb_data.cell_depths(run) AS TABLE
 SELECT
     c.cell_id AS _cell, s.study_id AS _study,
-    coalesce(floor(2 * log2(greatest(c.n_genes, 1))), -1)::INTEGER AS _depth
+    CASE WHEN c.n_genes > 1 THEN floor(2 * log2(c.n_genes)) WHEN c.n_genes IS NULL THEN -1 ELSE 0 END::INTEGER AS _depth
 FROM sigdb_data.cell_data AS c
 JOIN sigdb_data.samples AS s ON c.sample_id = s.sample_id
 JOIN sigdb_data.run_cells(run) AS r ON c.cell_id = r._cell;

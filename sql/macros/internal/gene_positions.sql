@@ -3,7 +3,7 @@
 -- counted from 0, and the number of these genes. The level of a gene is the mean, over the studies that measured it, of the
 -- logarithm of its mean |attribution| relative to the average gene of that study. So neither a deep study, nor a large one,
 -- nor a panel of few genes moves it. 0.01 of an average gene is added, for genes that a study never saw.
--- Units:   none. Ties are in the order of gene_id.
+-- Units:   none. Ties are in the order of gene_id. Levels are rounded, so that a tie does not depend on the order of a sum.
 -- Example: SELECT _position FROM sigdb_data.gene_positions(NULL) WHERE _gene = 2;  --> 2
 
 CREATE OR REPLACE MACRO sigdb_data.gene_positions(run) AS TABLE
@@ -12,7 +12,7 @@ SELECT
 FROM (
     SELECT
         m._study, m._gene, m._n,
-        avg(ln(0.01 + coalesce(v._sum, 0) / c._n_cells * m._n / 1000)) OVER (PARTITION BY m._gene) AS _level
+        round(avg(ln(0.01 + coalesce(v._sum, 0) / c._n_cells * m._n / 1000)) OVER (PARTITION BY m._gene), 9) AS _level
     FROM (
         SELECT q.study_id AS _study, q.gene_id AS _gene, count(*) OVER (PARTITION BY q.study_id) AS _n
         FROM sigdb_data.study_genes AS q JOIN sigdb_data.run_genes(run) AS g ON q.gene_id = g._gene

@@ -1,8 +1,9 @@
 -- population_hits(genes, percentile, cutoff, sd, below, against, cells, weights, agg, missing, run, signed, measured_only)
 --   -> TABLE (_cell, _score, _z, _cutoff, _hit)
 -- Internal: the scores of a population. Each row has its distance from the mean that it is compared with, in standard
--- deviations, its cut-off, and whether the score is beyond the cut-off (NULL if there is no cut-off). The check is a separate
--- branch without rows: if the population is empty, nothing else is evaluated.
+-- deviations, its cut-off, and whether the score is beyond the cut-off (NULL if there is nothing to compare with). The default
+-- percentile is 99 against controls, and 95 against cells. The check is a separate branch without rows: if the population is
+-- empty, nothing else is evaluated.
 -- Units:   _score, _cutoff: attribution. The absolute attributions of a cell add up to 1000.
 -- Errors:  as for population_check.
 -- Example: SELECT max(_cutoff) FROM sigdb_data.population_hits(['CD3E'], 100, NULL, NULL, false, 'cells', 'cells', NULL, 'sum', 'error', NULL, false, false);  --> 9.0
@@ -15,9 +16,11 @@ SELECT
 FROM (
     SELECT
         m._cell, m._score, (m._score - m._mean) / nullif(m._sd, 0) AS _z,
-        coalesce(cutoff, CASE WHEN sd IS NULL THEN m._quantile ELSE m._mean + sd * m._sd END)::DOUBLE AS _cutoff
+        CASE WHEN m._mean IS NOT NULL THEN coalesce(cutoff, m._mean + sd * m._sd, m._quantile) END::DOUBLE AS _cutoff
     FROM sigdb_data.population_moments(
-        genes, percentile, against, cells, weights, agg, missing, run, signed, measured_only
+        genes,
+        CASE WHEN cutoff IS NULL AND sd IS NULL THEN coalesce(percentile, CASE WHEN against = 'cells' THEN 95 ELSE 99 END) END,
+        against, cells, weights, agg, missing, run, signed, measured_only
     ) AS m
 ) AS c
 UNION ALL

@@ -3,7 +3,7 @@
 -- Internal: the scores of a population, each with the mean, standard deviation and percentile that it is compared with. With
 -- against = 'controls' these are what control sets score in cells of the same study and depth (see score_calibration); NULL
 -- if the study measured none of the genes. With 'cells' they are the population's own. The planner drops the other branch,
--- since its condition is constant. (With 'cells', the scores are computed twice, because quantile_cont as a window is slower.)
+-- since its condition is constant. Without a percentile, _quantile is NULL. (With 'cells', the scores are computed twice, because quantile_cont as a window is slower.)
 -- Units:   attribution. The absolute attributions of a cell add up to 1000.
 -- Errors:  as for population_scores.
 -- Example: SELECT max(_quantile) FROM sigdb_data.population_moments(['CD3E'], 100, 'cells', 'cells', NULL, 'sum', 'error', NULL, false, false);  --> 9.0
@@ -14,7 +14,7 @@ CREATE OR REPLACE MACRO sigdb_data.population_moments(
 SELECT s._cell, s._score, k._mean, k._sd, k._quantile
 FROM sigdb_data.population_scores(genes, cells, weights, agg, missing, run, signed, measured_only) AS s
 JOIN sigdb_data.cell_depths(run) AS d ON s._cell = d._cell
-LEFT JOIN sigdb_data.score_calibration(genes, weights, agg, run, signed, measured_only, coalesce(percentile, 99)) AS k
+LEFT JOIN sigdb_data.score_calibration(genes, weights, agg, run, signed, measured_only, percentile) AS k
     ON d._study = k._study AND d._depth = k._depth
 WHERE against = 'controls'
 UNION ALL
@@ -23,9 +23,9 @@ FROM sigdb_data.population_scores(genes, cells, weights, agg, missing, run, sign
 CROSS JOIN (
     SELECT
         avg(t._score) AS _mean, coalesce(stddev_samp(t._score), 0) AS _sd,
-        quantile_cont(
-            t._score, CASE WHEN percentile IS NULL THEN 0.95 WHEN percentile BETWEEN 0 AND 100 THEN percentile / 100 ELSE 0 END
-        ) AS _quantile
+        CASE WHEN percentile IS NOT NULL THEN
+            quantile_cont(t._score, CASE WHEN percentile BETWEEN 0 AND 100 THEN percentile / 100 ELSE 0 END)
+        END AS _quantile
     FROM sigdb_data.population_scores(genes, cells, weights, agg, missing, run, signed, measured_only) AS t
 ) AS q
 WHERE against = 'cells';

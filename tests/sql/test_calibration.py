@@ -1,0 +1,508 @@
+"""Hits against control genes: equal to an independent computation in numpy, calibrated, and the same at any depth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import duckdb
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+import sigdb
+from tests.support.lakes import examples
+from tests.support.toy import new_atlas, write_study
+
+PRIME = 2**31 - 1
+N_SETS, WINDOW, N_CELLS, N_PAIRS = 200, 51, 200, 5000
+
+
+@dataclass
+class Study:
+    """Dense scores (n_cells, n_genes); the genes that it measured; detected genes of each cell, None if unknown."""
+
+    name: str
+    scores: np.ndarray
+    measured: list[int]
+    detected: list[int | None]
+    cell_ids: np.ndarray = field(default_factory=lambda: np.array([], int))
+
+
+def build(path, genes, studies):
+    """Write the studies, and note the ids that their cells get."""
+    with new_atlas(path, genes) as atlas:
+        for study in studies:
+            write_study(atlas, study.scores, genes, study=study.name, measured=study.measured)
+            ids = "SELECT c.cell_id FROM cells AS c WHERE c.study = ? ORDER BY substr(c.barcode, 2)::INTEGER"
+            study.cell_ids = np.ravel(atlas.con.execute(ids, [study.name]).fetchall())
+            with atlas.transaction() as con:
+                con.executemany(
+                    "UPDATE sigdb_data.cell_data SET n_genes = ? WHERE cell_id = ?",
+                    list(zip(study.detected, study.cell_ids.tolist(), strict=True)),
+                )
+    return path
+
+
+# The reference. It shares no code with sql/, and reads nothing but the arrays.
+
+
+def gene_levels(studies):
+    """The level of each gene: (n_genes,), NaN if no study measured it."""
+    found = np.full((len(studies), studies[0].scores.shape[1]), np.nan)
+    for row, study in zip(found, studies, strict=True):
+        mean = np.abs(study.scores.astype(np.float32).astype(float)).mean(axis=0)[study.measured]
+        row[study.measured] = np.log(0.01 + mean * len(study.measured) / 1000)
+    with np.errstate(invalid="ignore"):
+        return np.nansum(found, axis=0) / (~np.isnan(found)).sum(axis=0)
+
+
+def depth_of(detected):
+    return -1 if detected is None else math.floor(2 * math.log2(max(detected, 1)))
+
+
+def control_sets(study, levels, gene_ids, weights):
+    """The weights of each control set: (200, n_genes)."""
+    order = sorted(study.measured, key=lambda gene: (round(levels[gene], 9), gene_ids[gene]))
+    n = len(order)
+    sets = np.zeros((N_SETS, len(gene_ids)))
+    for gene, weight in weights.items():
+        if gene not in study.measured:
+            continue
+        nearest = order[max(0, min(order.index(gene) - WINDOW // 2, n - WINDOW)) :][:WINDOW]
+        for number in range(N_SETS):
+            h = (int(gene_ids[gene]) * 1103515245 + number * 12345679 + 1013904223) % PRIME
+            sets[number, nearest[h * h % PRIME % len(nearest)]] += weight
+    return sets
+
+
+def sampled_pairs(cell_ids):
+    """The pairs (row, control set) of the cells of one stratum."""
+    n = len(cell_ids)
+    per_cell = math.ceil(N_PAIRS / min(n, N_CELLS))
+    for row, cell in enumerate(cell_ids):
+        h = (int(cell) * 1103515245 + 12345) % PRIME
+        if h * n <= N_CELLS * PRIME:
+            yield from ((row, (h + i) % N_SETS) for i in range(min(N_SETS, per_cell)))
+
+
+def reference(studies, gene_ids, genes, weights, *, agg, signed, measured_only, percentile):
+    """Calibrations by (study, depth): (n_cells, n_pairs, mean, sd, cutoff); hits by cell: (score, z, is_hit)."""
+    total = sum(map(abs, weights)) if agg == "mean" else 1
+    shares = {gene: weight / total for gene, weight in zip(genes, weights, strict=True)}
+    levels, strata, hits = gene_levels(studies), {}, {}
+    own = np.array([shares.get(gene, 0) for gene in range(len(gene_ids))])
+    for study in studies:
+        values = study.scores.astype(np.float32).astype(float)
+        values = values if signed else np.abs(values)
+        measured = sum(abs(share) for gene, share in shares.items() if gene in study.measured)
+        factor = 1.0
+        if measured_only and agg == "mean":
+            factor = sum(map(abs, shares.values())) / measured if measured else math.nan
+        scores = values @ own * factor
+        controls = values @ control_sets(study, levels, gene_ids, shares).T * factor
+        depths = np.array([depth_of(each) for each in study.detected])
+        for depth in np.unique(depths):
+            rows = np.flatnonzero(depths == depth)
+            rows = rows[np.argsort(study.cell_ids[rows])]
+            pairs = list(sampled_pairs(study.cell_ids[rows]))
+            sample = np.array([controls[rows[row], number] for row, number in pairs])
+            mean, sd, cutoff = sample.mean(), sample.std(), np.percentile(sample, percentile)
+            if measured:
+                n_sampled = len({row for row, _ in pairs})
+                strata[study.name, int(depth)] = (n_sampled, len(pairs), mean, sd, cutoff)
+            for row in rows:
+                z = (scores[row] - mean) / sd if sd > 0 and measured else None
+                score = None if math.isnan(scores[row]) else scores[row]
+                hits[int(study.cell_ids[row])] = (score, z, scores[row] > cutoff if measured else None, cutoff)
+    return strata, hits
+
+
+def random_studies(seed, sizes, n_genes, n_measured):
+    """Studies of cells whose absolute scores add up to 1000; genes differ in level, some are never seen."""
+    rng = np.random.default_rng(seed)
+    level = np.where(np.arange(n_genes) % 9 == 0, 0, rng.lognormal(0, 1, n_genes))
+    studies = []
+    for number, (n_cells, n) in enumerate(zip(sizes, n_measured, strict=True)):
+        measured = sorted(rng.choice(n_genes, n, replace=False).tolist())
+        raw = rng.gamma(0.5, 1, (n_cells, n_genes)) * level * (rng.random((n_cells, n_genes)) < 0.6)
+        raw[:, np.setdiff1d(np.arange(n_genes), measured)] = 0
+        total = raw.sum(axis=1, keepdims=True)
+        scores = np.divide(raw * 1000, total, out=np.zeros_like(raw), where=total > 0)
+        scores *= np.where(rng.random(scores.shape) < 0.3, -1, 1)
+        detected = [int(each) for each in np.exp(rng.normal(6, 0.5, n_cells))]
+        detected[::13] = [None] * len(detected[::13])
+        studies.append(Study(f"study {number}", scores.astype(np.float32), measured, detected))
+    return studies
+
+
+GENES = tuple(f"GENE{i:03}" for i in range(130))
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """A large study, a panel of fewer genes than there are candidates, a panel, and a study of one cell."""
+    studies = random_studies(0, (700, 60, 30, 1), len(GENES), (130, 40, 80, 90))
+    studies[0].detected[1] = 0
+    path = build(tmp_path_factory.mktemp("calibration") / "several.duckdb", GENES, studies)
+    with sigdb.connect(path) as con:
+        yield con, studies
+
+
+def ids_of(con):
+    found = dict(con.execute("SELECT symbol, gene_id FROM genes").fetchall())
+    return [found[gene] for gene in sorted(found)]
+
+
+def close(found, expected):
+    assert (found is None) == (expected is None)
+    if found is not None:
+        assert found == pytest.approx(expected, rel=1e-6, abs=1e-8)
+
+
+OPTIONS = (
+    "weights := $weights, agg := $agg, signed := $signed, measured_only := $measured_only, percentile := $percentile"
+)
+
+
+@settings(max_examples=examples(8), deadline=None)
+@given(data=st.data())
+def test_calibration_and_hits_equal_the_reference(several, data):
+    con, studies = several
+    only_in_some = [gene for gene in range(len(GENES)) if gene not in studies[1].measured]
+    pool = data.draw(st.sampled_from([range(len(GENES)), only_in_some, [0, 9, 18, 27]]), label="pool")
+    genes = data.draw(st.lists(st.sampled_from(pool), min_size=1, max_size=9, unique=True), label="genes")
+    weight = st.sampled_from([1.0, -0.5, 2.0, 3.0])
+    weights = data.draw(st.none() | st.lists(weight, min_size=len(genes), max_size=len(genes)), label="weights")
+    options = {
+        "agg": data.draw(st.sampled_from(["mean", "sum"]), label="agg"),
+        "signed": data.draw(st.booleans(), label="signed"),
+        "measured_only": data.draw(st.booleans(), label="measured_only"),
+        "percentile": data.draw(st.sampled_from([5, 50, 99]), label="percentile"),
+    }
+    strata, hits = reference(studies, ids_of(con), genes, weights or [1.0] * len(genes), **options)
+    parameters = {"genes": [GENES[gene] for gene in genes], "weights": weights, **options}
+    found = con.execute(
+        f"""SELECT study, min_detected, n_cells, n_pairs, mean, sd, cutoff, n_genes, n_measured
+        FROM signature_calibration($genes, {OPTIONS})""",
+        parameters,
+    ).fetchall()
+    lowest = {depth: None if depth < 0 else math.ceil(2 ** (depth / 2)) for _, depth in strata}
+    assert {row[:2] for row in found} == {(study, lowest[depth]) for study, depth in strata}
+    expected = {(study, lowest[depth]): row for (study, depth), row in strata.items()}
+    measured = {study.name: len(set(genes) & set(study.measured)) for study in studies}
+    for study, min_detected, *counts_and_moments, n_genes, n_measured in found:
+        assert counts_and_moments == pytest.approx(expected[study, min_detected], rel=1e-6, abs=1e-8)
+        assert (n_genes, n_measured) == (len(genes), measured[study])
+    rows = con.execute(
+        f"SELECT cell_id, score, z, is_hit FROM signature_hits($genes, {OPTIONS})", parameters
+    ).fetchall()
+    assert {row[0] for row in rows} == set(hits)
+    for cell, score, z, is_hit in rows:
+        want_score, want_z, want_hit, cutoff = hits[cell]
+        close(score, want_score)
+        close(z, want_z)
+        assert (is_hit is None) == (want_hit is None)
+        if want_hit is not None and abs(want_score - cutoff) > 1e-7:
+            assert is_hit == want_hit
+
+
+SIGNATURE = [GENES[gene] for gene in (3, 17, 50, 71)]
+
+
+def cells_of(con, rule=""):
+    return con.execute(
+        f"SELECT cell_id, z, is_hit FROM signature_hits($g {rule}) ORDER BY 1", {"g": SIGNATURE}
+    ).fetchall()
+
+
+def test_a_population_does_not_change_what_a_hit_is(several):
+    con, _ = several
+    con.execute("CREATE OR REPLACE TEMP VIEW few AS SELECT cell_id FROM cells WHERE cell_id % 7 = 0")
+    of_all = cells_of(con)
+    assert cells_of(con, ", cells := 'few'") == [row for row in of_all if row[0] % 7 == 0]
+
+
+def test_hits_are_nested_in_the_percentile(several):
+    con, _ = several
+    hits = [{cell for cell, _, hit in cells_of(con, f", percentile := {p}") if hit} for p in (50, 99, 100)]
+    assert all(inner < outer for outer, inner in pairwise(hits))
+
+
+def test_the_default_is_the_percentile_99_of_the_controls(several):
+    con, _ = several
+    assert cells_of(con) == cells_of(con, ", percentile := 99") == cells_of(con, ", percentile := NULL")
+    assert cells_of(con) != cells_of(con, ", percentile := 95")
+    paper = ", against := 'cells'"
+    assert cells_of(con, paper) == cells_of(con, f"{paper}, percentile := 95") != cells_of(con)
+    default, at_99 = (
+        con.execute(f"FROM signature_calibration($g, percentile := {p}) ORDER BY ALL", {"g": SIGNATURE}).fetchall()
+        for p in ("NULL", "99")
+    )
+    assert default == at_99
+
+
+def test_the_order_of_genes_does_not_matter(several):
+    con, _ = several
+    reverse = con.execute(
+        "SELECT cell_id, is_hit FROM signature_hits($g) ORDER BY 1", {"g": SIGNATURE[::-1]}
+    ).fetchall()
+    assert reverse == [(cell, hit) for cell, _, hit in cells_of(con)]
+
+
+def test_sd_and_cutoff_are_other_rules(several):
+    con, _ = several
+    by_sd = cells_of(con, ", sd := 1.5")
+    measured = [(z, hit) for _, z, hit in by_sd if hit is not None and z is not None]
+    assert len(measured) > 700
+    assert all(hit == (z > 1.5) for z, hit in measured)
+    scores = "SELECT score, is_hit FROM signature_hits($g, cutoff := 9)"
+    found = con.execute(scores, {"g": SIGNATURE}).fetchall()
+    assert all(hit in (None, score > 9) for score, hit in found)
+    assert {hit for _, hit in found} >= {True, False}
+
+
+@pytest.mark.parametrize("rule", ["", ", cutoff := -1", ", sd := -9", ", percentile := 0"])
+def test_a_study_that_measured_no_gene_has_no_hits_by_any_rule(several, rule):
+    con, studies = several
+    unmeasured = [gene for gene in range(len(GENES)) if gene not in studies[1].measured][:3]
+    parameters = {"g": [GENES[gene] for gene in unmeasured]}
+    query = f"""SELECT DISTINCT h.z, h.is_hit FROM signature_hits($g {rule}) AS h JOIN cells AS c USING (cell_id)
+        WHERE c.study = 'study 1'"""
+    assert con.execute(query, parameters).fetchall() == [(None, None)]
+    rates = f"SELECT n_hits, hit_rate, mean_z, n_cells FROM sample_hit_rates($g {rule}) WHERE study = 'study 1'"
+    assert con.execute(rates, parameters).fetchall() == [(None, None, None, 60)]
+
+
+def one_study(path, scores, detected=None):
+    detected = detected or [500] * len(scores)
+    n = scores.shape[1]
+    return build(path, GENES[:n], [Study("only", scores.astype(np.float32), list(range(n)), detected)])
+
+
+def test_the_unit_of_the_scores_does_not_matter(tmp_path):
+    (study,) = random_studies(3, (80,), 90, (90,))
+    found = []
+    for number, unit in enumerate((1, 4)):
+        with sigdb.connect(one_study(tmp_path / f"{number}.duckdb", study.scores * unit)) as con:
+            found.append(cells_of(con, ", percentile := 90"))
+    assert [(cell, hit) for cell, _, hit in found[0]] == [(cell, hit) for cell, _, hit in found[1]]
+    np.testing.assert_allclose([z for _, z, _ in found[0]], [z for _, z, _ in found[1]], rtol=1e-9)
+    assert any(hit for *_, hit in found[0])
+
+
+def test_the_order_of_few_cells_does_not_matter(tmp_path):
+    """In a stratum of up to 25 cells, every cell scores every control set."""
+    (study,) = random_studies(4, (24,), 90, (90,))
+    found = []
+    for number, order in enumerate((np.arange(24), np.random.default_rng(0).permutation(24))):
+        with sigdb.connect(one_study(tmp_path / f"{number}.duckdb", study.scores[order])) as con:
+            z = np.array([z for _, z, _ in cells_of(con)])
+            found.append(z[np.argsort(order)])
+    np.testing.assert_allclose(*found, rtol=1e-9)
+
+
+# By hand.
+
+
+def test_by_hand_on_the_toy_atlas(toy):
+    """Levels: S100A9 (2 / 3 cells) < S100A8 (6 / 3) < CD3E (9 / 3). Every gene is a candidate for every other.
+
+    A control set of one gene scores (6, 0, 0), (2, 0, 0) or (0, 9, 0) in the three cells, which are one stratum.
+    """
+    picks = toy.execute(
+        "SELECT _gene, count(*) FROM sigdb_data.calibration_sets(['CD3E'], NULL, 'mean', NULL) GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    n = dict(picks)
+    assert sum(n.values()) == 200
+    scores = np.repeat([6.0, 2.0, 9.0, 0.0], [n[0], n[1], n[2], 400])
+    row = toy.execute("SELECT n_cells, n_pairs, mean, sd, cutoff FROM signature_calibration(['CD3E'])").fetchall()
+    assert row == [
+        (3, 600, *(pytest.approx(each) for each in (scores.mean(), scores.std(), np.percentile(scores, 99))))
+    ]
+    hits = toy.execute(
+        "SELECT cell_id, z, is_hit FROM signature_hits(['CD3E'], percentile := 80) ORDER BY 1"
+    ).fetchall()
+    low, high = ((each - scores.mean()) / scores.std() for each in (0, 9))
+    cutoff = np.percentile(scores, 80)
+    assert hits == [
+        (0, pytest.approx(low), False),
+        (1, pytest.approx(high), bool(cutoff < 9)),
+        (2, pytest.approx(low), False),
+    ]
+
+
+def test_a_cell_of_unknown_depth_has_its_own_stratum(several):
+    con, studies = several
+    rows = con.execute(
+        "SELECT study, min_detected, n_cells FROM signature_calibration($g)", {"g": SIGNATURE}
+    ).fetchall()
+    unknown = {study: n for study, low, n in rows if low is None}
+    assert unknown == {each.name: min(each.detected.count(None), 200) for each in studies if each.name in unknown}
+    assert unknown["study 0"] == 54
+    assert ("study 0", 1, 1) in rows  # a cell in which no gene was detected
+
+
+def test_genes_that_a_study_never_saw_have_no_spread(tmp_path):
+    """All candidates score 0, so there is no z, and nothing is above the cut-off."""
+    scores = np.zeros((10, 120))
+    scores[:, 110:] = 100
+    with sigdb.connect(one_study(tmp_path / "a.duckdb", scores)) as con:
+        query = f"SELECT DISTINCT score, z, is_hit FROM signature_hits(['{GENES[5]}'])"
+        assert con.execute(query).fetchall() == [(0, None, False)]
+
+
+ERRORS = [
+    ("against := 'genes'", "against must be 'controls' or 'cells', not 'genes'"),
+    ("against := NULL", "against must be 'controls' or 'cells', not NULL"),
+    ("percentile := 0.95", r"nearly every cell scores above 0.95. For the quantile 0.95, use percentile := 95"),
+    ("percentile := 100.5", "percentile must be from 0 to 100, not 100.5"),
+    ("percentile := -1", "percentile must be from 0 to 100, not -1"),
+    ("cutoff := 1, sd := 1", "Both cutoff and sd are given"),
+    ("cutoff := 'nan'::DOUBLE", "cutoff and sd must be finite"),
+    ("agg := 'median'", "agg must be 'mean' or 'sum', not 'median'"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), ERRORS, ids=[options for options, _ in ERRORS])
+def test_errors(toy, options, message):
+    with pytest.raises(duckdb.Error, match=message):
+        toy.execute(f"FROM signature_hits(['CD3E'], {options})").fetchall()
+
+
+def test_hit_rates_refuse_what_hits_refuse(toy):
+    with pytest.raises(duckdb.Error, match="against must be"):
+        toy.execute("FROM sample_hit_rates(['CD3E'], against := 'genes')").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("['CD3E'], percentile := 0.95", "use percentile := 95"),
+        ("['CD3E'], percentile := 101", "from 0 to 100, not 101"),
+        ("['CD3'],", r"CD3 \(did you mean CD3E\?\)"),
+        ("[]", "empty"),
+        ("['CD3E'], run := 'v2'", "There is no run 'v2'"),
+    ],
+)
+def test_errors_of_the_calibration(toy, call, message):
+    with pytest.raises(duckdb.Error, match=message):
+        toy.execute(f"FROM signature_calibration({call})").fetchall()
+
+
+def test_a_low_percentile_is_allowed_for_hits_below(toy):
+    query = "SELECT count(*) FROM signature_hits(['CD3E'], percentile := 0.5, below := true) WHERE is_hit"
+    assert toy.execute(query).fetchall() == [(0,)]
+
+
+# The hash. The reference above shows that SQL computes the same picks.
+
+
+def picks(gene_ids):
+    """Picks of a gene from 51 candidates: (n_genes, 200)."""
+    h = (np.asarray(gene_ids, np.int64)[:, None] * 1103515245 + np.arange(N_SETS) * 12345679 + 1013904223) % PRIME
+    return h * h % PRIME % WINDOW
+
+
+def test_picks_are_uniform_and_those_of_two_genes_are_independent():
+    found = picks(np.arange(20_000))
+    # 4 million picks: a candidate with 1 % more picks than others would give p < 1e-3 in more than 80 % of tests.
+    assert stats.chisquare(np.bincount(found.ravel(), minlength=WINDOW)).pvalue > 1e-3
+    rng = np.random.default_rng(0)
+    for pairs in (np.arange(19_999)[:, None] + [0, 1], rng.choice(20_000, (20_000, 2))):
+        pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+        a, b = (stats.zscore(found[pairs[:, i]], axis=1) for i in (0, 1))
+        correlations = (a * b).mean(axis=1)
+        assert abs(correlations.mean()) < 5e-3
+        assert correlations.std() == pytest.approx(1 / math.sqrt(N_SETS), rel=0.05)
+    # The mean of a set of independent picks has 1 / k of the variance of a pick.
+    for k in (4, 20, 86):
+        sets = np.array([found[rng.choice(20_000, k, replace=False)].mean(axis=0).var() for _ in range(2_000)])
+        assert sets.mean() == pytest.approx((WINDOW**2 - 1) / 12 / k * (1 - 1 / N_SETS), rel=0.02)
+
+
+# Calibration, by simulation.
+
+
+def shares(counts):
+    """A simple attribution: each gene has its share of the cell's square-rooted counts, 1000 in all."""
+    roots = np.sqrt(counts)
+    return roots * 1000 / np.maximum(roots.sum(axis=1, keepdims=True), 1e-9)
+
+
+def simulate(rng, n_cells, n_genes, depth, programme=(), active=0.0):
+    """Counts (n_cells, n_genes). In a part of the cells, `active`, genes of the programme are ten times as high."""
+    level = rng.lognormal(0, 1.2, n_genes)
+    rates = level * rng.gamma(2, 0.5, (n_cells, n_genes))
+    is_active = np.arange(n_cells) < active * n_cells
+    rates[np.ix_(is_active, list(programme))] *= 10
+    return rng.poisson(rates * depth), is_active
+
+
+def names_of(n):
+    return [f"GENE{i:03}" for i in range(n)]
+
+
+def write_counts(path, counts):
+    scores = shares(counts).astype(np.float32)
+    detected = (counts > 0).sum(axis=1).tolist()
+    study = Study("only", scores, list(range(counts.shape[1])), detected)
+    return build(path, names_of(counts.shape[1]), [study])
+
+
+def rates_of_random_signatures(con, rng, n_signatures, n_genes, size=8):
+    names = names_of(n_genes)
+    return np.array(
+        [
+            con.execute(
+                "SELECT avg(is_hit::INTEGER) FROM signature_hits($g)",
+                {"g": [names[gene] for gene in rng.choice(n_genes, size, replace=False)]},
+            ).fetchall()[0][0]
+            for _ in range(n_signatures)
+        ]
+    )
+
+
+def test_a_planted_programme_is_found_at_any_depth_and_nothing_else(tmp_path):
+    """Half of the cells are thinned to 30 % of their counts: they have the hit rate of the other half."""
+    rng = np.random.default_rng(1)
+    programme = range(5, 45, 4)
+    counts, is_active = simulate(rng, 1000, 400, depth=1.0, programme=programme, active=0.2)
+    thinned = rng.random(1000) < 0.5
+    counts[thinned] = rng.binomial(counts[thinned], 0.3)
+    with sigdb.connect(write_counts(tmp_path / "a.duckdb", counts)) as con:
+        query = "SELECT is_hit FROM signature_hits($g) ORDER BY cell_id"
+        hits = np.ravel(con.execute(query, {"g": [names_of(400)[gene] for gene in programme]}).fetchall()).astype(bool)
+        pooled = np.ravel(
+            con.execute(
+                "SELECT is_hit FROM signature_hits($g, against := 'cells', percentile := 80) ORDER BY cell_id",
+                {"g": [names_of(400)[gene] for gene in programme]},
+            ).fetchall()
+        ).astype(bool)
+        random = rates_of_random_signatures(con, rng, 3, 400)
+    for rows in (thinned, ~thinned):
+        assert hits[is_active & rows].mean() > 0.9
+        assert hits[~is_active & rows].mean() < 0.05
+    assert hits[thinned].mean() == pytest.approx(hits[~thinned].mean(), abs=0.05)
+    assert pooled.mean() == pytest.approx(0.2, abs=0.01)
+    assert random.mean() == pytest.approx(0.01, abs=0.02)
+
+
+@pytest.mark.slow
+def test_of_a_random_signature_one_per_cent_of_the_cells_are_hits(tmp_path):
+    """150 signatures. A rate of 1.5 % instead of 1 % would be refused with a power above 90 %.
+
+    The rates of signatures have a standard deviation of about 1 %, so that of their mean is about 0.1 %.
+    """
+    rng = np.random.default_rng(2)
+    counts, _ = simulate(rng, 1000, 500, depth=1.0)
+    thinned = rng.random(1000) < 0.5
+    counts[thinned] = rng.binomial(counts[thinned], 0.3)
+    with sigdb.connect(write_counts(tmp_path / "a.duckdb", counts)) as con:
+        rates = rates_of_random_signatures(con, rng, 150, 500)
+    error = rates.std() / math.sqrt(len(rates))
+    assert error < 0.0015
+    assert abs(rates.mean() - 0.01) < 0.003
