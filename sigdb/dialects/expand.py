@@ -89,8 +89,8 @@ class Expansion:
         self.taken.add(wanted)
         return wanted
 
-    def write_out(self, tree: exp.Expr, outer: frozenset[str], nodes: Sequence[exp.Expr] | None = None) -> None:
-        """Replace all calls and views in a tree, in place.
+    def write_out(self, tree: exp.Expr, outer: frozenset[str], nodes: Sequence[exp.Expr] | None = None) -> exp.Expr:
+        """Replace all calls and views in a tree, in place. Returns it; of a union with one branch left, this branch.
 
         outer: the CTEs that are visible around the tree. nodes: the nodes to look at, parents before children; by
         default all nodes of the tree.
@@ -99,10 +99,13 @@ class Expansion:
         for call in nodes:
             if isinstance(call, exp.Anonymous) and not isinstance(call.parent, exp.Table) and call.root() is root:
                 self.replace_scalar(call, outer)
-        fold(tree, nodes)
+        tree = fold(tree, nodes)
+        if isinstance(tree, exp.Query):
+            root = tree.pop()
         for table in nodes:
             if isinstance(table, exp.Table) and table.root() is root:
                 self.replace_table(table, outer)
+        return tree
 
     def replace_table(self, table: exp.Table, outer: frozenset[str]) -> None:
         """Replace a call of a table macro, or a reference to a view. Other tables stay as they are."""
@@ -169,7 +172,7 @@ class Expansion:
         key = (macro.kind, macro.schema, macro.name, *texts, *captured)
         if key not in self.steps:
             body, nodes = instantiate(macro.body, values)
-            self.write_out(body, visible, nodes)
+            body = self.write_out(body, visible, nodes)
             if visible and any(not each.db and each.name.lower() in visible for each in body.find_all(exp.Table)):
                 return body
             alias = exp.TableAlias(this=exp.to_identifier(self.new_name(macro.name)))

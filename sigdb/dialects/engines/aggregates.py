@@ -20,10 +20,8 @@ __all__ = [
 ]
 
 # For engines without exact percentiles.
-MEDIAN = "median of a group"
-PERCENTILE = (
-    "quantile_cont, an exact percentile of a group: give signature_hits and sample_hit_rates cutoff := ... or sd := ..."
-)
+MEDIAN = "median of a group. For sample_hit_rates, which needs one, average is_hit of signature_hits by sample"
+PERCENTILE = "quantile_cont, an exact percentile of a group: give signature_hits sd := ... or cutoff := ..."
 
 
 def value_of(node: exp.Expr) -> exp.Expr:

@@ -19,10 +19,10 @@ FROM (
     FROM (
         SELECT
             g._study, g._position, g._n, t._weight, j._control,
-            (t._gene::BIGINT * 1103515245 + j._control * 12345679 + 1013904223) % 2147483647 AS _hash
+            (t._gene::BIGINT * 1103515245 + j._control::BIGINT * 12345679 + 1013904223) % 2147483647 AS _hash
         FROM _genes AS g
         JOIN sigdb_data.signature_terms(genes, weights, agg, run, NULL) AS t ON g._gene = t._gene
-        CROSS JOIN (SELECT unnest(range(200))::BIGINT AS _control) AS j
+        CROSS JOIN (SELECT unnest(range(200)) AS _control) AS j
     ) AS h
 ) AS c
 JOIN _genes AS p ON c._study = p._study AND c._position = p._position

@@ -37,7 +37,7 @@ FROM (
         p._study, p._depth, p._cell,
         coalesce(v._score, 0) * CASE WHEN measured_only AND agg = 'mean' THEN k._factor ELSE 1 END AS _score
     FROM _sampled AS p
-    JOIN (SELECT unnest(range(200))::BIGINT AS _i) AS i ON i._i < p._n_sets
+    JOIN (SELECT unnest(range(200)) AS _i) AS i ON i._i < p._n_sets
     JOIN sigdb_data.study_coverage(genes, weights, run, NULL) AS k ON p._study = k._study
     LEFT JOIN (
         SELECT a._cell, c._control, sum(c._weight * a._value) AS _score
