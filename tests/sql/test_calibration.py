@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import duckdb
@@ -11,133 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 import sigdb
+from tests.support.calibration import Study, build, random_studies, reference
 from tests.support.lakes import examples
-from tests.support.toy import new_atlas, write_study
-
-PRIME = 2**31 - 1
-N_SETS, WINDOW, N_CELLS, N_PAIRS = 200, 51, 200, 5000
-
-
-@dataclass
-class Study:
-    """Dense scores (n_cells, n_genes); the genes that it measured; detected genes of each cell, None if unknown."""
-
-    name: str
-    scores: np.ndarray
-    measured: list[int]
-    detected: list[int | None]
-    cell_ids: np.ndarray = field(default_factory=lambda: np.array([], int))
-
-
-def build(path, genes, studies):
-    """Write the studies, and note the ids that their cells get."""
-    with new_atlas(path, genes) as atlas:
-        for study in studies:
-            write_study(atlas, study.scores, genes, study=study.name, measured=study.measured)
-            ids = "SELECT c.cell_id FROM cells AS c WHERE c.study = ? ORDER BY substr(c.barcode, 2)::INTEGER"
-            study.cell_ids = np.ravel(atlas.con.execute(ids, [study.name]).fetchall())
-            with atlas.transaction() as con:
-                con.executemany(
-                    "UPDATE sigdb_data.cell_data SET n_genes = ? WHERE cell_id = ?",
-                    list(zip(study.detected, study.cell_ids.tolist(), strict=True)),
-                )
-    return path
-
-
-# The reference. It shares no code with sql/, and reads nothing but the arrays.
-
-
-def gene_levels(studies):
-    """The level of each gene: (n_genes,), NaN if no study measured it."""
-    found = np.full((len(studies), studies[0].scores.shape[1]), np.nan)
-    for row, study in zip(found, studies, strict=True):
-        mean = np.abs(study.scores.astype(np.float32).astype(float)).mean(axis=0)[study.measured]
-        row[study.measured] = np.log(0.01 + mean * len(study.measured) / 1000)
-    with np.errstate(invalid="ignore"):
-        return np.nansum(found, axis=0) / (~np.isnan(found)).sum(axis=0)
-
-
-def depth_of(detected):
-    return -1 if detected is None else math.floor(2 * math.log2(max(detected, 1)))
-
-
-def control_sets(study, levels, gene_ids, weights):
-    """The weights of each control set: (200, n_genes)."""
-    order = sorted(study.measured, key=lambda gene: (round(levels[gene], 9), gene_ids[gene]))
-    n = len(order)
-    sets = np.zeros((N_SETS, len(gene_ids)))
-    for gene, weight in weights.items():
-        if gene not in study.measured:
-            continue
-        nearest = order[max(0, min(order.index(gene) - WINDOW // 2, n - WINDOW)) :][:WINDOW]
-        for number in range(N_SETS):
-            h = (int(gene_ids[gene]) * 1103515245 + number * 12345679 + 1013904223) % PRIME
-            sets[number, nearest[h * h % PRIME % len(nearest)]] += weight
-    return sets
-
-
-def sampled_pairs(cell_ids):
-    """The pairs (row, control set) of the cells of one stratum."""
-    n = len(cell_ids)
-    per_cell = math.ceil(N_PAIRS / min(n, N_CELLS))
-    for row, cell in enumerate(cell_ids):
-        h = (int(cell) * 1103515245 + 12345) % PRIME
-        if h * n <= N_CELLS * PRIME:
-            yield from ((row, (h + i) % N_SETS) for i in range(min(N_SETS, per_cell)))
-
-
-def reference(studies, gene_ids, genes, weights, *, agg, signed, measured_only, percentile):
-    """Calibrations by (study, depth): (n_cells, n_pairs, mean, sd, cutoff); hits by cell: (score, z, is_hit)."""
-    total = sum(map(abs, weights)) if agg == "mean" else 1
-    shares = {gene: weight / total for gene, weight in zip(genes, weights, strict=True)}
-    levels, strata, hits = gene_levels(studies), {}, {}
-    own = np.array([shares.get(gene, 0) for gene in range(len(gene_ids))])
-    for study in studies:
-        values = study.scores.astype(np.float32).astype(float)
-        values = values if signed else np.abs(values)
-        measured = sum(abs(share) for gene, share in shares.items() if gene in study.measured)
-        factor = 1.0
-        if measured_only and agg == "mean":
-            factor = sum(map(abs, shares.values())) / measured if measured else math.nan
-        scores = values @ own * factor
-        controls = values @ control_sets(study, levels, gene_ids, shares).T * factor
-        depths = np.array([depth_of(each) for each in study.detected])
-        for depth in np.unique(depths):
-            rows = np.flatnonzero(depths == depth)
-            rows = rows[np.argsort(study.cell_ids[rows])]
-            pairs = list(sampled_pairs(study.cell_ids[rows]))
-            sample = np.array([controls[rows[row], number] for row, number in pairs])
-            mean, sd, cutoff = sample.mean(), sample.std(), np.percentile(sample, percentile)
-            if measured:
-                n_sampled = len({row for row, _ in pairs})
-                strata[study.name, int(depth)] = (n_sampled, len(pairs), mean, sd, cutoff)
-            for row in rows:
-                z = (scores[row] - mean) / sd if sd > 0 and measured else None
-                score = None if math.isnan(scores[row]) else scores[row]
-                hits[int(study.cell_ids[row])] = (score, z, scores[row] > cutoff if measured else None, cutoff)
-    return strata, hits
-
-
-def random_studies(seed, sizes, n_genes, n_measured):
-    """Studies of cells whose absolute scores add up to 1000; genes differ in level, some are never seen."""
-    rng = np.random.default_rng(seed)
-    level = np.where(np.arange(n_genes) % 9 == 0, 0, rng.lognormal(0, 1, n_genes))
-    studies = []
-    for number, (n_cells, n) in enumerate(zip(sizes, n_measured, strict=True)):
-        measured = sorted(rng.choice(n_genes, n, replace=False).tolist())
-        raw = rng.gamma(0.5, 1, (n_cells, n_genes)) * level * (rng.random((n_cells, n_genes)) < 0.6)
-        raw[:, np.setdiff1d(np.arange(n_genes), measured)] = 0
-        total = raw.sum(axis=1, keepdims=True)
-        scores = np.divide(raw * 1000, total, out=np.zeros_like(raw), where=total > 0)
-        scores *= np.where(rng.random(scores.shape) < 0.3, -1, 1)
-        detected = [int(each) for each in np.exp(rng.normal(6, 0.5, n_cells))]
-        detected[::13] = [None] * len(detected[::13])
-        studies.append(Study(f"study {number}", scores.astype(np.float32), measured, detected))
-    return studies
-
 
 GENES = tuple(f"GENE{i:03}" for i in range(130))
 
@@ -383,7 +259,7 @@ def test_hit_rates_refuse_what_hits_refuse(toy):
     [
         ("['CD3E'], percentile := 0.95", "use percentile := 95"),
         ("['CD3E'], percentile := 101", "from 0 to 100, not 101"),
-        ("['CD3'],", r"CD3 \(did you mean CD3E\?\)"),
+        ("['CD3']", r"CD3 \(did you mean CD3E\?\)"),
         ("[]", "empty"),
         ("['CD3E'], run := 'v2'", "There is no run 'v2'"),
     ],
@@ -396,113 +272,3 @@ def test_errors_of_the_calibration(toy, call, message):
 def test_a_low_percentile_is_allowed_for_hits_below(toy):
     query = "SELECT count(*) FROM signature_hits(['CD3E'], percentile := 0.5, below := true) WHERE is_hit"
     assert toy.execute(query).fetchall() == [(0,)]
-
-
-# The hash. The reference above shows that SQL computes the same picks.
-
-
-def picks(gene_ids):
-    """Picks of a gene from 51 candidates: (n_genes, 200)."""
-    h = (np.asarray(gene_ids, np.int64)[:, None] * 1103515245 + np.arange(N_SETS) * 12345679 + 1013904223) % PRIME
-    return h * h % PRIME % WINDOW
-
-
-def test_picks_are_uniform_and_those_of_two_genes_are_independent():
-    found = picks(np.arange(20_000))
-    # 4 million picks: a candidate with 1 % more picks than others would give p < 1e-3 in more than 80 % of tests.
-    assert stats.chisquare(np.bincount(found.ravel(), minlength=WINDOW)).pvalue > 1e-3
-    rng = np.random.default_rng(0)
-    for pairs in (np.arange(19_999)[:, None] + [0, 1], rng.choice(20_000, (20_000, 2))):
-        pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-        a, b = (stats.zscore(found[pairs[:, i]], axis=1) for i in (0, 1))
-        correlations = (a * b).mean(axis=1)
-        assert abs(correlations.mean()) < 5e-3
-        assert correlations.std() == pytest.approx(1 / math.sqrt(N_SETS), rel=0.05)
-    # The mean of a set of independent picks has 1 / k of the variance of a pick.
-    for k in (4, 20, 86):
-        sets = np.array([found[rng.choice(20_000, k, replace=False)].mean(axis=0).var() for _ in range(2_000)])
-        assert sets.mean() == pytest.approx((WINDOW**2 - 1) / 12 / k * (1 - 1 / N_SETS), rel=0.02)
-
-
-# Calibration, by simulation.
-
-
-def shares(counts):
-    """A simple attribution: each gene has its share of the cell's square-rooted counts, 1000 in all."""
-    roots = np.sqrt(counts)
-    return roots * 1000 / np.maximum(roots.sum(axis=1, keepdims=True), 1e-9)
-
-
-def simulate(rng, n_cells, n_genes, depth, programme=(), active=0.0):
-    """Counts (n_cells, n_genes). In a part of the cells, `active`, genes of the programme are ten times as high."""
-    level = rng.lognormal(0, 1.2, n_genes)
-    rates = level * rng.gamma(2, 0.5, (n_cells, n_genes))
-    is_active = np.arange(n_cells) < active * n_cells
-    rates[np.ix_(is_active, list(programme))] *= 10
-    return rng.poisson(rates * depth), is_active
-
-
-def names_of(n):
-    return [f"GENE{i:03}" for i in range(n)]
-
-
-def write_counts(path, counts):
-    scores = shares(counts).astype(np.float32)
-    detected = (counts > 0).sum(axis=1).tolist()
-    study = Study("only", scores, list(range(counts.shape[1])), detected)
-    return build(path, names_of(counts.shape[1]), [study])
-
-
-def rates_of_random_signatures(con, rng, n_signatures, n_genes, size=8):
-    names = names_of(n_genes)
-    return np.array(
-        [
-            con.execute(
-                "SELECT avg(is_hit::INTEGER) FROM signature_hits($g)",
-                {"g": [names[gene] for gene in rng.choice(n_genes, size, replace=False)]},
-            ).fetchall()[0][0]
-            for _ in range(n_signatures)
-        ]
-    )
-
-
-def test_a_planted_programme_is_found_at_any_depth_and_nothing_else(tmp_path):
-    """Half of the cells are thinned to 30 % of their counts: they have the hit rate of the other half."""
-    rng = np.random.default_rng(1)
-    programme = range(5, 45, 4)
-    counts, is_active = simulate(rng, 1000, 400, depth=1.0, programme=programme, active=0.2)
-    thinned = rng.random(1000) < 0.5
-    counts[thinned] = rng.binomial(counts[thinned], 0.3)
-    with sigdb.connect(write_counts(tmp_path / "a.duckdb", counts)) as con:
-        query = "SELECT is_hit FROM signature_hits($g) ORDER BY cell_id"
-        hits = np.ravel(con.execute(query, {"g": [names_of(400)[gene] for gene in programme]}).fetchall()).astype(bool)
-        pooled = np.ravel(
-            con.execute(
-                "SELECT is_hit FROM signature_hits($g, against := 'cells', percentile := 80) ORDER BY cell_id",
-                {"g": [names_of(400)[gene] for gene in programme]},
-            ).fetchall()
-        ).astype(bool)
-        random = rates_of_random_signatures(con, rng, 3, 400)
-    for rows in (thinned, ~thinned):
-        assert hits[is_active & rows].mean() > 0.9
-        assert hits[~is_active & rows].mean() < 0.05
-    assert hits[thinned].mean() == pytest.approx(hits[~thinned].mean(), abs=0.05)
-    assert pooled.mean() == pytest.approx(0.2, abs=0.01)
-    assert random.mean() == pytest.approx(0.01, abs=0.02)
-
-
-@pytest.mark.slow
-def test_of_a_random_signature_one_per_cent_of_the_cells_are_hits(tmp_path):
-    """150 signatures. A rate of 1.5 % instead of 1 % would be refused with a power above 90 %.
-
-    The rates of signatures have a standard deviation of about 1 %, so that of their mean is about 0.1 %.
-    """
-    rng = np.random.default_rng(2)
-    counts, _ = simulate(rng, 1000, 500, depth=1.0)
-    thinned = rng.random(1000) < 0.5
-    counts[thinned] = rng.binomial(counts[thinned], 0.3)
-    with sigdb.connect(write_counts(tmp_path / "a.duckdb", counts)) as con:
-        rates = rates_of_random_signatures(con, rng, 150, 500)
-    error = rates.std() / math.sqrt(len(rates))
-    assert error < 0.0015
-    assert abs(rates.mean() - 0.01) < 0.003

@@ -7,9 +7,6 @@
 -- Example: SELECT count(DISTINCT _control) FROM sigdb_data.calibration_sets(['CD3E'], NULL, 'mean', NULL);  --> 200
 
 CREATE OR REPLACE MACRO sigdb_data.calibration_sets(genes, weights, agg, run) AS TABLE
-WITH _genes AS MATERIALIZED (
-    SELECT g._study, g._gene, g._position, g._n FROM sigdb_data.gene_positions(run) AS g
-)
 SELECT c._study, c._control, p._gene, sum(c._weight) AS _weight
 FROM (
     SELECT
@@ -20,10 +17,10 @@ FROM (
         SELECT
             g._study, g._position, g._n, t._weight, j._control,
             (t._gene::BIGINT * 1103515245 + j._control::BIGINT * 12345679 + 1013904223) % 2147483647 AS _hash
-        FROM _genes AS g
+        FROM sigdb_data.gene_positions(run) AS g
         JOIN sigdb_data.signature_terms(genes, weights, agg, run, NULL) AS t ON g._gene = t._gene
         CROSS JOIN (SELECT unnest(range(200)) AS _control) AS j
     ) AS h
 ) AS c
-JOIN _genes AS p ON c._study = p._study AND c._position = p._position
+JOIN sigdb_data.gene_positions(run) AS p ON c._study = p._study AND c._position = p._position
 GROUP BY c._study, c._control, p._gene;

@@ -376,55 +376,17 @@ def test_equal_calls_share_a_step_and_constants_are_folded():
         assert left_out not in written.lower()
 
 
-@pytest.mark.parametrize("dialect", OTHERS)
-def test_the_rule_that_is_not_asked_for_is_left_out(dialect):
-    by_controls, by_cells = (
-        sigdb.transpile(f"FROM signature_hits(['A'], against := '{against}', sd := 2)", dialect)
-        for against in ("controls", "cells")
-    )
-    assert "_score_calibration AS" in by_controls
-    assert "_score_calibration" not in by_cells
-    assert by_cells.count("STDDEV_SAMP(") == by_controls.count("STDDEV_POP(") == 1
-    assert "STDDEV_SAMP(" not in by_controls
-
-
-@pytest.mark.parametrize("dialect", ["trino", "bigquery"])
-def test_hit_rates_are_refused_where_there_is_no_median(dialect):
-    with pytest.raises(
-        QueryError, match=r"median of a group\. For sample_hit_rates, .* average is_hit of signature_hits"
-    ):
-        sigdb.transpile("FROM sample_hit_rates(['A'], sd := 2)", dialect)
-
-
-@pytest.mark.parametrize("dialect", ["spark", "trino", "snowflake", "bigquery"])
-def test_the_hash_is_computed_in_64_bits(dialect):
-    """Ids are below 2^32, and a control set has a number below 200: the products would overflow 32 bits."""
-    written = sigdb.transpile("FROM signature_hits(['A'], sd := 2)", dialect)
-    tree = sqlglot.parse_one(written, dialect=dialect)
-    large = [each for each in tree.find_all(sqlglot.exp.Mul) if each.expression.name in ("1103515245", "12345679")]
-    assert len(large) == 3  # the gene, the control set, the cell
-    for each in large:
-        assert isinstance(each.this, sqlglot.exp.Cast)
-        assert each.this.to.this in (sqlglot.exp.DType.BIGINT, sqlglot.exp.DType.INT)
-        assert "CAST(" in each.sql(dialect)
-    # `%` and `*` bind alike, from left to right: (hash * hash) % prime % candidates.
-    remainders = [each for each in tree.find_all(sqlglot.exp.Mod) if each.expression.find(sqlglot.exp.Case)]
-    (pick,) = remainders
-    assert isinstance(pick.this.unnest(), sqlglot.exp.Mod)
-    assert isinstance(pick.this.unnest().this.unnest(), sqlglot.exp.Mul)
-
-
 def test_macros_read_the_attributions_of_signature_terms_only():
     """`sigdb.spark` relies on this: a macro that reads the attributions joins them with signature_terms.
 
-    score_calibration reads other genes: the control genes.
+    calibration_values reads other genes: the control genes.
     """
     tables = {
         name: {table.name for table in macro.body.find_all(sqlglot.exp.Table)} for name, macro in macros().items()
     }
     readers = [macro for name, macro in macros().items() if macro.kind != "VIEW" and "attributions" in tables[name]]
-    assert {macro.name for macro in readers} == {"signature_branch", "gene_attributions", "score_calibration"}
-    for macro in [each for each in readers if each.name != "score_calibration"]:
+    assert {macro.name for macro in readers} == {"signature_branch", "gene_attributions", "calibration_values"}
+    for macro in [each for each in readers if each.name != "calibration_values"]:
         (join,) = macro.body.args["joins"]
         assert join.side == ""
         assert join.args["on"].sql() == "a._run = t._run AND a._gene = t._gene"
