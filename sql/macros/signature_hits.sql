@@ -14,7 +14,10 @@
 --          To make one: CREATE TEMP VIEW t AS FROM cells WHERE ..., then cells := 't'. With against := 'controls', what a hit
 --          is does not depend on the population.
 -- z:       (score - mean) / standard deviation of the scores that it is compared with. NULL if these do not vary.
--- is_hit:  NULL for the cells of a study that measured none of the genes: not measured is not zero.
+-- is_hit:  with against := 'controls', NULL for the cells of a study that measured none of the genes, by any rule: not measured
+--          is not zero.
+-- Cost:    the control genes of a signature are up to 51 times as many as its genes. 1.1 s for 4 genes and 8 s for 86 genes in
+--          an atlas of 150,000 cells, 108 million scores and 50 studies (with against := 'cells', 0.4 and 1.1 s), on 2 cores.
 -- Units:   score: attribution. The absolute attributions of a cell add up to 1000. A cell that the run has not attributed has
 --          no score, and does not count.
 -- Errors:  as for signature_score; percentile not from 0 to 100; cutoff or sd not finite, or both given; a population
