@@ -90,9 +90,9 @@ SIGNATURE = [GENES[gene] for gene in (3, 17, 50, 71)]
 
 
 def cells_of(con, rule=""):
-    return con.execute(
-        f"SELECT cell_id, z, is_hit FROM signature_hits($g {rule}) ORDER BY 1", {"g": SIGNATURE}
-    ).fetchall()
+    """Rows (cell, z, is_hit). Sums may be in another order each time, so z has nine decimal places."""
+    query = f"SELECT cell_id, round(z, 9), is_hit FROM signature_hits($g {rule}) ORDER BY cell_id"
+    return con.execute(query, {"g": SIGNATURE}).fetchall()
 
 
 def test_a_population_does_not_change_what_a_hit_is(several):
@@ -114,10 +114,8 @@ def test_the_default_is_the_percentile_99_of_the_controls(several):
     assert cells_of(con) != cells_of(con, ", percentile := 95")
     paper = ", against := 'cells'"
     assert cells_of(con, paper) == cells_of(con, f"{paper}, percentile := 95") != cells_of(con)
-    default, at_99 = (
-        con.execute(f"FROM signature_calibration($g, percentile := {p}) ORDER BY ALL", {"g": SIGNATURE}).fetchall()
-        for p in ("NULL", "99")
-    )
+    query = "SELECT round(cutoff, 9) FROM signature_calibration($g, percentile := $p) ORDER BY study, min_detected"
+    default, at_99 = (con.execute(query, {"g": SIGNATURE, "p": p}).fetchall() for p in (None, 99))
     assert default == at_99
 
 
@@ -166,7 +164,7 @@ def test_the_unit_of_the_scores_does_not_matter(tmp_path):
         with sigdb.connect(one_study(tmp_path / f"{number}.duckdb", study.scores * unit)) as con:
             found.append(cells_of(con, ", percentile := 90"))
     assert [(cell, hit) for cell, _, hit in found[0]] == [(cell, hit) for cell, _, hit in found[1]]
-    np.testing.assert_allclose([z for _, z, _ in found[0]], [z for _, z, _ in found[1]], rtol=1e-9)
+    np.testing.assert_allclose([z for _, z, _ in found[0]], [z for _, z, _ in found[1]], atol=2e-9)
     assert any(hit for *_, hit in found[0])
 
 
@@ -178,7 +176,7 @@ def test_the_order_of_few_cells_does_not_matter(tmp_path):
         with sigdb.connect(one_study(tmp_path / f"{number}.duckdb", study.scores[order])) as con:
             z = np.array([z for _, z, _ in cells_of(con)])
             found.append(z[np.argsort(order)])
-    np.testing.assert_allclose(*found, rtol=1e-9)
+    np.testing.assert_allclose(*found, atol=2e-9)
 
 
 # By hand.
