@@ -3,10 +3,11 @@
     make .originals/ready
     python -m benchmarks.gpu --out build/gpu.json
 
-Run it from the root of the repository. It takes about six minutes on one H100, and needs the extras `ingest` and
-`test`. Beside torch and what comes with it, these are the packages anndata, captum, duckdb, h5py, hypothesis,
-platformdirs, pytest, safetensors, scipy, sqlglot and zarr. `--quick --device cpu` tries everything on small models in a
-minute, without a GPU. Without `.originals`, the column of sc-signature stays empty.
+Run it from the root of the repository. It takes three and a half minutes with one H200, and needs the extras `ingest`
+and `test`. `--quick --device cpu` tries everything on small models in a minute, without a GPU. Without `.originals`,
+sc-signature is left out. On a machine without network, install wheels of these packages and what they need: anndata,
+captum, duckdb, filelock, h5py, hypothesis, lazy-loader, pandas, platformdirs, pyarrow, pytest, rich, safetensors,
+scipy, sqlglot, torch, typer and zarr.
 
 The parts, which `--parts` chooses from:
 
@@ -78,16 +79,19 @@ def precisions(device: str) -> tuple[str, ...]:
 
 def measure_rates(options: argparse.Namespace) -> Iterator[Row]:
     """TFLOP/s of a square matrix product in each precision, and GB/s of a copy (bytes read and bytes written)."""
-    size = 512 if options.quick else 8192
     for precision in precisions(options.device):
-        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-        kind = torch.bfloat16 if precision == "bf16" else torch.float32
-        one, other = (torch.randn(size, size, device=options.device, dtype=kind) for _ in range(2))
-        yield {"what": precision, "rate": 2 * size**3 / seconds(lambda one=one, other=other: one @ other) / 1e12}
-    torch.set_float32_matmul_precision("highest")
-    source = torch.randn(size * size * 8, device=options.device)
+        yield {"what": precision, "rate": matrix_rate(options, precision)}
+    source = torch.randn(8 * options.size**2, device=options.device)
     target = torch.empty_like(source)
     yield {"what": "copy", "rate": 2 * 4 * source.numel() / seconds(lambda: target.copy_(source)) / 1e9}
+
+
+def matrix_rate(options: argparse.Namespace, precision: str) -> float:
+    """TFLOP/s of the product of two square matrices of random numbers."""
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    one, other = (torch.randn(options.size, options.size, device=options.device, dtype=kind) for _ in range(2))
+    return 2 * options.size**3 / seconds(lambda: one @ other) / 1e12
 
 
 def seconds(run: Callable[[], Any], repeats: int = 7) -> float:
@@ -178,14 +182,19 @@ def tail_operations(case: Case) -> float:
 
 
 def measure_stages(options: argparse.Namespace) -> Iterator[Row]:
-    """Microseconds per cell of each step of one batch, each measured alone; "rest" is what remains of the whole."""
-    for case, precision in product(options.cases, precisions(options.device)):
+    """Microseconds per cell of each step of one batch, each measured alone; "rest" is what remains of the whole.
+
+    share: of the rate of a large matrix product, that the matrix products of the tail reach.
+    """
+    rates = {precision: matrix_rate(options, precision) for precision in precisions(options.device)}
+    for case, precision in product(options.cases, rates):
         model, fitting = set_up(random_model(case), Compute(options.device, precision))
         counts = cells(case, min(CHUNK_CELLS, fitting, options.cells))
         spent = {name: seconds(run) / counts.shape[0] * 1e6 for name, run in stages(model, counts).items()}
         spent["rest"] = 2 * spent["all"] - sum(spent.values())
-        tail_rate = tail_operations(case) / spent["tail"] / 1e6
-        yield {"model": case.name, "precision": precision, "cells": counts.shape[0], **spent, "tail_tflops": tail_rate}
+        tail = tail_operations(case) / spent["tail"] / 1e6
+        about = {"model": case.name, "precision": precision, "cells": counts.shape[0]}
+        yield about | spent | {"tail_tflops": tail, "share": tail / rates[precision]}
 
 
 def stages(model: FeedForward, counts: csr_matrix) -> dict[str, Callable[[], Any]]:
@@ -263,7 +272,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--cells", type=int, default=8192)
-    parser.add_argument("--few", type=int, default=1000, help="cells of the slow sides")
+    parser.add_argument("--few", type=int, default=500, help="cells of the slow sides")
     parser.add_argument("--slow-batch", type=int, default=250, help="batch size of the slow sides")
     parser.add_argument("--checked", type=int, default=32, help="cells that are compared with float64")
     parser.add_argument("--ingested", type=int, default=16 * CHUNK_CELLS, help="cells of the study from file to atlas")
@@ -272,10 +281,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small models and few cells")
     parser.add_argument("--out", type=Path, default=Path("build/gpu.json"))
     options = parser.parse_args()
-    options.cases = list(CASES.values())
+    options.cases, options.size = list(CASES.values()), 8192
     if options.quick:
         options.cases = [replace(case, genes=2000, hidden=tuple(64 for _ in case.hidden)) for case in options.cases]
         options.cells, options.few, options.slow_batch, options.checked, options.rounds = 200, 20, 10, 8, 1
+        options.size = 512
         options.ingested, options.workers = 3 * CHUNK_CELLS, [1, 2]
     return options
 

@@ -83,7 +83,7 @@ def test_a_batch_that_does_not_fit_into_the_memory_of_the_card_is_split():
     expected = attribute_cells(model, counts, Method(), batch_size=500).values.toarray()
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(0).total_memory
-    torch.cuda.set_per_process_memory_fraction((600 << 20) / total)
+    torch.cuda.set_per_process_memory_fraction((300 << 20) / total)
     try:
         with pytest.raises(torch.OutOfMemoryError):
             attribute_batch(model, model.prepare(counts))

@@ -93,7 +93,7 @@ def reference(selu):
 
 
 def test_captum_differentiates_one_number_for_all_points(selu, monkeypatch):
-    """Captum calls autograd with each element of the output. With one element per point, that takes most of the time."""
+    """Captum hands autograd each element of the output. With one element per point, that takes most of the time."""
     outputs = []
 
     class Spy(IntegratedGradients):
