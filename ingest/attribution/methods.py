@@ -130,7 +130,9 @@ def gradient(f: Scalar, points: Tensor) -> Tensor:
 
 def mean_gradient(f: Scalar, entry: Entry, method: Method) -> Tensor:
     """The mean of the gradients of f along the straight line from the baseline to each point, by Captum."""
-    integral = IntegratedGradients(f, multiply_by_inputs=False)
+    # One number for all points: Captum handles each output separately, which takes longer than the network. The
+    # gradient of the sum at each point is the same.
+    integral = IntegratedGradients(lambda points: f(points).sum().reshape(1), multiply_by_inputs=False)
     found: Tensor = integral.attribute(
         entry.point,
         baselines=entry.baseline,

@@ -280,7 +280,7 @@ def test_the_mean_of_reference_cells_as_baseline(tmp_path, model, file, method):
     options = IngestOptions(Method(method), baseline=reference)
     (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model, options)
     adata = small_adata()
-    is_reference = ((adata.obs["cell_type"] == "monocyte") & (adata.obs["cluster"] < 4)).to_numpy()
+    is_reference = ((adata.obs["cell_type"] == "monocyte") & (adata.obs["cluster"] < 4)).to_numpy(copy=True)
     is_reference[3] = False  # it has no counts
     x = model.prepare(csr_matrix(adata.X[:, :24]))
     mean = csr_matrix(x[is_reference].toarray().mean(axis=0, keepdims=True).astype(np.float32))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from captum.attr import IntegratedGradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 from torch import nn
 
+from ingest.attribution import methods
 from ingest.attribution.methods import Attributions, attribute_batch, check_method, concatenate, scale
 from ingest.models import FeedForward, Normalisation, load_model
 from ingest.options import QUADRATURES, Method
@@ -88,6 +90,19 @@ def selu(tmp_path_factory):
 def reference(selu):
     """Attributions of the six cells with many steps of Gauss-Legendre."""
     return attribute_batch(*selu, Method("ig", "dot", 400)).values.toarray()
+
+
+def test_captum_differentiates_one_number_for_all_points(selu, monkeypatch):
+    """Captum hands autograd each element of the output. With one element per point, that takes most of the time."""
+    outputs = []
+
+    class Spy(IntegratedGradients):
+        def __init__(self, forward, **options):
+            super().__init__(lambda points: outputs.append(forward(points)) or outputs[-1], **options)
+
+    monkeypatch.setattr(methods, "IntegratedGradients", Spy)
+    attribute_batch(*selu)
+    assert [each.shape for each in outputs] == [(1,)]
 
 
 @pytest.mark.parametrize("quadrature", QUADRATURES)
