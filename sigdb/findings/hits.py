@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import duckdb
     from sqlglot import exp
 
-__all__ = ["Hits", "hits"]
+__all__ = ["CutOff", "Hits", "choose_population", "hits", "population_name"]
 
 # The name of the CTE that holds the population. The macros look it up by this name.
 POPULATION = "chosen_cells"
@@ -30,6 +30,46 @@ ALL_CELLS = "sigdb_data.cell_data"
 GROUPS = pa.schema(
     {"label": pa.string(), "n_samples": pa.int64(), "mean_rate": pa.float64(), "median_rate": pa.float64()}
 )
+
+
+@dataclass(frozen=True)
+class CutOff:
+    """The score beyond which a cell is a hit: at most one of these rules, and the side. In words: `str`."""
+
+    percentile: float | None = None
+    quantile: float | None = None
+    cutoff: float | None = None
+    sd: float | None = None
+    below: bool = False
+
+    def check(self) -> None:
+        """Raise QueryError for several rules, and for a quantile that is none."""
+        if len(self.given) > 1:
+            names = ", ".join(f"`{name}`" for name in self.given)
+            raise QueryError(f"A hit has one cut-off, but {len(self.given)} are given: {names}.")
+        if self.quantile is not None and not 0 <= self.quantile <= 1:
+            raise QueryError(f"`quantile` must be from 0 to 1, not {self.quantile}.")
+
+    @property
+    def given(self) -> list[str]:
+        """The rules that are given, by name."""
+        return [name for name in ("percentile", "quantile", "cutoff", "sd") if getattr(self, name) is not None]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of `signature_hits`."""
+        percentile = self.percentile
+        if percentile is None:
+            percentile = 95 if self.quantile is None else self.quantile * 100
+        return {"percentile": percentile, "cutoff": self.cutoff, "sd": self.sd, "below": self.below}
+
+    def __str__(self) -> str:
+        side = "below" if self.below else "above"
+        if self.cutoff is not None:
+            return f"{side} a score of {self.cutoff:g}"
+        if self.sd is not None:
+            return f"{side} the mean plus {self.sd:g} standard deviations of the population's scores"
+        return f"{side} the percentile {self.parameters['percentile']:g} of the population's scores"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,39 +184,25 @@ def hits(
     "above the percentile 80 of the population's scores"
     """
     check_options(hits, options)
-    rules = {"percentile": percentile, "quantile": quantile, "cutoff": cutoff, "sd": sd}
-    given = [f"`{name}`" for name, value in rules.items() if value is not None]
-    if len(given) > 1:
-        raise QueryError(f"A hit has one cut-off, but {len(given)} are given: {', '.join(given)}.")
-    if quantile is not None and not 0 <= quantile <= 1:
-        raise QueryError(f"`quantile` must be from 0 to 1, not {quantile}.")
-    if percentile is None:
-        percentile = 95 if quantile is None else quantile * 100
+    rule = CutOff(percentile, quantile, cutoff, sd, below)
+    rule.check()
     (label,) = columns_of(con, "samples", [by])
     parameters = score_parameters(con, genes, **options)
-    parameters |= {"percentile": percentile, "cutoff": cutoff, "sd": sd, "below": below}
-    parameters |= {"cells": POPULATION if cells else ALL_CELLS, "min_coverage": min_coverage}
+    parameters |= rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
     parameters |= {"min_cells": min_cells, "min_samples": min_samples}
-    found = ask(con, hit_rates(label, cells), parameters)
-    rule = describe_rule(percentile, cutoff, sd, below=below)
-    ranked = Hits(table=rank_groups(found.table), sql=found.sql, all_samples=found.table, by=by, rule=rule)
+    found = ask(con, choose_population(labelled_statement("hit_rates", label), cells), parameters)
+    ranked = Hits(table=rank_groups(found.table), sql=found.sql, all_samples=found.table, by=by, rule=str(rule))
     return add_notes(ranked, min_cells, min_samples)
 
 
-def hit_rates(by: str, cells: str | None) -> exp.Select:
-    """The statement `findings/hit_rates` with its label, and the population as a CTE."""
-    query = labelled_statement("hit_rates", by)
+def population_name(cells: str | None) -> str:
+    """The relation that holds the population of hits: of a condition, or of all cells."""
+    return POPULATION if cells else ALL_CELLS
+
+
+def choose_population(query: exp.Select, cells: str | None) -> exp.Select:
+    """Add the cells that fulfil a condition to a statement about hits, as the CTE that it looks up as $cells."""
     return query.with_(POPULATION, as_=select_cells(cells)) if cells else query
-
-
-def describe_rule(percentile: float, cutoff: float | None, sd: float | None, *, below: bool) -> str:
-    """What a hit is, in words."""
-    side = "below" if below else "above"
-    if cutoff is not None:
-        return f"{side} a score of {cutoff:g}"
-    if sd is not None:
-        return f"{side} the mean plus {sd:g} standard deviations of the population's scores"
-    return f"{side} the percentile {percentile:g} of the population's scores"
 
 
 def rank_groups(samples: pa.Table) -> pa.Table:
