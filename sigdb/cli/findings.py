@@ -102,10 +102,9 @@ def signature_name(genes: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class HitsOptions:
-    """The options of `sigdb.hits`."""
+class CutOffOptions:
+    """What a hit is: the options of `sigdb.findings.hits.CutOff`."""
 
-    cells: CellsOption = None
     percentile: Annotated[
         float | None,
         typer.Option(help="A hit scores above this percentile. Default: 95, if no rule is given."),
@@ -116,6 +115,13 @@ class HitsOptions:
         float | None, typer.Option(help="A hit scores above the mean plus this number of standard deviations.")
     ] = None
     below: Annotated[bool, typer.Option("--below", help="A hit scores below the cut-off instead of above.")] = False
+
+
+@dataclass(frozen=True)
+class HitsOptions(CutOffOptions):
+    """The options of `sigdb.hits`."""
+
+    cells: CellsOption = None
     by: Annotated[str, typer.Option(help="The column of the view `samples` that groups the samples.")] = "disease"
     min_cells: Annotated[int, typer.Option(min=1, help="The fewest cells of a sample.")] = 50
     min_samples: Annotated[int, typer.Option(min=1, help="The fewest samples of a group.")] = 3
@@ -142,9 +148,16 @@ def hits(
 
 
 @dataclass(frozen=True)
-class CompareOptions:
+class CompareOptions(CutOffOptions):
     """The options of `sigdb.compare`."""
 
+    of: Annotated[
+        str,
+        typer.Option(
+            metavar="[score|hits]",
+            help="Compare mean scores, or the parts of cells that are hits. The options for a cut-off are for hits.",
+        ),
+    ] = "score"
     by: Annotated[str, typer.Option(help="The column whose values are compared.")] = "disease"
     reference: Annotated[str, typer.Option(help="The value that the others are compared with.")] = "normal"
     unit: UnitOption = "donor"
@@ -181,6 +194,8 @@ COMPARE_COLUMNS = [
     "test",
     "n_group",
     "n_reference",
+    "n_pairs",
+    "n_donors",
     "n_cells_group",
     "n_cells_reference",
     "mean_group",
@@ -191,6 +206,7 @@ COMPARE_COLUMNS = [
     "g_high",
     "p_value",
     "q_value",
+    "i2",
     "note",
 ]
 
@@ -202,7 +218,11 @@ COMPARE_COLUMNS = [
 )
 @expand_options
 def compare(atlas: AtlasPath, genes: GenesArgument, options: CompareOptions, view: View) -> None:
-    """Compare a signature between groups of donors, in each study and across studies."""
+    """Compare a signature between groups of donors, in each study and over all studies.
+
+    The rows without a study: one model of all studies asks whether the groups differ in the donors of these studies;
+    random effects ask about studies in general, and need more than three of them.
+    """
     found = find("compare", atlas, genes, options)
     title = f"{signature_name(genes)}: {options.by} against {options.reference}"
     view.show(found, "effects", title, table=found.table.select(COMPARE_COLUMNS) if view.form is Format.table else None)

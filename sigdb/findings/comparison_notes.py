@@ -55,9 +55,10 @@ def unit_notes(rows: Sequence[Mapping[str, Any]], units: Sequence[Unit], design:
     if unknown := sum(not unit.donors for unit in units):
         yield f"Units without a donor in the atlas: {unknown}. Each counts as a donor of its own."
     if unpaired := sum(row["n_unpaired"] for row in studies if row["test"] == PAIRED):
+        used = any(row["test"] == ONE_MODEL for row in rows)
         yield (
-            f"Units without a partner in the other group: {unpaired}. The paired test of a study leaves them out; the "
-            "model of all studies uses them."
+            f"Units without a partner in the other group: {unpaired}. The paired test of a study leaves them out"
+            f"{'; the model of all studies uses them' if used else ''}."
         )
 
 

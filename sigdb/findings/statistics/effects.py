@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["LEVEL", "Effect", "describe_difference", "effect_of", "scipy_modules"]
 
 LEVEL = 0.95
+# scipy's inverse of the noncentral t distribution does not end for very large t. Beyond this t, an approximation is
+# right to one part in 500.
+LARGEST_T = 50.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def describe_difference(
     by which Hedges' g divides. The interval of g is that of the noncentral t distribution of the test's statistic, so
     it leaves out 0 exactly if p < 0.05.
     """
-    special, stats = scipy_modules()
+    _, stats = scipy_modules()
     side = (1 + LEVEL) / 2
     with np.errstate(all="ignore"):
         t, unit = difference / error, error / deviation
@@ -81,10 +84,20 @@ def describe_difference(
             "difference_high": difference + width,
             "hedges_g": g,
             "g_se": np.sqrt(unit**2 + g**2 / (2 * np.asarray(deviation_free))),
-            "g_low": special.nctdtrinc(free, side, t) * unit,
-            "g_high": special.nctdtrinc(free, 1 - side, t) * unit,
+            "g_low": noncentrality(t, free, side) * unit,
+            "g_high": noncentrality(t, free, 1 - side) * unit,
             "p_value": 2 * stats.t.sf(np.abs(t), free),
         }
+
+
+def noncentrality(t: NDArray[np.float64], free: ArrayLike, probability: float) -> NDArray[np.float64]:
+    """The noncentrality at which a noncentral t is below `t` with this probability: a bound of its interval."""
+    special, stats = scipy_modules()
+    exact = special.nctdtrinc(free, probability, np.clip(t, -LARGEST_T, LARGEST_T))
+    # The normal and the chi part of a noncentral t, in quadrature.
+    part = np.sqrt(stats.chi2.ppf(np.where(t > 0, 1 - probability, probability), free) / free)
+    away = np.sqrt((t * (1 - part)) ** 2 + stats.norm.ppf(probability) ** 2)
+    return np.asarray(np.where(np.abs(t) > LARGEST_T, t + away * np.sign(0.5 - probability), exact))
 
 
 def effect_of(test: str, columns: Mapping[str, NDArray[np.float64]], note: str | None = None) -> Effect:

@@ -18,6 +18,7 @@ from sigdb.findings.statistics import (
     independent_columns,
     paired_columns,
 )
+from sigdb.findings.statistics.effects import noncentrality
 
 MANY = 4000
 
@@ -90,6 +91,20 @@ def test_the_interval_of_g_agrees_with_the_test(one, other):
             assert (found.g_low > 0 or found.g_high < 0) == (found.p_value < 0.05)
             assert (found.difference_low > 0 or found.difference_high < 0) == (found.p_value < 0.05)
             assert np.sign(found.hedges_g) == np.sign(found.difference)
+
+
+@pytest.mark.parametrize("free", [1.0, 2.0, 5.0, 200.0])
+@pytest.mark.parametrize("t", [-70.0, -3.0, 0.0, 4.0, 49.9, 50.1, 70.0])
+@pytest.mark.parametrize("probability", [0.975, 0.025])
+def test_the_noncentrality_is_that_of_the_distribution(free, t, probability):
+    (found,) = noncentrality(np.array([t]), free, probability)
+    assert stats.nct.cdf(t, free, found) == pytest.approx(probability, abs=1e-3)
+
+
+def test_a_huge_difference_has_an_interval():
+    group, reference = np.array([[1e6], [1e6 + 1e-3], [1e6 + 2e-3]]), np.array([[0.0], [1e-3], [2e-3]])
+    found = effect_of("", independent_columns(group, reference))
+    assert 1e7 < found.g_low < found.hedges_g < found.g_high < 1e10
 
 
 def test_two_units_have_a_test_and_no_effect_size():
