@@ -77,7 +77,7 @@ def rates_in_words(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         points = [100 * row[name] for name in ("difference", "difference_low", "difference_high")]
         difference = "a difference of {:+.1f} points (95 % interval {:+.1f} to {:+.1f})".format(*points)
         rates = f"within {row['n_studies']} studies, {row['group']} against {row['reference']}"
-        if row["mean_group"] is not None:
+        if row["study"] is not None:
             rates = f"the mean donor of {row['group']} has {row['mean_group']:.1%} hits, of {row['reference']} "
             rates += f"{row['mean_reference']:.1%}"
         yield f"{f'{place}: ' if place else ''}{rates}: {difference}."

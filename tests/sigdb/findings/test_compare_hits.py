@@ -99,7 +99,7 @@ REFUSED = {
     "below of scores": ({"below": True}, "`below` says what a hit is"),
     "two cut-offs": ({"of": "hits", "sd": 1, "cutoff": 2}, "A hit has one cut-off, but 2 are given: `cutoff`, `sd`"),
     "hits of cells": ({"of": "hits", "cells_as_replicates": True}, "A cell has no hit rate"),
-    "no population": ({"of": "hits", "cells": "donor = 'nobody'"}, "No unit has disease 'normal'. There are: none"),
+    "no population": ({"of": "hits", "cells": "donor = 'nobody'"}, "has no cells that this run has attributed"),
     "no percentile": ({"of": "hits", "percentile": 150}, "percentile must be from 0 to 100, not 150"),
     "no such column": ({"of": "hits", "cells": "donr = 'f0'"}, "donr"),
     "coverage": ({"of": "hits", "min_coverage": 7}, "min_coverage"),
@@ -203,3 +203,15 @@ def test_genes_equal_the_comparison_of_each_gene(genes):
         alone = sigdb.compare(genes, [gene], within=None, min_cells=1).table.to_pylist()
         expected = {(row["study"], row["test"]): row["p_value"] for row in alone if row["p_value"] is not None}
         assert {(row["study"], row["test"]): row["p_value"] for row in rows} == pytest.approx(expected)
+
+
+def test_rates_of_several_studies_are_put_into_words(genes):
+    found = sigdb.compare(genes, ["TOYGENE2"], of="hits", percentile=60, within=None, min_cells=1)
+    (row,) = found.findings.to_pylist()
+    points = [100 * row[name] for name in ("difference", "difference_low", "difference_high")]
+    assert found.notes[1] == (
+        "within 3 studies, flu against normal: a difference of {:+.1f} points (95 % interval {:+.1f} to {:+.1f}).".format(
+            *points
+        )
+    )
+    assert points[1] > 0
