@@ -186,7 +186,7 @@ class CompareOptions(CutOffOptions):
     run: RunOption = None
 
 
-# The columns of a table on the terminal. Other formats have all columns.
+# The columns of a table on the terminal, where they hold anything. Other formats have all columns.
 COMPARE_COLUMNS = [
     "within",
     "group",
@@ -225,7 +225,12 @@ def compare(atlas: AtlasPath, genes: GenesArgument, options: CompareOptions, vie
     """
     found = find("compare", atlas, genes, options)
     title = f"{signature_name(genes)}: {options.by} against {options.reference}"
-    view.show(found, "effects", title, table=found.table.select(COMPARE_COLUMNS) if view.form is Format.table else None)
+    view.show(found, "effects", title, table=short_table(found.table) if view.form is Format.table else None)
+
+
+def short_table(table: pa.Table) -> pa.Table:
+    """The columns of a comparison for the terminal, without those that hold nothing."""
+    return table.select([name for name in COMPARE_COLUMNS if table[name].null_count < max(table.num_rows, 1)])
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def combine(effects: Sequence[Effect]) -> Effect:
 def pool_effects(effects: Sequence[float | None], errors: Sequence[float | None]) -> tuple[float, float, float, float]:
     """The combined effect, its standard error, the variance between studies, and I2, their part of the variance."""
     with needs_extra("stats"):
-        from statsmodels.stats import meta_analysis
+        import statsmodels.stats.meta_analysis as meta_analysis
     found = meta_analysis.combine_effects(np.array(effects, float), np.array(errors, float) ** 2, method_re="iterated")
     error = max(found.sd_eff_w_re, found.sd_eff_w_re_hksj)
     return float(found.mean_effect_re), float(error), float(found.tau2), float(max(0.0, found.i2))
@@ -64,10 +64,10 @@ def pool_effects(effects: Sequence[float | None], errors: Sequence[float | None]
 def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
     """Adjust p values over all that are numbers; None and NaN become None."""
     with needs_extra("stats"):
-        from statsmodels.stats.multitest import multipletests
+        import statsmodels.stats.multitest as multiple
 
     there = [p for p in p_values if p is not None and p == p]
-    found = iter(multipletests(there, method="fdr_bh")[1].tolist() if there else [])
+    found = iter(multiple.multipletests(there, method="fdr_bh")[1].tolist() if there else [])
     return [None if p is None or p != p else next(found) for p in p_values]
 
 

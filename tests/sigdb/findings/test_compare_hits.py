@@ -208,10 +208,8 @@ def test_genes_equal_the_comparison_of_each_gene(genes):
 def test_rates_of_several_studies_are_put_into_words(genes):
     found = sigdb.compare(genes, ["TOYGENE2"], of="hits", percentile=60, within=None, min_cells=1)
     (row,) = found.findings.to_pylist()
-    points = [100 * row[name] for name in ("difference", "difference_low", "difference_high")]
-    assert found.notes[1] == (
-        "within 3 studies, flu against normal: a difference of {:+.1f} points (95 % interval {:+.1f} to {:+.1f}).".format(
-            *points
-        )
-    )
-    assert points[1] > 0
+    points = [f"{100 * row[name]:+.1f}" for name in ("difference", "difference_low", "difference_high")]
+    interval = f"{points[0]} points (95 % interval {points[1]} to {points[2]})"
+    assert found.notes[1] == f"within {row['n_studies']} studies, flu against normal: a difference of {interval}."
+    assert row["n_studies"] > 1
+    assert points[1].startswith("+")
