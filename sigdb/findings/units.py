@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from sigdb.errors import QueryError, listed
+from sigdb.errors import QueryError
 from sigdb.findings.columns import column_types, columns_of, cube_columns, where
+from sigdb.findings.hits import choose_population
 from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ __all__ = [
     "comparable_units",
     "fetch_covariates",
     "group_by_unit",
-    "match_sides",
-    "score_units",
+    "unit_values",
 ]
 
 NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
@@ -33,7 +33,10 @@ NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGI
 
 @dataclass(frozen=True)
 class Unit:
-    """One unit, such as a donor's cells in one group: its score, number of cells, donors, covariates and pair."""
+    """One unit, such as a donor's cells in one group: its value, number of cells, donors, covariates and pair.
+
+    The value is the mean score of its cells, or their hit rate.
+    """
 
     study: str
     within: str | None
@@ -42,10 +45,15 @@ class Unit:
     pair: str | None
     donors: tuple[str, ...]
     n_cells: int
-    score: float = 0.0
+    value: float = 0.0
     n_genes: int = 0
     n_measured: int = 0
     covariates: tuple[Any, ...] = ()
+
+    @property
+    def cluster(self) -> tuple[str, ...]:
+        """What the unit shares with units that are not independent of it: its pair, or its donor if that is known."""
+        return ("pair", self.pair) if self.pair is not None else ("donor", *(self.donors or ("", self.unit)))
 
 
 @dataclass(frozen=True)
@@ -86,8 +94,10 @@ def check_design(con: duckdb.DuckDBPyConnection, design: Design) -> None:
         raise QueryError("`covariates` are for donors and samples, not for cells as replicates.")
 
 
-def score_units(design: Design, cells: str | None) -> exp.Select:
-    """The statement for the scores of the units: `findings/units`, or `unit_cells` if cells are the units."""
+def unit_values(design: Design, of: str, cells: str | None) -> exp.Select:
+    """The statement for the values of the units: `units` (mean scores), `unit_hits` (hit rates), or `unit_cells`."""
+    if of == "hits":
+        return choose_population(group_by_unit(parse_statement("findings/unit_hits"), design, None), cells)
     name = "unit_cells" if design.unit == "cell" else "units"
     return group_by_unit(parse_statement(f"findings/{name}"), design, cells)
 
@@ -131,14 +141,20 @@ def comparable_units(
     covariates: Mapping[tuple[str | None, ...], tuple[Any, ...]] | None = None,
 ) -> Iterator[Unit]:
     """The units that can be compared. The others are counted in `left_out`, by reason."""
-    known = {"score", "n_cells", "n_genes", "n_measured"}
+    known = {
+        "score": "value",
+        "hit_rate": "value",
+        "n_cells": "n_cells",
+        "n_genes": "n_genes",
+        "n_measured": "n_measured",
+    }
     for row in rows:
         values = (covariates or {}).get(tuple(row[name] for name in design.columns), ())
         if reason := reason_to_leave_out(row, design, values):
             left_out[reason] += 1
             continue
         text = {name: None if row[name] is None else str(row[name]) for name in design.columns}
-        numbers = {name: value for name, value in row.items() if name in known}
+        numbers = {known[name]: value for name, value in row.items() if name in known}
         donors = tuple(donor for donor in row["donors"] if donor is not None)
         yield Unit(**{"within": None, "pair": None, **text, **numbers}, donors=donors, covariates=values)
 
@@ -151,25 +167,3 @@ def reason_to_leave_out(row: Mapping[str, Any], design: Design, covariates: Sequ
     if design.unit != "cell" and row["n_cells"] < design.min_cells:
         return f"fewer than {design.min_cells} cells"
     return "a covariate is missing" if any(value is None for value in covariates) else None
-
-
-def match_sides(
-    group: Sequence[Unit], reference: Sequence[Unit], design: Design
-) -> tuple[list[str], Sequence[Unit], Sequence[Unit]]:
-    """The pairs, and the units of both groups that are compared: all units, or the units in pairs.
-
-    Raises QueryError if donors have cells in both groups and the design does not pair.
-    """
-    if design.paired_by:
-        pairs = sorted({str(unit.pair) for unit in group} & {str(unit.pair) for unit in reference})
-        if pairs:
-            group, reference = ([unit for unit in side if unit.pair in pairs] for side in (group, reference))
-        return pairs, group, reference
-    both = {d for unit in group for d in unit.donors} & {d for unit in reference for d in unit.donors}
-    if both and design.unit != "cell":
-        raise QueryError(
-            f"{len(both)} donors of {group[0].study} have cells in both {group[0].group} and {design.reference} "
-            f"({listed(sorted(both), 3)}), so the groups are not independent. `paired_by='donor'` compares them in "
-            "pairs."
-        )
-    return [], group, reference

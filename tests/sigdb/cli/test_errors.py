@@ -47,6 +47,11 @@ ERRORS = {
     ),
     "two cut-offs": (["hits", "toy.duckdb", "CD3E", "--sd", "2", "--cutoff", "1"], 1, "A hit has one cut-off"),
     "cells as replicates": (["compare", "toy.duckdb", "CD3E", "--unit", "cell"], 1, "they are not replicates"),
+    "a cut-off of scores": (
+        ["compare", "toy.duckdb", "CD3E", "--percentile", "90"],
+        1,
+        "--percentile says what a hit is. Use it with --of hits",
+    ),
     "no such picture": (["leading", "toy.duckdb", "CD3E", "--min-cells", "1", "--plot", "x.pdf"], 1, "not 'x.pdf'"),
     "no such page": (["report", "toy.duckdb", "CD3E", "-o", "x.pdf"], 1, "A report is an .html file, not 'x.pdf'"),
     "no model": ([*INGEST, "--model", "mlp", "--weights", "no"], 1, "There is no model folder no"),
