@@ -154,10 +154,11 @@ class CompareOptions(CutOffOptions):
     of: Annotated[
         str,
         typer.Option(
-            metavar="[score|hits]",
-            help="Compare mean scores, or the parts of cells that are hits. The options for a cut-off are for hits.",
+            metavar="[z|score|hits]",
+            help="Compare the mean z of donors' cells, their mean score, or the part of them that are hits. Options "
+            "for a cut-off are for hits.",
         ),
-    ] = "score"
+    ] = "z"
     by: Annotated[str, typer.Option(help="The column whose values are compared.")] = "disease"
     reference: Annotated[str, typer.Option(help="The value that the others are compared with.")] = "normal"
     unit: UnitOption = "donor"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from statistics import median
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -59,7 +60,7 @@ class Comparison(Answer):
     reference : str
         The group that the others are compared with.
     of : str
-        What was compared: 'score' or 'hits'.
+        What was compared: 'z', 'score' or 'hits'.
     findings : pyarrow.Table
         The rows to look at first, one per comparison: all studies in one model, or the only study that was tested.
     """
@@ -67,7 +68,7 @@ class Comparison(Answer):
     units: dict[str, Answer]
     left_out: dict[str, int]
     reference: str
-    of: str = "score"
+    of: str = "z"
 
     @property
     def findings(self) -> pa.Table:
@@ -79,7 +80,7 @@ def compare(
     con: duckdb.DuckDBPyConnection,
     genes: str | Sequence[str] | Mapping[str, str | Sequence[str]],
     *,
-    of: str = "score",
+    of: str = "z",
     by: str = "disease",
     reference: str = "normal",
     unit: str = "donor",
@@ -90,6 +91,7 @@ def compare(
     min_cells: int = 10,
     min_units: int = 3,
     cells_as_replicates: bool = False,
+    against: str = "controls",
     percentile: float | None = None,
     quantile: float | None = None,
     cutoff: float | None = None,
@@ -98,7 +100,10 @@ def compare(
     min_coverage: float = 0,
     **options: Unpack[ScoreOptions],
 ) -> Comparison:
-    """Compare the mean scores of donors, or their hit rates, between each group and a reference.
+    """Compare donors between each group and a reference: their mean z, mean score, or hit rate.
+
+    z is the distance of a cell's score from the scores of matched control genes in cells of the same study and depth,
+    in standard deviations (see the macro `signature_hits`). Unlike scores, it has one scale in all studies.
 
     In each study, the tests are Welch's t test and the Mann-Whitney U test. With `paired_by`, studies in which it
     repeats across the groups are compared in pairs (paired t test, Wilcoxon's signed-rank test). With `covariates`, or
@@ -117,9 +122,8 @@ def compare(
         A connection to an atlas.
     genes : str, sequence of str, or mapping
         A list of genes, the name of a signature of the library, or several of them as ``{name: signature}``.
-    of : {'score', 'hits'}
-        Compare the mean score of each unit's cells, or the part of its cells that are hits (see `sigdb.hits`). Hits are
-        called in the cells that `cells` chooses.
+    of : {'z', 'score', 'hits'}
+        Compare the mean z or score of each unit's cells, or the part of its cells that are hits (see `sigdb.hits`).
     by : str
         The column of the cube whose values are compared: study, sample, donor, tissue, disease, assay, sex,
         development_stage, in_vivo or cell_type.
@@ -135,14 +139,15 @@ def compare(
         Columns of the view `cells` to adjust for. A number is averaged over the unit's cells; anything else must have
         one value per unit.
     cells : str, optional
-        A SQL condition on the columns of the cube: use these cells only. For hits, it may name any column of the view
-        `cells`.
+        A SQL condition on the view `cells`: use these cells only. For scores, it may name columns of the cube only.
     min_cells : int
         Units with fewer cells are left out.
     min_units : int
         Groups with fewer units, or with units of fewer donors, are not tested.
     cells_as_replicates : bool
         Take cells as units. The p values then say nothing about donors.
+    against
+        What z and hits compare a cell with, as for `sigdb.hits`.
     percentile, quantile, cutoff, sd, below
         What a hit is, as for `sigdb.hits`.
     min_coverage : float
@@ -176,10 +181,10 @@ def compare(
     ...     con, ["CD3D"], of="hits", by="tissue", reference="normal adjacent", paired_by="donor", within=None
     ... )
     >>> rates.notes[0]
-    "A hit is above the percentile 95 of the population's scores."
+    'A hit is above the percentile 99 of the scores of matched control genes at the same depth.'
     """
     check_options(compare, options)
-    rule = CutOff(percentile, quantile, cutoff, sd, below)
+    rule = CutOff(against, percentile, quantile, cutoff, sd, below)
     check_measure(of, rule, unit, cells_as_replicates=cells_as_replicates)
     unit = "cell" if cells_as_replicates else unit
     design = Design(by, reference, unit, within, paired_by, tuple(covariates), min_cells, min_units)
@@ -191,13 +196,13 @@ def compare(
     units, compared, rows = {}, [], []
     for name, members in signatures.items():
         units[name] = ask(con, unit_values(design, of, cells), score_parameters(con, members, **options) | fixed)
-        comparable = list(comparable_units(units[name].table.to_pylist(), design, left_out, values))
+        comparable = list(comparable_units(units[name].table.to_pylist(), design, left_out, values, VALUES[of]))
         compared += comparable
         rows += [{"signature": name, **row} for row in compare_units(comparable, design)]
     return Comparison(
         table=table_of(rows),
         sql=join_sql([each.sql for each in units.values()]),
-        notes=notes_of(rows, compared, design, left_out, str(rule) if of == "hits" else None),
+        notes=notes_of(rows, compared, design, left_out, of, rule),
         units=units,
         left_out=dict(left_out),
         reference=reference,
@@ -206,15 +211,15 @@ def compare(
 
 
 def check_measure(of: str, rule: CutOff, unit: str, *, cells_as_replicates: bool) -> None:
-    """Raise QueryError unless scores or hits are compared, with options that belong to them, between donors."""
-    if of not in ("score", "hits"):
-        raise QueryError(f"`of` must be 'score' or 'hits', not {of!r}.{nearest(of, ['score', 'hits'])}")
+    """Raise QueryError unless z, scores or hits are compared, with options that belong to them, between donors."""
+    if of not in VALUES:
+        raise QueryError(f"`of` must be 'z', 'score' or 'hits', not {of!r}.{nearest(of, VALUES)}")
     rule.check()
     given = [*rule.given, *(["below"] if rule.below else [])]
-    if of == "score" and given:
+    if of != "hits" and given:
         raise QueryError(f"`{given[0]}` says what a hit is. Use it with `of='hits'`.")
     if of == "hits" and cells_as_replicates:
-        raise QueryError("A cell has no hit rate. Use `of='score'` with cells as replicates, or compare donors.")
+        raise QueryError("A cell has no hit rate. Use `of='z'` with cells as replicates, or compare donors.")
     if unit in ("cell", "cell_id", "barcode") and not cells_as_replicates:
         raise QueryError(CELLS_ARE_NOT_REPLICATES)
 
@@ -294,6 +299,18 @@ def sizes_of(sides: Sides) -> dict[str, Any]:
         "mean_reference": float(sides.values[1].mean()),
         "n_genes": sides.group[0].n_genes,
         "n_measured": sides.group[0].n_measured,
+        **medians_of("group", sides.group),
+        **medians_of("reference", sides.reference),
+    }
+
+
+def medians_of(side: str, units: Sequence[Unit]) -> dict[str, float | None]:
+    """The median counts and detected genes of the units of a side."""
+    counts = [unit.median_counts for unit in units if unit.median_counts is not None]
+    detected = [unit.median_detected for unit in units if unit.median_detected is not None]
+    return {
+        f"median_counts_{side}": median(counts) if counts else None,
+        f"median_detected_{side}": median(detected) if detected else None,
     }
 
 
@@ -304,6 +321,8 @@ def add_up(sizes: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 # Sizes that add up over studies.
 COUNTS = ("n_group", "n_reference", "n_pairs", "n_unpaired", "n_donors", "n_cells_group", "n_cells_reference")
+# The column of a unit that is compared.
+VALUES = {"z": "z", "score": "score", "hits": "hit_rate"}
 LABELS = ("signature", "within", "group", "reference", "study", "test", "note")
 MEASURES = [each.name for each in fields(Effect) if each.name not in LABELS]
 SCHEMA = pa.schema(
@@ -313,6 +332,11 @@ SCHEMA = pa.schema(
         *((name, pa.int64()) for name in COUNTS),
         *((name, pa.float64()) for name in ("mean_group", "mean_reference")),
         *((name, pa.int64()) for name in ("n_genes", "n_measured")),
+        *(
+            (f"median_{what}_{side}", pa.float64())
+            for what in ("counts", "detected")
+            for side in ("group", "reference")
+        ),
         *((name, pa.int64() if name == "n_studies" else pa.float64()) for name in MEASURES),
         *((name, pa.float64()) for name in ("q_value", "q_rank")),
     ]

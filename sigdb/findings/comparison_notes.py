@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sigdb.answers import left_out_note
+from sigdb.findings.comparability import COMPARED, RAW, warn_of_differences
 from sigdb.findings.testing import ONE_MODEL, PAIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from sigdb.findings.hits import CutOff
     from sigdb.findings.units import Design, Unit
 
 __all__ = ["ONE_MODEL_NOTE", "notes_of"]
@@ -18,6 +20,11 @@ ONE_MODEL_NOTE = (
     f"{ONE_MODEL.capitalize()}: do the groups differ among the donors of these studies? Random effects: do they differ "
     "in studies like these? With two or three studies, random effects can hardly tell."
 )
+Z_NOTES = {
+    "controls": "Means are of z: standard deviations above matched control genes in cells of the same study and depth.",
+    "cells": "Means are of z: standard deviations above the mean score of all chosen cells.",
+}
+DEPTH = ("median_counts", "median_detected")
 # The most comparisons of hit rates that are put into words.
 SENTENCES = 10
 
@@ -27,19 +34,49 @@ def notes_of(
     units: Sequence[Unit],
     design: Design,
     left_out: Mapping[str, int],
-    rule: str | None,
+    of: str,
+    rule: CutOff,
 ) -> tuple[str, ...]:
-    """The notes of a comparison. `rule` says what a hit is, if hit rates were compared."""
+    """The notes of a comparison of z, scores or hits. `rule` says what a hit is."""
     notes: list[str] = []
     if design.unit == "cell":
         notes.append("Cells are the replicates: the p values say nothing about donors.")
-    if rule is not None:
+    if of == "z":
+        notes.append(Z_NOTES[rule.against])
+    if of == "hits":
         notes.append(f"A hit is {rule}.")
         notes += rates_in_words(rows)
     if any(row["test"] == ONE_MODEL for row in rows):
         notes.append(ONE_MODEL_NOTE)
     notes += [*unit_notes(rows, units, design), *left_out_note("unit", left_out)]
+    notes += depth_notes(rows, COMPARED if of != "score" and rule.against == "controls" else RAW)
     return tuple(notes)
+
+
+def depth_notes(rows: Sequence[Mapping[str, Any]], consequence: str) -> tuple[str, ...]:
+    """A warning about the tested comparison within a study whose groups differ most in depth; none if none differs."""
+    pairs = [
+        [
+            {"group": f"{row[side]} ({row['study']})", **{name: row[f"{name}_{end}"] for name in DEPTH}}
+            for side, end in (("group", "group"), ("reference", "reference"))
+        ]
+        for row in rows
+        if row["study"] is not None and row["p_value"] is not None
+    ]
+    differing = [pair for pair in pairs if warn_of_differences(pair, "group", consequence)]
+    if not differing:
+        return ()
+    count = f"In {len(differing)} of {len(pairs)} comparisons within a study, the groups differ in depth."
+    return count, *warn_of_differences(max(differing, key=depth_ratio), "group", consequence)
+
+
+def depth_ratio(pair: Sequence[Mapping[str, Any]]) -> float:
+    """How many times as deep the deeper of two groups is, by detected genes, or by counts if these are unknown."""
+    for name in reversed(DEPTH):
+        values = [row[name] for row in pair]
+        if None not in values:
+            return float(max(values) / max(min(values), 1))
+    return 1.0
 
 
 def unit_notes(rows: Sequence[Mapping[str, Any]], units: Sequence[Unit], design: Design) -> Iterator[str]:

@@ -35,7 +35,7 @@ NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGI
 class Unit:
     """One unit, such as a donor's cells in one group: its value, number of cells, donors, covariates and pair.
 
-    The value is the mean score of its cells, or their hit rate.
+    The value is the mean z or score of its cells, or their hit rate.
     """
 
     study: str
@@ -48,6 +48,8 @@ class Unit:
     value: float = 0.0
     n_genes: int = 0
     n_measured: int = 0
+    median_counts: float | None = None
+    median_detected: float | None = None
     covariates: tuple[Any, ...] = ()
 
     @property
@@ -95,11 +97,10 @@ def check_design(con: duckdb.DuckDBPyConnection, design: Design) -> None:
 
 
 def unit_values(design: Design, of: str, cells: str | None) -> exp.Select:
-    """The statement for the values of the units: `units` (mean scores), `unit_hits` (hit rates), or `unit_cells`."""
-    if of == "hits":
-        return choose_population(group_by_unit(parse_statement("findings/unit_hits"), design, None), cells)
-    name = "unit_cells" if design.unit == "cell" else "units"
-    return group_by_unit(parse_statement(f"findings/{name}"), design, cells)
+    """The statement for the values of the units: `units`, from the cube, for mean scores; otherwise `unit_hits`."""
+    if of == "score" and design.unit != "cell":
+        return group_by_unit(parse_statement("findings/units"), design, cells)
+    return choose_population(group_by_unit(parse_statement("findings/unit_hits"), design, None), cells)
 
 
 def group_by_unit(query: exp.Select, design: Design, cells: str | None) -> exp.Select:
@@ -139,22 +140,22 @@ def comparable_units(
     design: Design,
     left_out: Counter[str],
     covariates: Mapping[tuple[str | None, ...], tuple[Any, ...]] | None = None,
+    value: str | None = None,
 ) -> Iterator[Unit]:
-    """The units that can be compared. The others are counted in `left_out`, by reason."""
-    known = {
-        "score": "value",
-        "hit_rate": "value",
-        "n_cells": "n_cells",
-        "n_genes": "n_genes",
-        "n_measured": "n_measured",
-    }
+    """The units that can be compared by the column `value`. The others are counted in `left_out`, by reason."""
+    known = {"n_cells", "n_genes", "n_measured", "median_counts", "median_detected"}
     for row in rows:
         values = (covariates or {}).get(tuple(row[name] for name in design.columns), ())
-        if reason := reason_to_leave_out(row, design, values):
+        reason = reason_to_leave_out(row, design, values)
+        if reason is None and value is not None and row[value] is None:
+            reason = "no gene measured"
+        if reason is not None:
             left_out[reason] += 1
             continue
         text = {name: None if row[name] is None else str(row[name]) for name in design.columns}
-        numbers = {known[name]: value for name, value in row.items() if name in known}
+        numbers = {name: row[name] for name in known if name in row}
+        if value is not None:
+            numbers["value"] = row[value]
         donors = tuple(donor for donor in row["donors"] if donor is not None)
         yield Unit(**{"within": None, "pair": None, **text, **numbers}, donors=donors, covariates=values)
 
