@@ -142,7 +142,7 @@ def make_options(
         method=Method(parameters.method, parameters.summation, parameters.n_steps, parameters.quadrature),
         baseline=reference_cells(parameters),
         compute=compute,
-        max_delta=parameters.max_delta,
+        max_error=parameters.max_error,
         layer=parameters.layer,
         mapping=parse_mapping(parameters.mapping),
         obsm=parameters.obsm,

@@ -138,11 +138,12 @@ class IngestParameters(ModelParameters):
     baseline_file: Annotated[
         Path | None, typer.Option(help="The file of the reference cells. Default: the first FILE.")
     ] = None
-    max_delta: Annotated[
+    max_error: Annotated[
         float | None,
         typer.Option(
             min=0,
-            help="Refuse a study whose median |completeness delta| exceeds this share of a cell's attribution.",
+            help="Refuse a study whose median estimated error of integration exceeds this share of a cell's "
+            "attribution. For ig.",
         ),
     ] = None
     study: Annotated[
