@@ -52,18 +52,18 @@ def integrate(gradient: Callable[[Tensor], Tensor], entry: Entry, method: Method
     sums = torch.zeros(2, *entry.point.shape, device=entry.point.device)
     rows = torch.tensor(np.stack([weights, half_difference_weights(weights)]), dtype=sums.dtype, device=sums.device)
     n_copies = max(1, most_points // len(entry.point))
-    for some, columns in zip(
-        torch.tensor(alphas, dtype=sums.dtype, device=sums.device).split(n_copies), rows.split(n_copies, 1), strict=True
-    ):
-        along = some.view(-1, *[1] * entry.point.dim())
-        points = entry.baseline + along * (entry.point - entry.baseline)
-        sums += torch.tensordot(columns, gradient(points.flatten(0, 1)).view_as(points), 1)
+    along = torch.tensor(alphas, dtype=sums.dtype, device=sums.device).view(-1, *[1] * entry.point.dim())
+    for start in range(0, method.n_steps, n_copies):
+        some = slice(start, start + n_copies)
+        points = entry.baseline + along[some] * (entry.point - entry.baseline)
+        sums += torch.tensordot(rows[:, some], gradient(points.flatten(0, 1)).view_as(points), 1)
     return Integral(sums[0], sums[1] if method.n_steps > 1 else None)
 
 
 def half_difference_weights(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights that give half the difference between the means over every other point; 0 for one point."""
-    signs = np.where(np.arange(len(weights)) % 2, -0.5, 0.5)
-    if len(weights) == 1:
-        return np.zeros(1)
-    return signs * weights / np.where(signs < 0, weights[1::2].sum(), weights[::2].sum())
+    found = np.zeros_like(weights)
+    if len(weights) > 1:
+        found[::2] = weights[::2] / weights[::2].sum() / 2
+        found[1::2] = -weights[1::2] / weights[1::2].sum() / 2
+    return found

@@ -81,9 +81,13 @@ class Scalar:
 
     def of_embedding(self, z: Tensor) -> Tensor:
         """The values of f, from embeddings before normalisation of one or several copies of the batch: (m,)."""
-        terms = self.finish(z).unflatten(0, (-1, len(self.reference))) * self.reference
+        return self.of_pairs(self.finish(z).unflatten(0, (-1, len(self.reference))), self.reference).flatten()
+
+    def of_pairs(self, e: Tensor, reference: Tensor) -> Tensor:
+        """The values of f from embeddings (..., latent_dim), each with the embedding that is held constant."""
+        terms = e * reference
         total: Tensor = (terms if self.is_dot else terms.abs()).sum(dim=-1)
-        return total.flatten()
+        return total
 
     def __call__(self, points: Tensor) -> Tensor:
         """The values of f at points shaped as the entry's point, one or several copies of the batch: (m,)."""

@@ -21,7 +21,7 @@ from sigdb.cli.options import (
     OutputOption,
     RunOption,
 )
-from sigdb.cli.output import console, dump, print_note
+from sigdb.cli.output import console, dump_table, print_note
 from sigdb.cli.parameters import expand_options
 
 if TYPE_CHECKING:
@@ -78,13 +78,7 @@ class View:
 
     def write(self, table: pa.Table) -> None:
         """Write a table as `sigdb sql` does."""
-        import duckdb
-
-        from sigdb.statements import statement
-
-        with duckdb.connect() as scratch:
-            scratch.register("found", table)
-            dump(scratch, statement("cli/ask.found"), {}, self.form, self.output)
+        dump_table(table, self.form, self.output)
 
 
 def find(function: str, atlas: str, genes: Sequence[str], options: Any) -> Any:

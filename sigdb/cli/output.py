@@ -23,8 +23,19 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     import duckdb
+    import pyarrow as pa
 
-__all__ = ["console", "dump", "errors", "print_error", "print_note", "print_query", "print_table", "print_warning"]
+__all__ = [
+    "console",
+    "dump",
+    "dump_table",
+    "errors",
+    "print_error",
+    "print_note",
+    "print_query",
+    "print_table",
+    "print_warning",
+]
 
 # Rows that are read from DuckDB at a time.
 BATCH = 10_000
@@ -78,6 +89,17 @@ def dump(
     else:
         with output.open("w", encoding="utf-8", newline="") as file:
             write_rows(con, form, file)
+
+
+def dump_table(table: pa.Table, form: Format, output: Path | None) -> None:
+    """Write a table as `dump` writes the result of a query."""
+    import duckdb
+
+    from sigdb.statements import statement
+
+    with duckdb.connect() as scratch:
+        scratch.register("found", table)
+        dump(scratch, statement("cli/ask.found"), {}, form, output)
 
 
 def write_rows(con: duckdb.DuckDBPyConnection, form: Format, file: TextIO) -> None:
