@@ -201,7 +201,7 @@ def check_models(models: Sequence[CellModel], n_cells: int) -> list[FeedForward]
 
 # What it means that a test fails.
 FAILURES = {
-    "recognition": "the model places cells no better than a copy with shuffled weights, so its explanation is idle",
+    "recognition": "the model places cells no better than a copy with shuffled weights, so there is nothing to explain",
     "deletion": "deleting the genes of high attribution changes the embedding no more than deleting others",
     "insertion": "inserting the genes of high attribution restores the embedding no better than inserting others",
     "infidelity": "the attributions predict the effect of a deletion no better than expression does",
@@ -218,7 +218,7 @@ def put_in_words(measures: Sequence[Measure]) -> str:
     failed = [test for test in tests if False in outcome[test]]
     open_tests = [test for test in tests if set(outcome[test]) == {None}]
     n_decided = len(tests) - len(open_tests)
-    text = f"The explanation holds in all {n_decided} tests."
+    text = f"The explanation passes all {n_decided} tests."
     if failed:
         reasons = "; ".join(f"{test}: {FAILURES[test]}" for test in failed)
         text = f"The explanation fails {len(failed)} of {n_decided} tests. {reasons[0].upper()}{reasons[1:]}."

@@ -51,17 +51,11 @@ def at_most(test: str, measure: str, values: NDArray[np.floating], limit: float)
 
 
 def better(test: str, than: str, gain: NDArray[np.floating]) -> Measure:
-    """The share of cells with a gain above 0, cells without a gain or loss aside. Wilcoxon's test must find a gain.
-
-    If all gains are 0, the cells do not decide.
-    """
-    gain = gain[np.isfinite(gain) & (gain != 0)]
-    needs = f"a gain, p < {ALPHA:g}"
-    if not len(gain):
-        return Measure(test, f"cells in which it is better than {than}", None, needs)
-    p = float(wilcoxon(gain, alternative="greater").pvalue)
-    share = float((gain > 0).mean())
-    return Measure(test, f"cells in which it is better than {than}", share, needs, p < ALPHA)
+    """The share of cells with a gain above 0. Wilcoxon's signed-rank test over the cells must find a gain."""
+    gain = gain[np.isfinite(gain)]
+    holds = bool(gain.any()) and float(wilcoxon(gain, alternative="greater").pvalue) < ALPHA
+    share = float((gain > 0).mean()) if len(gain) else 0.0
+    return Measure(test, f"cells in which it is better than {than}", share, f"a gain, p < {ALPHA:g}", holds)
 
 
 def finite_median(values: NDArray[np.floating]) -> float | None:

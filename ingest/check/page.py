@@ -37,7 +37,7 @@ EXPLANATIONS = {
 COLOURS = {
     "attribution": PALETTE[0],
     "signed attribution": PALETTE[4],
-    "attribution, all weights shuffled": PALETTE[3],
+    "attribution with all weights shuffled": PALETTE[3],
     "expression": PALETTE[1],
     "random": GREY,
 }

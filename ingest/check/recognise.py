@@ -1,4 +1,4 @@
-"""Does a model place cells better than a copy with shuffled weights? If not, its explanation is idle."""
+"""Does a model place cells better than a copy with shuffled weights? If not, there is nothing to explain."""
 
 from __future__ import annotations
 
