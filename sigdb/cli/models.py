@@ -20,6 +20,7 @@ from sigdb.cli.options import (
     MinGenesOption,
     ModelOption,
     ModelParameters,
+    OutputOption,
     QuadratureOption,
     StepsOption,
     SummationOption,
@@ -75,6 +76,7 @@ class CheckOptions:
         Path | None, typer.Option(help="Write a page with charts to this .html file. This needs the extra plots.")
     ] = None
     form: FormatOption = Format.table
+    output: OutputOption = None
 
 
 @models_app.command(
@@ -121,7 +123,7 @@ def check(
         min_genes=options.min_genes,
         compute=Compute(options.device),
     )
-    dump_table(found.table, options.form, None)
+    dump_table(found.table, options.form, options.output)
     if options.form is Format.table:
         for note in (*found.notes, found.verdict):
             print_note(note)

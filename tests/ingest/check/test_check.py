@@ -228,20 +228,22 @@ def small_study(path, n_cells=40):
 
 def test_the_same_seed_gives_the_same_check(tmp_path, model):
     study = small_study(tmp_path / "s.h5ad")
-    first, again, other = (check_model(model, study, Method(n_steps=4), n_cells=20, seed=s) for s in (0, 0, 1))
+    first, again, other = (
+        check_model(model, study, Method(n_steps=4), n_cells=20, seed=s, compute=CPU) for s in (0, 0, 1)
+    )
     assert first.table.equals(again.table)
     assert not first.table.equals(other.table)
 
 
 def test_cells_without_counts_are_left_out_and_counted(tmp_path, model):
-    found = check_model(model, small_study(tmp_path / "s.h5ad"), Method(n_steps=4), n_cells=40)
+    found = check_model(model, small_study(tmp_path / "s.h5ad"), Method(n_steps=4), n_cells=40, compute=CPU)
     assert found.n_cells == 39
     assert "1 of the 40 cells that were drawn have no counts" in " ".join(found.notes)
 
 
 @pytest.mark.parametrize("method", [Method("ixg"), Method("deeplift"), Method("ig", "published", 4)])
 def test_every_method_can_be_checked(tmp_path, model, method):
-    found = check_model(model, small_study(tmp_path / "s.h5ad"), method, n_cells=20)
+    found = check_model(model, small_study(tmp_path / "s.h5ad"), method, n_cells=20, compute=CPU)
     tests = set(found.table["test"].to_pylist())
     assert ("steps doubled" in tests) == (method.name == "ig")
     assert ("baseline changed" in tests) == (method.name != "ixg")
@@ -266,12 +268,12 @@ def test_what_cannot_be_checked(tmp_path, model):
     with pytest.raises(CountsError):
         check_model(model, tmp_path / "empty.h5ad")
     with pytest.raises(QueryError, match=r"A report is an \.html file"):
-        check_model(model, study, Method(n_steps=2), n_cells=10).write(tmp_path / "check.pdf")
+        check_model(model, study, Method(n_steps=2), n_cells=10, compute=CPU).write(tmp_path / "check.pdf")
 
 
 def test_the_page_contains_the_verdict_and_charts(tmp_path, model):
     pytest.importorskip("vl_convert")
-    found = check_model(model, small_study(tmp_path / "s.h5ad"), Method(n_steps=4), n_cells=20)
+    found = check_model(model, small_study(tmp_path / "s.h5ad"), Method(n_steps=4), n_cells=20, compute=CPU)
     page = found.write(tmp_path / "check.html")
     text = page.path.read_text()
     assert found.verdict.split(".")[0] in text

@@ -72,6 +72,22 @@ ERRORS = {
     "no such device": ([*INGEST, *MODEL, "--device", "tpu"], 1, "There is no device 'tpu'"),
     "too large an error": ([*INGEST, *MODEL, "--steps", "2", "--max-error", "0"], 1, "above --max-error 0"),
     "export over a folder": (["models", "export", "model", *MODEL], 1, "model exists already"),
+    "check of no model": (["models", "check", "modl", "--model", "mlp", "--cells", "study.h5ad"], 1, "mean 'model'?"),
+    "check of no cells": (
+        ["models", "check", "model", "--model", "mlp", "--cells", "stud.h5ad"],
+        1,
+        "mean 'study.h5ad'?",
+    ),
+    "check of few cells": (
+        ["models", "check", "model", "--model", "mlp", "--cells", "study.h5ad", "--n-cells", "9"],
+        2,
+        "greater than or equal to 10",
+    ),
+    "check on no page": (
+        ["models", "check", "model", "--model", "mlp", "--cells", "study.h5ad", "--page", "x.pdf"],
+        1,
+        "A report is an .html file, not 'x.pdf'",
+    ),
     "no command": (["nosuch"], 2, "No such command"),
 }
 
