@@ -1,4 +1,4 @@
-"""Whether the nulls are what they say: random sets, uniform p values of random signatures, no p value below its floor."""
+"""Whether the nulls are what they say: random sets, uniform p values, no p value below what the sets allow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def scores_of(study):
     rng = np.random.default_rng(len(study))
     of_genes, of_types = rng.uniform(1, 2, N_GENES), rng.lognormal(size=(N_TYPES, N_GENES))
     scores = of_genes * np.repeat(of_types, CELLS_PER_TYPE, axis=0)
-    scores *= rng.random(scores.shape) < rng.uniform(0.3, 1, N_GENES)
+    # In the second cell of each type only: a gene that is 0 in a type has the p value 1, which is not uniform.
+    scores[1::CELLS_PER_TYPE] *= rng.random((N_TYPES, N_GENES)) < rng.uniform(0.3, 1, N_GENES)
     unmeasured = np.ones(N_GENES, bool)
     unmeasured[MEASURED[study]] = False
     scores[:, unmeasured] = 0
@@ -55,9 +56,9 @@ def nulls(con, genes, study=None, **options):
     return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
 
 
-def normal_scores(p_values):
-    """Standard normal numbers, if the p values are uniform on 1 / (n + 1), 2 / (n + 1), ... 1."""
-    return stats.norm.isf(np.asarray(p_values) - 0.5 / (N_CONTROLS + 1))
+def middle(p_value, n_sets=1_000_000):
+    """The middle of the step of a p value. Steps are as wide as the number of sets allows."""
+    return p_value - 0.5 / min(n_sets, N_CONTROLS + 1)
 
 
 def limits(n, level=0.001):
@@ -65,11 +66,11 @@ def limits(n, level=0.001):
     return stats.chi2.ppf([level / 2, 1 - level / 2], n)
 
 
-def are_uniform(p_values):
+def are_uniform(middles):
     """Two tests at the level 0.001: no shift (Kolmogorov and Smirnov), and no other spread of the normal scores."""
-    low, high = limits(len(p_values))
-    shift = stats.kstest(np.asarray(p_values) - 0.5 / (N_CONTROLS + 1), "uniform").pvalue
-    return bool(shift > 0.001 and low < np.sum(normal_scores(p_values) ** 2) < high)
+    low, high = limits(len(middles))
+    spread = np.sum(stats.norm.isf(middles) ** 2)
+    return bool(stats.kstest(middles, "uniform").pvalue > 0.001 and low < spread < high)
 
 
 def random_signatures(study, size, n, seed=0):
@@ -88,7 +89,7 @@ def random_signatures(study, size, n, seed=0):
 )
 def test_p_values_of_random_signatures_are_uniform(con, study, size, n):
     found = [
-        row["p_value"]
+        middle(row["p_value"], row["n_sets"])
         for seed, genes in enumerate(random_signatures(study, size, n))
         for row in nulls(con, genes, study, n_controls=N_CONTROLS, seed=seed)
     ]
@@ -112,7 +113,7 @@ def test_the_check_notices_controls_without_the_genes_of_the_signature(con):
             pool = np.setdiff1d(members, genes) if is_left_out else members
             for control in total:
                 control += means[:, rng.choice(pool, n_drawn, replace=False)].sum(axis=1)
-        return (1 + (total >= means[:, genes].sum(axis=1)).sum(axis=0)) / (1 + N_CONTROLS)
+        return middle((1 + (total >= means[:, genes].sum(axis=1)).sum(axis=0)) / (1 + N_CONTROLS))
 
     for is_left_out in (False, True):
         signatures = [rng.choice(765, 200, replace=False) for _ in range(10)]
@@ -149,7 +150,8 @@ def test_sets_of_different_numbers_and_strata_are_independent(con):
     genes = random_signatures("panel", 200, 1)[0]
     sets = [set(found) for found in sets_of(con, genes, "panel", 300)]
     query = """SELECT _n_signature, any_value(_n_genes) FROM sigdb_data.signature_strata(?, NULL, 25, NULL)
-        WHERE _study = (SELECT study_id FROM sigdb_data.studies WHERE study = 'panel') GROUP BY _stratum, _n_signature"""
+        WHERE _study = (SELECT study_id FROM sigdb_data.studies WHERE study = 'panel')
+        GROUP BY _stratum, _n_signature"""
     expected = sum(k * k / n for k, n in con.execute(query, [genes]).fetchall())
     shared = np.array([[len(first & second) for second in sets] for first in sets])
     apart = shared[np.triu_indices(300, k=20)]
@@ -245,3 +247,12 @@ def test_the_score_is_the_score_of_the_other_macros(con):
     query = "SELECT DISTINCT study, cell_type, score FROM leading_genes(?, weights := ?)"
     for *group, score in con.execute(query, [genes, weights]).fetchall():
         assert scores[tuple(group)] == pytest.approx(score)
+
+
+def test_few_distinct_sets_are_noted(con):
+    found = sigdb.matched_null(con, GENES[:10], n_controls=20, min_cells=1, groups="study IN ('tiny', 'panel')")
+    assert found.notes[1].endswith(
+        "control sets, which is small: tiny (1). With a smaller `n_bins` there are more sets."
+    )
+    plain = sigdb.matched_null(con, GENES[:10], n_controls=20, min_cells=1, groups="study = 'panel'")
+    assert len(plain.notes) == 1
