@@ -113,7 +113,5 @@ def few_sets(table: pa.Table, n_controls: int) -> list[str]:
     rows = table.select(["study", "n_sets"]).to_pylist()
     few = {row["study"]: row["n_sets"] for row in rows if row["n_sets"] is not None and row["n_sets"] <= n_controls}
     studies = ", ".join(f"{study} ({n_sets})" for study, n_sets in sorted(few.items()))
-    text = (
-        "The signature holds most genes of its strata. p values cannot be below 1 / the number of distinct control sets"
-    )
+    text = "No p value is below 1 / the number of distinct control sets, which is small"
     return [f"{text}: {studies}. With a smaller `n_bins` there are more sets."] if few else []
