@@ -250,7 +250,7 @@ class NullOptions:
 @app.command("null", epilog="Example: sigdb null demo.duckdb CD3D CD3E CD2 --n-controls 200")
 @expand_options
 def null(atlas: AtlasPath, genes: GenesArgument, options: NullOptions, view: View) -> None:
-    """Compare the score in each group of cells with the scores of matched sets of other genes."""
+    """Compare the score in each group of cells with the scores of random sets of matched genes."""
     found = find("matched_null", atlas, genes, options)
     view.show(found, "null_scores", f"{signature_name(genes)} against matched genes")
 

@@ -273,9 +273,9 @@ def comparison_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Sect
 
 
 def null_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
-    """The scores beside the scores of matched sets of other genes."""
+    """The scores beside the scores of random sets of matched genes."""
     found = matched_null(con, subject.genes, min_cells=subject.min_cells, **subject.options)
-    text = "Is the score higher than for other genes with similar attributions in that study? All cells of the atlas "
+    text = "Is the score higher than for random genes with similar attributions in that study? All cells of the atlas "
     text += "count."
     text = " ".join([text, *found.notes])
     return Section("Against matched genes", text, found.table, plots.null_scores(found), [found.sql])

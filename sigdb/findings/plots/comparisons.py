@@ -70,7 +70,7 @@ def contributions(found: Answer, title: str = "Contributions to the score") -> A
 
 
 def null_scores(found: Null, title: str = "Against matched genes", n_groups: int = 50) -> Any:
-    """Draw the score of each group (point) beside the scores of its matched control sets (mean and range).
+    """Draw the score of each group (point) beside the scores of its matched control sets (mean and spread).
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def null_scores(found: Null, title: str = "Against matched genes", n_groups: int
     x = alt.X("low:Q", title=f"score ({ATTRIBUTION})")
     bars = base.mark_rule(color="#c4c4c4", strokeWidth=7).encode(x=x, x2="high:Q")
     means = base.mark_tick(color="#555", thickness=2, height=9).encode(x="null_mean:Q")
-    numbers = [("score", ".3g"), ("z", ".2f"), ("p_value", ".2g"), ("q_value", ".2g")]
+    numbers = [("score", ".3g"), ("z", ".2f"), ("p_value", ".2g"), ("p_two_sided", ".2g"), ("q_value", ".2g")]
     points = base.mark_point(filled=True, size=60, opacity=1).encode(
         x="score:Q",
         color=colour_by_kind(SIGNIFICANT, PALETTE[1], PALETTE[0]),
