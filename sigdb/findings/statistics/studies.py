@@ -56,7 +56,11 @@ def pool_effects(effects: Sequence[float | None], errors: Sequence[float | None]
     """The combined effect, its standard error, the variance between studies, and I2, their part of the variance."""
     with needs_extra("stats"):
         import statsmodels.stats.meta_analysis as meta_analysis
-    found = meta_analysis.combine_effects(np.array(effects, float), np.array(errors, float) ** 2, method_re="iterated")
+    # Studies with the same effect have no spread, by which statsmodels divides: I2 is then 0.
+    with np.errstate(divide="ignore"):
+        found = meta_analysis.combine_effects(
+            np.array(effects, float), np.array(errors, float) ** 2, method_re="iterated"
+        )
     error = max(found.sd_eff_w_re, found.sd_eff_w_re_hksj)
     return float(found.mean_effect_re), float(error), float(found.tau2), float(max(0.0, found.i2))
 

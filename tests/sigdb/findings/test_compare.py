@@ -54,6 +54,11 @@ def con(tmp_path_factory):
         yield con
 
 
+def compare_scores(*arguments, **options):
+    """The scores of the donors above are mean scores, not z."""
+    return sigdb.compare(*arguments, of="score", **options)
+
+
 def rows_of(found):
     """Rows by study, within and group; the model of all studies has the study None."""
     rows = [row for row in found.table.to_pylist() if row["study"] or row["is_finding"]]
@@ -61,7 +66,7 @@ def rows_of(found):
 
 
 def test_each_study_equals_scipy(con):
-    found = rows_of(sigdb.compare(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'"))
+    found = rows_of(compare_scores(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'"))
     for study in ("one", "two"):
         row, group, normal = found[study, "T cell", "flu"], np.array(FLU[study]), np.array(NORMAL[study])
         welch = stats.ttest_ind(group, normal, equal_var=False)
@@ -89,7 +94,7 @@ def combined_rows(found):
 
 
 def test_all_studies_are_one_model(con):
-    found = sigdb.compare(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'")
+    found = compare_scores(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'")
     whole = combined_rows(found)["one model of all studies"]
     scores = np.concatenate([[*FLU[study], *NORMAL[study]] for study in ("one", "two")])
     group = np.concatenate([[1] * len(FLU[study]) + [0] * len(NORMAL[study]) for study in ("one", "two")])
@@ -102,7 +107,7 @@ def test_all_studies_are_one_model(con):
 
 
 def test_units_without_a_partner_are_in_the_model_of_all_studies(con):
-    found = sigdb.compare(
+    found = compare_scores(
         con, ["CD3E"], by="tissue", reference="normal adjacent", paired_by="donor", within=None, min_cells=1
     )
     (row,) = found.table.to_pylist()
@@ -111,7 +116,7 @@ def test_units_without_a_partner_are_in_the_model_of_all_studies(con):
 
 
 def test_the_meta_analysis_is_that_of_statsmodels(con):
-    answer = sigdb.compare(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'")
+    answer = compare_scores(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'")
     found, whole = rows_of(answer), combined_rows(answer)["random effects"]
     parts = [found[study, "T cell", "flu"] for study in ("one", "two")]
     effects, variances = (np.array([part[name] for part in parts]) for name in ("hedges_g", "g_se"))
@@ -126,7 +131,7 @@ def test_the_meta_analysis_is_that_of_statsmodels(con):
 
 
 def test_donors_on_both_sides_are_paired(con):
-    found = sigdb.compare(con, ["CD3E"], by="tissue", reference="normal adjacent", paired_by="donor", min_cells=1)
+    found = compare_scores(con, ["CD3E"], by="tissue", reference="normal adjacent", paired_by="donor", min_cells=1)
     (row,) = found.table.to_pylist()
     expected = stats.ttest_rel(TUMOUR, BESIDE)
     assert (row["test"], row["p_value"]) == ("paired t", pytest.approx(expected.pvalue))
@@ -143,7 +148,7 @@ def test_donors_on_both_sides_are_paired(con):
 
 
 def test_covariates_make_a_linear_model(con):
-    found = rows_of(sigdb.compare(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'", covariates=["age"]))
+    found = rows_of(compare_scores(con, ["CD3E"], min_cells=2, cells="cell_type = 'T cell'", covariates=["age"]))
     row, scores = found["one", "T cell", "flu"], np.array(FLU["one"] + NORMAL["one"])
     design = sm.add_constant(np.column_stack([[1] * 4 + [0] * 5, AGE["one"]]))
     model = sm.OLS(scores, design).fit(cov_type="HC2")
@@ -154,7 +159,7 @@ def test_covariates_make_a_linear_model(con):
 
 
 def test_q_values_are_over_the_findings_of_all_signatures(con):
-    found = sigdb.compare(con, {"T": ["CD3E"], "both": ["CD3E", "LYZ"]}, within=None, min_cells=3)
+    found = compare_scores(con, {"T": ["CD3E"], "both": ["CD3E", "LYZ"]}, within=None, min_cells=3)
     rows = found.table.to_pylist()
     families = {
         "findings": [row for row in rows if row["is_finding"]],
@@ -169,16 +174,16 @@ def test_q_values_are_over_the_findings_of_all_signatures(con):
 
 
 def test_groups_that_are_too_small_are_shown_and_not_tested(con):
-    found = rows_of(sigdb.compare(con, ["CD3E"], min_cells=2, min_units=4))
+    found = rows_of(compare_scores(con, ["CD3E"], min_cells=2, min_units=4))
     assert found["two", "T cell", "flu"]["note"] == "fewer than 4 units in a group"
     assert (found["two", "T cell", "flu"]["n_group"], found["two", "T cell", "flu"]["p_value"]) == (3, None)
     assert (None, "T cell", "flu") not in found
-    constant = rows_of(sigdb.compare(con, ["LYZ"], min_cells=2))["one", "T cell", "flu"]
+    constant = rows_of(compare_scores(con, ["LYZ"], min_cells=2))["one", "T cell", "flu"]
     assert (constant["note"], constant["difference"], constant["p_value"]) == ("the scores do not vary", 0.0, None)
 
 
 def test_the_statement_it_shows_gives_the_units(con):
-    found = sigdb.compare(con, ["CD3E"], within=None, min_cells=1)
+    found = compare_scores(con, ["CD3E"], within=None, min_cells=1)
     units = found.units["genes"]
     assert found.sql == units.sql
     assert con.execute(units.sql).fetchall() == [tuple(row.values()) for row in units.table.to_pylist()]
@@ -201,16 +206,16 @@ REFUSED = {
 def test_misleading_comparisons_are_refused(con, case):
     options, message = REFUSED[case]
     with pytest.raises(QueryError, match=message):
-        sigdb.compare(con, ["CD3E"], **{"min_cells": 1, **options})
+        compare_scores(con, ["CD3E"], **{"min_cells": 1, **options})
 
 
 def test_the_group_cannot_be_a_covariate(con):
-    found = sigdb.compare(con, ["CD3E"], min_cells=2, within=None, covariates=["disease"]).table.to_pylist()
+    found = compare_scores(con, ["CD3E"], min_cells=2, within=None, covariates=["disease"]).table.to_pylist()
     assert {row["note"] for row in found} == {"the covariates cannot be told apart from the groups"}
 
 
 def test_cells_are_replicates_on_request(con):
-    found = rows_of(sigdb.compare(con, ["CD3E"], cells="cell_type = 'T cell'", cells_as_replicates=True))
+    found = rows_of(compare_scores(con, ["CD3E"], cells="cell_type = 'T cell'", cells_as_replicates=True))
     row = found["two", "T cell", "flu"]
     cells = [[score + side for score in scores["two"] for side in (-1, 1)] for scores in (FLU, NORMAL)]
     assert (row["n_group"], row["p_value"]) == (6, pytest.approx(stats.ttest_ind(*cells, equal_var=False).pvalue))
@@ -240,7 +245,7 @@ def test_a_gene_of_several_studies_is_combined_like_a_signature_of_that_gene(con
     found = sigdb.gene_compare(con, **design, min_nonzero=1)
     assert [(each.study, each.n_group, each.n_reference) for each in found.studies] == [("one", 4, 5), ("two", 3, 4)]
     genes = {(row["study"], row["test"], row["gene"]): row for row in found.table.to_pylist()}
-    signature = sigdb.compare(con, ["CD3E"], within=None, **design).table.to_pylist()
+    signature = compare_scores(con, ["CD3E"], within=None, **design).table.to_pylist()
     names = ["difference", "difference_low", "difference_high", "hedges_g", "g_se", "g_low", "p_value", "q_value", "i2"]
     assert len(signature) == 4
     for wanted in signature:
@@ -287,3 +292,59 @@ def test_genes_of_unclear_groups_are_not_compared(con, case):
     options, message = GENE_ERRORS[case]
     with pytest.raises(QueryError, match=message):
         sigdb.gene_compare(con, min_cells=1, **options)
+
+
+def test_z_of_a_donor_is_the_mean_z_of_its_cells(con):
+    found = sigdb.compare(con, ["CD3E"], min_cells=1)
+    (study, donor, z) = con.execute(
+        """SELECT study, donor, avg(z) FROM signature_hits(['CD3E']) JOIN cells USING (cell_id)
+        WHERE cell_type = 'T cell' AND donor = 'flu1' AND study = 'one' GROUP BY ALL"""
+    ).fetchone()
+    units = [row for row in found.units["genes"].table.to_pylist() if row["within"] == "T cell"]
+    assert [row["z"] for row in units if (row["study"], row["unit"]) == (study, donor)] == [pytest.approx(z)]
+    rows = [row for row in found.table.to_pylist() if (row["study"], row["within"]) == ("one", "T cell")]
+    values = {d: [r["z"] for r in units if (r["study"], r["group"]) == ("one", d)] for d in ("flu", "normal")}
+    expected = stats.ttest_ind(values["flu"], values["normal"], equal_var=False)
+    assert [row["p_value"] for row in rows] == [pytest.approx(expected.pvalue)]
+    assert found.of == "z"
+    assert found.notes[0].startswith("Means are of z: standard deviations above matched control genes")
+
+
+def test_a_study_that_measured_no_gene_is_left_out_and_counted(con, tmp_path):
+    path = tmp_path / "unmeasured.duckdb"
+    donors, disease = ["a", "b", "c", "d", "e", "f"], ["flu"] * 3 + ["normal"] * 3
+    with new_atlas(path) as atlas:
+        for study, gene in (("with", 0), ("without", 1)):
+            scores = np.zeros((6, 2))
+            scores[:, gene] = [5, 6, 8, 1, 2, 2.5]
+            obs = obs_of(6, sample=donors, donor=donors, disease=disease, cell_type=["T"] * 6)
+            write_study(atlas, scores, ["CD3E", "LYZ"], study=study, obs=obs, measured=[gene])
+    with sigdb.connect(path) as con:
+        found = sigdb.compare(con, ["CD3E"], min_cells=1)
+    assert set(found.column("study")) == {"with"}
+    assert found.left_out == {"no gene measured": 6}
+
+
+def test_differences_in_depth_between_the_groups_are_said(tmp_path):
+    """The donors with flu have 50 detected genes a cell, the others 200, in one of two studies."""
+    path = tmp_path / "depth.duckdb"
+    donors, disease = ["a", "b", "c", "d", "e", "f"], ["flu"] * 3 + ["normal"] * 3
+    with new_atlas(path) as atlas:
+        for study in ("even", "uneven"):
+            scores = np.column_stack([[5, 6, 8, 1, 2, 2.5], np.ones(6)])
+            obs = obs_of(6, sample=donors, donor=donors, disease=disease, cell_type=["T"] * 6)
+            write_study(atlas, scores, ["CD3E", "LYZ"], study=study, obs=obs)
+        atlas.con.execute(
+            "UPDATE sigdb_data.cell_data SET n_genes = CASE WHEN cell_id BETWEEN 6 AND 8 THEN 50 ELSE 200 END"
+        )
+    with sigdb.connect(path) as con:
+        found = sigdb.compare(con, ["CD3E"], min_cells=1)
+        raw = sigdb.compare(con, ["CD3E"], of="score", min_cells=1)
+        even = sigdb.compare(con, ["CD3E"], cells="study = 'even'", min_cells=1)
+    assert "In 1 of 2 comparisons within a study, the groups differ in depth." in found.notes
+    sizes = "the median cell has 50 detected genes in flu (uneven), and 200 in normal (uneven), 4.0 times as many"
+    assert any(sizes in note and "`covariates=['n_genes']` adjusts for it" in note for note in found.notes)
+    assert any(sizes in note and "A score is a share of what was detected" in note for note in raw.notes)
+    assert not any("depth." in note and "differ" in note for note in even.notes)
+    (row,) = [row for row in found.table.to_pylist() if row["study"] == "uneven"]
+    assert (row["median_detected_group"], row["median_detected_reference"]) == (50, 200)
