@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["CALIBRATED", "COMPARED", "RAW", "warn_of_differences"]
+__all__ = ["CALIBRATED", "COMPARED", "RAW", "RAW_GENES", "warn_of_differences"]
 
 # Groups whose median cells differ by more than this factor in counts or in detected genes are warned of.
 DEPTH_FACTOR = 2.0
@@ -17,6 +17,10 @@ COVERAGE_STEP = 0.1
 RAW = (
     "A score is a share of what was detected, so shallow cells and small panels score higher for that reason alone: "
     "compare hits or z instead."
+)
+RAW_GENES = (
+    "An attribution is a share of what was detected: in shallow cells, genes of high attribution get larger shares, and "
+    "others are lost. So differences between these groups may be differences in depth."
 )
 CALIBRATED = (
     "Scores are compared at equal depth, but shallow cells show less of a programme, so their rate may be too low."

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from statistics import median
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -17,7 +16,7 @@ from sigdb.findings.comparison_notes import notes_of
 from sigdb.findings.hits import CutOff, population_name
 from sigdb.findings.statistics import Effect, adjust_families, combine, effect_of, rank_test
 from sigdb.findings.testing import PAIRED, WELCH, Sides, Tested, compare_studies, compare_study, match_pairs
-from sigdb.findings.units import Design, Unit, check_design, comparable_units, fetch_covariates, unit_values
+from sigdb.findings.units import Design, Unit, check_design, comparable_units, fetch_covariates, medians_of, unit_values
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import ask
 
@@ -301,16 +300,6 @@ def sizes_of(sides: Sides) -> dict[str, Any]:
         "n_measured": sides.group[0].n_measured,
         **medians_of("group", sides.group),
         **medians_of("reference", sides.reference),
-    }
-
-
-def medians_of(side: str, units: Sequence[Unit]) -> dict[str, float | None]:
-    """The median counts and detected genes of the units of a side."""
-    counts = [unit.median_counts for unit in units if unit.median_counts is not None]
-    detected = [unit.median_detected for unit in units if unit.median_detected is not None]
-    return {
-        f"median_counts_{side}": median(counts) if counts else None,
-        f"median_detected_{side}": median(detected) if detected else None,
     }
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sigdb.findings.hits import CutOff
     from sigdb.findings.units import Design, Unit
 
-__all__ = ["ONE_MODEL_NOTE", "notes_of"]
+__all__ = ["ONE_MODEL_NOTE", "depth_notes", "notes_of"]
 
 ONE_MODEL_NOTE = (
     f"{ONE_MODEL.capitalize()}: do the groups differ among the donors of these studies? Random effects: do they differ "
@@ -49,19 +49,19 @@ def notes_of(
     if any(row["test"] == ONE_MODEL for row in rows):
         notes.append(ONE_MODEL_NOTE)
     notes += [*unit_notes(rows, units, design), *left_out_note("unit", left_out)]
-    notes += depth_notes(rows, COMPARED if of != "score" and rule.against == "controls" else RAW)
+    tested = [row for row in rows if row["study"] is not None and row["p_value"] is not None]
+    notes += depth_notes(tested, COMPARED if of != "score" and rule.against == "controls" else RAW)
     return tuple(notes)
 
 
 def depth_notes(rows: Sequence[Mapping[str, Any]], consequence: str) -> tuple[str, ...]:
-    """A warning about the tested comparison within a study whose groups differ most in depth; none if none differs."""
+    """A warning about the comparison within a study whose groups differ most in depth; no note if no depth differs."""
     pairs = [
         [
             {"group": f"{row[side]} ({row['study']})", **{name: row[f"{name}_{end}"] for name in DEPTH}}
             for side, end in (("group", "group"), ("reference", "reference"))
         ]
         for row in rows
-        if row["study"] is not None and row["p_value"] is not None
     ]
     differing = [pair for pair in pairs if warn_of_differences(pair, "group", consequence)]
     if not differing:

@@ -13,10 +13,11 @@ from sqlglot import exp
 
 from sigdb.answers import Answer, left_out_note
 from sigdb.errors import QueryError, listed
-from sigdb.findings.comparison_notes import ONE_MODEL_NOTE
+from sigdb.findings.comparability import RAW_GENES
+from sigdb.findings.comparison_notes import ONE_MODEL_NOTE, depth_notes
 from sigdb.findings.statistics import Effect, benjamini_hochberg, combine
 from sigdb.findings.testing import ONE_MODEL, Sides, compare_studies, compare_study, match_pairs, too_few
-from sigdb.findings.units import Design, Unit, check_design, comparable_units, group_by_unit
+from sigdb.findings.units import Design, Unit, check_design, comparable_units, group_by_unit, medians_of
 from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
@@ -207,10 +208,16 @@ def gene_compare(
         raise QueryError(f"{listed(too_small)} to compare; {design.fewest} are needed.")
     studies = tuple(part.described for part in parts)
     about = [describe_study(each, group, reference) for each in studies]
+    depths = [depth_of(part, group, reference) for part in parts]
     return GeneComparison(
         table=table_of(parts, design),
         sql=found.sql,
-        notes=(*about, *([ONE_MODEL_NOTE] if len(parts) > 1 else []), *left_out_note("unit", left_out)),
+        notes=(
+            *about,
+            *([ONE_MODEL_NOTE] if len(parts) > 1 else []),
+            *left_out_note("unit", left_out),
+            *depth_notes(depths, RAW_GENES),
+        ),
         studies=studies,
         group=group,
         reference=reference,
@@ -279,6 +286,12 @@ def describe_study(each: GeneStudy, group: str, reference: str) -> str:
     units = f"{each.n_group} units of {group}, {each.n_reference} of {reference}"
     unpaired = f"; {each.n_unpaired} units without a partner are not in this test" if each.n_unpaired else ""
     return f"{each.study}: {each.test}, {units}{unpaired}; {each.n_untested} genes in too few cells."
+
+
+def depth_of(part: GenePart, group: str, reference: str) -> dict[str, Any]:
+    """The depth of both sides of a study, as in a row of `sigdb.compare`."""
+    medians = medians_of("group", part.sides.group) | medians_of("reference", part.sides.reference)
+    return {"study": part.described.study, "group": group, "reference": reference, **medians}
 
 
 def table_of(parts: Sequence[GenePart], design: Design) -> pa.Table:

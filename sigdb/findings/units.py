@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
@@ -25,6 +26,7 @@ __all__ = [
     "comparable_units",
     "fetch_covariates",
     "group_by_unit",
+    "medians_of",
     "unit_values",
 ]
 
@@ -168,3 +170,13 @@ def reason_to_leave_out(row: Mapping[str, Any], design: Design, covariates: Sequ
     if design.unit != "cell" and row["n_cells"] < design.min_cells:
         return f"fewer than {design.min_cells} cells"
     return "a covariate is missing" if any(value is None for value in covariates) else None
+
+
+def medians_of(side: str, units: Sequence[Unit]) -> dict[str, float | None]:
+    """The median counts and detected genes of the units of a side."""
+    counts = [unit.median_counts for unit in units if unit.median_counts is not None]
+    detected = [unit.median_detected for unit in units if unit.median_detected is not None]
+    return {
+        f"median_counts_{side}": median(counts) if counts else None,
+        f"median_detected_{side}": median(detected) if detected else None,
+    }
