@@ -19,7 +19,7 @@ RAW = (
     "compare hits or z instead."
 )
 RAW_GENES = (
-    "An attribution is a share of what was detected: in shallow cells, genes of high attribution get larger shares, and "
+    "An attribution is a share of what was detected: in shallow cells, genes of high attribution get more, and "
     "others are lost. So differences between these groups may be differences in depth."
 )
 CALIBRATED = (
