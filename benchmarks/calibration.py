@@ -2,7 +2,8 @@
 
 Each study is attributed whole, cut to three panels, and thinned to 30 % and 10 % of its counts, in an atlas with the
 other four studies as they are. The same cells should give the same hits. In a *mixed* study, one half of the cells is
-thinned to 30 %; each half takes its turn. Also measured: type I error (random signatures), power (a programme of 20
+thinned to 30 %; each half takes its turn. Each study is also asked in the atlas without one of the other studies, and
+alone. Also measured: type I error (random signatures), power (a programme of 20
 genes planted in 5 % of the cells), the means of cell types, and seconds. [ADR 12](../docs/adr/0012-what-a-hit-is.md)
 shows the table and explains the choice.
 
@@ -45,6 +46,7 @@ STUDIES = (BARON, BASSEZ, TIROSH, WU, ZHENG)
 PANELS = ("genes of zheng2017", "500 random genes", "1,500 most expressed")
 THINNED = {"30 % of counts": 0.3, "10 % of counts": 0.1}
 MIXED = ("first half thinned", "second half thinned")
+WITHOUT, ALONE = "in the atlas without ", "alone"
 SIZES = (2, 5, 20, 100)
 # Cell types that a signature marks beside those of benchmarks.expression, and types that it marks in part: these count
 # neither as marked nor as others.
@@ -96,6 +98,14 @@ def versions(
         yield title, mixed
 
 
+def other_atlases(whole: dict[str, Cells], name: str) -> dict[str, Atlas]:
+    """The study in the atlas without one of the other studies, and alone."""
+    rest = {other: {key: cells for key, cells in whole.items() if key != other} for other in whole if other != name}
+    return {f"{WITHOUT}{other}": Atlas(studies) for other, studies in rest.items()} | {
+        ALONE: Atlas({name: whole[name]})
+    }
+
+
 def ask_rules(
     atlas: Atlas, study: str, signature: str, genes: NDArray[np.intp], about: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
@@ -131,8 +141,9 @@ def compare_designs(
         designs = {"whole": whole[name]}
         for title, version in versions(study, name, list(model.gene_ids), panel, rng):
             designs[title] = attributed(version, model)
-        for title, cells in designs.items():
-            atlas = Atlas(whole | {name: cells})
+        atlases = {title: Atlas(whole | {name: cells}) for title, cells in designs.items()} | other_atlases(whole, name)
+        for title, atlas in atlases.items():
+            cells = atlas.studies[name]
             for signature, genes in signatures.items():
                 if np.isin(genes, cells.measured).sum() >= 2:
                     rows += ask_rules(atlas, name, signature, genes, {"version": title})
@@ -196,7 +207,7 @@ def shifts(found: pd.DataFrame) -> pd.DataFrame:
     for keys, group in found.groupby(["rule", "study", "signature"]):
         means = group.set_index("version")["means"]
         base = pd.Series(means["whole"])
-        for version in means.index.difference(["whole", *MIXED]):
+        for version in means.index.intersection([*PANELS, *THINNED]):
             moved = (pd.Series(means[version]) - base) / base.std(ddof=0)
             rows.append((*keys, version, moved.mean(), moved.abs().mean()))
     table = pd.DataFrame(rows, columns=["rule", "study", "signature", "version", "shift", "distance"])
@@ -212,6 +223,8 @@ def summarise_designs(rows: list[dict[str, Any]]) -> pd.DataFrame:
     joined["change"] = change(joined["rate"], joined["rate_whole"])
     panels = joined[joined["version"].isin(PANELS)].groupby("rule")["change"]
     thinned = joined[joined["version"].isin(THINNED)].groupby("rule")["change"]
+    without = joined[joined["version"].str.startswith(WITHOUT)].groupby("rule")["change"]
+    alone = found[found["version"] == ALONE].groupby("rule")["own"]
     mixed = found[found["version"].isin(MIXED)].groupby(keys)[["thinned", "not thinned"]].mean()
     apart = change(mixed["thinned"], mixed["not thinned"]).groupby("rule")
     moved = shifts(found)
@@ -234,6 +247,9 @@ def summarise_designs(rows: list[dict[str, Any]]) -> pd.DataFrame:
             "FPR": whole.groupby("rule")["other"].apply(lambda x: x.astype(float).mean()),
             "altered: TPR": own["own"],
             "altered: FPR": own["other"],
+            "other atlas |log2|": without.apply(lambda x: x.abs().mean()),
+            "other atlas: worst": without.apply(lambda x: x.abs().max()),
+            "alone: TPR": alone.apply(lambda x: x.astype(float).mean()),
             "panels: shift": moved[is_panel].groupby("rule")["shift"].median(),
             "panels: distance": moved[is_panel].groupby("rule")["distance"].median(),
             "thinned: shift": moved[~is_panel].groupby("rule")["shift"].median(),
@@ -279,7 +295,7 @@ def main() -> None:
         "Errors, power and cost": summarise_errors(random, planted, seconds),
     }
     for title, table in tables.items():
-        print_table(Console(width=260), title, table)
+        print_table(Console(width=300), title, table)
     if arguments.json:
         figures = {title: table.to_dict("index") for title, table in tables.items()}
         rows = {"designs": designs, "random": random, "planted": planted}
