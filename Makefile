@@ -19,6 +19,8 @@
 #
 # Tests that nothing else runs:
 # make test-scvi     compare with scvi-tools itself, on checkpoints that it writes, in its own environment
+# make r-fixtures    write tests/data/r/oracle.csv, the numbers of R packages that `make test` compares with (needs R; on
+#                    Debian: apt install r-cran-metafor r-cran-lme4 r-cran-clubsandwich)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -44,7 +46,7 @@ SC_SIGNATURE := 1.0.0
 SCVI_TOOLS := 1.4.2
 SUPERSET := 6.1.0
 
-.PHONY: demo test test-thorough test-oldest test-lake test-remote test-dialects test-cluster test-scvi lint wheel docs site train bench bi clean
+.PHONY: demo test test-thorough test-oldest test-lake test-remote test-dialects test-cluster test-scvi r-fixtures lint wheel docs site train bench bi clean
 
 demo: .venv/ready
 	$(BIN)/sigdb demo demo.duckdb
@@ -195,6 +197,9 @@ test-scvi: .venv-scvi/ready
 	.venv-scvi/bin/pip install --quiet torch==$$(sed -n 's/^torch==//p' constraints.txt) scvi-tools==$(SCVI_TOOLS) \
 		pytest hypothesis filelock --editable '.[ingest]'
 	touch $@
+
+r-fixtures:
+	Rscript tests/data/r/oracle.R
 
 clean:
 	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-remote .venv-scvi .venv-spark .venv-docs .clients .originals dist build/site demo.duckdb

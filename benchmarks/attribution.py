@@ -106,19 +106,22 @@ def cells(case: Case, n_cells: int) -> csr_matrix:
 
 def captum(model: FeedForward, x: csr_matrix, batch_size: int) -> csr_matrix:
     """Scores by Captum on the whole model, with dense input, as in a program that uses Captum alone."""
-    net = nn.Sequential(model.first, *model.tail)
+    net, device = nn.Sequential(model.first, *model.tail), model.first.weight.device
     gradients = IntegratedGradients(lambda inputs, e: (model.finish(net(inputs)) * e).abs().sum(dim=1))
     parts = []
     for start in range(0, x.shape[0], batch_size):
-        dense = torch.from_numpy(x[start : start + batch_size].toarray())
+        dense = torch.from_numpy(x[start : start + batch_size].toarray()).to(device)
         reference = model.finish(net(dense))
         found = gradients.attribute(dense, additional_forward_args=(reference,), n_steps=50)
-        parts.append(found.numpy() / found.abs().sum(dim=1, keepdim=True).numpy() * 1000)
+        parts.append((found / found.abs().sum(dim=1, keepdim=True) * 1000).cpu().numpy())
     return csr_matrix(np.concatenate(parts))
 
 
 def sc_signature(case: Case, model: FeedForward, folder: Path) -> Callable[[csr_matrix, int], csr_matrix] | None:
-    """Scores by the package, from a checkpoint in the original layout; None if it also needs scvi-tools."""
+    """Scores by the package on the device of the model, from a checkpoint in the original layout.
+
+    Returns None if the package also needs scvi-tools.
+    """
     sys.path.insert(0, str(ORIGINALS))
     state = {key: tensor.contiguous() for key, tensor in nn.Sequential(model.first, *model.tail).state_dict().items()}
     if case.name == "SCimilarity":
@@ -144,6 +147,7 @@ def sc_signature(case: Case, model: FeedForward, folder: Path) -> Callable[[csr_
         wrapper = SSLWrapper(str(folder), "model.ckpt")
     else:
         return None
+    wrapper.to(model.first.weight.device)
 
     def run(x: csr_matrix, batch_size: int) -> csr_matrix:
         with warnings.catch_warnings(action="ignore"):
@@ -153,9 +157,11 @@ def sc_signature(case: Case, model: FeedForward, folder: Path) -> Callable[[csr_
 
 
 def per_second(run: Callable[[], Any], n_cells: int) -> tuple[float, Any]:
-    """Cells per second, and the result."""
+    """Cells per second, and the result. A CUDA GPU has finished its work at the end."""
     start = time.perf_counter()
     result = run()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return n_cells / (time.perf_counter() - start), result
 
 

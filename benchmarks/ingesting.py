@@ -19,7 +19,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MODEL = Path("ingest/demo/model")
 CHUNK_CELLS = 2048
@@ -28,15 +31,18 @@ N_COUNTS = 1_500
 EVERY = 0.05
 
 
-def make_study(path: Path, n_cells: int) -> None:
-    """Write a study, chunk by chunk: twenty samples, fifteen cell types, N_COUNTS genes per cell."""
+def make_study(path: Path, n_cells: int, genes: Sequence[str] | None = None) -> None:
+    """Write a study, chunk by chunk: twenty samples, fifteen cell types, N_COUNTS genes per cell.
+
+    genes: default: the genes of the demonstration model.
+    """
     import anndata
     import h5py
     import numpy as np
     import pandas as pd
     from scipy.sparse import csr_matrix
 
-    genes = json.loads((MODEL / "model.json").read_text())["genes"]
+    genes = genes or json.loads((MODEL / "model.json").read_text())["genes"]
     number = np.arange(n_cells)
     obs = pd.DataFrame({"sample": number * 20 // n_cells, "cell_type": number % 15}).astype(str)
     obs = obs.astype("category").set_index("cell-" + pd.Index(number).astype(str))  # as anndata writes text

@@ -307,9 +307,9 @@ class IngestOptions:
         `ReferenceCells` whose mean is the baseline. Default: a cell without expression.
     compute
         Device, precision, batch size and number of processes. Default: a GPU if there is one, in float32.
-    max_delta
-        Refuse a study whose median |completeness delta| is above this share of a cell's summed |attribution|, such as
-        0.05. Default: no limit.
+    max_error
+        Refuse a study whose median integration error is above this share of a cell's summed |attribution|, such as
+        0.05. For ``ig`` with two steps or more. Default: no limit.
     layer
         Matrix of raw counts: a name in ``layers``, ``X`` or ``raw``; for a ``.h5`` of Cell Ranger, the genome. Default:
         the first of ``layers['counts']``, ``raw`` and ``X`` that holds raw counts.
@@ -344,7 +344,7 @@ class IngestOptions:
     method: Method = field(default_factory=Method)
     baseline: ReferenceCells | None = None
     compute: Compute = field(default_factory=Compute)
-    max_delta: float | None = None
+    max_error: float | None = None
     layer: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
     obsm: Sequence[str] = ()
@@ -358,12 +358,21 @@ class IngestOptions:
         check_choice("if_exists", self.if_exists, tuple(IF_EXISTS))
         if self.min_genes is not None and self.min_genes < 1:
             raise OptionError(f"`min_genes` must be at least 1, not {self.min_genes}.")
-        if self.max_delta is not None and not self.max_delta >= 0:
-            raise OptionError(f"`max_delta` must be 0 or more, not {self.max_delta}.")
+        if self.max_error is not None:
+            self.check_error_limit(self.max_error)
         if self.method.name == "deeplift" and self.compute.precision != "float32":
             raise MethodError("`method='deeplift'` computes in double precision: leave `precision` out.")
         if self.baseline is not None:
             self.method.check_baseline()
+
+    def check_error_limit(self, limit: float) -> None:
+        """Raise an error if the limit is not a share, or if the method has no estimate to compare with it."""
+        if not limit >= 0:
+            raise OptionError(f"`max_error` must be 0 or more, not {limit}.")
+        if self.method.name != "ig":
+            raise MethodError(f"`max_error` is for ig; `method={self.method.name!r}` integrates nothing.")
+        if self.method.n_steps < 2:
+            raise MethodError("`max_error` needs an estimate of the error, which takes `n_steps` of 2 or more.")
 
 
 def study_name(path: Path) -> str:

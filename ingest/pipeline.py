@@ -46,6 +46,8 @@ __all__ = ["check_names", "ingest_files", "ingest_study"]
 CHUNK_CELLS = 2048
 # SIGnature's threshold for SCimilarity: with fewer genes, data are of another species or use other names.
 MIN_GENES = 500
+# A method is refused if it attributes nothing to a larger share of a study's cells.
+MOST_UNEXPLAINED = 0.5
 
 
 def ingest_files(
@@ -79,7 +81,7 @@ def ingest_files(
     CountsError, GeneSpaceError, ObsError
         If a file has no raw counts, too few genes of the model, or metadata that cannot be stored.
     MethodError, DeviceError
-        If the method does not suit the model, `max_delta` is exceeded, or this machine lacks the device or memory.
+        If the method does not suit the model, `max_error` is exceeded, or this machine lacks the device or memory.
 
     Examples
     --------
@@ -131,8 +133,8 @@ def ingest_study(
             job, writer, notes = prepared
             with keep_or_remove_chunks(job.stage, file.n_cells):
                 notes += attribute_study(source.name, job, options, engine)
-                deltas = Deltas(job.stage.cells())
-                deltas.check_limit(options.max_delta, source.name)
+                quality = Quality(job.stage.cells())
+                notes += quality.check(options, source.name, model)
                 notes += writer.store(job.stage, engine.store_scores)
                 engine.publish()
         report = StudyReport(
@@ -140,9 +142,10 @@ def ingest_study(
             n_cells=file.n_cells,
             n_scores=job.stage.n_scores,
             n_genes_measured=len(job.genes.measured),
-            n_empty_cells=deltas.n_empty,
-            median_delta=deltas.median,
-            relative_delta=deltas.relative,
+            n_empty_cells=quality.n_empty,
+            median_delta=quality.median_delta,
+            relative_delta=quality.relative_delta,
+            median_error=quality.median_error,
             counts_from=file.counts_from,
             notes=tuple(notes),
         )
@@ -238,27 +241,44 @@ def attribute_study(study: str, job: Job, options: IngestOptions, engine: Engine
     return engine.attribute(job, missing, options.compute, done)
 
 
-class Deltas:
-    """Completeness of the attributions of a study's cells (a table from `Stage.cells`).
+class Quality:
+    """How well a method explained the cells of a study (a table from `Stage.cells`).
 
-    n_empty: number of cells without attributions. median: of |completeness delta|. relative: median of |completeness
-    delta| as a share of the cell's summed |attribution|. Both are NaN if no cell has attributions.
+    n_empty: cells without counts of the model's genes. n_unexplained: other cells to which nothing was attributed.
+    median_delta: of |completeness delta|. relative_delta: median of |completeness delta| as a share of the cell's
+    summed |attribution|. median_error: of the integration error, None if it was not estimated. Medians are over cells
+    with attributions, and NaN if there are none.
     """
 
     def __init__(self, cells: pa.Table) -> None:
-        delta = np.abs(cells["completeness_delta"].to_numpy())
+        delta, scale, error = (
+            cells[name].to_numpy() for name in ("completeness_delta", "attribution_scale", "integration_error")
+        )
+        self.n_cells = len(delta)
         self.n_empty = int(np.isnan(delta).sum())
-        self.median = finite_median(delta)
-        self.relative = finite_median(delta / (TARGET_SUM * cells["attribution_scale"].to_numpy()))
+        self.n_unexplained = int(np.isnan(scale).sum()) - self.n_empty
+        self.median_delta = finite_median(np.abs(delta)[~np.isnan(scale)])
+        self.relative_delta = finite_median(np.abs(delta) / (TARGET_SUM * scale))
+        self.median_error = None if np.isnan(error).all() else finite_median(error)
 
-    def check_limit(self, limit: float | None, study: str) -> None:
-        """Raise MethodError if the relative median is above the limit."""
-        if limit is not None and self.relative > limit:
+    def check(self, options: IngestOptions, study: str, model: CellModel) -> list[str]:
+        """Raise MethodError if the method fails for the model, or if `max_error` is exceeded; return notes."""
+        share = self.n_unexplained / max(1, self.n_cells - self.n_empty)
+        of = f"{self.n_unexplained:,} of {self.n_cells - self.n_empty:,} cells of {study} that have counts"
+        if share > MOST_UNEXPLAINED:
             raise MethodError(
-                f"The attributions of {study} miss what they explain by {self.relative:.3g} of their sum (median over "
-                f"cells), which is above `max_delta={limit:g}`. Nothing of it was stored. Use more `n_steps`, or "
-                "`method='deeplift'`."
+                f"`method={options.method.name!r}` attributes nothing to {of}: their gradient is 0, or only rounding "
+                f"error. Nothing was stored. Explain model {model.name} with another `method` or `summation`."
             )
+        if options.max_error is not None and self.median_error is not None and self.median_error > options.max_error:
+            raise MethodError(
+                f"The attributions of {study} have an estimated error of {self.median_error:.3g} of their sum (median "
+                f"over cells), which is above `max_error={options.max_error:g}`. Nothing of it was stored. Use more "
+                "`n_steps`, or `method='deeplift'`."
+            )
+        if not self.n_unexplained:
+            return []
+        return [f"nothing was attributed to {of}, because their gradient is 0; they have no scores"]
 
 
 def finite_median(values: NDArray[np.floating]) -> float:

@@ -62,8 +62,9 @@ COMMENT ON COLUMN sigdb_data.cell_data.n_genes IS 'Genes of the study''s file wi
 COMMENT ON TABLE sigdb_data.attributed_cells IS 'One row per run and cell with attributions.';
 COMMENT ON COLUMN sigdb_data.attributed_cells.run_id IS 'Number of the attribution run.';
 COMMENT ON COLUMN sigdb_data.attributed_cells.cell_id IS 'Number of the cell, from 0.';
-COMMENT ON COLUMN sigdb_data.attributed_cells.attribution_scale IS 'Raw attribution divided by score; NULL if nothing was attributed to the cell.';
-COMMENT ON COLUMN sigdb_data.attributed_cells.completeness_delta IS 'Sum of the raw attributions minus (f(cell) - f(baseline)); NULL if unknown.';
+COMMENT ON COLUMN sigdb_data.attributed_cells.attribution_scale IS 'Raw attribution divided by score; NULL if nothing was attributed to the cell: it has no counts of the model''s genes, or the gradient is 0.';
+COMMENT ON COLUMN sigdb_data.attributed_cells.completeness_delta IS 'Sum of the raw attributions minus (f(cell) - f(baseline)). It is not the error of the attributions: errors of single genes cancel in the sum. NULL if the cell has no counts of the model''s genes, or if it is unknown.';
+COMMENT ON COLUMN sigdb_data.attributed_cells.integration_error IS 'Estimated L1 error of Integrated Gradients, as a share of the cell''s summed |attribution|: half the difference between the attributions from the odd and from the even steps. NULL for other methods, for one step, and if nothing was attributed.';
 
 COMMENT ON TABLE sigdb_data.genes IS 'One row per gene that is an input of a model of this atlas.';
 COMMENT ON COLUMN sigdb_data.genes.gene_id IS 'Number of the gene.';

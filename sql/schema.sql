@@ -76,7 +76,8 @@ CREATE TABLE sigdb_data.attributed_cells (
     run_id UINTEGER NOT NULL,
     cell_id UINTEGER NOT NULL,
     attribution_scale FLOAT,
-    completeness_delta FLOAT
+    completeness_delta FLOAT,
+    integration_error FLOAT
 );
 
 CREATE TABLE sigdb_data.genes (

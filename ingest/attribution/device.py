@@ -108,7 +108,7 @@ def attribute_cells(
 def attribute_or_split(model: CellModel, x: csr_matrix, method: Method, baseline: csr_matrix | None) -> Attributions:
     """The attributions of one batch; of its two halves, one after the other, if the whole does not fit into memory."""
     if not x.shape[0]:
-        return Attributions(x, np.zeros(0, np.float32))
+        return Attributions(x, np.zeros(0, np.float32), np.zeros(0, np.float32))
     try:
         return attribute_batch(model, x, method, baseline)
     except torch.OutOfMemoryError as error:
@@ -119,11 +119,11 @@ def attribute_or_split(model: CellModel, x: csr_matrix, method: Method, baseline
 
 
 def scatter(found: Attributions, cells: np.ndarray[tuple[int], np.dtype[np.intp]], n_cells: int) -> Attributions:
-    """Attributions of some cells as the rows `cells` of n_cells rows; the other rows are empty, their delta is NaN."""
+    """Attributions of some cells as the rows `cells` of n_cells rows; others are empty, delta and error NaN."""
     lengths = np.zeros(n_cells, np.int64)
     lengths[cells] = np.diff(found.values.indptr)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
-    delta = np.full(n_cells, np.nan, np.float32)
-    delta[cells] = found.delta
+    delta, error = np.full((2, n_cells), np.nan, np.float32)
+    delta[cells], error[cells] = found.delta, found.error
     values = csr_matrix((found.values.data, found.values.indices, indptr), shape=(n_cells, found.values.shape[1]))
-    return Attributions(values, delta)
+    return Attributions(values, delta, error)

@@ -169,6 +169,7 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
         n_empty_cells=stage.cells()["attribution_scale"].null_count,
         median_delta=None,
         relative_delta=None,
+        median_error=None,
         counts_from=info.counts_from,
         notes=tuple(notes),
     )
@@ -259,6 +260,7 @@ class ChunkWriter:
             scores=scores,
             scale=scale,
             delta=nans(scores.shape[0]),
+            error=nans(scores.shape[0]),
         )
         self.stage.write_chunk(number, start, chunk, device=self.settings.device, versions=self.settings.versions)
 

@@ -193,6 +193,7 @@ class FeedForward(CellModel):
             difference, origin = x, self.bias
         else:
             difference = csr_matrix(x - csr_matrix(np.ones((x.shape[0], 1), np.float32)) @ baseline)
+            difference.sort_indices()  # scipy sorts indices in place, and attributions of these entries share them
             origin = product(baseline, weight) + self.bias
 
         def pull_back(multipliers: Tensor) -> csr_matrix:

@@ -62,6 +62,6 @@ def product_on_cpu(x: csr_matrix, weight: NDArray[np.float32]) -> NDArray[np.flo
 def to_sparse_tensor(x: csr_matrix, device: torch.device) -> Tensor:
     """A CSR matrix as a sparse tensor on a device."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
         indptr, indices, data = (to_device(each, device) for each in (x.indptr, x.indices, x.data))
         return torch.sparse_csr_tensor(indptr, indices, data, x.shape, check_invariants=False)  # scipy guarantees them

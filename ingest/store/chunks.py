@@ -43,7 +43,8 @@ class Chunk:
     """Consecutive cells of a study's file: what was counted in them, and what was attributed to them.
 
     n_counts, n_genes: (n,) over all genes of the file; NaN if unknown. scores: (n, n_model_genes), signed, scaled.
-    scale, delta: (n,), NaN for a cell without attributions; delta is also NaN if unknown.
+    scale, delta, error: (n,), see `Attributions`. scale and error are NaN for a cell without attributions; delta is NaN
+    for a cell without counts. delta and error are also NaN if unknown.
     """
 
     n_counts: NDArray[np.float64]
@@ -51,6 +52,7 @@ class Chunk:
     scores: csr_matrix
     scale: NDArray[np.floating]
     delta: NDArray[np.floating]
+    error: NDArray[np.floating]
 
 
 def write_chunk(
@@ -70,6 +72,7 @@ def write_chunk(
         "n_genes": pa.array(chunk.n_genes, pa.uint32(), from_pandas=True),
         "attribution_scale": pa.array(chunk.scale, pa.float32(), from_pandas=True),
         "completeness_delta": pa.array(chunk.delta, pa.float32(), from_pandas=True),
+        "integration_error": pa.array(chunk.error, pa.float32(), from_pandas=True),
     }
     pq.write_table(pa.table(cells), folder / CELLS)
     write_scores(folder / SCORES, chunk.scores, gene_ids, ranks)
@@ -99,7 +102,7 @@ def read_entry(folder: Path) -> dict[str, Any]:
 
 
 def read_cells(folder: Path) -> pa.Table:
-    """Read the cells of a chunk: rank, n_counts, n_genes, attribution_scale, completeness_delta."""
+    """Read the cells of a chunk: rank, n_counts, n_genes, and the columns of `attributed_cells`."""
     return pq.read_table(folder / CELLS)
 
 

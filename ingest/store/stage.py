@@ -53,7 +53,7 @@ UNFINISHED = "unfinished-"
 FAULT = "fault.json"
 STORED = "stored.json"
 # Bump when the format of a chunk or of the plan changes.
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Stage:
         return sum(int(entry["n_scores"]) for entry in self.entries())
 
     def cells(self) -> pa.Table:
-        """All cells that were attributed, by rank: n_counts, n_genes, attribution_scale, completeness_delta."""
+        """All cells that were attributed, by rank: n_counts, n_genes, and the columns of `attributed_cells`."""
         return pa.concat_tables([read_cells(chunk) for chunk in self.chunk_folders()]).sort_by("rank")
 
     def gene_counts(self) -> NDArray[np.int64]:

@@ -75,8 +75,9 @@ class StudyReport:
     """A summary of a study that was added.
 
     median_delta: the median of |completeness delta|. relative_delta: the median of its share of the cell's summed
-    |attribution|. Both are None for scores that were computed elsewhere. counts_from: the matrix that was read. notes:
-    what a user should know about how the file was read.
+    |attribution|. Both are None for scores that were computed elsewhere. median_error: the median of the estimated
+    integration error as a share of the same sum; None if the method has no estimate. counts_from: the matrix that was
+    read. notes: what a user should know about how the file was read.
     """
 
     study: str
@@ -86,6 +87,7 @@ class StudyReport:
     n_empty_cells: int
     median_delta: float | None
     relative_delta: float | None
+    median_error: float | None
     counts_from: str
     notes: tuple[str, ...]
 

@@ -73,7 +73,8 @@ class Job:
             n_genes=np.diff(counts.indptr),
             scores=scores,
             scale=scales,
-            delta=np.where(np.isnan(scales), np.nan, found.delta),
+            delta=found.delta,
+            error=found.error,
         )
 
     def keep(self, number: int, chunk: Chunk) -> None:

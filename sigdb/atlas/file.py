@@ -143,7 +143,7 @@ def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, options: str) 
     con.execute("ATTACH " + statements.literal(str(path.absolute())) + " AS " + name + " (" + options + ")")
 
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # Names that no atlas can have. DuckDB names a database after its file, and the name must differ from the schemas of an
 # atlas, the schemas of every database, and the name under which sigdb attaches a new file.

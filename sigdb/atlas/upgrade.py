@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["upgrade"]
 
 # The oldest schema that can be upgraded. sql/upgrades has one step for each schema from this one to SCHEMA_VERSION - 1:
-# 004.sql makes schema 5 of schema 4. No step exists yet.
+# 004.sql makes schema 5 of schema 4.
 OLDEST_SCHEMA = 4
 
 
@@ -54,7 +54,7 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
     Examples
     --------
     >>> sigdb.upgrade("demo.duckdb")
-    (4, 4)
+    (5, 5)
     """
     con = open_to_write(open_file, path)
     try:

@@ -101,10 +101,9 @@ def signature_name(genes: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class HitsOptions:
-    """The options of `sigdb.hits`."""
+class CutOffOptions:
+    """What a hit is: the options of `sigdb.findings.hits.CutOff`."""
 
-    cells: CellsOption = None
     against: AgainstOption = "controls"
     percentile: PercentileOption = None
     quantile: Annotated[float | None, typer.Option(help="A hit scores above this quantile, from 0 to 1.")] = None
@@ -113,6 +112,13 @@ class HitsOptions:
         float | None, typer.Option(help="A hit scores above the mean plus this number of standard deviations.")
     ] = None
     below: Annotated[bool, typer.Option("--below", help="A hit scores below the cut-off instead of above.")] = False
+
+
+@dataclass(frozen=True)
+class HitsOptions(CutOffOptions):
+    """The options of `sigdb.hits`."""
+
+    cells: CellsOption = None
     by: Annotated[str, typer.Option(help="The column of the view `samples` that groups the samples.")] = "disease"
     min_cells: Annotated[int, typer.Option(min=1, help="The fewest cells of a sample.")] = 50
     min_samples: Annotated[int, typer.Option(min=1, help="The fewest samples of a group.")] = 3
@@ -142,9 +148,17 @@ def hits(
 
 
 @dataclass(frozen=True)
-class CompareOptions:
+class CompareOptions(CutOffOptions):
     """The options of `sigdb.compare`."""
 
+    of: Annotated[
+        str,
+        typer.Option(
+            metavar="[z|score|hits]",
+            help="Compare the mean z of donors' cells, their mean score, or the part of them that are hits. Options "
+            "for a cut-off are for hits.",
+        ),
+    ] = "z"
     by: Annotated[str, typer.Option(help="The column whose values are compared.")] = "disease"
     reference: Annotated[str, typer.Option(help="The value that the others are compared with.")] = "normal"
     unit: UnitOption = "donor"
@@ -173,7 +187,7 @@ class CompareOptions:
     run: RunOption = None
 
 
-# The columns of a table on the terminal. Other formats have all columns.
+# The columns of a table on the terminal, where they hold anything. Other formats have all columns.
 COMPARE_COLUMNS = [
     "within",
     "group",
@@ -181,6 +195,8 @@ COMPARE_COLUMNS = [
     "test",
     "n_group",
     "n_reference",
+    "n_pairs",
+    "n_donors",
     "n_cells_group",
     "n_cells_reference",
     "mean_group",
@@ -191,6 +207,7 @@ COMPARE_COLUMNS = [
     "g_high",
     "p_value",
     "q_value",
+    "i2",
     "note",
 ]
 
@@ -202,10 +219,19 @@ COMPARE_COLUMNS = [
 )
 @expand_options
 def compare(atlas: AtlasPath, genes: GenesArgument, options: CompareOptions, view: View) -> None:
-    """Compare a signature between groups of donors, in each study and across studies."""
+    """Compare a signature between groups of donors, in each study and over all studies.
+
+    The rows without a study: one model of all studies asks whether the groups differ in the donors of these studies;
+    random effects ask about studies in general, and need more than three of them.
+    """
     found = find("compare", atlas, genes, options)
     title = f"{signature_name(genes)}: {options.by} against {options.reference}"
-    view.show(found, "effects", title, table=found.table.select(COMPARE_COLUMNS) if view.form is Format.table else None)
+    view.show(found, "effects", title, table=short_table(found.table) if view.form is Format.table else None)
+
+
+def short_table(table: pa.Table) -> pa.Table:
+    """The columns of a comparison for the terminal, without those that hold nothing."""
+    return table.select([name for name in COMPARE_COLUMNS if table[name].null_count < max(table.num_rows, 1)])
 
 
 @dataclass(frozen=True)
@@ -224,7 +250,7 @@ class NullOptions:
 @app.command("null", epilog="Example: sigdb null demo.duckdb CD3D CD3E CD2 --n-controls 200")
 @expand_options
 def null(atlas: AtlasPath, genes: GenesArgument, options: NullOptions, view: View) -> None:
-    """Compare the score in each group of cells with the scores of matched sets of other genes."""
+    """Compare the score in each group of cells with the scores of random sets of matched genes."""
     found = find("matched_null", atlas, genes, options)
     view.show(found, "null_scores", f"{signature_name(genes)} against matched genes")
 

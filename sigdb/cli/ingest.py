@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sigdb.cli.options import (
+    DeviceOption,
     IngestParameters,
     ModelParameters,
     NewAtlasPath,
@@ -35,9 +36,7 @@ app = typer.Typer()
 def ingest(
     atlas: NewAtlasPath,
     parameters: IngestParameters,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:N or mps. With auto: cuda if there is a GPU, and cpu otherwise.")
-    ] = "auto",
+    device: DeviceOption = "auto",
     workers: Annotated[
         int, typer.Option(min=1, help="The number of processes that attribute cells. With cuda, they share the GPUs.")
     ] = 1,
@@ -127,9 +126,14 @@ def list_sources(parameters: IngestParameters) -> list[Source]:
         raise OptionError(f"--study, --title, --source and --obs are for one file, but {len(p.files)} are given.")
     for path in p.files:
         check_exists(path)
-    if not p.weights.exists():
-        raise ModelError(f"There is no model folder {p.weights}.{nearest_file(p.weights)}")
+    check_weights(p.weights)
     return [Source(file, p.study or "", p.title, p.organism, p.source, p.licence, p.obs) for file in p.files]
+
+
+def check_weights(path: Path) -> None:
+    """Raise ModelError, with the nearest name, if there is no model at a path."""
+    if not path.exists():
+        raise ModelError(f"There is no model folder {path}.{nearest_file(path)}")
 
 
 def make_options(
@@ -142,7 +146,7 @@ def make_options(
         method=Method(parameters.method, parameters.summation, parameters.n_steps, parameters.quadrature),
         baseline=reference_cells(parameters),
         compute=compute,
-        max_delta=parameters.max_delta,
+        max_error=parameters.max_error,
         layer=parameters.layer,
         mapping=parse_mapping(parameters.mapping),
         obsm=parameters.obsm,

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sigdb.cli.commands import Group
-from sigdb.cli.ingest import read_model
-from sigdb.cli.options import ModelParameters
-from sigdb.cli.output import console
+from sigdb.cli.ingest import check_weights, read_model
+from sigdb.cli.options import (
+    CovariatesOption,
+    DeviceOption,
+    Format,
+    FormatOption,
+    LayerOption,
+    MethodOption,
+    MinGenesOption,
+    ModelOption,
+    ModelParameters,
+    OutputOption,
+    QuadratureOption,
+    StepsOption,
+    SummationOption,
+)
+from sigdb.cli.output import console, dump_table, print_note
 from sigdb.cli.parameters import expand_options
 
 app = typer.Typer()
 models_app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
-    help="Convert checkpoints of models.",
+    help="Convert checkpoints of models, and check how well they are explained.",
     epilog="Example: sigdb models export my-model --model mlp --weights model",
 )
 app.add_typer(models_app, name="models")
@@ -37,3 +52,80 @@ def export(
     model = read_model(parameters)
     save_mlp(model, folder)
     console.print(f"{folder} is {model.name}, {len(model.gene_ids):,} genes to {model.latent_dim} dimensions.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """The options of `sigdb models check`."""
+
+    cells: Annotated[
+        Path, typer.Option(metavar="FILE", help="A file of raw counts, as for `sigdb ingest`, to draw the cells from.")
+    ]
+    model: ModelOption
+    covariates: CovariatesOption = field(default_factory=list)
+    method: MethodOption = "ig"
+    n_steps: StepsOption = 50
+    quadrature: QuadratureOption = "gausslegendre"
+    summation: SummationOption = None
+    n_cells: Annotated[int, typer.Option(min=10, help="The number of cells to draw.")] = 100
+    seed: Annotated[int, typer.Option(help="Of the sample, of random orders and of shuffled weights.")] = 0
+    layer: LayerOption = None
+    min_genes: MinGenesOption = None
+    device: DeviceOption = "auto"
+    page: Annotated[
+        Path | None, typer.Option(help="Write a page with charts to this .html file. This needs the extra plots.")
+    ] = None
+    form: FormatOption = Format.table
+    output: OutputOption = None
+
+
+@models_app.command(
+    "check", epilog="Example: sigdb models check model --model mlp --cells study.h5ad --page check.html"
+)
+@expand_options
+def check(
+    weights: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MODEL...", help="The folder of the model. More: other checkpoints of it, to see if they agree."
+        ),
+    ],
+    options: CheckOptions,
+) -> None:
+    """Test how good the explanation of a model is, on a sample of cells.
+
+    Deletion and insertion of genes, infidelity, shuffled weights, doubled steps, another baseline and summation.
+    """
+    from ingest.options import Compute, Method, check_exists
+    from sigdb.errors import needs_extra
+
+    check_exists(options.cells)
+    for path in weights:
+        check_weights(path)
+    method = Method(options.method, options.summation, options.n_steps, options.quadrature)
+    with needs_extra("ingest"):
+        from ingest.check.check import check_model
+    if options.page is not None:
+        from sigdb.findings.report import check_is_page
+
+        check_is_page(options.page)
+    models = [
+        read_model(ModelParameters(model=options.model, weights=path, covariates=options.covariates))
+        for path in weights
+    ]
+    found = check_model(
+        models,
+        options.cells,
+        method,
+        n_cells=options.n_cells,
+        seed=options.seed,
+        layer=options.layer,
+        min_genes=options.min_genes,
+        compute=Compute(options.device),
+    )
+    dump_table(found.table, options.form, options.output)
+    if options.form is Format.table:
+        for note in (*found.notes, found.verdict):
+            print_note(note)
+    if options.page is not None:
+        found.write(options.page)

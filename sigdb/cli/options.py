@@ -92,20 +92,48 @@ IfExistsOption = Annotated[
 ]
 
 
+LayerOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The matrix of raw counts: a layer, X or raw; in a .h5 file of Cell Ranger, the genome. Default: the "
+        "first that holds counts."
+    ),
+]
+MinGenesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="The fewest genes that study and model must share. Default: 500, or half the genes of a smaller model.",
+    ),
+]
+StepsOption = Annotated[int, typer.Option("--steps", min=1, help="The number of integration steps of ig.")]
+DeviceOption = Annotated[
+    str, typer.Option(help="cpu, cuda, cuda:N or mps. With auto: cuda if there is a GPU, and cpu otherwise.")
+]
+ModelOption = Annotated[str, choice(ARCHITECTURES, "The kind of model.")]
+MethodOption = Annotated[str, choice(METHODS, "The attribution method.")]
+QuadratureOption = Annotated[str, choice(QUADRATURES, "The integration rule of ig.")]
+SummationOption = Annotated[
+    str | None,
+    choice(SUMMATIONS, "The scalar that is explained. Default: published for ig, dot for ixg and deeplift."),
+]
+CovariatesOption = Annotated[
+    list[str],
+    typer.Option(
+        "--covariate",
+        metavar="NAME=VALUE",
+        help="Fix a covariate of an scVI encoder to a value, such as batch=B1. Repeatable.",
+    ),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelParameters:
     """The parameters of a command that loads a model."""
 
-    model: Annotated[str, choice(ARCHITECTURES, "The kind of model.")]
+    model: ModelOption
     weights: Annotated[Path, typer.Option(help="The folder of the model. For ssl: the checkpoint file.")]
-    covariates: Annotated[
-        list[str],
-        typer.Option(
-            "--covariate",
-            metavar="NAME=VALUE",
-            help="Fix a covariate of an scVI encoder to a value, such as batch=B1. Repeatable.",
-        ),
-    ] = field(default_factory=list)
+    covariates: CovariatesOption = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,13 +148,10 @@ class IngestParameters(ModelParameters):
             "Ranger (.h5, or a folder with matrix.mtx).",
         ),
     ]
-    method: Annotated[str, choice(METHODS, "The attribution method.")] = "ig"
-    n_steps: Annotated[int, typer.Option("--steps", min=1, help="The number of integration steps of ig.")] = 50
-    quadrature: Annotated[str, choice(QUADRATURES, "The integration rule of ig.")] = "gausslegendre"
-    summation: Annotated[
-        str | None,
-        choice(SUMMATIONS, "The scalar that is explained. Default: published for ig, dot for ixg and deeplift."),
-    ] = None
+    method: MethodOption = "ig"
+    n_steps: StepsOption = 50
+    quadrature: QuadratureOption = "gausslegendre"
+    summation: SummationOption = None
     baseline_cells: Annotated[
         str | None,
         typer.Option(
@@ -138,11 +163,12 @@ class IngestParameters(ModelParameters):
     baseline_file: Annotated[
         Path | None, typer.Option(help="The file of the reference cells. Default: the first FILE.")
     ] = None
-    max_delta: Annotated[
+    max_error: Annotated[
         float | None,
         typer.Option(
             min=0,
-            help="Refuse a study whose median |completeness delta| exceeds this share of a cell's attribution.",
+            help="Refuse a study whose median estimated error of integration exceeds this share of a cell's "
+            "attribution. For ig.",
         ),
     ] = None
     study: Annotated[
@@ -161,13 +187,7 @@ class IngestParameters(ModelParameters):
             help="Keep the first two dimensions of this embedding as columns: umap_1 and umap_2 for X_umap. Repeatable."
         ),
     ] = field(default_factory=list)
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            help="The matrix of raw counts: a layer, X or raw; in a .h5 file of Cell Ranger, the genome. Default: the "
-            "first that holds counts."
-        ),
-    ] = None
+    layer: LayerOption = None
     obs: Annotated[
         Path | None,
         typer.Option(
@@ -177,14 +197,7 @@ class IngestParameters(ModelParameters):
     ] = None
     run: RunNameOption = None
     if_exists: IfExistsOption = "error"
-    min_genes: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="The fewest genes that study and model must share. Default: 500, or half the genes of a smaller "
-            "model.",
-        ),
-    ] = None
+    min_genes: MinGenesOption = None
     precision: Annotated[str, choice(PRECISIONS, "The precision of matrix products after the first layer.")] = "float32"
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="The number of cells to attribute at a time. Default: as many as fit.")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "console",
     "dump",
+    "dump_table",
     "errors",
     "print_error",
     "print_note",
@@ -70,13 +71,7 @@ def write_finding(found: Answer, form: Format, output: Path | None, table: pa.Ta
 
     Where the table is for a program, the notes go to standard error.
     """
-    import duckdb
-
-    from sigdb.statements import statement
-
-    with duckdb.connect() as scratch:
-        scratch.register("found", found.table if table is None else table)
-        dump(scratch, statement("cli/ask.found"), {}, form, output)
+    dump_table(found.table if table is None else table, form, output)
     for note in found.notes:
         print_note(note, console if form is Format.table else errors)
 
@@ -107,6 +102,17 @@ def dump(
     else:
         with output.open("w", encoding="utf-8", newline="") as file:
             write_rows(con, form, file)
+
+
+def dump_table(table: pa.Table, form: Format, output: Path | None) -> None:
+    """Write a table as `dump` writes the result of a query."""
+    import duckdb
+
+    from sigdb.statements import statement
+
+    with duckdb.connect() as scratch:
+        scratch.register("found", table)
+        dump(scratch, statement("cli/ask.found"), {}, form, output)
 
 
 def write_rows(con: duckdb.DuckDBPyConnection, form: Format, file: TextIO) -> None:

@@ -40,17 +40,18 @@ def print_advice(atlas: Path) -> None:
 
 
 def print_reports(reports: Sequence[StudyReport]) -> None:
-    """Print a table of studies, and the notes on each. Scores from elsewhere have no completeness delta."""
+    """Print a table of studies, and the notes on each. Only Integrated Gradients has an estimated error."""
     if not reports:
         return
     given = all(report.median_delta is None for report in reports)
     names = ["study", "scores from" if given else "counts from", "cells", "scores", "genes measured"]
     names += ["cells without scores"] if given else ["cells without counts"]
-    names += [] if given else ["median |completeness delta|", "as a share"]
+    estimated = any(report.median_error is not None for report in reports)
+    names += ["estimated error"] if estimated else []
     rows = []
     for each in reports:
         row = [each.study, each.counts_from, each.n_cells, each.n_scores, each.n_genes_measured, each.n_empty_cells]
-        rows.append(row if given else [*row, each.median_delta, each.relative_delta])
+        rows.append([*row, each.median_error] if estimated else row)
     print_table(names, rows, grouped=True)
     for report in reports:
         for note in report.notes:

@@ -25,6 +25,7 @@ COMMANDS = {
     "add_views": "signatures view",
     "attach_lake": "attach-lake",
     "build_demo": "demo",
+    "check_model": "models check",
     "compare": "compare",
     "drop_study": "drop-study",
     "drop_views": "signatures view",

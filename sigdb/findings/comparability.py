@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["CALIBRATED", "RAW", "warn_of_differences"]
+__all__ = ["CALIBRATED", "COMPARED", "RAW", "RAW_GENES", "warn_of_differences"]
 
 # Groups whose median cells differ by more than this factor in counts or in detected genes are warned of.
 DEPTH_FACTOR = 2.0
@@ -18,7 +18,17 @@ RAW = (
     "A score is a share of what was detected, so shallow cells and small panels score higher for that reason alone: "
     "compare hits or z instead."
 )
-CALIBRATED = "Scores are compared at equal depth, but shallow cells show less of a programme: a lower rate may be a loss of counts."
+RAW_GENES = (
+    "An attribution is a share of what was detected: in shallow cells, genes of high attribution get more, and "
+    "others are lost. So differences between these groups may be differences in depth."
+)
+CALIBRATED = (
+    "Scores are compared at equal depth, but shallow cells show less of a programme, so their rate may be too low."
+)
+COMPARED = (
+    "Each cell is compared with controls at its depth, but shallow cells show less of a programme: the difference "
+    "between the groups may be one of depth. `covariates=['n_genes']` adjusts for it."
+)
 
 
 def warn_of_differences(groups: Sequence[Mapping[str, Any]], label: str, consequence: str) -> tuple[str, ...]:

@@ -13,12 +13,15 @@ from sqlglot import exp
 
 from sigdb.answers import Answer, left_out_note
 from sigdb.errors import QueryError, listed
-from sigdb.findings.statistics import Effect, benjamini_hochberg, combine, compare_columns
-from sigdb.findings.units import Design, Unit, check_design, comparable_units, group_by_unit, match_sides
+from sigdb.findings.comparability import RAW_GENES
+from sigdb.findings.comparison_notes import ONE_MODEL_NOTE, depth_notes
+from sigdb.findings.statistics import Effect, benjamini_hochberg, combine
+from sigdb.findings.testing import ONE_MODEL, Sides, compare_studies, compare_study, match_pairs, too_few
+from sigdb.findings.units import Design, Unit, check_design, comparable_units, group_by_unit, medians_of
 from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
     from numpy.typing import NDArray
@@ -30,9 +33,12 @@ SCHEMA = pa.schema(
     [
         ("gene", pa.string()),
         ("study", pa.string()),
+        ("test", pa.string()),
         ("n_nonzero", pa.int64()),
-        *((name, pa.float64()) for name in (*MEASURES, "hedges_g", "g_se", "p_value", "i2")),
+        *((name, pa.float64()) for name in (*MEASURES, "hedges_g", "g_se", "g_low", "g_high")),
+        *((name, pa.float64()) for name in ("prediction_low", "prediction_high", "p_value", "i2")),
         ("n_studies", pa.int64()),
+        ("is_finding", pa.bool_()),
     ]
 )
 
@@ -46,11 +52,14 @@ class GeneStudy:
     study : str
         Its name.
     test : str
-        'Welch t' or 'paired t'.
+        'Welch t', 'paired t', or 'linear model' if several samples come from one donor.
     n_group, n_reference : int
         The number of units in the group and in the reference.
+    n_unpaired : int
+        The number of other units, which have no partner. The paired test leaves them out; the model of all studies
+        uses them.
     n_cells : int
-        The number of cells of these units.
+        The number of cells of the units in the group and in the reference.
     n_untested : int
         The number of genes that were not tested, because they are not 0 in too few cells.
     """
@@ -59,8 +68,25 @@ class GeneStudy:
     test: str
     n_group: int
     n_reference: int
+    n_unpaired: int
     n_cells: int
     n_untested: int
+
+
+@dataclass(frozen=True)
+class GenePart:
+    """The genes of one study, sorted, with their values in each unit and the results of their test."""
+
+    described: GeneStudy
+    sides: Sides
+    genes: NDArray[Any]
+    nonzero: NDArray[np.int64]
+    columns: dict[str, NDArray[np.float64]]
+
+    def table(self, is_finding: Sequence[bool]) -> pa.Table:
+        """One row per gene."""
+        about = {"study": self.described.study, "test": self.described.test, "n_studies": 1}
+        return gene_table(self.genes, self.columns, n_nonzero=self.nonzero, is_finding=is_finding, **about)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +96,12 @@ class GeneComparison(Answer):
     Attributes
     ----------
     table : pyarrow.Table
-        One row per gene and study, the smallest p first. A gene that two or more studies tested also has a row for all
-        studies together (study NULL); these rows come before the others. Columns: gene, study, n_nonzero (cells in
-        which the gene is not 0), mean_group, mean_reference and their difference (in thousandths of a cell) with
-        difference_se, difference_low and difference_high (95% interval), hedges_g, g_se, p_value, i2, n_studies,
-        q_value.
+        One row per gene and study, the smallest p first. A gene that two or more studies tested also has two rows with
+        the study NULL: 'one model of all studies' and 'random effects', as for `sigdb.compare`. The findings come
+        first. Columns: gene, study, test, n_nonzero (cells in which the gene is not 0), mean_group, mean_reference and
+        their difference (in thousandths of a cell) with difference_se, difference_low and difference_high (95%
+        interval), hedges_g with g_se, g_low and g_high, prediction_low and prediction_high, p_value, i2, n_studies,
+        q_value, is_finding.
     sql, notes
         As for `sigdb.Answer`. The SQL gives the sum of every gene in each unit.
     studies : tuple of GeneStudy
@@ -84,7 +111,8 @@ class GeneComparison(Answer):
     left_out : dict of str to int
         How many units were not compared, by reason.
     findings : pyarrow.Table
-        The rows to look at first: for all studies together, or for the only study.
+        The rows to look at first, one per gene: all studies in one model, or the only study that tested the gene. Their
+        q values are adjusted over these rows.
     """
 
     studies: tuple[GeneStudy, ...]
@@ -94,8 +122,8 @@ class GeneComparison(Answer):
 
     @property
     def findings(self) -> pa.Table:
-        """The rows to look at first: for all studies together, or for the only study."""
-        return self.table.filter(pc.is_null(self.table["study"])) if len(self.studies) > 1 else self.table
+        """The rows to look at first, one per gene: all studies in one model, or the only study that tested the gene."""
+        return self.table.filter(self.table["is_finding"])
 
 
 def gene_compare(
@@ -114,11 +142,13 @@ def gene_compare(
     run: str | int | None = None,
     signed: bool = False,
 ) -> GeneComparison:
-    """Compare the mean attribution of every gene between two groups of donors, study by study.
+    """Compare the mean attribution of every gene between two groups of donors, study by study and over all studies.
 
-    The test is Welch's t test, or a paired t test. Studies are combined by a random-effects meta-analysis of Hedges' g,
-    as in `sigdb.compare`. q values are adjusted by Benjamini and Hochberg's method over all rows. A difference is an
-    association, in these donors, with what a model attributes. It is neither a difference in expression nor a cause.
+    The tests are those of `sigdb.compare`: Welch's t test or a paired t test in each study, one linear model of all
+    units over the studies that tested the gene, and beside it a random-effects meta-analysis of Hedges' g. q values are
+    adjusted by Benjamini and Hochberg's method over the findings, over the studies behind them, and over the
+    meta-analyses. A difference is an association, in these donors, with what a model attributes. It is neither a
+    difference in expression nor a cause.
 
     Parameters
     ----------
@@ -165,25 +195,30 @@ def gene_compare(
     sizes = found.table.filter(pc.is_null(found.table["gene"])).to_pylist()
     units = list(comparable_units(sizes, design, left_out))
     group, names = choose_group(units, design, study, group)
-    parts, studies, too_small = [], [], []
+    parts, too_small = [], []
     for name in names:
         both = [[unit for unit in units if (unit.study, unit.group) == (name, side)] for side in (group, reference)]
-        pairs, *sides = match_sides(both[0], both[1], design)
-        fewest = min(len(pairs) if pairs else len(sides[0]), len(sides[1]))
-        if fewest < design.fewest:
-            too_small.append(f"{name} has {fewest} {'pairs' if pairs else 'units'}")
-            left_out[f"in {name}, which has too few"] = sum(map(len, sides))
-            continue
-        part, described = compare_in_study(found.table, name, sides, pairs, min_nonzero)
-        parts.append(part)
-        studies.append(described)
+        part = compare_in_study(found.table, both, design, min_nonzero)
+        if isinstance(part, str):
+            too_small.append(f"{name} has {part}")
+            left_out[f"in {name}, which has too few"] = sum(map(len, both))
+        else:
+            parts.append(part)
     if not parts:
         raise QueryError(f"{listed(too_small)} to compare; {design.fewest} are needed.")
+    studies = tuple(part.described for part in parts)
+    about = [describe_study(each, group, reference) for each in studies]
+    depths = [depth_of(part, group, reference) for part in parts]
     return GeneComparison(
-        table=table_of(parts),
+        table=table_of(parts, design),
         sql=found.sql,
-        notes=(*(describe_study(each, group, reference) for each in studies), *left_out_note("unit", left_out)),
-        studies=tuple(studies),
+        notes=(
+            *about,
+            *([ONE_MODEL_NOTE] if len(parts) > 1 else []),
+            *left_out_note("unit", left_out),
+            *depth_notes(depths, RAW_GENES),
+        ),
+        studies=studies,
         group=group,
         reference=reference,
         left_out=dict(left_out),
@@ -217,43 +252,91 @@ def choose_group(units: Sequence[Unit], design: Design, study: str | None, group
 
 
 def compare_in_study(
-    table: pa.Table, study: str, sides: Sequence[Sequence[Unit]], pairs: Sequence[str], min_nonzero: int
-) -> tuple[pa.Table, GeneStudy]:
-    """Compare the genes of one study. Returns one row per gene that was tested, and a description of the study."""
-    genes, (group, reference), nonzero = gene_means(table, sides, pairs)
-    tested = nonzero >= min_nonzero
-    n_tested = int(tested.sum())
-    columns = {
-        "gene": genes[tested],
-        "study": [study] * n_tested,
-        "n_nonzero": nonzero[tested],
-        "i2": [None] * n_tested,
-        "n_studies": [1] * n_tested,
-        **compare_columns(group[:, tested], reference[:, tested], paired=bool(pairs)),
-    }
-    arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in SCHEMA]
+    table: pa.Table, both: Sequence[Sequence[Unit]], design: Design, min_nonzero: int
+) -> GenePart | str:
+    """Compare the genes of one study that enough cells show; or say how few units it has to compare."""
+    pairs = match_pairs(both[0], both[1], design)
+    genes, (group, reference), nonzero = gene_means(table, both)
+    shown = nonzero >= min_nonzero
+    sides = Sides(both[0], both[1], pairs, (group[:, shown], reference[:, shown]))
+    if too_few(sides, design):
+        return describe_few(sides)
+    tested, used = compare_study(sides, design), sides.tested_by(design)
     described = GeneStudy(
-        study,
-        test="paired t" if pairs else "Welch t",
-        n_group=len(sides[0]),
-        n_reference=len(sides[1]),
-        n_cells=sum(unit.n_cells for side in sides for unit in side),
-        n_untested=len(genes) - n_tested,
+        both[0][0].study,
+        test=tested.test,
+        n_group=len(used.group),
+        n_reference=len(used.reference),
+        n_unpaired=len(sides.units) - len(used.units),
+        n_cells=sum(unit.n_cells for unit in used.units),
+        n_untested=int((~shown).sum()),
     )
-    return pa.Table.from_arrays(arrays, schema=SCHEMA), described
+    return GenePart(described, sides, genes[shown], nonzero[shown], dict(tested.columns or {}))
+
+
+def describe_few(sides: Sides) -> str:
+    """How many units, or donors, the smaller side of a study has."""
+    units = min(len(sides.group), len(sides.reference))
+    donors = min(len({unit.donors for unit in side}) for side in (sides.group, sides.reference))
+    return f"{donors} donors" if donors < units else f"{units} units"
 
 
 def describe_study(each: GeneStudy, group: str, reference: str) -> str:
     """What was compared in a study, in words."""
     units = f"{each.n_group} units of {group}, {each.n_reference} of {reference}"
-    return f"{each.study}: {each.test}, {units}; {each.n_untested} genes in too few cells."
+    unpaired = f"; {each.n_unpaired} units without a partner are not in this test" if each.n_unpaired else ""
+    return f"{each.study}: {each.test}, {units}{unpaired}; {each.n_untested} genes in too few cells."
 
 
-def table_of(parts: Sequence[pa.Table]) -> pa.Table:
-    """The rows of all studies together and of each study, smallest p first, with q values over all rows."""
-    order = [("p_value", "ascending"), ("gene", "ascending")]
-    table = pa.concat_tables([each.sort_by(order) for each in (combine_studies(parts), *parts)])
+def depth_of(part: GenePart, group: str, reference: str) -> dict[str, Any]:
+    """The depth of both sides of a study, as in a row of `sigdb.compare`."""
+    medians = medians_of("group", part.sides.group) | medians_of("reference", part.sides.reference)
+    return {"study": part.described.study, "group": group, "reference": reference, **medians}
+
+
+def table_of(parts: Sequence[GenePart], design: Design) -> pa.Table:
+    """The findings, the meta-analyses and the other rows of each study, smallest p first, with q values."""
+    tested = defaultdict(list)
+    for number, part in enumerate(parts):
+        for gene in part.genes[np.isfinite(part.columns["p_value"])]:
+            tested[gene].append(number)
+    studies = [part.table([tested[gene] == [number] for gene in part.genes]) for number, part in enumerate(parts)]
+    whole = pa.concat_tables([*model_studies(parts, tested, design), *studies])
+    by_p = [("p_value", "ascending"), ("gene", "ascending")]
+    findings = whole.filter(whole["is_finding"]).sort_by(by_p)
+    others = whole.filter(pc.invert(whole["is_finding"])).sort_by([("study", "ascending"), *by_p])
+    return pa.concat_tables([add_q_values(each) for each in (findings, combine_studies(studies).sort_by(by_p), others)])
+
+
+def add_q_values(table: pa.Table) -> pa.Table:
+    """The same rows with q values over all of them."""
     return table.append_column("q_value", pa.array(benjamini_hochberg(table["p_value"].to_pylist()), pa.float64()))
+
+
+def model_studies(parts: Sequence[GenePart], tested: Mapping[str, Sequence[int]], design: Design) -> Iterator[pa.Table]:
+    """All studies of a gene in one model: one table for the genes that the same studies tested."""
+    together: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for gene, numbers in tested.items():
+        if len(numbers) > 1:
+            together[tuple(numbers)].append(gene)
+    for numbers, genes in together.items():
+        chosen = [parts[number] for number in numbers]
+        places = [np.searchsorted(part.genes, genes) for part in chosen]
+        sides = [part.sides.choose_columns(place) for part, place in zip(chosen, places, strict=True)]
+        nonzero = sum(part.nonzero[place] for part, place in zip(chosen, places, strict=True))
+        columns = dict(compare_studies(sides, design).columns or {})
+        yield gene_table(
+            genes, columns, study=None, test=ONE_MODEL, n_nonzero=nonzero, n_studies=len(numbers), is_finding=True
+        )
+
+
+def gene_table(genes: Sequence[str] | NDArray[Any], columns: Mapping[str, Any], **others: Any) -> pa.Table:
+    """A table with one row per gene. Values for all genes are repeated; columns without a value are NULL."""
+    n = len(genes)
+    given: dict[str, Any] = dict.fromkeys(SCHEMA.names) | {"gene": genes, **columns, **others}
+    filled = {name: [each] * n if each is None or np.isscalar(each) else each for name, each in given.items()}
+    arrays = [pa.array(filled[field.name], field.type, from_pandas=True) for field in SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
 def combine_studies(parts: Sequence[pa.Table]) -> pa.Table:
@@ -267,16 +350,17 @@ def combine_studies(parts: Sequence[pa.Table]) -> pa.Table:
         if len(found) > 1:
             names = ("difference", "difference_se", "hedges_g", "g_se")
             whole = combine([Effect("one study", **{name: row[name] for name in names}) for row in found])
-            rows.append({**asdict(whole), "gene": gene, "n_nonzero": sum(row["n_nonzero"] for row in found)})
+            n_nonzero = sum(row["n_nonzero"] for row in found)
+            rows.append({**asdict(whole), "gene": gene, "n_nonzero": n_nonzero, "is_finding": False})
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
 def gene_means(
-    table: pa.Table, sides: Sequence[Sequence[Unit]], pairs: Sequence[str]
+    table: pa.Table, sides: Sequence[Sequence[Unit]]
 ) -> tuple[NDArray[Any], list[NDArray[np.float64]], NDArray[np.int64]]:
     """The genes, the mean attributions of each side, and the number of cells in which each gene is not 0.
 
-    Means are in thousandths of a cell: (n_units or n_pairs, n_genes).
+    Means are in thousandths of a cell: (n_units, n_genes). Genes are sorted.
     """
     found = table.filter(pc.is_valid(table["gene"]))
     genes, columns = np.unique(found["gene"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
@@ -293,7 +377,5 @@ def gene_means(
         matrix[where[own, 1], columns[own]] = totals[own]
         np.add.at(nonzero, columns[own], counts[own])
         matrix /= np.array([unit.n_cells for unit in each])[:, None]
-        if pairs:
-            matrix = np.array([matrix[[unit.pair == pair for unit in each]].mean(axis=0) for pair in pairs])
         matrices.append(matrix)
     return genes, matrices, nonzero

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import duckdb
     from sqlglot import exp
 
-__all__ = ["Cut", "Hits", "hits"]
+__all__ = ["CutOff", "Hits", "choose_population", "hits", "population_name"]
 
 # The name of the CTE that holds the population. The macros look it up by this name.
 POPULATION = "chosen_cells"
@@ -42,8 +42,8 @@ GROUPS = pa.schema(
 
 
 @dataclass(frozen=True)
-class Cut:
-    """The rule that makes a cell a hit. Raises QueryError if it is no rule, or more than one."""
+class CutOff:
+    """What a hit is: what scores are compared with, at most one rule for the cut-off, and the side. In words: `str`."""
 
     against: str = "controls"
     percentile: float | None = None
@@ -52,11 +52,11 @@ class Cut:
     sd: float | None = None
     below: bool = False
 
-    def __post_init__(self) -> None:
-        rules = {name: getattr(self, name) for name in ("percentile", "quantile", "cutoff", "sd")}
-        given = [f"`{name}`" for name, value in rules.items() if value is not None]
-        if len(given) > 1:
-            raise QueryError(f"A hit has one cut-off, but {len(given)} are given: {', '.join(given)}.")
+    def check(self) -> None:
+        """Raise QueryError for several rules, for a quantile that is none, and for an unknown `against`."""
+        if len(self.given) > 1:
+            names = ", ".join(f"`{name}`" for name in self.given)
+            raise QueryError(f"A hit has one cut-off, but {len(self.given)} are given: {names}.")
         if self.quantile is not None and not 0 <= self.quantile <= 1:
             raise QueryError(f"`quantile` must be from 0 to 1, not {self.quantile}.")
         if self.against not in DEFAULT_PERCENTILE:
@@ -64,17 +64,20 @@ class Cut:
             raise QueryError(f"`against` must be 'controls' or 'cells', not {self.against!r}.{hint}")
 
     @property
+    def given(self) -> list[str]:
+        """The rules that are given, by name."""
+        return [name for name in ("percentile", "quantile", "cutoff", "sd") if getattr(self, name) is not None]
+
+    @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters of the macros `signature_hits` and `sample_hit_rates`."""
+        """The parameters of `signature_hits`."""
         percentile = self.percentile if self.quantile is None else self.quantile * 100
         if percentile is None:
             percentile = DEFAULT_PERCENTILE[self.against]
         rest = {"cutoff": self.cutoff, "sd": self.sd, "below": self.below, "against": self.against}
         return {"percentile": percentile, **rest}
 
-    @property
-    def rule(self) -> str:
-        """What a hit is, in words."""
+    def __str__(self) -> str:
         side = "below" if self.below else "above"
         scores = "the population's scores"
         if self.against == "controls":
@@ -218,21 +221,26 @@ def hits(
     'above the percentile 99 of the scores of matched control genes at the same depth'
     """
     check_options(hits, options)
-    cut = Cut(against, percentile, quantile, cutoff, sd, below)
+    rule = CutOff(against, percentile, quantile, cutoff, sd, below)
+    rule.check()
     (label,) = columns_of(con, "samples", [by])
-    parameters = score_parameters(con, genes, **options) | cut.parameters
-    parameters |= {"cells": POPULATION if cells else ALL_CELLS, "min_coverage": min_coverage}
+    parameters = score_parameters(con, genes, **options)
+    parameters |= rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
     parameters |= {"min_cells": min_cells, "min_samples": min_samples}
-    found = ask(con, hit_rates(label, cells), parameters)
+    found = ask(con, choose_population(labelled_statement("hit_rates", label), cells), parameters)
     ranked = Hits(
-        table=rank_groups(found.table), sql=found.sql, all_samples=found.table, by=by, rule=cut.rule, against=against
+        table=rank_groups(found.table), sql=found.sql, all_samples=found.table, by=by, rule=str(rule), against=against
     )
     return add_notes(ranked, min_cells, min_samples)
 
 
-def hit_rates(by: str, cells: str | None) -> exp.Select:
-    """The statement `findings/hit_rates` with its label, and the population as a CTE."""
-    query = labelled_statement("hit_rates", by)
+def population_name(cells: str | None) -> str:
+    """The relation that holds the population of hits: of a condition, or of all cells."""
+    return POPULATION if cells else ALL_CELLS
+
+
+def choose_population(query: exp.Select, cells: str | None) -> exp.Select:
+    """Add the cells that fulfil a condition to a statement about hits, as the CTE that it looks up as $cells."""
     return query.with_(POPULATION, as_=select_cells(cells)) if cells else query
 
 

@@ -1,4 +1,4 @@
-"""Matched nulls: whether a score is higher than the scores of other genes with similar attributions."""
+"""Matched nulls: whether a score is unusual beside the scores of random genes with similar attributions."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def matched_null(
     weights: Sequence[float] | None = None,
     **options: Unpack[GeneOptions],
 ) -> Null:
-    """Compare the score of each group of cells with the scores of matched sets of other genes.
+    """Compare the score of each group of cells with the scores of random sets of matched genes.
 
     A group is a study, tissue, disease and cell type. The control sets are matched within a study, gene by gene, on
-    mean attribution and detection, in bins as in scanpy's ``score_genes``. The macro `signature_null` gives
-    the same rows in SQL, without q values.
+    mean attribution and detection, in bins as in scanpy's ``score_genes``. They may hold genes of the signature: then p
+    values of random signatures are uniform. The macro `signature_null` gives the same rows in SQL, without q values.
 
     Parameters
     ----------
@@ -79,9 +79,11 @@ def matched_null(
     Returns
     -------
     Null
-        One row per group: study, tissue, disease, cell_type, n_cells, score (in thousandths of a cell), null_mean,
-        null_sd, z, p_value (empirical, one-sided), n_controls, n_genes, n_measured and q_value (Benjamini and Hochberg,
-        over all rows). The highest z come first.
+        One row per group: study, tissue, disease, cell_type, n_cells, score (in thousandths of a cell, as in
+        `signature_by_sample`), null_mean, null_sd, z, p_value (empirical, one-sided: high scores), p_two_sided (twice
+        the smaller of p_value and its counterpart for low scores, at most 1), n_controls, n_sets (how many distinct
+        sets there are, 1000000 for that many or more; no p value is below 1 / n_sets), n_genes, n_measured and q_value
+        (of p_value; Benjamini and Hochberg, over all rows). The highest z come first.
 
     Raises
     ------
@@ -103,4 +105,13 @@ def matched_null(
     parameters |= {"n_controls": n_controls, "seed": seed, "n_bins": n_bins, "min_cells": min_cells}
     found = ask(con, where(parse_statement("findings/null"), groups), parameters)
     q_values = pa.array(benjamini_hochberg(found.column("p_value")), pa.float64())
-    return Null(found.table.append_column("q_value", q_values), found.sql, NOTES)
+    return Null(found.table.append_column("q_value", q_values), found.sql, (*NOTES, *few_sets(found.table, n_controls)))
+
+
+def few_sets(table: pa.Table, n_controls: int) -> list[str]:
+    """Say which studies have fewer distinct control sets than were asked for."""
+    rows = table.select(["study", "n_sets"]).to_pylist()
+    few = {row["study"]: row["n_sets"] for row in rows if row["n_sets"] is not None and row["n_sets"] <= n_controls}
+    studies = ", ".join(f"{study} ({n_sets})" for study, n_sets in sorted(few.items()))
+    text = "No p value is below 1 / the number of distinct control sets, which is small"
+    return [f"{text}: {studies}. With a smaller `n_bins` there are more sets."] if few else []

@@ -24,9 +24,9 @@ from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Page", "write_report"]
+__all__ = ["Page", "Section", "check_is_page", "write_page", "write_report"]
 
 ROWS = 200
 # Vega, Vega-Lite and Vega-Embed, in the versions that Altair writes for.
@@ -161,29 +161,42 @@ def write_report(
     >>> page.n_charts
     5
     """
-    path = Path(path)
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise QueryError(f"A report is an .html file, not {path.name!r}.")
-    with needs_extra("plots"):
-        import jinja2
-        import vl_convert
-        from markupsafe import Markup
+    check_is_page(path)
     name = title or (genes if isinstance(genes, str) else ", ".join(genes))
     options = {"missing": missing, "run": run}
     subject = Subject(
         genes, name, cells, by, reference, paired_by, against, percentile, min_cells, min_samples, options
     )
-    sections = [section.for_template() for section in sections_of(con, subject)]
+    chosen = f" Cells: {cells}." if cells else ""
+    about = f"{atlas}, sigdb {version('sigdb-atlas')}, DuckDB {duckdb.__version__}.{chosen} {ABOUT}"
+    return write_page(path, f"Signature {name}", about, sections_of(con, subject))
+
+
+def check_is_page(path: str | os.PathLike[str]) -> None:
+    """Raise an error if a path does not end in .html, or if the extra `plots` is not installed."""
+    if Path(path).suffix.lower() not in (".html", ".htm"):
+        raise QueryError(f"A report is an .html file, not {Path(path).name!r}.")
+    with needs_extra("plots"):
+        import jinja2  # noqa: F401
+        import vl_convert  # noqa: F401
+
+
+def write_page(path: str | os.PathLike[str], title: str, about: str, sections: Iterable[Section]) -> Page:
+    """Write sections as one self-contained page."""
+    check_is_page(path)
+    import jinja2
+    import vl_convert
+    from markupsafe import Markup
+
+    filled = [section.for_template() for section in sections]
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.globals["zip"] = zip
     template = environment.from_string((files("sigdb") / "data" / "report.html").read_text(encoding="utf-8"))
-    chosen = f" Cells: {cells}." if cells else ""
-    about = f"{atlas}, sigdb {version('sigdb-atlas')}, DuckDB {duckdb.__version__}.{chosen} {ABOUT}"
     # The bundle is code of vl-convert, not data. A closing tag in it would end the script.
     javascript = Markup(vl_convert.javascript_bundle(BUNDLE).replace("</script", "<\\/script"))
-    page = template.render(title=f"Signature {name}", about=about, sections=sections, javascript=javascript)
-    path.write_text(page, encoding="utf-8")
-    return Page(path, sum(s["chart"] is not None for s in sections), sum(bool(s["rows"]) for s in sections))
+    page = template.render(title=title, about=about, sections=filled, javascript=javascript)
+    Path(path).write_text(page, encoding="utf-8")
+    return Page(Path(path), sum(s["chart"] is not None for s in filled), sum(bool(s["rows"]) for s in filled))
 
 
 def sections_of(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Section]:
@@ -260,9 +273,9 @@ def comparison_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Sect
 
 
 def null_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
-    """The scores beside the scores of matched sets of other genes."""
+    """The scores beside the scores of random sets of matched genes."""
     found = matched_null(con, subject.genes, min_cells=subject.min_cells, **subject.options)
-    text = "Is the score higher than for other genes with similar attributions in that study? All cells of the atlas "
+    text = "Is the score higher than for random genes with similar attributions in that study? All cells of the atlas "
     text += "count."
     text = " ".join([text, *found.notes])
     return Section("Against matched genes", text, found.table, plots.null_scores(found), [found.sql])

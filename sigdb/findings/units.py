@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from sigdb.errors import QueryError, listed
+from sigdb.errors import QueryError
 from sigdb.findings.columns import column_types, columns_of, cube_columns, where
+from sigdb.findings.hits import choose_population
 from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ __all__ = [
     "comparable_units",
     "fetch_covariates",
     "group_by_unit",
-    "match_sides",
-    "score_units",
+    "medians_of",
+    "unit_values",
 ]
 
 NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
@@ -33,7 +35,10 @@ NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGI
 
 @dataclass(frozen=True)
 class Unit:
-    """One unit, such as a donor's cells in one group: its score, number of cells, donors, covariates and pair."""
+    """One unit, such as a donor's cells in one group: its value, number of cells, donors, covariates and pair.
+
+    The value is the mean z or score of its cells, or their hit rate.
+    """
 
     study: str
     within: str | None
@@ -42,10 +47,17 @@ class Unit:
     pair: str | None
     donors: tuple[str, ...]
     n_cells: int
-    score: float = 0.0
+    value: float = 0.0
     n_genes: int = 0
     n_measured: int = 0
+    median_counts: float | None = None
+    median_detected: float | None = None
     covariates: tuple[Any, ...] = ()
+
+    @property
+    def cluster(self) -> tuple[str, ...]:
+        """What the unit shares with units that are not independent of it: its pair, or its donor if that is known."""
+        return ("pair", self.pair) if self.pair is not None else ("donor", *(self.donors or ("", self.unit)))
 
 
 @dataclass(frozen=True)
@@ -86,10 +98,11 @@ def check_design(con: duckdb.DuckDBPyConnection, design: Design) -> None:
         raise QueryError("`covariates` are for donors and samples, not for cells as replicates.")
 
 
-def score_units(design: Design, cells: str | None) -> exp.Select:
-    """The statement for the scores of the units: `findings/units`, or `unit_cells` if cells are the units."""
-    name = "unit_cells" if design.unit == "cell" else "units"
-    return group_by_unit(parse_statement(f"findings/{name}"), design, cells)
+def unit_values(design: Design, of: str, cells: str | None) -> exp.Select:
+    """The statement for the values of the units: `units`, from the cube, for mean scores; otherwise `unit_hits`."""
+    if of == "score" and design.unit != "cell":
+        return group_by_unit(parse_statement("findings/units"), design, cells)
+    return choose_population(group_by_unit(parse_statement("findings/unit_hits"), design, None), cells)
 
 
 def group_by_unit(query: exp.Select, design: Design, cells: str | None) -> exp.Select:
@@ -129,16 +142,22 @@ def comparable_units(
     design: Design,
     left_out: Counter[str],
     covariates: Mapping[tuple[str | None, ...], tuple[Any, ...]] | None = None,
+    value: str | None = None,
 ) -> Iterator[Unit]:
-    """The units that can be compared. The others are counted in `left_out`, by reason."""
-    known = {"score", "n_cells", "n_genes", "n_measured"}
+    """The units that can be compared by the column `value`. The others are counted in `left_out`, by reason."""
+    known = {"n_cells", "n_genes", "n_measured", "median_counts", "median_detected"}
     for row in rows:
         values = (covariates or {}).get(tuple(row[name] for name in design.columns), ())
-        if reason := reason_to_leave_out(row, design, values):
+        reason = reason_to_leave_out(row, design, values)
+        if reason is None and value is not None and row[value] is None:
+            reason = "no gene measured"
+        if reason is not None:
             left_out[reason] += 1
             continue
         text = {name: None if row[name] is None else str(row[name]) for name in design.columns}
-        numbers = {name: value for name, value in row.items() if name in known}
+        numbers = {name: row[name] for name in known if name in row}
+        if value is not None:
+            numbers["value"] = row[value]
         donors = tuple(donor for donor in row["donors"] if donor is not None)
         yield Unit(**{"within": None, "pair": None, **text, **numbers}, donors=donors, covariates=values)
 
@@ -153,23 +172,11 @@ def reason_to_leave_out(row: Mapping[str, Any], design: Design, covariates: Sequ
     return "a covariate is missing" if any(value is None for value in covariates) else None
 
 
-def match_sides(
-    group: Sequence[Unit], reference: Sequence[Unit], design: Design
-) -> tuple[list[str], Sequence[Unit], Sequence[Unit]]:
-    """The pairs, and the units of both groups that are compared: all units, or the units in pairs.
-
-    Raises QueryError if donors have cells in both groups and the design does not pair.
-    """
-    if design.paired_by:
-        pairs = sorted({str(unit.pair) for unit in group} & {str(unit.pair) for unit in reference})
-        if pairs:
-            group, reference = ([unit for unit in side if unit.pair in pairs] for side in (group, reference))
-        return pairs, group, reference
-    both = {d for unit in group for d in unit.donors} & {d for unit in reference for d in unit.donors}
-    if both and design.unit != "cell":
-        raise QueryError(
-            f"{len(both)} donors of {group[0].study} have cells in both {group[0].group} and {design.reference} "
-            f"({listed(sorted(both), 3)}), so the groups are not independent. `paired_by='donor'` compares them in "
-            "pairs."
-        )
-    return [], group, reference
+def medians_of(side: str, units: Sequence[Unit]) -> dict[str, float | None]:
+    """The median counts and detected genes of the units of a side."""
+    counts = [unit.median_counts for unit in units if unit.median_counts is not None]
+    detected = [unit.median_detected for unit in units if unit.median_detected is not None]
+    return {
+        f"median_counts_{side}": median(counts) if counts else None,
+        f"median_detected_{side}": median(detected) if detected else None,
+    }

@@ -19,14 +19,16 @@ ORDER BY study_id;
 -- median_scale: the unscaled attribution that corresponds to a score of 1.
 -- median_delta: the median |completeness delta| of a cell, in units of the unscaled attributions.
 -- delta_share: the same as a share of the cell's summed |attribution|.
+-- median_error: the median integration error of a cell, as a share of its summed |attribution|; NULL if not estimated.
 SELECT
     r.run, m.model, m.architecture, r.method, r.n_steps AS steps, r.baseline, r.summation, r.target_sum,
     r.is_signed AS signed,
     count(c.cell_id) AS cells,
     count(*) FILTER (c.cell_id IS NOT NULL AND c.attribution_scale IS NULL) AS cells_without,
     median(c.attribution_scale) AS median_scale,
-    median(abs(c.completeness_delta)) AS median_delta,
+    median(abs(c.completeness_delta)) FILTER (c.attribution_scale IS NOT NULL) AS median_delta,
     median(abs(c.completeness_delta) / (c.attribution_scale * r.target_sum)) AS delta_share,
+    median(c.integration_error) AS median_error,
     r.finished
 FROM sigdb_data.attribution_runs AS r
 JOIN sigdb_data.models AS m ON r.model_id = m.model_id

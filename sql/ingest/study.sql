@@ -108,10 +108,11 @@ SELECT $run_id, i.sample_id, i.cell_type, i.gene_id, i.n_nonzero, i.sum_abs, i.s
 FROM sigdb_sums AS i;
 
 -- name: add_attributed_cells
--- Record the cells of a study in a run, with the scale and the completeness of their attributions (sigdb_incoming).
+-- Record the cells of a study in a run, with the scale, completeness and estimated error of their attributions
+-- (sigdb_incoming).
 -- rank: the position of a cell among the cells of its study. $first_cell: the id of the study's first cell.
-INSERT INTO sigdb_data.attributed_cells (run_id, cell_id, attribution_scale, completeness_delta)
-SELECT $run_id, $first_cell + i.rank, i.attribution_scale, i.completeness_delta
+INSERT INTO sigdb_data.attributed_cells (run_id, cell_id, attribution_scale, completeness_delta, integration_error)
+SELECT $run_id, $first_cell + i.rank, i.attribution_scale, i.completeness_delta, i.integration_error
 FROM sigdb_incoming AS i
 ORDER BY i.rank;
 

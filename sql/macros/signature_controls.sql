@@ -1,12 +1,14 @@
 -- signature_controls(genes, n_controls := 1000, seed := 0, n_bins := 25, missing := 'error', run := NULL)
 --   -> TABLE (study, control, gene, match)
--- The control sets of signature_null. In set number `control` (from 0), the gene `match` replaces `gene` of the signature.
--- It has about the same mean attribution in that study, is not 0 in about as many cells, and is not in the signature.
+-- The control sets of signature_null. In set number `control` (from 0), the gene `match` stands for `gene` of the signature.
+-- It is drawn at random from the genes with about the same mean attribution in that study that are not 0 in about as many
+-- cells. The genes of the signature are among them: a set may hold some of them, or be the signature. No set holds a gene
+-- twice.
 -- The sets do not depend on the order of `genes`. The same seed gives the same sets on any machine and DuckDB version.
 -- n_bins:  bins of mean attribution, each divided in two by detection. Fewer if the study measured fewer than 2500 genes.
--- Units:   none. A study has no rows if a bin has fewer other genes than genes of the signature. Use fewer bins then.
+-- Units:   none. A study that measured none of the genes has no rows.
 -- Errors:  as for signature_score; n_controls not from 2 to 1000000; n_bins below 1; seed NULL.
--- Example: SELECT count(*) FROM signature_controls(['CD3E'], n_controls := 5);  --> 0
+-- Example: SELECT count(*) FROM signature_controls(['CD3E'], n_controls := 5);  --> 5
 
 CREATE OR REPLACE MACRO signature_controls(
     genes, n_controls := 1000, seed := 0, n_bins := 25, missing := 'error', run := NULL

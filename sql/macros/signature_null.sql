@@ -1,14 +1,17 @@
 -- signature_null(genes, n_controls := 1000, seed := 0, n_bins := 25, weights := NULL, missing := 'error', run := NULL, signed := false)
---   -> TABLE (study, tissue, disease, cell_type, n_cells, score, null_mean, null_sd, z, p_value, n_controls, n_genes, n_measured)
--- Whether a score is higher than the scores of other genes with similar attributions. The mean score of each group of cells
--- is compared with the mean scores of n_controls sets of other genes. The sets are matched gene by gene on mean attribution
--- and detection in that study (see signature_controls). From the cube.
--- score:   the mean over the genes that the study measured, as with measured_only := true; NULL if it measured none.
+--   -> TABLE (study, tissue, disease, cell_type, n_cells, score, null_mean, null_sd, z, p_value, p_two_sided, n_controls, n_sets, n_genes, n_measured)
+-- Whether a score is unusual beside the scores of genes with similar attributions. The mean score of each group of cells is
+-- compared with the mean scores of n_controls random sets of genes. Each gene is matched on mean attribution and detection
+-- in that study (see signature_controls). From the cube.
+-- score:   as in signature_by_sample. Genes that the study did not measure count as 0 in the score and in the control sets.
 -- null_mean, null_sd: of the scores of the control sets.  z: (score - null_mean) / null_sd; NULL if null_sd is 0.
--- p_value: (1 + control sets that score at least as high) / (1 + n_controls). It is one-sided, never 0, and holds for one
---          group: adjust it for the number of groups. It says how unusual the genes are. Cells and donors play no part in
---          it, so it does not say how certain the score is.
--- n_controls: 0 if a study has too few other genes to match. The null is then NULL; use fewer bins.
+-- p_value: (1 + control sets that score at least as high) / (1 + n_controls), and 1 / n_sets or more. It is one-sided and
+--          holds for one group: adjust it for the number of groups. It says how unusual the genes are. Cells and donors play
+--          no part in it, so it does not say how certain the score is.
+-- p_two_sided: twice the smaller of p_value and its counterpart for sets that score at least as low; at most 1.
+-- n_controls: 0 if the study measured none of the genes. The null is then NULL.
+-- n_sets:  how many distinct control sets there are, the signature included; 1000000 stands for that many or more. If they
+--          are few, the signature holds most genes of its strata: use fewer bins.
 -- Units:   attribution. The absolute attributions of a cell add up to 1000.
 -- Errors:  as for signature_score and signature_controls.
 -- Example: SELECT score FROM signature_null(['CD3E']) WHERE cell_type = 'T cell';  --> 9.0
@@ -17,54 +20,17 @@ CREATE OR REPLACE MACRO signature_null(
     genes, n_controls := 1000, seed := 0, n_bins := 25, weights := NULL, missing := 'error', run := NULL, signed := false
 ) AS TABLE
 SELECT
-    g._study AS study, g._tissue AS tissue, g._disease AS disease, g._type AS cell_type, g._n_cells::BIGINT AS n_cells,
-    g._score AS score, g._mean AS null_mean, g._sd AS null_sd, (g._score - g._mean) / nullif(g._sd, 0) AS z,
-    CASE WHEN g._n > 0 THEN (1 + g._high + CASE WHEN g._score <= 0 THEN g._n - g._rows ELSE 0 END) / (1 + g._n) END
-        AS p_value,
-    g._n::BIGINT AS n_controls, g._n_genes AS n_genes, g._n_measured AS n_measured
+    p._study AS study, p._tissue AS tissue, p._disease AS disease, p._type AS cell_type, p._n_cells AS n_cells,
+    p._score AS score, p._mean AS null_mean, p._sd AS null_sd, (p._score - p._mean) / nullif(p._sd, 0) AS z,
+    p._high AS p_value, CASE WHEN p._n > 0 THEN least(1, 2 * p._high, 2 * p._low) END AS p_two_sided,
+    p._n AS n_controls, p._n_sets AS n_sets, p._n_genes AS n_genes, p._n_measured AS n_measured
 FROM (
     SELECT
-        f._study, f._tissue, f._disease, f._type, any_value(f._n_cells) AS _n_cells, any_value(f._score) AS _score,
-        any_value(f._n) AS _n, any_value(f._n_genes) AS _n_genes, any_value(f._n_measured) AS _n_measured,
-        count(f._value) AS _rows, count(*) FILTER (WHERE f._value >= f._score) AS _high,
-        CASE WHEN any_value(f._n) > 0 THEN coalesce(sum(f._value), 0) / any_value(f._n) END AS _mean,
-        -- Over the sets that have a value, and the sets that are 0 and have no row.
-        CASE WHEN any_value(f._n) > 0 THEN sqrt((
-            coalesce(var_pop(f._value) * count(f._value), 0)
-            + coalesce(avg(f._value) ** 2 * count(f._value) * (any_value(f._n) - count(f._value)) / any_value(f._n), 0)
-        ) / (any_value(f._n) - 1)) END AS _sd
-    FROM (
-        SELECT
-            s._study, n._tissue, n._disease, n._type, n._n_cells, k._n_genes, k._n_measured,
-            CASE WHEN h._study IS NULL THEN 0 ELSE n_controls END AS _n,
-            -- The row without a number is the signature's own.
-            CASE WHEN k._n_measured > 0 THEN coalesce(
-                max(CASE WHEN c._control IS NULL THEN c._value END)
-                    OVER (PARTITION BY n._study_id, n._tissue, n._disease, n._type), 0
-            ) / n._n_cells / w._total END AS _score,
-            CASE WHEN c._control IS NOT NULL THEN c._value END / n._n_cells / w._total AS _value
-        FROM (
-            SELECT l._study_id, l._tissue, l._disease, a._type, sum(a._n) AS _n_cells
-            FROM sigdb_data.chosen_groups(NULL, NULL, NULL, NULL, run) AS a
-            JOIN sigdb_data.sample_labels() AS l ON a._sample = l._sample
-            GROUP BY l._study_id, l._tissue, l._disease, a._type
-        ) AS n
-        JOIN (SELECT q.study_id AS _id, q.study AS _study FROM sigdb_data.studies AS q) AS s ON n._study_id = s._id
-        JOIN sigdb_data.study_coverage(genes, weights, run, NULL) AS k ON n._study_id = k._study
-        LEFT JOIN (
-            SELECT q.study_id AS _study, nullif(sum(abs(t._weight)), 0) AS _total
-            FROM sigdb_data.study_genes AS q
-            JOIN sigdb_data.signature_terms(genes, weights, 'sum', run, NULL) AS t ON q.gene_id = t._gene
-            GROUP BY q.study_id
-        ) AS w ON n._study_id = w._study
-        LEFT JOIN (
-            SELECT DISTINCT d._study FROM sigdb_data.control_genes(genes, weights, 1, seed, n_bins, run) AS d
-        ) AS h ON n._study_id = h._study
-        LEFT JOIN sigdb_data.null_moments(genes, weights, n_controls, seed, n_bins, run, signed) AS c
-            ON n._study_id = c._study AND n._tissue IS NOT DISTINCT FROM c._tissue
-            AND n._disease IS NOT DISTINCT FROM c._disease AND n._type IS NOT DISTINCT FROM c._type
-    ) AS f
-    GROUP BY f._study, f._tissue, f._disease, f._type
-) AS g
-WHERE (SELECT q._error FROM sigdb_data.signature_check(genes, weights, 'mean', missing, run, signed, NULL) AS q) IS NULL
-    AND (SELECT e._error FROM sigdb_data.null_check(n_controls, seed, n_bins) AS e) IS NULL;
+        m._study, m._tissue, m._disease, m._type, m._n_cells, m._score, m._mean, m._sd, m._n, k._n_sets, m._n_genes,
+        m._n_measured,
+        CASE WHEN m._n > 0 THEN greatest((1 + m._n_high) / (1 + m._n), 1 / k._n_sets) END AS _high,
+        CASE WHEN m._n > 0 THEN greatest((1 + m._n_low) / (1 + m._n), 1 / k._n_sets) END AS _low
+    FROM sigdb_data.null_moments(genes, weights, n_controls, seed, n_bins, missing, run, signed) AS m
+    LEFT JOIN sigdb_data.control_counts(genes, weights, n_bins, run) AS k ON m._study_id = k._study
+) AS p
+WHERE (SELECT e._error FROM sigdb_data.null_check(n_controls, seed, n_bins) AS e) IS NULL;

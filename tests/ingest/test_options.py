@@ -57,12 +57,14 @@ def test_every_word_is_accepted_and_described():
             r"Did you mean 'replace'\? `if_exists` is one of",
         ),
         ({"min_genes": 0}, OptionError, "`min_genes` must be at least 1, not 0"),
-        ({"max_delta": -0.1}, OptionError, "`max_delta` must be 0 or more, not -0.1"),
-        ({"max_delta": float("nan")}, OptionError, "`max_delta` must be 0 or more"),
+        ({"max_error": -0.1}, OptionError, "`max_error` must be 0 or more, not -0.1"),
+        ({"max_error": float("nan")}, OptionError, "`max_error` must be 0 or more"),
+        ({"max_error": 0.1, "method": Method("ixg")}, MethodError, "`max_error` is for ig; `method='ixg'` integrates"),
+        ({"max_error": 0.1, "method": Method(n_steps=1)}, MethodError, "takes `n_steps` of 2 or more"),
         ({"method": Method("deeplift"), "compute": Compute("cpu", "bf16")}, MethodError, "double precision"),
         ({"method": Method("ixg"), "baseline": REFERENCE}, MethodError, "`method='ixg'` .* has no baseline"),
     ],
-    ids=["if_exists", "min_genes", "max_delta", "nan", "precision", "baseline"],
+    ids=["if_exists", "min_genes", "max_error", "nan", "no integral", "one step", "precision", "baseline"],
 )
 def test_impossible_options_are_refused(options, error, message):
     with pytest.raises(error, match=message):

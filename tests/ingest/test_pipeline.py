@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,6 +28,7 @@ from sigdb.errors import (
 from tests.ingest.conftest import GENES, scores_of, small_adata
 from tests.support.oracle import captum_on_the_whole_model
 from tests.support.toy import fingerprint
+from tests.support.zoo import nearly_normalised, with_dead_cell
 
 
 @pytest.fixture(scope="module")
@@ -254,16 +256,45 @@ def test_a_run_records_how_it_was_made_and_stores_what_the_method_gives(tmp_path
     assert report.counts_from == "X"
 
 
-def test_max_delta_refuses_a_study_whole(tmp_path, model, file):
+def test_max_error_refuses_a_study_whole(tmp_path, model, file):
     coarse = Method(n_steps=2)
     (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model, IngestOptions(coarse))
-    limit = report.relative_delta
-    ingest_files(tmp_path / "a.duckdb", [Source(file, "b")], model, IngestOptions(coarse, max_delta=limit * 1.01))
+    limit = report.median_error
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        stored = con.execute("SELECT median(integration_error) FROM attributed_cells").fetchone()
+    assert stored == (pytest.approx(limit),)
+    ingest_files(tmp_path / "a.duckdb", [Source(file, "b")], model, IngestOptions(coarse, max_error=limit * 1.01))
     before = fingerprint(tmp_path / "a.duckdb")
-    options = IngestOptions(coarse, max_delta=limit * 0.99)
-    with pytest.raises(MethodError, match=r"above `max_delta=.*Nothing of it was stored"):
+    options = IngestOptions(coarse, max_error=limit * 0.99)
+    with pytest.raises(MethodError, match=r"above `max_error=.*Nothing of it was stored"):
         ingest_files(tmp_path / "a.duckdb", [Source(file, "c")], model, options)
     assert fingerprint(tmp_path / "a.duckdb") == before
+
+
+def test_a_dead_cell_does_not_refuse_its_study(tmp_path):
+    """The second cell leaves every unit of the model dead: it is stored without scores, and noted."""
+    model, _ = with_dead_cell()
+    counts = csr_matrix(np.array([[3, 1, 0], [0, 0, 2], [2, 2, 1], [0, 0, 0]], np.float32))
+    study, path = tmp_path / "study.h5ad", tmp_path / "a.duckdb"
+    anndata.AnnData(counts, var=pd.DataFrame(index=list(model.gene_ids))).write_h5ad(study)
+    (report,) = ingest_files(path, [Source(study)], model, IngestOptions(Method("ixg")))
+    assert (report.n_cells, report.n_empty_cells, report.median_error) == (4, 1, None)
+    assert "nothing was attributed to 1 of 3 cells of study that have counts" in " ".join(report.notes)
+    with sigdb.connect(path) as con:
+        rows = con.execute(
+            "SELECT attribution_scale IS NULL, completeness_delta IS NULL FROM attributed_cells ORDER BY cell_id"
+        ).fetchall()
+        with_scores = con.execute("SELECT DISTINCT cell_id FROM attributions ORDER BY 1").fetchall()
+        assert [finding for finding in sigdb.verify(con) if finding.n] == []
+    assert rows == [(False, False), (True, False), (False, False), (True, True)]
+    assert with_scores == [(0,), (2,)]
+
+
+def test_a_method_that_explains_too_few_cells_is_refused(tmp_path, file):
+    path = tmp_path / "a.duckdb"
+    with pytest.raises(MethodError, match=r"attributes nothing to 39 of 39 cells of study that have counts.*nearly"):
+        ingest_files(path, [Source(file)], nearly_normalised(), IngestOptions(Method("ixg")))
+    assert not path.exists()
 
 
 def test_a_method_that_does_not_suit_the_model_is_refused_before_anything_is_read(tmp_path, model, file):
@@ -280,7 +311,7 @@ def test_the_mean_of_reference_cells_as_baseline(tmp_path, model, file, method):
     options = IngestOptions(Method(method), baseline=reference)
     (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model, options)
     adata = small_adata()
-    is_reference = ((adata.obs["cell_type"] == "monocyte") & (adata.obs["cluster"] < 4)).to_numpy()
+    is_reference = ((adata.obs["cell_type"] == "monocyte") & (adata.obs["cluster"] < 4)).to_numpy(copy=True)
     is_reference[3] = False  # it has no counts
     x = model.prepare(csr_matrix(adata.X[:, :24]))
     mean = csr_matrix(x[is_reference].toarray().mean(axis=0, keepdims=True).astype(np.float32))

@@ -93,6 +93,7 @@ def write_study(
                     scores=csr_matrix(np.nan_to_num(part)),
                     scale=np.where(empty, np.nan, 0.5),
                     delta=np.where(empty, np.nan, 0.01),
+                    error=np.where(empty, np.nan, 0.02),
                 )
                 stage.write_chunk(number, first, chunk, device="cpu", versions=VERSIONS)
                 first += len(part)

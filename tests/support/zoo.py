@@ -6,9 +6,12 @@ import shutil
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
+from torch import nn
 
-from ingest.models import load_model
-from tests.ingest.conftest import DATA, save_small_model
+from ingest.models import FeedForward, Normalisation, load_model
+from ingest.models.core import feed_forward
+from tests.ingest.conftest import DATA, GENES, save_small_model
 
 N_GENES = 40
 
@@ -85,6 +88,23 @@ def ssl_with_prefix(folder, prefix, lightning=True):
     state = {**renamed, **also, "projector.0.weight": torch.ones(2, 2)}
     torch.save({"state_dict": state, "epoch": 1} if lightning else state, folder / "model.ckpt")
     return folder
+
+
+def nearly_normalised():
+    """A model that ends in a layer norm, so that its gradient at a cell is only rounding error."""
+    torch.manual_seed(0)
+    tail = nn.Sequential(nn.ReLU(), nn.Linear(16, 8), nn.LayerNorm(8, elementwise_affine=False))
+    return FeedForward("nearly", "mlp", tuple(GENES[:24]), Normalisation(), nn.Linear(24, 16), tail, False, "x")
+
+
+def with_dead_cell():
+    """A model with ReLU, and three cells; the second leaves every unit dead."""
+    tensors = {"0.weight": [[1, 0.5, -1], [0.3, 1, -1]], "0.bias": [-0.1, -0.1]}
+    tensors |= {"2.weight": [[1, -1], [0.5, 1]], "2.bias": [0.3, 0.2]}
+    tensors = {name: torch.tensor(values, dtype=torch.float32) for name, values in tensors.items()}
+    about = {"architecture": "mlp", "normalisation": Normalisation(), "l2_normalised": False, "sha256": "x"}
+    model = feed_forward(["Linear", "ReLU", "Linear"], tensors, name="dead", genes=["CD14", "LYZ", "CD3E"], **about)
+    return model, model.prepare(csr_matrix(np.array([[3, 1, 0], [0, 0, 2], [2, 2, 1]], np.float32)))
 
 
 def mlp(kind, l2):

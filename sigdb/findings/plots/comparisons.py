@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["contributions", "effects", "null_scores", "volcano"]
 
 VOLCANO = (460, 340)  # pixels
+FOREST_COLOURS = {"one study": PALETTE[0], "all studies": PALETTE[1], "random effects": GREY}
 
 
 def contributions(found: Answer, title: str = "Contributions to the score") -> Any:
@@ -69,7 +70,7 @@ def contributions(found: Answer, title: str = "Contributions to the score") -> A
 
 
 def null_scores(found: Null, title: str = "Against matched genes", n_groups: int = 50) -> Any:
-    """Draw the score of each group (point) beside the scores of its matched control sets (mean and range).
+    """Draw the score of each group (point) beside the scores of its matched control sets (mean and spread).
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ def null_scores(found: Null, title: str = "Against matched genes", n_groups: int
     x = alt.X("low:Q", title=f"score ({ATTRIBUTION})")
     bars = base.mark_rule(color="#c4c4c4", strokeWidth=7).encode(x=x, x2="high:Q")
     means = base.mark_tick(color="#555", thickness=2, height=9).encode(x="null_mean:Q")
-    numbers = [("score", ".3g"), ("z", ".2f"), ("p_value", ".2g"), ("q_value", ".2g")]
+    numbers = [("score", ".3g"), ("z", ".2f"), ("p_value", ".2g"), ("p_two_sided", ".2g"), ("q_value", ".2g")]
     points = base.mark_point(filled=True, size=60, opacity=1).encode(
         x="score:Q",
         color=colour_by_kind(SIGNIFICANT, PALETTE[1], PALETTE[0]),
@@ -126,6 +127,8 @@ def null_scores(found: Null, title: str = "Against matched genes", n_groups: int
 
 def effects(found: Comparison, title: str = "Differences between donors") -> Any:
     """Draw a forest plot of a comparison: Hedges' g with its 95% interval, per study and for all studies together.
+
+    The interval leaves out 0 exactly if p < 0.05. Rows without an effect size are not drawn; the chart counts them.
 
     Parameters
     ----------
@@ -148,21 +151,13 @@ def effects(found: Comparison, title: str = "Differences between donors") -> Any
     'LayerChart'
     """
     alt = altair_module()
-    kinds = ["one study", "all studies"]
-    values = []
-    for row in found.table.to_pylist():
-        if row["hedges_g"] is None:
-            continue
-        study = row["study"] or f"all {row['n_studies']} studies"
-        signature = row["signature"] if len(found.units) > 1 else None
-        name = ", ".join(part for part in (signature, row["within"], row["group"], study) if part)
-        sizes = f"({row['n_group']} / {row['n_reference']})"
-        values.append({**row, "name": f"{name}  {sizes}", "kind": kinds[row["study"] is None]})
+    values = [forest_row(row, found) for row in found.table.to_pylist() if row["hedges_g"] is not None]
     base = alt.Chart(alt.Data(values=values), width=360, height=alt.Step(20)).encode(
         y=alt.Y("name:N", sort=[row["name"] for row in values], title=None, axis=alt.Axis(labelLimit=480)),
-        color=colour_by_kind(kinds, PALETTE[0], PALETTE[1]),
+        color=colour_by_kind(list(FOREST_COLOURS), *FOREST_COLOURS.values()),
     )
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 3], color="#777").encode(x="zero:Q")
+    predictions = base.mark_rule(strokeWidth=1, strokeDash=[2, 2]).encode(x="prediction_low:Q", x2="prediction_high:Q")
     intervals = base.mark_rule(strokeWidth=2).encode(
         x=alt.X("g_low:Q", title="Hedges' g, with 95% interval"), x2="g_high:Q"
     )
@@ -171,8 +166,25 @@ def effects(found: Comparison, title: str = "Differences between donors") -> Any
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         x="hedges_g:Q", tooltip=["name:N", "test:N", *(tooltip(name, form) for name, form in numbers), *n_units]
     )
-    note = f"Above 0: higher than in {found.reference}. In brackets: units in the group / in {found.reference}."
-    return finish(alt.layer(zero, intervals, points), found, title, [note])
+    layers = [zero, intervals, points]
+    notes = [f"Above 0: higher than in {found.reference}. In brackets: units in the group / in {found.reference}."]
+    if any(row["prediction_low"] is not None for row in values):
+        layers.insert(1, predictions)
+        notes.append("Dashed: where the effect in a further study is expected (95%).")
+    if hidden := sum(row["p_value"] is not None and row["hedges_g"] is None for row in found.table.to_pylist()):
+        notes.append(f"Tested on too few units for an effect size, and not drawn: {hidden}.")
+    return finish(alt.layer(*layers), found, title, notes)
+
+
+def forest_row(row: dict[str, Any], found: Comparison) -> dict[str, Any]:
+    """A row of a comparison with its name and kind in a forest plot."""
+    kind = "one study"
+    if row["study"] is None:
+        kind = "all studies" if row["is_finding"] else "random effects"
+    study = row["study"] or f"{row['n_studies']} studies, {'one model' if row['is_finding'] else 'random effects'}"
+    signature = row["signature"] if len(found.units) > 1 else None
+    name = ", ".join(part for part in (signature, row["within"], row["group"], study) if part)
+    return {**row, "name": f"{name}  ({row['n_group']} / {row['n_reference']})", "kind": kind}
 
 
 def volcano(found: GeneComparison, title: str | None = None, n_labels: int = 20) -> Any:
@@ -224,7 +236,7 @@ def volcano(found: GeneComparison, title: str | None = None, n_labels: int = 20)
     )
     made_by = f"{found.studies[0].study}; {found.studies[0].test}"
     if len(found.studies) > 1:
-        made_by = f"{len(found.studies)} studies; random effects"
+        made_by = f"{len(found.studies)} studies; one model"
     lines = [
         f"{made_by}; units: {n_group} / {n_reference}, {n_cells:,} cells.",
         f"{len(values):,} genes tested; {sum(row['q'] < 0.05 for row in values):,} with q < 0.05.",

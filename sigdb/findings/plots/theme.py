@@ -29,6 +29,7 @@ __all__ = [
     "keep_highest",
     "save",
     "significance",
+    "style",
     "tooltip",
     "viridis",
 ]
@@ -84,10 +85,15 @@ def save(chart: alt.TopLevelMixin, path: str | os.PathLike[str]) -> None:
 
 def finish(chart: Any, found: Answer, title: str, subtitle: Sequence[str]) -> Any:
     """Give a chart its title, the theme, and the SQL of its data."""
+    return style(chart.properties(usermeta={"sql": found.sql}), title, subtitle)
+
+
+def style(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
+    """Give a chart its title and the theme."""
     alt = altair_module()
     lines = [part for line in subtitle for part in wrap(line, SUBTITLE_WIDTH)]
     return (
-        chart.properties(title=alt.Title(title, subtitle=lines, anchor="start"), usermeta={"sql": found.sql})
+        chart.properties(title=alt.Title(title, subtitle=lines, anchor="start"))
         .configure(font="Helvetica, Arial, sans-serif", background="white")
         .configure_title(fontSize=14, subtitleFontSize=11, subtitleColor="#444", offset=12)
         .configure_axis(

@@ -1,19 +1,27 @@
--- null_moments(genes, weights, n_controls, seed, n_bins, run, signed)
---   -> TABLE (_study, _tissue, _disease, _type, _control, _value)
--- Internal: the sum of each control set over the cells of each group. _control is NULL for the signature itself. A set that
--- is 0 in a group has no row.
--- Units:   weighted attribution, summed over cells and genes.
--- Example: SELECT _value FROM sigdb_data.null_moments(['CD3E'], NULL, 5, 0, 25, NULL, false) WHERE _type = 'T cell';  --> 9.0
+-- null_moments(genes, weights, n_controls, seed, n_bins, missing, run, signed)
+--   -> TABLE (_study_id, _study, _tissue, _disease, _type, _n_cells, _score, _n_genes, _n_measured, _n, _mean, _sd, _n_high, _n_low)
+-- Internal: the score of each group beside the scores of its control sets: their number, mean and standard deviation, and
+-- how many are at least as high (_n_high) or as low (_n_low). Sums that differ by rounding only count as equal.
+-- Units:   attribution. The absolute attributions of a cell add up to 1000. _n is 0 if the study measured none of the genes.
+-- Errors:  as for signature_by_sample.
+-- Example: SELECT _mean FROM sigdb_data.null_moments(['CD3E'], NULL, 5, 0, 25, 'error', NULL, false) WHERE _type = 'T cell';  --> 9.0
 
-CREATE OR REPLACE MACRO sigdb_data.null_moments(genes, weights, n_controls, seed, n_bins, run, signed) AS TABLE
-SELECT v._study, v._tissue, v._disease, v._type, c._control, sum(c._weight * v._sum) AS _value
+CREATE OR REPLACE MACRO sigdb_data.null_moments(genes, weights, n_controls, seed, n_bins, missing, run, signed) AS TABLE
+SELECT
+    c._study_id, c._study, c._tissue, c._disease, c._type, any_value(c._n_cells) AS _n_cells,
+    any_value(c._score) AS _score, any_value(c._n_genes) AS _n_genes, any_value(c._n_measured) AS _n_measured,
+    count(c._value) AS _n, avg(c._value) AS _mean,
+    CASE WHEN stddev_samp(c._value) <= 1e-9 * abs(avg(c._value)) THEN 0 ELSE stddev_samp(c._value) END AS _sd,
+    count(*) FILTER (WHERE c._value >= c._score - 1e-9 * abs(c._score)) AS _n_high,
+    count(*) FILTER (WHERE c._value <= c._score + 1e-9 * abs(c._score)) AS _n_low
 FROM (
-    SELECT d._study, d._control, d._match AS _gene, d._weight
-    FROM sigdb_data.control_genes(genes, weights, n_controls, seed, n_bins, run) AS d
-    UNION ALL
-    SELECT b._study, NULL AS _control, t._gene, t._weight
-    FROM sigdb_data.signature_terms(genes, weights, 'sum', run, NULL) AS t
-    JOIN (SELECT q.study_id AS _study, q.gene_id AS _gene FROM sigdb_data.study_genes AS q) AS b ON t._gene = b._gene
+    SELECT
+        g._study_id, g._study, g._tissue, g._disease, g._type, g._n_cells, g._score, g._n_genes, g._n_measured,
+        CASE WHEN g._n_measured > 0 THEN coalesce(v._value, 0) / g._n_cells END AS _value
+    FROM sigdb_data.group_scores(genes, weights, missing, run, signed) AS g
+    CROSS JOIN (SELECT unnest(range(n_controls)) AS _control) AS n
+    LEFT JOIN sigdb_data.null_scores(genes, weights, n_controls, seed, n_bins, run, signed) AS v
+        ON n._control = v._control AND g._study_id = v._study AND g._tissue IS NOT DISTINCT FROM v._tissue
+        AND g._disease IS NOT DISTINCT FROM v._disease AND g._type IS NOT DISTINCT FROM v._type
 ) AS c
-JOIN sigdb_data.group_sums(run, signed) AS v ON c._study = v._study AND c._gene = v._gene
-GROUP BY v._study, v._tissue, v._disease, v._type, c._control;
+GROUP BY c._study_id, c._study, c._tissue, c._disease, c._type;

@@ -43,7 +43,9 @@ def stage_of(folder, matrix):
     for number, first in enumerate(range(0, N_CELLS, CHUNK)):
         rows = matrix[first : first + CHUNK]
         depth = np.ones(rows.shape[0])
-        stage.write_chunk(number, first, Chunk(depth, depth, rows, depth, depth), device="cpu", versions=VERSIONS)
+        stage.write_chunk(
+            number, first, Chunk(depth, depth, rows, depth, depth, depth), device="cpu", versions=VERSIONS
+        )
     return stage
 
 

@@ -8,6 +8,7 @@ import signal
 import tempfile
 
 import pytest
+import torch
 
 from ingest import pipeline
 from ingest.options import Compute, IngestOptions, Source
@@ -23,9 +24,10 @@ from tests.support.formats import matrix_folder
 
 def test_workers_store_the_same_to_the_last_bit(tmp_path, model, file, monkeypatch):
     monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
-    ingest_files(tmp_path / "one.duckdb", [Source(file)], model)
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"  # the ledger records the number of a worker's GPU
+    ingest_files(tmp_path / "one.duckdb", [Source(file)], model, IngestOptions(compute=Compute(device)))
     seen = []
-    options = IngestOptions(compute=Compute(workers=2), progress=lambda *news: seen.append(news))
+    options = IngestOptions(compute=Compute(device, workers=2), progress=lambda *news: seen.append(news))
     ingest_files(tmp_path / "two.duckdb", [Source(file)], model, options)
     assert contents(tmp_path / "one.duckdb") == contents(tmp_path / "two.duckdb")
     assert seen == [("study", n, 40) for n in (0, 16, 32, 40)]

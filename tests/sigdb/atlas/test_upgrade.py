@@ -45,6 +45,22 @@ def test_upgrade_runs_the_scripts_in_between_and_installs_the_macros(copy, monke
         assert con.execute("SELECT signature_genes('T_CELL')").fetchall() == [(["CD3E"],)]
 
 
+def test_schema_4_had_no_estimated_error(copy):
+    """An atlas of schema 4 keeps its data. Its cells have no estimate, and it is as sound as a new atlas."""
+    with sigdb.connect(copy) as con:
+        unsound = {finding.check for finding in sigdb.verify(con) if finding.n}
+    with duckdb.connect(copy) as con:
+        expected = con.execute("SELECT * EXCLUDE integration_error FROM sigdb_data.attributed_cells").fetchall()
+        con.execute("ALTER TABLE sigdb_data.attributed_cells DROP COLUMN integration_error")
+    set_schema_version(copy, 4)
+    assert upgrade(copy) == (4, SCHEMA_VERSION)
+    with sigdb.connect(copy) as con:
+        found = con.execute("SELECT * EXCLUDE integration_error FROM attributed_cells").fetchall()
+        assert con.execute("SELECT DISTINCT integration_error FROM attributed_cells").fetchall() == [(None,)]
+        assert {finding.check for finding in sigdb.verify(con) if finding.n} == unsound
+    assert found == expected
+
+
 def test_a_failing_upgrade_changes_nothing(copy, monkeypatch):
     before = fingerprint(copy)
     original = statements.statement

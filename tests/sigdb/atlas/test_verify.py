@@ -120,6 +120,11 @@ PLANTED = [
         "completeness",
         "cell 2: scale 0.5, delta nan",
     ),
+    (
+        "UPDATE sigdb_data.attributed_cells SET integration_error = -1 WHERE cell_id = 2",
+        "completeness",
+        "cell 2: scale 0.5, delta 0.01, error -1.0",
+    ),
     ("UPDATE sigdb_data.attribution_summary SET sum_abs = sum_abs * 1.0001 WHERE gene_id = 2", "cube", "gene 2"),
     ("UPDATE sigdb_data.attribution_summary SET sum_signed = -sum_signed WHERE gene_id = 2", "cube", "gene 2"),
     ("UPDATE sigdb_data.attribution_summary SET n_nonzero = n_nonzero + 1 WHERE gene_id = 2", "cube", "gene 2"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -139,3 +140,19 @@ def test_commands_read_a_lake_as_they_read_an_atlas(workdir, toy_path):
     for command, reason in refused:
         code, _, err = run(*command, cwd=workdir)
         assert (code, reason in words(err)) == (1, True), err
+
+
+def test_check_a_model(workdir):
+    """Two checkpoints that are the same agree. The table is for programs, the page for people."""
+    arguments = ["models", "check", "model", "model", "--model", "mlp", "--cells", "study.h5ad", "--steps", "4"]
+    code, out, err = run(*arguments, "--n-cells", "20", "--format", "json", "--page", "check.html", cwd=workdir)
+    assert code == 0, err
+    rows = json.loads(out)
+    assert list(rows[0]) == ["test", "measure", "value", "needs", "holds"]
+    agreement = next(row for row in rows if row["measure"] == "Spearman, first and 2")
+    assert (agreement["test"], agreement["value"], agreement["holds"]) == ("checkpoints", 1, True)
+    assert "<title>Explanation of model</title>" in (workdir / "check.html").read_text()
+    code, out, err = run(*arguments[:3], *arguments[4:], "--n-cells", "20", cwd=workdir)
+    assert code == 0, err
+    assert re.search(r"(19|20) cells of study\.h5ad, drawn at random with seed 0", out)
+    assert "The explanation " in out

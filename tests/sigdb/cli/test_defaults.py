@@ -8,9 +8,11 @@ from dataclasses import fields
 import pytest
 
 import sigdb
+from ingest.check.check import check_model
 from ingest.given.load import LoadOptions
 from ingest.options import Compute, IngestOptions, Method
 from sigdb.cli import findings, genes
+from sigdb.cli.models import CheckOptions
 from sigdb.cli.options import GivenParameters, IngestParameters
 from sigdb.cli.parameters import default_of
 from sigdb.findings.report import write_report
@@ -48,6 +50,15 @@ def test_ingest():
     shared = command.keys() & library.keys()
     assert {"n_steps", "quadrature", "if_exists", "precision", "batch_size", "min_genes", "obsm"} <= shared
     assert {name: command[name] for name in shared} == {name: library[name] for name in shared}
+
+
+def test_check():
+    library = {name: each.default for name, each in inspect.signature(check_model).parameters.items()}
+    library |= defaults(Method) | defaults(Compute) | {"method": Method().name}
+    command = defaults(CheckOptions)
+    shared = command.keys() & library.keys()
+    assert {"n_cells", "seed", "layer", "min_genes", "n_steps", "quadrature", "device"} <= shared
+    assert {name: command[name] for name in shared} == {name: library[name] or None for name in shared}
 
 
 def test_load():

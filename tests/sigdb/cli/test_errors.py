@@ -47,6 +47,11 @@ ERRORS = {
     ),
     "two cut-offs": (["hits", "toy.duckdb", "CD3E", "--sd", "2", "--cutoff", "1"], 1, "A hit has one cut-off"),
     "cells as replicates": (["compare", "toy.duckdb", "CD3E", "--unit", "cell"], 1, "they are not replicates"),
+    "a cut-off of scores": (
+        ["compare", "toy.duckdb", "CD3E", "--percentile", "90"],
+        1,
+        "--percentile says what a hit is. Use it with --of hits",
+    ),
     "no such picture": (["leading", "toy.duckdb", "CD3E", "--min-cells", "1", "--plot", "x.pdf"], 1, "not 'x.pdf'"),
     "no such page": (["report", "toy.duckdb", "CD3E", "-o", "x.pdf"], 1, "A report is an .html file, not 'x.pdf'"),
     "no model": ([*INGEST, "--model", "mlp", "--weights", "no"], 1, "There is no model folder no"),
@@ -70,8 +75,24 @@ ERRORS = {
     "covariate without a value": ([*INGEST, *MODEL, "--covariate", "batch="], 1, "--covariate takes NAME=VALUE"),
     "baseline file alone": ([*INGEST, *MODEL, "--baseline-file", "study.h5ad"], 1, "needs --baseline-cells"),
     "no such device": ([*INGEST, *MODEL, "--device", "tpu"], 1, "There is no device 'tpu'"),
-    "too large a delta": ([*INGEST, *MODEL, "--steps", "2", "--max-delta", "0"], 1, "above --max-delta 0"),
+    "too large an error": ([*INGEST, *MODEL, "--steps", "2", "--max-error", "0"], 1, "above --max-error 0"),
     "export over a folder": (["models", "export", "model", *MODEL], 1, "model exists already"),
+    "check of no model": (["models", "check", "modl", "--model", "mlp", "--cells", "study.h5ad"], 1, "mean 'model'?"),
+    "check of no cells": (
+        ["models", "check", "model", "--model", "mlp", "--cells", "stud.h5ad"],
+        1,
+        "mean 'study.h5ad'?",
+    ),
+    "check of few cells": (
+        ["models", "check", "model", "--model", "mlp", "--cells", "study.h5ad", "--n-cells", "9"],
+        2,
+        "greater than or equal to 10",
+    ),
+    "check on no page": (
+        ["models", "check", "model", "--model", "mlp", "--cells", "study.h5ad", "--page", "x.pdf"],
+        1,
+        "A report is an .html file, not 'x.pdf'",
+    ),
     "no command": (["nosuch"], 2, "No such command"),
 }
 
@@ -102,7 +123,7 @@ WAYS_OUT = {
     "impossible sum": ([*GIVEN, "--target-sum", "0"], "--target-sum must be a positive number, not 0"),
     "another sum": ([*GIVEN, "--target-sum", "500"], "--target-sum 1000; --rescale"),
     "few genes": ([*INGEST, *MODEL, "--min-genes", "5000"], "--min-genes"),
-    "delta": ([*INGEST, *MODEL, "--steps", "2", "--max-delta", "0"], "--max-delta 0"),
+    "error": ([*INGEST, *MODEL, "--steps", "2", "--max-error", "0"], "--max-error 0"),
     "summation": ([*INGEST, *MODEL, "--method", "ixg", "--summation", "published"], "--summation dot"),
     "precision": ([*INGEST, *MODEL, "--method", "deeplift", "--precision", "bf16"], "leave --precision out"),
     "names of files": ([*INGEST, "study.h5ad", *MODEL], "--study"),

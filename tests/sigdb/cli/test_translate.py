@@ -20,7 +20,7 @@ MESSAGES = {
     "one with another name": ("ingest", "`n_steps`, `mapping`", "--steps, --map"),
     "a value": ("score", "Use `missing='ignore'`.", "Use --missing ignore."),
     "a value with blanks": ("hits", "`cells=\"tissue = 'blood'\"`", "--cells 'tissue = '\"'\"'blood'\"'\"''"),
-    "a number": ("ingest", "`max_delta=0.1`", "--max-delta 0.1"),
+    "a number": ("ingest", "`max_error=0.1`", "--max-error 0.1"),
     "several": ("ingest", "`if_exists='replace', study='x'`", "--if-exists replace --study x"),
     "a list": ("compare", "`covariates=['age', 'sex']`", "--covariate age --covariate sex"),
     "a dictionary": ("ingest", "`mapping={'donor': 'who'}`", "--map donor=who"),

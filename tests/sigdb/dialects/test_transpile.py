@@ -162,18 +162,19 @@ PERCENTILE = {
     "hit rates in cells",
     "functions",
 }
-CONTROLS = {"control_genes", "null_moments", "signature_controls", "signature_null", "null", "controls"}
+CONTROLS = {"control_genes", "null_scores", "null_moments", "signature_controls", "signature_null", "null", "controls"}
 NO_MD5 = dict.fromkeys(CONTROLS, "md5_number_lower")
 NO_PERCENTILE = dict.fromkeys(PERCENTILE, "percentile")
+NO_GREATEST = dict.fromkeys(("gene_strata", "signature_strata", "control_counts"), "greatest")
 REFUSED = {
     "spark": {},
     "databricks": {},
     "snowflake": NO_MD5,
-    "trino": NO_MD5 | NO_PERCENTILE | {"gene_strata": "greatest", "exclude": "EXCLUDE"},
+    "trino": NO_MD5 | NO_PERCENTILE | NO_GREATEST | {"exclude": "EXCLUDE"},
     "bigquery": NO_MD5
     | NO_PERCENTILE
+    | NO_GREATEST
     | {
-        "gene_strata": "greatest",
         "column aliases": "Named columns",
         "escapes": "ESCAPE",
         "lists of some rows": "FILTER",

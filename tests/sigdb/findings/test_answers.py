@@ -69,10 +69,11 @@ def test_every_finding_is_an_answer(con, name):
 def test_notes_say_the_rule_and_what_was_left_out(con):
     found = sigdb.hits(con, GENES, cutoff=1, min_cells=1, min_samples=6)
     assert found.notes == (
-        "A hit is above a score of 1 (1).",
+        "A hit is above a score of 1 (1). 61.5% of 13 cells are hits.",
         "Left out 6 samples: 5 (in a group of fewer than 6 samples), 1 (no disease).",
     )
-    assert sigdb.compare(con, GENES, min_cells=1).notes == ("Left out 2 units: 1 (no disease), 1 (no donor).",)
+    left_out = "Left out 2 units: 1 (no disease), 1 (no donor)."
+    assert sigdb.compare(con, GENES, of="score", min_cells=1).notes == (left_out,)
     genes = sigdb.gene_compare(con, by="disease", reference="normal", min_cells=1, min_nonzero=12)
     assert genes.notes[0] == "toy: Welch t, 6 units of flu, 5 of normal; 2 genes in too few cells."
     cells = sigdb.compare(con, GENES, cells_as_replicates=True)

@@ -178,7 +178,7 @@ def test_a_note_explains_why_nothing_is_below_a_cutoff(con):
 
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory):
-    """Study full: 2 genes, 400 detected genes a cell. Study panel: CD3E only, 100 detected. Study none: LYZ only, 200."""
+    """Study full: 2 genes, 400 detected genes. Study panel: CD3E only, 100 detected. Study none: LYZ only, 200."""
     path = tmp_path_factory.mktemp("uneven") / "uneven.duckdb"
     obs = {name: obs_of(4, sample=["x"] * 2 + ["y"] * 2, disease=["flu"] * 4) for name in ("full", "panel", "none")}
     with new_atlas(path, ["CD3E", "LYZ"]) as atlas:

@@ -1,0 +1,87 @@
+"""The cells of a check: a sample of a file, in the gene space of each model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csr_matrix, vstack
+
+from ingest.counts.open import open_counts
+from ingest.genes import add_genes
+from ingest.options import IngestOptions
+from ingest.pipeline import CHUNK_CELLS, find_genes
+from sigdb.atlas.writer import Atlas
+from sigdb.errors import CountsError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from ingest.genes import GeneMap
+    from ingest.models import CellModel
+
+__all__ = ["Cells", "read_cells"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The same cells in the gene space of each model.
+
+    counts: one matrix (n_cells, n_genes) per model. gene_ids: one id for each gene of each model; genes of two models
+    that are the same have one id. n_drawn: cells that were drawn. The rest has counts of no gene of one of the models.
+    """
+
+    counts: tuple[csr_matrix, ...]
+    gene_ids: tuple[tuple[int, ...], ...]
+    n_drawn: int
+
+
+def read_cells(
+    path: str | os.PathLike[str],
+    models: Sequence[CellModel],
+    *,
+    n_cells: int,
+    seed: int,
+    layer: str | None = None,
+    min_genes: int | None = None,
+) -> Cells:
+    """Draw cells of a file at random, without replacement. Cells without counts are drawn too, and left out.
+
+    Raises CountsError if fewer than two cells remain, GeneSpaceError if file and model share too few genes, and what
+    `open_counts` raises.
+    """
+    with open_counts(path, layer=layer) as file:
+        chosen = np.sort(np.random.default_rng(seed).permutation(file.n_cells)[:n_cells])
+        maps, gene_ids = map_models(models, file.var_names, min_genes)
+        parts = []
+        for start in range(0, file.n_cells, CHUNK_CELLS):
+            inside = chosen[(chosen >= start) & (chosen < start + CHUNK_CELLS)] - start
+            if len(inside):
+                parts.append(file.read(start, start + CHUNK_CELLS)[inside])
+    drawn = csr_matrix(vstack(parts, format="csr"))
+    counts = [genes(drawn) for genes in maps]
+    kept = np.all([np.diff(each.indptr) > 0 for each in counts], axis=0)
+    if kept.sum() < 2:
+        raise CountsError(
+            f"{kept.sum()} of the {len(chosen)} cells that were drawn from {Path(path).name} have counts of the "
+            "model's genes; at least 2 are needed. Draw more with `n_cells`, or another sample with `seed`."
+        )
+    return Cells(tuple(each[kept] for each in counts), gene_ids, len(chosen))
+
+
+def map_models(
+    models: Sequence[CellModel], var_names: Sequence[str], min_genes: int | None
+) -> tuple[list[GeneMap], tuple[tuple[int, ...], ...]]:
+    """Find the genes of each model among the columns of a file, by the names that an atlas gives to genes."""
+    options = IngestOptions(min_genes=min_genes)
+    with (
+        TemporaryDirectory() as folder,
+        Atlas.create(Path(folder) / "genes.duckdb") as atlas,
+        atlas.transaction() as con,
+    ):
+        gene_ids = tuple(tuple(add_genes(con, model.gene_ids)) for model in models)
+        return [find_genes(con, var_names, ids, options) for ids in gene_ids], gene_ids
