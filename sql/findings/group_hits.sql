@@ -5,7 +5,7 @@ SELECT
     avg(u.score) AS score,
     avg(u.z) AS z,
     count(*) FILTER (WHERE u.is_hit) / nullif(count(u.is_hit), 0) AS hit_rate,
-    count(*) AS n_cells,
+    count(u.score) AS n_cells,
     count(DISTINCT u.sample_id) AS n_samples,
     min(u.n_measured) AS least_measured,
     any_value(u.n_score_genes) AS n_genes,
@@ -22,6 +22,5 @@ FROM (
     JOIN sigdb_data.study_coverage($genes, $weights, $run, NULL) AS k ON t.study_id = k._study
     WHERE k._n_measured >= $min_coverage * k._n_genes
 ) AS u
-WHERE u.score IS NOT NULL
-HAVING count(*) >= $min_cells
+HAVING count(u.score) >= $min_cells
 ORDER BY z DESC NULLS LAST, score DESC;

@@ -1,13 +1,13 @@
 -- unit_hits: the cells of each unit (donor, sample or cell) beside matched controls: mean z, hit rate and mean score, in the
 -- population $cells (see signature_hits). sigdb.compare adds the columns that make a unit, and groups by them. Cells without a
--- score do not count. n_genes, n_measured: the coverage of the unit's study. median_counts, median_detected: counts and
+-- score do not count. (A condition on the score here would hide the errors of signature_hits.) n_genes, n_measured: the coverage of the unit's study. median_counts, median_detected: counts and
 -- detected genes of the unit's cells.
 SELECT
     avg(u.z) AS z,
     count(*) FILTER (WHERE u.is_hit) / nullif(count(u.is_hit), 0) AS hit_rate,
     avg(u.score) AS score,
     count(*) FILTER (WHERE u.is_hit) AS n_hits,
-    count(*) AS n_cells,
+    count(u.score) AS n_cells,
     list(DISTINCT u.donor ORDER BY u.donor) AS donors,
     any_value(u.n_score_genes) AS n_genes,
     any_value(u.n_measured) AS n_measured,
@@ -25,6 +25,7 @@ FROM (
     JOIN cells AS c ON h.cell_id = c.cell_id
     JOIN sigdb_data.studies AS t ON c.study = t.study
     JOIN sigdb_data.study_coverage($genes, $weights, $run, NULL) AS k ON t.study_id = k._study
-    WHERE h.score IS NOT NULL AND k._n_measured >= $min_coverage * k._n_genes
+    WHERE k._n_measured >= $min_coverage * k._n_genes
         AND (SELECT e._error FROM sigdb_data.coverage_check($min_coverage) AS e) IS NULL
-) AS u;
+) AS u
+HAVING count(u.score) > 0;

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.support.toy import new_atlas, write_study
+from tests.support.toy import new_atlas, obs_of, write_study
 
 PRIME = 2**31 - 1
 N_SETS, WINDOW, N_CELLS, N_PAIRS = 200, 51, 200, 5000
@@ -18,12 +18,13 @@ N_SETS, WINDOW, N_CELLS, N_PAIRS = 200, 51, 200, 5000
 
 @dataclass
 class Study:
-    """Dense scores (n_cells, n_genes); the genes that it measured; detected genes of each cell, None if unknown."""
+    """Dense scores (n_cells, n_genes); the genes that it measured; detected genes and type of each cell, or None."""
 
     name: str
     scores: np.ndarray
     measured: list[int]
     detected: list[int | None]
+    types: list[str | None] = field(default_factory=list)
     cell_ids: np.ndarray = field(default_factory=lambda: np.array([], int))
 
 
@@ -31,7 +32,8 @@ def build(path, genes, studies):
     """Write the studies, and note the ids that their cells get."""
     with new_atlas(path, genes) as atlas:
         for study in studies:
-            write_study(atlas, study.scores, genes, study=study.name, measured=study.measured)
+            obs = obs_of(len(study.scores), cell_type=study.types) if study.types else None
+            write_study(atlas, study.scores, genes, study=study.name, measured=study.measured, obs=obs)
             ids = "SELECT c.cell_id FROM cells AS c WHERE c.study = ? ORDER BY substr(c.barcode, 2)::INTEGER"
             study.cell_ids = np.ravel(atlas.con.execute(ids, [study.name]).fetchall())
             with atlas.transaction() as con:
@@ -42,12 +44,20 @@ def build(path, genes, studies):
     return path
 
 
+def cells_by_type(study):
+    """Which cells each type has, of types with 5 cells or more, or of all types if none has 5."""
+    types = np.array(study.types or [None] * len(study.scores), dtype=object)
+    groups = [types == each for each in set(types)]
+    return [group for group in groups if group.sum() >= 5] or groups
+
+
 def gene_levels(studies):
     """The level of each gene: (n_genes,), NaN if no study measured it."""
     found = np.full((len(studies), studies[0].scores.shape[1]), np.nan)
     for row, study in zip(found, studies, strict=True):
-        mean = np.abs(study.scores.astype(np.float32).astype(float)).mean(axis=0)[study.measured]
-        row[study.measured] = np.log(0.01 + mean * len(study.measured) / 1000)
+        scores = np.abs(study.scores.astype(np.float32).astype(float))
+        means = np.array([scores[group].mean(axis=0)[study.measured] for group in cells_by_type(study)])
+        row[study.measured] = np.log(0.01 + means * len(study.measured) / 1000).mean(axis=0)
     with np.errstate(invalid="ignore"):
         return np.nansum(found, axis=0) / (~np.isnan(found)).sum(axis=0)
 
@@ -127,5 +137,6 @@ def random_studies(seed, sizes, n_genes, n_measured):
         scores *= np.where(rng.random(scores.shape) < 0.3, -1, 1)
         detected = [int(each) for each in np.exp(rng.normal(6, 0.5, n_cells))]
         detected[::13] = [None] * len(detected[::13])
-        studies.append(Study(f"study {number}", scores.astype(np.float32), measured, detected))
+        types = rng.choice(["T cell", "B cell", "rare", None], n_cells, p=[0.55, 0.3, 0.05, 0.1]).tolist()
+        studies.append(Study(f"study {number}", scores.astype(np.float32), measured, detected, types))
     return studies

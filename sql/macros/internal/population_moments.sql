@@ -3,7 +3,8 @@
 -- Internal: the scores of a population, each with the mean, standard deviation and percentile that it is compared with. With
 -- against = 'controls' these are what control sets score in cells of the same study and depth (see score_calibration); NULL
 -- if the study measured none of the genes. With 'cells' they are the population's own. The planner drops the other branch,
--- since its condition is constant. Without a percentile, _quantile is NULL. (With 'cells', the scores are computed twice, because quantile_cont as a window is slower.)
+-- since its condition is constant. Without a percentile, _quantile is NULL. (With 'cells', the scores are computed twice,
+-- because quantile_cont as a window is slower.)
 -- Units:   attribution. The absolute attributions of a cell add up to 1000.
 -- Errors:  as for population_scores.
 -- Example: SELECT max(_quantile) FROM sigdb_data.population_moments(['CD3E'], 100, 'cells', 'cells', NULL, 'sum', 'error', NULL, false, false);  --> 9.0
