@@ -44,7 +44,7 @@ OPTIONS = (
 )
 
 
-@settings(max_examples=examples(8), deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(data=st.data())
 def test_calibration_and_hits_equal_the_reference(several, data):
     con, studies = several
@@ -110,10 +110,10 @@ def test_hits_are_nested_in_the_percentile(several):
 
 def test_the_default_is_the_percentile_99_of_the_controls(several):
     con, _ = several
-    assert cells_of(con) == cells_of(con, ", percentile := 99") == cells_of(con, ", percentile := NULL")
-    assert cells_of(con) != cells_of(con, ", percentile := 95")
-    paper = ", against := 'cells'"
-    assert cells_of(con, paper) == cells_of(con, f"{paper}, percentile := 95") != cells_of(con)
+    default = cells_of(con)
+    assert cells_of(con, ", percentile := 99") == default != cells_of(con, ", percentile := 95")
+    of_cells = cells_of(con, ", against := 'cells'")
+    assert cells_of(con, ", against := 'cells', percentile := 95") == of_cells != default
     query = "SELECT round(cutoff, 9) FROM signature_calibration($g, percentile := $p) ORDER BY study, min_detected"
     default, at_99 = (con.execute(query, {"g": SIGNATURE, "p": p}).fetchall() for p in (None, 99))
     assert default == at_99
@@ -139,7 +139,7 @@ def test_sd_and_cutoff_are_other_rules(several):
     assert {hit for _, hit in found} >= {True, False}
 
 
-@pytest.mark.parametrize("rule", ["", ", cutoff := -1", ", sd := -9", ", percentile := 0"])
+@pytest.mark.parametrize("rule", ["", ", cutoff := -1"])
 def test_a_study_that_measured_no_gene_has_no_hits_by_any_rule(several, rule):
     con, studies = several
     unmeasured = [gene for gene in range(len(GENES)) if gene not in studies[1].measured][:3]
