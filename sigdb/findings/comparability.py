@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["CALIBRATED", "COMPARED", "RAW", "RAW_GENES", "warn_of_differences"]
+    from sigdb.answers import Answer
+
+Finding = TypeVar("Finding", bound="Answer")
+
+__all__ = [
+    "CALIBRATED",
+    "COMPARED",
+    "RAW",
+    "RAW_GENES",
+    "WITHIN",
+    "warn_of_differences",
+    "warn_of_groups",
+    "warnings_of",
+]
 
 # Groups whose median cells differ by more than this factor in counts or in detected genes are warned of.
 DEPTH_FACTOR = 2.0
 # Groups whose studies measured parts of the signature that differ by more than this are warned of.
 COVERAGE_STEP = 0.1
 
+DEPTH_WARNING = "The groups differ in depth"
+COVERAGE_WARNING = "The groups differ in coverage"
 RAW = (
     "A score is a share of what was detected, so shallow cells and small panels score higher for that reason alone: "
     "compare hits or z instead."
+)
+WITHIN = (
+    "A score is a share of what was detected, so scores of these groups cannot be compared. z and p compare each group "
+    "with control genes in its own cells."
 )
 RAW_GENES = (
     "An attribution is a share of what was detected: in shallow cells, genes of high attribution get more, and "
@@ -39,8 +59,26 @@ def warn_of_differences(groups: Sequence[Mapping[str, Any]], label: str, consequ
     depth = spread(groups, label, "median_detected", "detected genes") or spread(
         groups, label, "median_counts", "counts"
     )
-    depth = depth and f"The groups differ in depth: {depth} {consequence}"
+    depth = depth and f"{DEPTH_WARNING}: {depth} {consequence}"
     return tuple(filter(None, (depth, uneven_coverage(groups, label))))
+
+
+def warn_of_groups(found: Finding, columns: Sequence[str], consequence: str) -> Finding:
+    """A finding with notes on how its groups differ; the values of some columns name a group."""
+    rows = [
+        {
+            **row,
+            "least_measured": row.get("least_measured", row.get("n_measured")),
+            "group": ", ".join(str(row[column]) for column in columns if row[column] is not None) or "no group",
+        }
+        for row in found.table.to_pylist()
+    ]
+    return replace(found, notes=(*found.notes, *warn_of_differences(rows, "group", consequence)))
+
+
+def warnings_of(found: Answer) -> list[str]:
+    """The notes of a finding that warn of differences between its groups, for charts."""
+    return [note for note in found.notes if note.startswith((DEPTH_WARNING, COVERAGE_WARNING)) or note == RAW]
 
 
 def spread(groups: Sequence[Mapping[str, Any]], label: str, column: str, what: str) -> str | None:
@@ -67,7 +105,7 @@ def uneven_coverage(groups: Sequence[Mapping[str, Any]], label: str) -> str | No
         return None
     low, high = ends
     return (
-        f"The groups differ in coverage: of the {high['n_genes']} genes, {low['least_measured']} were measured in "
+        f"{COVERAGE_WARNING}: of the {high['n_genes']} genes, {low['least_measured']} were measured in "
         f"{low[label]}, and {high['least_measured']} in {high[label]}. They are not scored by the same genes."
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from sqlglot import exp
 
 from sigdb.errors import QueryError, listed, nearest
 from sigdb.findings.columns import column_types, columns_of, cube_columns, labelled_statement, select_cells, where
-from sigdb.findings.comparability import CALIBRATED, RAW, warn_of_differences
+from sigdb.findings.comparability import CALIBRATED, RAW, warn_of_groups
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import ask, parse_condition, parse_statement, replace_columns
 
@@ -86,7 +86,7 @@ def group_scores(
         return calibrated_scores(con, genes, columns, cells, min_cells, min_coverage, **options)
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
     found = ask(con, where(labelled_statement("group_scores", label), cells), parameters)
-    return replace(found, notes=warn_of_differences(named_groups(found, ["cell_type", "label"]), "group", RAW))
+    return warn_of_groups(found, ["cell_type", "label"], RAW)
 
 
 def calibrated_scores(
@@ -105,15 +105,7 @@ def calibrated_scores(
     named = [exp.alias_(group.copy(), name, quoted=True) for group, name in zip(groups, columns, strict=True)]
     query.set("expressions", [*named, *query.expressions])
     found = ask(con, query.group_by(*groups).order_by(*(group.copy() for group in groups)), parameters)
-    return replace(found, notes=warn_of_differences(named_groups(found, list(columns)), "group", CALIBRATED))
-
-
-def named_groups(found: Answer, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of a finding, with the values of the columns that make a group as its name."""
-    return [
-        {**row, "group": ", ".join(str(row[column]) for column in columns if row[column] is not None) or "no group"}
-        for row in found.table.to_pylist()
-    ]
+    return warn_of_groups(found, list(columns), CALIBRATED)
 
 
 def score_bins(
@@ -167,7 +159,7 @@ def score_bins(
     check_options(score_bins, options)
     (label,) = columns_of(con, "cells", [by])
     parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "min_cells": min_cells}
-    return ask(con, keep_cells(labelled_statement("score_bins", label), cells), parameters)
+    return replace(ask(con, keep_cells(labelled_statement("score_bins", label), cells), parameters), notes=(RAW,))
 
 
 def keep_cells(query: exp.Select, cells: str | None) -> exp.Select:
@@ -242,7 +234,7 @@ def embedding(
         )
     parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "max_points": max_points}
     query = replace_columns(parse_statement("findings/embedding"), x_column=names[0], y_column=names[1])
-    notes = ("Each study has an embedding of its own: positions of different studies cannot be compared.",)
+    notes = ("Each study has an embedding of its own: positions of different studies cannot be compared.", RAW)
     return replace(ask(con, keep_cells(query, cells), parameters), notes=notes)
 
 
@@ -298,4 +290,4 @@ def gene_dots(
     if cells:
         for select in [each for each in query.find_all(exp.Select) if each.args.get("group")]:
             select.where(parse_condition(cells), copy=False)
-    return ask(con, query, parameters)
+    return replace(ask(con, query, parameters), notes=(RAW,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from sigdb.findings.columns import where
+from sigdb.findings.comparability import RAW, warn_of_groups
 from sigdb.scores.options import GeneOptions, check_options, score_parameters
 from sigdb.statements import ask, parse_statement
 
@@ -54,8 +55,9 @@ def leading_genes(
     -------
     Answer
         One row per group and gene: study, tissue, disease, cell_type, n_cells, gene, contribution (to the mean score,
-        in thousandths of a cell), share (of 1), rank, cumulative_share, score, and score_without the gene. The groups
-        of highest score come first.
+        in thousandths of a cell), share (of 1), rank, cumulative_share, score, score_without the gene, n_genes and
+        n_measured (by the study), median_counts and median_detected (counts and detected genes of the median cell). The
+        groups of highest score come first.
 
     Raises
     ------
@@ -70,4 +72,5 @@ def leading_genes(
     """
     check_options(leading_genes, options, GeneOptions)
     parameters = score_parameters(con, genes, weights=weights, **options) | {"n": n, "min_cells": min_cells}
-    return ask(con, where(parse_statement("findings/leading_genes"), groups), parameters)
+    found = ask(con, where(parse_statement("findings/leading_genes"), groups), parameters)
+    return warn_of_groups(found, ["cell_type", "study", "tissue", "disease"], RAW)

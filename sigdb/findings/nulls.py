@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from sigdb.answers import Answer
 from sigdb.findings.columns import where
+from sigdb.findings.comparability import WITHIN, warn_of_groups
 from sigdb.findings.statistics import benjamini_hochberg
 from sigdb.scores.options import GeneOptions, check_options, score_parameters
 from sigdb.statements import ask, parse_statement
@@ -82,8 +83,9 @@ def matched_null(
         One row per group: study, tissue, disease, cell_type, n_cells, score (in thousandths of a cell, as in
         `signature_by_sample`), null_mean, null_sd, z, p_value (empirical, one-sided: high scores), p_two_sided (twice
         the smaller of p_value and its counterpart for low scores, at most 1), n_controls, n_sets (how many distinct
-        sets there are, 1000000 for that many or more; no p value is below 1 / n_sets), n_genes, n_measured and q_value
-        (of p_value; Benjamini and Hochberg, over all rows). The highest z come first.
+        sets there are, 1000000 for that many or more; no p value is below 1 / n_sets), n_genes, n_measured,
+        median_counts and median_detected (counts and detected genes of the median cell) and q_value (of p_value;
+        Benjamini and Hochberg, over all rows). The highest z come first.
 
     Raises
     ------
@@ -105,7 +107,9 @@ def matched_null(
     parameters |= {"n_controls": n_controls, "seed": seed, "n_bins": n_bins, "min_cells": min_cells}
     found = ask(con, where(parse_statement("findings/null"), groups), parameters)
     q_values = pa.array(benjamini_hochberg(found.column("p_value")), pa.float64())
-    return Null(found.table.append_column("q_value", q_values), found.sql, (*NOTES, *few_sets(found.table, n_controls)))
+    notes = (*NOTES, *few_sets(found.table, n_controls))
+    found = Null(found.table.append_column("q_value", q_values), found.sql, notes)
+    return warn_of_groups(found, ["cell_type", "study", "tissue", "disease"], WITHIN)
 
 
 def few_sets(table: pa.Table, n_controls: int) -> list[str]:

@@ -122,7 +122,7 @@ def heat_map(found: Answer, title: str = "Score by cell type and disease", n_gro
         .encode(text="text:N", color=alt.condition(alt.datum[measure] > middle, alt.value("#111"), alt.value("white")))
     )
     legend += ". In brackets: samples / cells. Blank: no group, or too few cells."
-    return finish(alt.layer(squares, text), found, title, [legend, *note, *found.notes])
+    return finish(alt.layer(squares, text), found, title, [legend, *note])
 
 
 def distributions(found: Answer, title: str = "Distribution of scores", n_groups: int = 24) -> Any:

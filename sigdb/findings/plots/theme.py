@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from sigdb.errors import QueryError, nearest, needs_extra
+from sigdb.findings.comparability import warnings_of
 
 if TYPE_CHECKING:
     import os
@@ -84,8 +85,9 @@ def save(chart: alt.TopLevelMixin, path: str | os.PathLike[str]) -> None:
 
 
 def finish(chart: Any, found: Answer, title: str, subtitle: Sequence[str]) -> Any:
-    """Give a chart its title, the theme, and the SQL of its data."""
-    return style(chart.properties(usermeta={"sql": found.sql}), title, subtitle)
+    """Give a chart its title with the warnings of the finding, the theme, and the SQL of its data."""
+    warnings = [note for note in warnings_of(found) if note not in subtitle]
+    return style(chart.properties(usermeta={"sql": found.sql}), title, [*subtitle, *warnings])
 
 
 def style(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
