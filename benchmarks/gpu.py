@@ -53,7 +53,8 @@ from benchmarks.attribution import (
 )
 from benchmarks.ingesting import N_COUNTS, make_study
 from ingest.attribution.device import attribute_cells, set_up
-from ingest.attribution.methods import Scalar, attribute_batch, mean_gradient, scale
+from ingest.attribution.integration import integrate
+from ingest.attribution.methods import POINTS, Scalar, attribute_batch, gradient, scale
 from ingest.models.sparse import to_sparse_tensor
 from ingest.options import METHODS, Compute, IngestOptions, Method, Source
 from ingest.pipeline import CHUNK_CELLS, ingest_files
@@ -202,13 +203,17 @@ def stages(model: FeedForward, counts: csr_matrix) -> dict[str, Callable[[], Any
     x, weight, method = model.prepare(counts), model.first.weight.T, Method()
     entry, onto = model.enter(x), to_sparse_tensor(x, weight.device)
     f = Scalar(model, entry, str(method.summation))
-    found, multipliers = attribute_batch(model, x), mean_gradient(f, entry, method)
+
+    def tail() -> torch.Tensor:
+        return integrate(lambda points: gradient(f, points), entry, method, POINTS[weight.device.type]).mean
+
+    found, multipliers = attribute_batch(model, x), tail()
     pulled = torch.sparse.sampled_addmm(onto, multipliers, weight.T, beta=0.0)
     return {
         "normalise (CPU)": lambda: model.prepare(counts),
         "copy there": lambda: to_sparse_tensor(x, weight.device),
         "first layer": lambda: torch.sparse.mm(onto, weight),
-        "tail": lambda: mean_gradient(f, entry, method),
+        "tail": tail,
         "pull-back": lambda: torch.sparse.sampled_addmm(onto, multipliers, weight.T, beta=0.0),
         "copy back": lambda: pulled.values().cpu(),
         "scale (CPU)": lambda: scale(found),
