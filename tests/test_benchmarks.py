@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 
 import anndata
 from scipy.sparse import csr_matrix
+from scipy.stats import spearmanr
 
 
 @pytest.fixture
@@ -49,6 +50,44 @@ def test_a_panel_holds_its_genes_only(study):
 
     assert list(cut(study, ["c", "a", "x"]).var_names) == ["a", "c"]
     assert most_expressed(study, 2) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        pytest.param("aaaaaabbbbbcccc", id="c has fewer than 5 cells"),
+        pytest.param("aaaab", id="no type has 5 cells"),
+    ],
+)
+def test_the_level_of_a_gene_is_a_mean_over_large_types(types):
+    """Two genes. a cells hold gene 0 only, b cells gene 1 only, and c cells both: 1000 is twice an average gene."""
+    from benchmarks.rules import Cells
+
+    shares = {"a": [1000.0, 0.0], "b": [0.0, 1000.0], "c": [500.0, 500.0]}
+    values = csr_matrix([shares[each] for each in types]).tocsc()
+    n = len(types)
+    cells = Cells(values, np.arange(2), np.ones(n, dtype=int), np.array(list(types)), np.zeros(n, dtype=bool))
+    assert cells.level == pytest.approx([np.log([2.01, 0.01]).mean()] * 2)
+
+
+@pytest.mark.slow
+def test_the_order_of_genes_in_numpy_is_the_order_in_sql(demo_path):
+    """Nearly: the benchmark finds genes by the model's own names only, and so misses up to 1 % of them."""
+    atlas, places = demo_atlas()
+    query = """
+        SELECT study, list(symbol ORDER BY _position)
+        FROM sigdb_data.gene_positions(NULL)
+        JOIN sigdb_data.genes ON _gene = gene_id JOIN sigdb_data.studies ON _study = study_id
+        GROUP BY study
+    """
+    with sigdb.connect(demo_path) as con:
+        found = con.execute(query).fetchall()
+    assert len(found) == 5
+    for study, names in found:
+        measured = set(atlas.studies[study].measured)
+        order = [places[name] for name in names if places[name] in measured]
+        assert len(order) == len(measured) > 0.98 * len(names)
+        assert spearmanr(atlas.level[order], np.arange(len(order))).statistic > 0.999, study
 
 
 @pytest.mark.slow
