@@ -93,7 +93,10 @@ def test_the_order_of_genes_in_numpy_is_the_order_in_sql(demo_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("signature", ["B cell", "NK cell"])
 def test_the_chosen_rule_in_numpy_is_the_rule_in_sql(demo_path, signature):
-    """They draw other control sets and other pairs, so z and hit rates agree nearly, in each of the large studies."""
+    """They draw other control sets and other pairs, so z and hit rates agree nearly.
+
+    Between draws of the numpy rule, the standard deviation of a hit rate is at most 0.011 (12 draws; NK cells, wu2020).
+    """
     from benchmarks.calibration import SIGNATURES
     from benchmarks.rules import CHOSEN, RULES, Question
 
@@ -111,7 +114,7 @@ def test_the_chosen_rule_in_numpy_is_the_rule_in_sql(demo_path, signature):
     for study, (z, rate) in found.items():
         values, hits = RULES[CHOSEN](question, study)
         assert values.mean() == pytest.approx(z, rel=0.15, abs=0.1), study
-        assert hits.mean() == pytest.approx(rate, abs=0.02), study
+        assert hits.mean() == pytest.approx(rate, abs=0.04), study
 
 
 def demo_atlas():
