@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 
 import anndata
 from scipy.sparse import csr_matrix
+from scipy.stats import spearmanr
 
 
 @pytest.fixture
@@ -51,10 +52,51 @@ def test_a_panel_holds_its_genes_only(study):
     assert most_expressed(study, 2) == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "types",
+    [
+        pytest.param("aaaaaabbbbbcccc", id="c has fewer than 5 cells"),
+        pytest.param("aaaab", id="no type has 5 cells"),
+    ],
+)
+def test_the_level_of_a_gene_is_a_mean_over_large_types(types):
+    """Two genes. a cells hold gene 0 only, b cells gene 1 only, and c cells both: 1000 is twice an average gene."""
+    from benchmarks.rules import Cells
+
+    shares = {"a": [1000.0, 0.0], "b": [0.0, 1000.0], "c": [500.0, 500.0]}
+    values = csr_matrix([shares[each] for each in types]).tocsc()
+    n = len(types)
+    cells = Cells(values, np.arange(2), np.ones(n, dtype=int), np.array(list(types)), np.zeros(n, dtype=bool))
+    assert cells.level == pytest.approx([np.log([2.01, 0.01]).mean()] * 2)
+
+
+@pytest.mark.slow
+def test_the_order_of_genes_in_numpy_is_the_order_in_sql(demo_path):
+    """Nearly: the benchmark finds genes by the model's own names only, and so misses up to 1 % of them."""
+    atlas, places = demo_atlas()
+    query = """
+        SELECT study, list(symbol ORDER BY _position)
+        FROM sigdb_data.gene_positions(NULL)
+        JOIN sigdb_data.genes ON _gene = gene_id JOIN sigdb_data.studies ON _study = study_id
+        GROUP BY study
+    """
+    with sigdb.connect(demo_path) as con:
+        found = con.execute(query).fetchall()
+    assert len(found) == 5
+    for study, names in found:
+        measured = set(atlas.studies[study].measured)
+        order = [places[name] for name in names if places[name] in measured]
+        assert len(order) == len(measured) > 0.98 * len(names)
+        assert spearmanr(atlas.level[order], np.arange(len(order))).statistic > 0.999, study
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("signature", ["B cell", "NK cell"])
 def test_the_chosen_rule_in_numpy_is_the_rule_in_sql(demo_path, signature):
-    """They draw other control sets and other pairs, so z and hit rates agree nearly, in each of the large studies."""
+    """They draw other control sets and other pairs, so z and hit rates agree nearly.
+
+    Between draws of the numpy rule, the standard deviation of a hit rate is at most 0.011 (12 draws; NK cells, wu2020).
+    """
     from benchmarks.calibration import SIGNATURES
     from benchmarks.rules import CHOSEN, RULES, Question
 
@@ -72,7 +114,7 @@ def test_the_chosen_rule_in_numpy_is_the_rule_in_sql(demo_path, signature):
     for study, (z, rate) in found.items():
         values, hits = RULES[CHOSEN](question, study)
         assert values.mean() == pytest.approx(z, rel=0.15, abs=0.1), study
-        assert hits.mean() == pytest.approx(rate, abs=0.02), study
+        assert hits.mean() == pytest.approx(rate, abs=0.04), study
 
 
 def demo_atlas():

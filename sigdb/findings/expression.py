@@ -62,9 +62,10 @@ def against_expression(
     -------
     Answer
         One row per method: method, n_genes (found in `adata`), n_cells, n_marked (cells of the population),
-        depth_rho (Spearman correlation of the score with n_counts), depth_rho_within (its mean within cell types of 10
-        or more cells, weighted by cells), within_variance (the part of the variance that is within cell types) and
-        auroc (of the population against the study's other cells). Values are NULL where a score does not vary.
+        depth_rho (Spearman correlation of the score with n_counts), depth_rho_within (the mean of its absolute values
+        within cell types of 10 or more cells, weighted by cells; 0 to 1, so that types of opposite sign do not cancel
+        out), within_variance (the part of the variance that is within cell types) and auroc (of the population against
+        the study's other cells). Values are NULL where a score does not vary.
 
     Raises
     ------
@@ -175,7 +176,7 @@ def measure(
     types = np.array([str(each) for each in cell_type[seen]])
     groups = [types == name for name in np.unique(types)]
     within = [
-        (float(stats.spearmanr(scores[group], n_counts[group]).statistic), int(group.sum()))
+        (abs(float(stats.spearmanr(scores[group], n_counts[group]).statistic)), int(group.sum()))
         for group in groups
         if group.sum() >= 10 and np.ptp(scores[group]) > 0 and np.ptp(n_counts[group]) > 0
     ]

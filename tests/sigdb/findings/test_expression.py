@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 import sigdb
 from sigdb.errors import QueryError
+from sigdb.findings.expression import measure
 
 anndata = pytest.importorskip("anndata")
 pytest.importorskip("scanpy", reason="the extra `expression` is not installed")
@@ -60,8 +61,21 @@ def test_measures_equal_a_direct_computation(con, adata):
         types = {t: scores[cells["cell_type"] == t] for t in set(cells["cell_type"])}
         within = sum(len(each) * each.var() for each in types.values()) / (len(scores) * scores.var())
         assert row["within_variance"] == pytest.approx(within, rel=1e-5)
+        members = [cells["cell_type"] == t for t in types if (cells["cell_type"] == t).sum() >= 10]
+        rho = [abs(spearmanr(scores[each], cells["n_counts"][each]).statistic) for each in members]
+        expected = np.average(rho, weights=[each.sum() for each in members])
+        assert row["depth_rho_within"] == pytest.approx(expected, abs=1e-6)
     assert all(row["auroc"] > 0.8 for row in rows.values()), "T-cell genes mark T cells by any of them"
     assert (before != adata.X).nnz == 0
+
+
+def test_types_of_opposite_correlation_do_not_cancel_out():
+    """10 cells of type a whose score rises with depth (rho 1), 30 of type b whose score falls (-1), 9 of type c."""
+    n_counts = np.r_[1:11, 1:31, 1:10]
+    scores = np.r_[1.0:11, -1.0:-31:-1, np.tile([0.0, 1.0, 0.0], 3)]
+    types = np.repeat(["a", "b", "c"], [10, 30, 9])
+    found = measure(scores, n_counts, types, types == "a")
+    assert found["depth_rho_within"] == pytest.approx(1)
 
 
 REFUSED = {
