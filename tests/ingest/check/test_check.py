@@ -178,6 +178,7 @@ def test_the_models_own_explanation_holds(cells):
     assert all(outcomes(judge(cells)[0]).values())
 
 
+@pytest.mark.slow
 def test_the_explanation_of_shuffled_weights_fails(demo, cells):
     """It is unfaithful to the model, which is unchanged and recognises cells."""
     found = outcomes(judge(cells, cells.explain(shuffle_weights(demo, 2, 9)))[0])
@@ -185,6 +186,7 @@ def test_the_explanation_of_shuffled_weights_fails(demo, cells):
     assert found["recognition"]
 
 
+@pytest.mark.slow
 def test_an_explanation_that_ignores_the_weights_fails(demo, cells, monkeypatch):
     """Expression as the explanation of every model does not change when weights are shuffled."""
     monkeypatch.setattr(Explained, "explain", lambda self, *args, **options: self.x)
@@ -198,6 +200,7 @@ def test_a_model_with_shuffled_weights_fails(demo):
     assert "Recognition: the model places cells no better than a copy with shuffled weights" in found.verdict
 
 
+@pytest.mark.slow
 def test_checkpoints_that_disagree_fail(demo):
     """A model agrees with itself, also if its genes are in another order, and not with shuffled weights."""
     other = reordered(demo, np.random.default_rng(0).permutation(len(demo.gene_ids)))
@@ -226,6 +229,7 @@ def small_study(path, n_cells=40):
     return path
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_check(tmp_path, model):
     study = small_study(tmp_path / "s.h5ad")
     first, again, other = (
