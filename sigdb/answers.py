@@ -41,8 +41,8 @@ class Answer:
     Examples
     --------
     >>> means = sigdb.group_scores(con, ["LYZ", "CD14"], by="study")
-    >>> means.table.column_names
-    ['cell_type', 'label', 'score', 'n_cells', 'n_samples', 'least_measured', 'n_genes']
+    >>> means.table.column_names[:5]
+    ['cell_type', 'label', 'score', 'z', 'hit_rate']
     >>> means.sql.startswith("SELECT")
     True
     """

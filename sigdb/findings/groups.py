@@ -75,7 +75,8 @@ def group_scores(
 
     Examples
     --------
-    >>> found = sigdb.group_scores(con, ["LYZ", "CD14"], by="study", cells="tissue = 'blood'")
+    >>> genes = ["LYZ", "CD14", "FCN1", "AIF1"]
+    >>> found = sigdb.group_scores(con, genes, by="study", cells="tissue = 'blood'")
     >>> found.column("cell_type")[0]
     'CD14+ Monocyte'
     """

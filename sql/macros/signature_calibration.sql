@@ -2,8 +2,8 @@
 --   -> TABLE (study, min_detected, n_cells, n_genes, n_measured, n_pairs, mean, sd, cutoff)
 -- What signature_hits compares with: the scores of control sets in the cells of each study and depth stratum. There are 200
 -- control sets. In each, every gene that the study measured is replaced by one of the 51 genes of the study with the nearest
--- level of attribution in the atlas. The level of a gene is the mean over studies of the logarithm of its mean |attribution|,
--- relative to the average gene of the study.
+-- level of attribution in the atlas. The level of a gene is the mean, over studies and over the cell types of each, of the
+-- logarithm of its mean |attribution|, relative to the average gene of the study.
 -- min_detected: the stratum holds the cells in which from this number of genes on are detected, up to the next stratum, which
 --          starts at 1.41 times as many. NULL: cells whose number of detected genes is unknown.
 -- n_cells: cells of the stratum that were sampled.  n_pairs: scores of control sets in these cells; 5000 where possible.

@@ -6,7 +6,7 @@
 -- against: 'controls', or 'cells' to compare with the scores of the population itself, as Gold et al. do. Of the paper's
 --          hits, many are shallow cells or cells of small panels.
 -- percentile: a hit is strictly above this percentile, from 0 to 100, of the scores of the control sets (default 99: of a
---          random signature, 1 % of the cells are hits) or of the population (default 95). Interpolated as by numpy.
+--          random signature, about 1 % of the cells are hits) or of the population (default 95). Interpolated as by numpy.
 -- cutoff:  a score as the cut-off, instead of the percentile.
 -- sd:      the mean plus sd standard deviations as the cut-off: a hit has a z above sd.
 -- below:   a hit is strictly below the cut-off.

@@ -29,6 +29,7 @@ __all__ = ["contributions", "effects", "null_scores", "volcano"]
 
 VOLCANO = (460, 340)  # pixels
 FOREST_COLOURS = {"one study": PALETTE[0], "all studies": PALETTE[1], "random effects": GREY}
+COMPARED = {"z": "mean z", "score": "mean scores", "hits": "hit rates"}
 
 
 def contributions(found: Answer, title: str = "Contributions to the score") -> Any:
@@ -152,14 +153,15 @@ def effects(found: Comparison, title: str = "Differences between donors") -> Any
     """
     alt = altair_module()
     values = [forest_row(row, found) for row in found.table.to_pylist() if row["hedges_g"] is not None]
+    kinds = [kind for kind in FOREST_COLOURS if any(row["kind"] == kind for row in values)]
     base = alt.Chart(alt.Data(values=values), width=360, height=alt.Step(20)).encode(
         y=alt.Y("name:N", sort=[row["name"] for row in values], title=None, axis=alt.Axis(labelLimit=480)),
-        color=colour_by_kind(list(FOREST_COLOURS), *FOREST_COLOURS.values()),
+        color=colour_by_kind(kinds, *(FOREST_COLOURS[kind] for kind in kinds)),
     )
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 3], color="#777").encode(x="zero:Q")
     predictions = base.mark_rule(strokeWidth=1, strokeDash=[2, 2]).encode(x="prediction_low:Q", x2="prediction_high:Q")
     intervals = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("g_low:Q", title="Hedges' g, with 95% interval"), x2="g_high:Q"
+        x=alt.X("g_low:Q", title=f"Hedges' g of {COMPARED[found.of]}, with 95% interval"), x2="g_high:Q"
     )
     numbers = [("hedges_g", ".2f"), ("difference", ".3g"), ("p_value", ".2g"), ("q_value", ".2g")]
     n_units = ["n_donors:Q", "n_cells_group:Q", "n_cells_reference:Q"]

@@ -99,7 +99,12 @@ def style(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
         .configure(font="Helvetica, Arial, sans-serif", background="white")
         .configure_title(fontSize=14, subtitleFontSize=11, subtitleColor="#444", offset=12)
         .configure_axis(
-            labelFontSize=11, titleFontSize=11, titleFontWeight="normal", labelLimit=260, gridColor="#e6e6e6"
+            labelFontSize=11,
+            titleFontSize=11,
+            titleFontWeight="normal",
+            labelLimit=260,
+            labelFlush=False,  # labels at the ends would run into their neighbours
+            gridColor="#e6e6e6",
         )
         .configure_legend(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", labelLimit=220)
         .configure_view(stroke=None)
