@@ -18,6 +18,7 @@ __all__ = [
     "RAW",
     "RAW_GENES",
     "WITHIN",
+    "Finding",
     "warn_of_differences",
     "warn_of_groups",
     "warnings_of",

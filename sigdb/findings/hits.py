@@ -165,9 +165,9 @@ def hits(
     """Call hits in a population of cells, and rank groups of samples by the part of their cells that are hits.
 
     By default, a cell is a hit if its score is above 99 % of the scores that matched control genes have in cells of the
-    same study and about the same depth. So about 1 % of the cells are hits of a random signature, in deep and shallow cells,
-    and in small and large panels. The macro `signature_hits` describes the controls. With ``against="cells"``, the
-    scores are compared with those of the population, as Gold et al. do; many hits are then shallow cells.
+    same study and about the same depth. So about 1 % of the cells are hits of a random signature, in deep and shallow
+    cells, and in small and large panels. The macro `signature_hits` describes the controls. With ``against="cells"``,
+    the scores are compared with those of the population, as Gold et al. do; many hits are then shallow cells.
 
     A rank is not a test: ``sigdb.compare(of="hits")`` tests the difference between groups of donors.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +14,7 @@ import pyarrow as pa
 from sigdb.answers import format_value
 from sigdb.errors import QueryError, needs_extra
 from sigdb.findings import plots
+from sigdb.findings.comparability import Finding
 from sigdb.findings.compare import compare
 from sigdb.findings.groups import gene_dots, group_scores, score_bins
 from sigdb.findings.hits import hits
@@ -222,15 +223,17 @@ def score_sections(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator
     title = f"Score by cell type and {subject.by}"
     text = f"Groups of {subject.min_cells} cells or more. z compares each cell with matched control genes at the same "
     text += "depth; score does not. least_measured: the genes measured by the study of lowest coverage."
-    yield Section(title, " ".join([text, *means.notes]), means.table, plots.heat_map(means, title), [means.sql])
+    yield Section(title, " ".join([text, *means.notes]), means.table, plots.heat_map(bare(means), title), [means.sql])
     bins = score_bins(con, subject.genes, **cut, **subject.options)
     text = "The scores of single cells by cell type, not calibrated: shallow cells and small panels score higher."
-    yield Section("Distribution", text, None, plots.distributions(bins), [bins.sql])
+    yield Section("Distribution", text, None, plots.distributions(bare(bins)), [bins.sql])
     leading = leading_genes(con, subject.genes, n=8, min_cells=subject.min_cells, **subject.options)
     names = list(dict.fromkeys(leading.column("gene")))[:24]
     dots = gene_dots(con, names, **cut, run=subject.options["run"])
     text = "The leading genes of the groups with the highest scores. A gene that a study did not measure counts as 0."
-    yield Section("Genes", text, leading.table, plots.dots(dots), [leading.sql, dots.sql])
+    yield Section(
+        "Genes", " ".join([text, *leading.notes]), leading.table, plots.dots(bare(dots)), [leading.sql, dots.sql]
+    )
 
 
 def hit_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
@@ -246,7 +249,7 @@ def hit_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
         min_samples=subject.min_samples,
         **subject.options,
     )
-    chart = plots.hit_rates(found, f"Hits by {subject.by}") if found.samples.num_rows else None
+    chart = plots.hit_rates(bare(found), f"Hits by {subject.by}") if found.samples.num_rows else None
     caution = f"Ranks are not a test, and cohorts differ in more than {subject.by}."
     return Section("Hits", " ".join([*found.notes, caution]), found.all_samples, chart, [found.sql])
 
@@ -265,7 +268,7 @@ def comparison_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Sect
         **subject.options,
     )
     tested = any(g is not None for g in found.column("hedges_g"))
-    chart = plots.effects(found, f"{subject.by} against {subject.reference}") if tested else None
+    chart = plots.effects(bare(found), f"{subject.by} against {subject.reference}") if tested else None
     text = "The units are donors. q values are adjusted over these rows (Benjamini and Hochberg)."
     left_out = found.notes or ("No unit was left out.",)
     sql = [each.sql for each in found.units.values()]
@@ -278,7 +281,12 @@ def null_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
     text = "Is the score higher than for random genes with similar attributions in that study? All cells of the atlas "
     text += "count."
     text = " ".join([text, *found.notes])
-    return Section("Against matched genes", text, found.table, plots.null_scores(found), [found.sql])
+    return Section("Against matched genes", text, found.table, plots.null_scores(bare(found)), [found.sql])
+
+
+def bare(found: Finding) -> Finding:
+    """A finding without notes, for its chart: the text of the section has them."""
+    return replace(found, notes=())
 
 
 def transpose(table: pa.Table) -> pa.Table:

@@ -8,8 +8,8 @@
 --          starts at 1.41 times as many. NULL: cells whose number of detected genes is unknown.
 -- n_cells: cells of the stratum that were sampled.  n_pairs: scores of control sets in these cells; 5000 where possible.
 -- mean, sd, cutoff: of these scores: their mean, standard deviation and percentile (99 if it is NULL).
--- A study that measured none of the genes has no rows. The 25 genes of the highest levels of a study have mostly lower genes
--- as candidates, so signatures that contain them have more hits.
+-- A study that measured none of the genes has no rows. The few genes of the highest levels of a study have only lower genes
+-- as candidates, so signatures of these have more hits.
 -- Units:   mean, sd, cutoff: attribution. The absolute attributions of a cell add up to 1000.
 -- Errors:  as for signature_score; percentile not from 0 to 100.
 -- Example: SELECT n_pairs FROM signature_calibration(['S100A8']) WHERE min_detected = 4;  --> 600
