@@ -14,7 +14,6 @@ import pyarrow as pa
 from sigdb.answers import format_value
 from sigdb.errors import QueryError, needs_extra
 from sigdb.findings import plots
-from sigdb.findings.comparability import Finding
 from sigdb.findings.compare import compare
 from sigdb.findings.groups import gene_dots, group_scores, score_bins
 from sigdb.findings.hits import hits
@@ -26,6 +25,8 @@ from sigdb.statements import ask, parse_statement
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
+
+    from sigdb.findings.comparability import Finding
 
 __all__ = ["Page", "Section", "check_is_page", "write_page", "write_report"]
 
