@@ -159,7 +159,7 @@ def message(error: Exception | str) -> str:
 def macro_message(text: str) -> str:
     """The message of a macro in Python's terms: missing := 'ignore' becomes `missing='ignore'`."""
     words = {"true": "True", "false": "False", "NULL": "None"}
-    option = r"(?<!`)\b(\w+) := ('[^']*'|\w+)"
+    option = r"(?<!`)\b(\w+) := ('[^']*'|\d+\.\d+|\w+)"
     return re.sub(option, lambda found: f"`{found[1]}={words.get(found[2], found[2])}`", text)
 
 
