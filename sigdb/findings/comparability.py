@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 Finding = TypeVar("Finding", bound="Answer")
 
 __all__ = [
+    "ADJUST",
     "CALIBRATED",
     "COMPARED",
     "RAW",
     "RAW_GENES",
+    "UNCALIBRATED",
     "WITHIN",
     "Finding",
     "warn_of_differences",
@@ -35,6 +37,10 @@ RAW = (
     "A score is a share of what was detected, so shallow cells and small panels score higher for that reason alone: "
     "compare hits or z instead."
 )
+UNCALIBRATED = (
+    "A score is a share of what was detected, so shallow cells and small panels score higher for that reason alone, "
+    "and have more hits: use `against='controls'`."
+)
 WITHIN = (
     "A score is a share of what was detected, so scores of these groups cannot be compared. z and p compare each group "
     "with control genes in its own cells."
@@ -48,8 +54,10 @@ CALIBRATED = (
 )
 COMPARED = (
     "Each cell is compared with controls at its depth, but shallow cells show less of a programme: the difference "
-    "between the groups may be one of depth. `covariates=['n_genes']` adjusts for it."
+    "between the groups may be one of depth."
 )
+# What a comparison of units that are not in pairs can do about it.
+ADJUST = " `covariates=['n_genes']` adjusts for it."
 
 
 def warn_of_differences(groups: Sequence[Mapping[str, Any]], label: str, consequence: str) -> tuple[str, ...]:

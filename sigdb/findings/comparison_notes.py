@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sigdb.answers import left_out_note
-from sigdb.findings.comparability import COMPARED, RAW, warn_of_differences
+from sigdb.findings.comparability import ADJUST, COMPARED, RAW, UNCALIBRATED, warn_of_differences
 from sigdb.findings.testing import ONE_MODEL, PAIRED
 
 if TYPE_CHECKING:
@@ -45,13 +45,23 @@ def notes_of(
         notes.append(Z_NOTES[rule.against])
     if of == "hits":
         notes.append(f"A hit is {rule}.")
-        notes += rates_in_words(rows)
+        notes += rates_in_words(rows, design.unit)
     if any(row["test"] == ONE_MODEL for row in rows):
         notes.append(ONE_MODEL_NOTE)
     notes += [*unit_notes(rows, units, design), *left_out_note("unit", left_out)]
     tested = [row for row in rows if row["study"] is not None and row["p_value"] is not None]
-    notes += depth_notes(tested, COMPARED if of != "score" and rule.against == "controls" else RAW)
+    notes += depth_notes(tested, consequence_of_depth(design, of, rule))
     return tuple(notes)
+
+
+def consequence_of_depth(design: Design, of: str, rule: CutOff) -> str:
+    """What a difference in depth means for a comparison, and what to do about it."""
+    if of == "score":
+        return RAW
+    if rule.against == "cells":
+        return UNCALIBRATED
+    can_adjust = not (design.covariates or design.paired_by or design.unit == "cell")
+    return COMPARED + (ADJUST if can_adjust else "")
 
 
 def depth_notes(rows: Sequence[Mapping[str, Any]], consequence: str) -> tuple[str, ...]:
@@ -104,7 +114,7 @@ def n_replicates(row: Mapping[str, Any]) -> int:
     return int(row["n_pairs"] if row["test"] == PAIRED else row["n_group"] + row["n_reference"] - row["n_pairs"])
 
 
-def rates_in_words(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def rates_in_words(rows: Sequence[Mapping[str, Any]], unit: str) -> Iterator[str]:
     """The rates and their difference of the first findings."""
     found = [row for row in rows if row["is_finding"] and row["p_value"] is not None]
     for row in found[:SENTENCES]:
@@ -115,7 +125,7 @@ def rates_in_words(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         difference = "a difference of {:+.1f} points (95 % interval {:+.1f} to {:+.1f})".format(*points)
         rates = f"within {row['n_studies']} studies, {row['group']} against {row['reference']}"
         if row["study"] is not None:
-            rates = f"the mean donor of {row['group']} has {row['mean_group']:.1%} hits, of {row['reference']} "
+            rates = f"the mean {unit} of {row['group']} has {row['mean_group']:.1%} hits, of {row['reference']} "
             rates += f"{row['mean_reference']:.1%}"
         yield f"{f'{place}: ' if place else ''}{rates}: {difference}."
     if len(found) > SENTENCES:

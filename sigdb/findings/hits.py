@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from sigdb.answers import Answer, left_out_note
 from sigdb.errors import QueryError, nearest
 from sigdb.findings.columns import columns_of, labelled_statement, select_cells
-from sigdb.findings.comparability import CALIBRATED, RAW, warn_of_differences
+from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_differences
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import ask
 
@@ -59,6 +59,10 @@ class CutOff:
             raise QueryError(f"A hit has one cut-off, but {len(self.given)} are given: {names}.")
         if self.quantile is not None and not 0 <= self.quantile <= 1:
             raise QueryError(f"`quantile` must be from 0 to 1, not {self.quantile}.")
+        if self.quantile is not None and 0 < self.quantile < 0.01 and not self.below:
+            raise QueryError(
+                f"Nearly every cell scores above the quantile {self.quantile:g}. Use a higher one, or `below=True`."
+            )
         if self.against not in DEFAULT_PERCENTILE:
             hint = nearest(self.against, DEFAULT_PERCENTILE)
             raise QueryError(f"`against` must be 'controls' or 'cells', not {self.against!r}.{hint}")
@@ -135,9 +139,8 @@ class Hits(Answer):
     @property
     def share(self) -> float | None:
         """The part of all cells that are hits, in the samples whose studies measured a gene; None if there is none."""
-        counted = self.all_samples.filter(pc.is_valid(self.all_samples["n_hits"]))
-        n_cells = pc.sum(counted["n_cells"]).as_py()
-        return pc.sum(counted["n_hits"]).as_py() / n_cells if n_cells else None
+        n_hits, n_cells = count_hits(self.all_samples)
+        return n_hits / n_cells if n_cells else None
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -244,6 +247,12 @@ def choose_population(query: exp.Select, cells: str | None) -> exp.Select:
     return query.with_(POPULATION, as_=select_cells(cells)) if cells else query
 
 
+def count_hits(samples: pa.Table) -> tuple[int, int]:
+    """How many cells are hits, of how many, in the samples whose studies measured a gene."""
+    counted = samples.filter(pc.is_valid(samples["n_hits"]))
+    return pc.sum(counted["n_hits"]).as_py() or 0, pc.sum(counted["n_cells"]).as_py() or 0
+
+
 def rank_groups(samples: pa.Table) -> pa.Table:
     """One row per group of samples, in the order of the samples."""
     groups = defaultdict(list)
@@ -283,11 +292,11 @@ def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
     rule = "No sample has cells in the population that could be compared."
     if found.share is not None:
         cutoff = "" if found.cutoff is None else f" ({found.cutoff:.4g})"
-        n_cells = pc.sum(found.all_samples["n_cells"]).as_py()
+        n_cells = count_hits(found.all_samples)[1]
         rule = f"A hit is {found.rule}{cutoff}. {found.share:.1%} of {n_cells:,} cells are hits."
     if found.share == 0 and found.rule.startswith("below"):
         rule += " No score is below the cut-off: too many scores equal the lowest one, which is 0 for most signatures."
     left_out = left_out_note("sample", {reasons[reason]: n for reason, n in found.left_out.items()})
-    consequence = CALIBRATED if found.against == "controls" else RAW
+    consequence = CALIBRATED if found.against == "controls" else UNCALIBRATED
     cautions = warn_of_differences(found.table.to_pylist(), "label", consequence)
     return replace(found, notes=(rule, *left_out, *cautions))

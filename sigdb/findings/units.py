@@ -150,7 +150,7 @@ def comparable_units(
         values = (covariates or {}).get(tuple(row[name] for name in design.columns), ())
         reason = reason_to_leave_out(row, design, values)
         if reason is None and value is not None and row[value] is None:
-            reason = "no gene measured"
+            reason = "the controls do not vary" if row["n_measured"] else "no gene measured"
         if reason is not None:
             left_out[reason] += 1
             continue

@@ -325,6 +325,21 @@ def test_a_study_that_measured_no_gene_is_left_out_and_counted(con, tmp_path):
     assert found.left_out == {"no gene measured": 6}
 
 
+def test_units_whose_controls_do_not_vary_have_no_z(tmp_path):
+    """The only gene has one value in all cells, so the controls have it, too. It was measured."""
+    path = tmp_path / "equal.duckdb"
+    donors, disease = ["a", "b", "c", "d", "e", "f"], ["flu"] * 3 + ["normal"] * 3
+    with new_atlas(path) as atlas:
+        obs = obs_of(6, sample=donors, donor=donors, disease=disease, cell_type=["T"] * 6)
+        write_study(atlas, np.full((6, 1), 5.0), ["CD3E"], study="equal", obs=obs)
+        varied = np.array([[5.0], [6], [8], [1], [2], [2.5]])
+        write_study(atlas, varied, ["CD3E"], study="varied", obs=obs)
+    with sigdb.connect(path) as con:
+        found = sigdb.compare(con, ["CD3E"], min_cells=1)
+    assert set(found.column("study")) == {"varied"}
+    assert found.left_out == {"the controls do not vary": 6}
+
+
 def test_differences_in_depth_between_the_groups_are_said(tmp_path):
     """The donors with flu have 50 detected genes a cell, the others 200, in one of two studies."""
     path = tmp_path / "depth.duckdb"
@@ -341,10 +356,15 @@ def test_differences_in_depth_between_the_groups_are_said(tmp_path):
         found = sigdb.compare(con, ["CD3E"], min_cells=1)
         raw = sigdb.compare(con, ["CD3E"], of="score", min_cells=1)
         even = sigdb.compare(con, ["CD3E"], cells="study = 'even'", min_cells=1)
+        population = sigdb.compare(con, ["CD3E"], against="cells", min_cells=1)
+        adjusted = sigdb.compare(con, ["CD3E"], covariates=["n_counts"], min_cells=1)
     assert "In 1 of 2 comparisons within a study, the groups differ in depth." in found.notes
     sizes = "the median cell has 50 detected genes in flu (uneven), and 200 in normal (uneven), 4.0 times as many"
     assert any(sizes in note and "`covariates=['n_genes']` adjusts for it" in note for note in found.notes)
     assert any(sizes in note and "A score is a share of what was detected" in note for note in raw.notes)
     assert not any("depth." in note and "differ" in note for note in even.notes)
+    assert any(sizes in note and "use `against='controls'`" in note for note in population.notes)
+    assert any(sizes in note for note in adjusted.notes)
+    assert not any("adjusts for it" in note for note in adjusted.notes)
     (row,) = [row for row in found.table.to_pylist() if row["study"] == "uneven"]
     assert (row["median_detected_group"], row["median_detected_reference"]) == (50, 200)

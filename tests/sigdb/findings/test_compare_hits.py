@@ -74,6 +74,11 @@ def test_hit_rates_of_donors_are_compared_by_welch_s_test(con):
     )
 
 
+def test_the_notes_name_the_unit(con):
+    found = sigdb.compare(con, ["CD3E"], **{**RULE, "unit": "sample"})
+    assert found.notes[1].startswith("rates: the mean sample of flu has 42.1% hits, of normal 8.1%")
+
+
 RULES = {
     "quantile": {"quantile": 0.6},
     "sd": {"sd": 0.5},

@@ -111,7 +111,8 @@ REFUSED = {
         {"against": "control"},
         "`against` must be 'controls' or 'cells', not 'control'. Did you mean 'controls'",
     ),
-    "a quantile as percentile": ({"percentile": 0.95}, "For the quantile 0.95, use `percentile=95"),
+    "a quantile as percentile": ({"percentile": 0.95}, r"For the quantile 0.95, use `percentile=95\.0+`\.$"),
+    "a quantile near 0": ({"quantile": 0.005}, "Nearly every cell scores above the quantile 0.005"),
     "percentile": ({"percentile": 101}, "percentile must be from 0 to 100, not 101"),
     "cutoff": ({"cutoff": float("nan")}, "must be finite numbers, not nan"),
     "coverage": ({"min_coverage": 2}, "min_coverage must be from 0 to 1"),
@@ -200,6 +201,7 @@ def test_differences_in_depth_and_coverage_are_said_in_words(uneven):
         assert any("of the 2 genes, 1 were measured in panel, and 2 in full" in note for note in found.notes)
         raw = sigdb.hits(con, ["CD3E", "LYZ"], against="cells", **options)
         assert any("shallow cells and small panels score higher for that reason alone" in note for note in raw.notes)
+        assert any("use `against='controls'`" in note for note in raw.notes)
         same = sigdb.hits(con, ["CD3E"], cells="study = 'full'", by="sample", min_cells=1, min_samples=1)
         assert len(same.notes) == 1
 
@@ -212,3 +214,4 @@ def test_a_study_that_measured_no_gene_has_no_rate(uneven):
         assert any("of a study that measured none of the genes" in note for note in found.notes)
         none = [row for row in found.all_samples.to_pylist() if row["study"] == "none"]
         assert [(row["n_hits"], row["hit_rate"], row["mean_z"]) for row in none] == [(None, None, None)] * 2
+        assert found.notes[0].endswith(f"{found.share:.1%} of 8 cells are hits.")
