@@ -218,7 +218,7 @@ def put_in_words(measures: Sequence[Measure]) -> str:
     failed = [test for test in tests if False in outcome[test]]
     open_tests = [test for test in tests if set(outcome[test]) == {None}]
     n_decided = len(tests) - len(open_tests)
-    text = f"The explanation passes all {n_decided} tests."
+    text = f"The explanation passes all {n_decided} tests." if n_decided else "No test has a result."
     if failed:
         reasons = "; ".join(f"{test}: {FAILURES[test]}" for test in failed)
         text = f"The explanation fails {len(failed)} of {n_decided} tests. {reasons[0].upper()}{reasons[1:]}."

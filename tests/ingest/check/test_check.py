@@ -162,6 +162,7 @@ def test_the_verdict_in_words():
     held, failed = (Measure("deletion", "m", 1.0, "a gain", holds) for holds in (True, False))
     undecided = Measure("recognition", "m", None, "a gain", None)
     assert put_in_words([held]) == "The explanation passes all 1 tests."
+    assert put_in_words([undecided]) == "No test has a result. The cells do not decide: recognition."
     assert put_in_words([held, failed, undecided]) == (
         "The explanation fails 1 of 1 tests. Deletion: deleting the genes of high attribution changes the embedding no "
         "more than deleting others. The cells do not decide: recognition."
