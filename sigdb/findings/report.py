@@ -175,9 +175,11 @@ def write_report(
 
 
 def check_is_page(path: str | os.PathLike[str]) -> None:
-    """Raise an error if a path does not end in .html, or if the extra `plots` is not installed."""
+    """Raise an error if a path does not end in .html or has no folder, or if the extra `plots` is not installed."""
     if Path(path).suffix.lower() not in (".html", ".htm"):
         raise QueryError(f"A report is an .html file, not {Path(path).name!r}.")
+    if not Path(path).parent.is_dir():
+        raise QueryError(f"There is no folder {Path(path).parent} to write {Path(path).name} into.")
     with needs_extra("plots"):
         import jinja2  # noqa: F401
         import vl_convert  # noqa: F401

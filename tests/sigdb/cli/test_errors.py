@@ -93,6 +93,11 @@ ERRORS = {
         1,
         "A report is an .html file, not 'x.pdf'",
     ),
+    "check into no folder": (
+        ["models", "check", "model", "--model", "mlp", "--cells", "study.h5ad", "--page", "none/x.html"],
+        1,
+        "There is no folder none to write x.html into",
+    ),
     "no command": (["nosuch"], 2, "No such command"),
 }
 

@@ -189,6 +189,8 @@ def test_a_report_that_cannot_be_made_leaves_no_file(con, tmp_path):
         write_report(con, SIGNATURE, tmp_path / "page.html", reference="healthy", min_cells=1)
     with pytest.raises(QueryError, match=r"A report is an .html file, not 'page.pdf'"):
         write_report(con, SIGNATURE, tmp_path / "page.pdf")
+    with pytest.raises(QueryError, match=r"There is no folder .*none to write page.html into"):
+        write_report(con, SIGNATURE, tmp_path / "none" / "page.html")
     assert list(tmp_path.iterdir()) == []
 
 
