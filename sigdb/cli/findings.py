@@ -38,6 +38,13 @@ CellsOption = Annotated[
 GroupCellsOption = Annotated[
     str | None, typer.Option(help="Only these cells: a SQL condition on the columns of `samples` and on cell_type.")
 ]
+CompareCellsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Only these cells: a SQL condition on the view `cells`. With --of score, on the columns of `samples` and "
+        "on cell_type."
+    ),
+]
 GroupsOption = Annotated[
     str | None,
     typer.Option(help="Only these groups: a SQL condition on study, tissue, disease, cell_type and n_cells."),
@@ -173,7 +180,7 @@ class CompareOptions(CutOffOptions):
     covariates: Annotated[
         list[str], typer.Option("--covariate", help="Adjust for this column of the view `cells`. Repeatable.")
     ] = field(default_factory=list)
-    cells: GroupCellsOption = None
+    cells: CompareCellsOption = None
     min_cells: MinCellsOption = 10
     min_units: MinUnitsOption = 3
     cells_as_replicates: Annotated[
