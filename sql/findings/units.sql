@@ -5,13 +5,13 @@ SELECT
     sum(u.score * u.n_cells) / sum(u.n_cells) AS score,
     sum(u.n_cells)::BIGINT AS n_cells,
     list(DISTINCT u.donor ORDER BY u.donor) AS donors,
-    any_value(u.n_genes) AS n_genes,
+    any_value(u.n_score_genes) AS n_genes,
     any_value(u.n_measured) AS n_measured,
     median(u.median_counts) AS median_counts,
     median(u.median_detected) AS median_detected
 FROM (
     SELECT
-        s.* EXCLUDE (sample_id, study_id, n_cells), g.cell_type, g.n_cells, g.score, g.n_genes, g.n_measured,
+        s.* EXCLUDE (sample_id, study_id, n_cells), g.cell_type, g.n_cells, g.score, g.n_genes AS n_score_genes, g.n_measured,
         d.median_counts, d.median_detected
     FROM signature_by_sample(
         $genes, weights := $weights, agg := $agg, missing := $missing, run := $run, signed := $signed,

@@ -74,6 +74,15 @@ def test_hit_rates_of_donors_are_compared_by_welch_s_test(con):
     )
 
 
+def test_a_condition_on_detected_genes_is_not_one_on_the_genes_of_a_score(con):
+    """The cube has no detected genes of cells, so mean scores refuse the condition."""
+    with pytest.raises(QueryError):
+        sigdb.compare(con, ["CD3E"], of="score", within=None, min_cells=1, cells="n_genes < 5000")
+    with pytest.raises(QueryError):
+        sigdb.group_scores(con, ["CD3E"], calibrated=False, cells="n_genes < 5000")
+    assert sigdb.group_scores(con, ["CD3E"], cells="n_genes < 5000").table.num_rows > 0
+
+
 def test_the_notes_name_the_unit(con):
     found = sigdb.compare(con, ["CD3E"], **{**RULE, "unit": "sample"})
     assert found.notes[1].startswith("rates: the mean sample of flu has 42.1% hits, of normal 8.1%")
