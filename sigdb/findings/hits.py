@@ -135,9 +135,14 @@ class Hits(Answer):
     @property
     def share(self) -> float | None:
         """The part of all cells that are hits, in the samples whose studies measured a gene; None if there is none."""
-        counted = self.all_samples.filter(pc.is_valid(self.all_samples["n_hits"]))
-        n_cells = pc.sum(counted["n_cells"]).as_py()
-        return pc.sum(counted["n_hits"]).as_py() / n_cells if n_cells else None
+        n_hits = pc.sum(self.all_samples["n_hits"]).as_py()
+        return n_hits / self.n_compared if self.n_compared else None
+
+    @property
+    def n_compared(self) -> int:
+        """The number of cells in the samples whose studies measured a gene."""
+        compared = pc.is_valid(self.all_samples["n_hits"])
+        return pc.sum(self.all_samples["n_cells"].filter(compared)).as_py() or 0
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -283,8 +288,7 @@ def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
     rule = "No sample has cells in the population that could be compared."
     if found.share is not None:
         cutoff = "" if found.cutoff is None else f" ({found.cutoff:.4g})"
-        n_cells = pc.sum(found.all_samples["n_cells"]).as_py()
-        rule = f"A hit is {found.rule}{cutoff}. {found.share:.1%} of {n_cells:,} cells are hits."
+        rule = f"A hit is {found.rule}{cutoff}. {found.share:.1%} of {found.n_compared:,} cells are hits."
     if found.share == 0 and found.rule.startswith("below"):
         rule += " No score is below the cut-off: too many scores equal the lowest one, which is 0 for most signatures."
     left_out = left_out_note("sample", {reasons[reason]: n for reason, n in found.left_out.items()})
