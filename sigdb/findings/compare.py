@@ -110,7 +110,7 @@ def compare(
     if several samples come from one donor, the test is that of a linear model with donors as clusters (CR2 errors,
     Satterthwaite's degrees of freedom).
 
-    Over two or more studies, one linear model of all units (score ~ group + study) answers whether the groups differ in
+    Over two or more studies, one linear model of all units (value ~ group + study) answers whether the groups differ in
     these studies' donors. A random-effects meta-analysis of Hedges' g stands beside it: it asks about studies in
     general, and needs more than a few of them to answer. q values are adjusted by Benjamini and Hochberg's method over
     the findings, over the studies behind them, and over the meta-analyses. A difference is an association in these
