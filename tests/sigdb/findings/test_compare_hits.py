@@ -147,6 +147,14 @@ def test_samples_of_one_donor_are_not_replicates(con):
         sigdb.gene_compare(con, by="tissue", reference="skin", unit="sample", study="samples", min_cells=1)
 
 
+def test_samples_of_unknown_donors_count_as_donors_of_their_own(tmp_path):
+    obs = obs_of(4, sample=["s0", "s1", "s2", "s3"], tissue=["blood"] * 2 + ["skin"] * 2, cell_type=["T"] * 4)
+    with new_atlas(tmp_path / "a.duckdb") as atlas:
+        write_study(atlas, np.ones((4, 2)), ["CD3E", "LYZ"], study="few", obs=obs)
+    with sigdb.connect(tmp_path / "a.duckdb") as con, pytest.raises(QueryError, match="few has 2 units to compare"):
+        sigdb.gene_compare(con, by="tissue", reference="skin", unit="sample", min_cells=1)
+
+
 def test_samples_of_enough_donors_are_clusters(con):
     """As many samples of every donor: the model of samples equals the means of donors."""
     design = {"by": "tissue", "reference": "skin", "within": None, "min_cells": 1, "cells": "study = 'repeats'"}
