@@ -135,14 +135,8 @@ class Hits(Answer):
     @property
     def share(self) -> float | None:
         """The part of all cells that are hits, in the samples whose studies measured a gene; None if there is none."""
-        n_hits = pc.sum(self.all_samples["n_hits"]).as_py()
-        return n_hits / self.n_compared if self.n_compared else None
-
-    @property
-    def n_compared(self) -> int:
-        """The number of cells in the samples whose studies measured a gene."""
-        compared = pc.is_valid(self.all_samples["n_hits"])
-        return pc.sum(self.all_samples["n_cells"].filter(compared)).as_py() or 0
+        n_hits, n_cells = count_hits(self.all_samples)
+        return n_hits / n_cells if n_cells else None
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -249,6 +243,12 @@ def choose_population(query: exp.Select, cells: str | None) -> exp.Select:
     return query.with_(POPULATION, as_=select_cells(cells)) if cells else query
 
 
+def count_hits(samples: pa.Table) -> tuple[int, int]:
+    """How many cells are hits, of how many, in the samples whose studies measured a gene."""
+    counted = samples.filter(pc.is_valid(samples["n_hits"]))
+    return pc.sum(counted["n_hits"]).as_py() or 0, pc.sum(counted["n_cells"]).as_py() or 0
+
+
 def rank_groups(samples: pa.Table) -> pa.Table:
     """One row per group of samples, in the order of the samples."""
     groups = defaultdict(list)
@@ -288,7 +288,8 @@ def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
     rule = "No sample has cells in the population that could be compared."
     if found.share is not None:
         cutoff = "" if found.cutoff is None else f" ({found.cutoff:.4g})"
-        rule = f"A hit is {found.rule}{cutoff}. {found.share:.1%} of {found.n_compared:,} cells are hits."
+        n_cells = count_hits(found.all_samples)[1]
+        rule = f"A hit is {found.rule}{cutoff}. {found.share:.1%} of {n_cells:,} cells are hits."
     if found.share == 0 and found.rule.startswith("below"):
         rule += " No score is below the cut-off: too many scores equal the lowest one, which is 0 for most signatures."
     left_out = left_out_note("sample", {reasons[reason]: n for reason, n in found.left_out.items()})
