@@ -3,9 +3,8 @@
 Each study is attributed whole, cut to three panels, and thinned to 30 % and 10 % of its counts, in an atlas with the
 other four studies as they are. The same cells should give the same hits. In a *mixed* study, one half of the cells is
 thinned to 30 %; each half takes its turn. Each study is also asked in the atlas without one of the other studies, and
-alone. Also measured: type I error (random signatures), power (a programme of 20
-genes planted in 5 % of the cells), the means of cell types, and seconds. [ADR 12](../docs/adr/0012-what-a-hit-is.md)
-shows the table and explains the choice.
+alone. Also measured: type I error (random signatures), power (a programme of 20 genes planted in 5 % of the cells), the
+means of cell types, and seconds. [ADR 12](../docs/adr/0012-what-a-hit-is.md) shows the table and explains the choice.
 
     python -m benchmarks.calibration --json calibration.json
 """

@@ -45,11 +45,12 @@ class Comparison(Answer):
         have the study NULL: 'one model of all studies', and their meta-analysis, 'random effects'. Text: signature,
         within, group, reference, study, test, note (why there was no test, or what to know about it). is_finding: the
         row that answers the question, see `findings`. Sizes: n_group and n_reference (units), n_pairs, n_unpaired,
-        n_donors, n_cells_group, n_cells_reference. Scores in thousandths of a cell, or hit rates (of 1): mean_group,
+        n_donors, n_cells_group, n_cells_reference. z, scores in thousandths of a cell, or hit rates (of 1): mean_group,
         mean_reference, difference (group minus reference) with difference_se, difference_low and difference_high (95%
         interval). Effect size: hedges_g with g_se, g_low and g_high, and from four studies on prediction_low and
         prediction_high. Tests: p_value, p_rank, and their adjusted q_value and q_rank. Others: n_genes, n_measured, i2,
-        n_studies.
+        n_studies, and medians over the units of the counts and detected genes of their median cell:
+        median_counts_group, median_counts_reference, median_detected_group, median_detected_reference.
     sql, notes
         As for `sigdb.Answer`. The SQL gives the units of each signature.
     units : dict of str to Answer
@@ -109,7 +110,7 @@ def compare(
     if several samples come from one donor, the test is that of a linear model with donors as clusters (CR2 errors,
     Satterthwaite's degrees of freedom).
 
-    Over two or more studies, one linear model of all units (score ~ group + study) answers whether the groups differ in
+    Over two or more studies, one linear model of all units (value ~ group + study) answers whether the groups differ in
     these studies' donors. A random-effects meta-analysis of Hedges' g stands beside it: it asks about studies in
     general, and needs more than a few of them to answer. q values are adjusted by Benjamini and Hochberg's method over
     the findings, over the studies behind them, and over the meta-analyses. A difference is an association in these
@@ -138,7 +139,8 @@ def compare(
         Columns of the view `cells` to adjust for. A number is averaged over the unit's cells; anything else must have
         one value per unit.
     cells : str, optional
-        A SQL condition on the view `cells`: use these cells only. For scores, it may name columns of the cube only.
+        A SQL condition on the view `cells`: use these cells only. With ``of='score'``, it may name columns of the cube
+        only.
     min_cells : int
         Units with fewer cells are left out.
     min_units : int
@@ -224,7 +226,7 @@ def check_measure(of: str, rule: CutOff, unit: str, *, cells_as_replicates: bool
 
 
 def compare_units(units: Sequence[Unit], design: Design) -> Iterator[dict[str, Any]]:
-    """One row for each comparison within a study, and one for all studies together if two or more can be combined."""
+    """The rows of each comparison: one per study, and those of all studies together if two or more could be tested."""
     reference = str(design.reference)
     if not any(unit.group == reference for unit in units):
         there = sorted({unit.group for unit in units})

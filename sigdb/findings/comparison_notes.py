@@ -68,8 +68,8 @@ def depth_notes(rows: Sequence[Mapping[str, Any]], consequence: str) -> tuple[st
     """A warning about the comparison within a study whose groups differ most in depth; no note if no depth differs."""
     pairs = [
         [
-            {"group": f"{row[side]} ({row['study']})", **{name: row[f"{name}_{end}"] for name in DEPTH}}
-            for side, end in (("group", "group"), ("reference", "reference"))
+            {"group": f"{row[side]} ({row['study']})", **{name: row[f"{name}_{side}"] for name in DEPTH}}
+            for side in ("group", "reference")
         ]
         for row in rows
     ]

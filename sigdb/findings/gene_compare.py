@@ -16,7 +16,15 @@ from sigdb.errors import QueryError, listed
 from sigdb.findings.comparability import RAW_GENES
 from sigdb.findings.comparison_notes import ONE_MODEL_NOTE, depth_notes
 from sigdb.findings.statistics import Effect, benjamini_hochberg, combine
-from sigdb.findings.testing import ONE_MODEL, Sides, compare_studies, compare_study, match_pairs, too_few
+from sigdb.findings.testing import (
+    ONE_MODEL,
+    Sides,
+    compare_studies,
+    compare_study,
+    count_donors,
+    match_pairs,
+    too_few,
+)
 from sigdb.findings.units import Design, Unit, check_design, comparable_units, group_by_unit, medians_of
 from sigdb.statements import ask, parse_statement
 
@@ -277,7 +285,7 @@ def compare_in_study(
 def describe_few(sides: Sides) -> str:
     """How many units, or donors, the smaller side of a study has."""
     units = min(len(sides.group), len(sides.reference))
-    donors = min(len({unit.donors for unit in side}) for side in (sides.group, sides.reference))
+    donors = min(count_donors(sides.group), count_donors(sides.reference))
     return f"{donors} donors" if donors < units else f"{units} units"
 
 

@@ -252,7 +252,7 @@ def gene_dots(
 ) -> Answer:
     """Compute the mean attribution of each gene by group, and the fraction of cells in which it is not 0.
 
-    The means come from the cube, as for `sigdb.group_scores`. A gene that a study did not measure counts as 0.
+    The means come from the cube. A gene that a study did not measure counts as 0.
 
     Parameters
     ----------

@@ -26,6 +26,7 @@ __all__ = [
     "Tested",
     "compare_studies",
     "compare_study",
+    "count_donors",
     "match_pairs",
 ]
 
@@ -113,9 +114,14 @@ def too_few(sides: Sides, design: Design) -> str | None:
     both = (sides.group, sides.reference)
     if min(map(len, both)) < design.fewest:
         return f"fewer than {design.fewest} units in a group"
-    if design.unit != "cell" and min(len({u.donors or u.cluster for u in side}) for side in both) < design.fewest:
+    if design.unit != "cell" and min(map(count_donors, both)) < design.fewest:
         return f"fewer than {design.fewest} donors in a group; {design.unit}s of one donor are not replicates"
     return None
+
+
+def count_donors(units: Sequence[Unit]) -> int:
+    """How many donors units have. A unit without a donor in the atlas counts as a donor of its own."""
+    return len({unit.donors or unit.cluster for unit in units})
 
 
 def donors_repeat(sides: Sides, design: Design) -> bool:

@@ -1,4 +1,4 @@
-"""The units that comparisons count as replicates: donors or samples, with their scores from the cube."""
+"""The units that comparisons count as replicates: donors or samples, with their mean z, mean score or hit rate."""
 
 from __future__ import annotations
 

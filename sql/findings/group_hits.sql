@@ -21,6 +21,7 @@ FROM (
     JOIN studies AS t ON c.study = t.study
     JOIN sigdb_data.study_coverage($genes, $weights, $run, NULL) AS k ON t.study_id = k._study
     WHERE k._n_measured >= $min_coverage * k._n_genes
+        AND (SELECT e._error FROM sigdb_data.coverage_check($min_coverage) AS e) IS NULL
 ) AS u
 HAVING count(u.score) >= $min_cells
 ORDER BY z DESC NULLS LAST, score DESC;

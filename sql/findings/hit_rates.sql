@@ -1,6 +1,6 @@
--- hit_rates: the hit rate of every sample of the population $cells (see sample_hit_rates). sigdb.hits replaces label_column by the column
--- of `samples` that groups them. left_out: why a sample is not part of the ranking; NULL if it is. n_samples and
--- mean_rate describe the sample's group, and count only samples with the same left_out.
+-- hit_rates: the hit rate of every sample of the population $cells (see sample_hit_rates). sigdb.hits replaces
+-- label_column by the column of `samples` that groups them. left_out: why a sample is not part of the ranking; NULL if it
+-- is. n_samples and mean_rate describe the sample's group, and count only samples with the same left_out.
 SELECT h.*, avg(h.hit_rate) OVER (PARTITION BY h.label, h.left_out) AS mean_rate
 FROM (
     SELECT

@@ -1,7 +1,7 @@
 -- unit_hits: the cells of each unit (donor, sample or cell) beside matched controls: mean z, hit rate and mean score, in the
 -- population $cells (see signature_hits). sigdb.compare adds the columns that make a unit, and groups by them. Cells without a
--- score do not count. (A condition on the score here would hide the errors of signature_hits.) n_genes, n_measured: the coverage of the unit's study. median_counts, median_detected: counts and
--- detected genes of the unit's cells.
+-- score do not count. (A condition on the score here would hide the errors of signature_hits.) n_genes, n_measured: the
+-- coverage of the unit's study. median_counts, median_detected: counts and detected genes of the unit's cells.
 SELECT
     avg(u.z) AS z,
     count(*) FILTER (WHERE u.is_hit) / nullif(count(u.is_hit), 0) AS hit_rate,

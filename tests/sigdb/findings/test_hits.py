@@ -212,6 +212,7 @@ def test_a_study_that_measured_no_gene_has_no_rate(uneven):
         assert set(found.table["label"].to_pylist()) == {"full", "panel"}
         assert found.left_out == {"no gene measured": 2}
         assert any("of a study that measured none of the genes" in note for note in found.notes)
+        assert "of 8 cells are hits" in found.notes[0], "the 4 cells of the study without the gene are not compared"
         none = [row for row in found.all_samples.to_pylist() if row["study"] == "none"]
         assert [(row["n_hits"], row["hit_rate"], row["mean_z"]) for row in none] == [(None, None, None)] * 2
         assert found.notes[0].endswith(f"{found.share:.1%} of 8 cells are hits.")

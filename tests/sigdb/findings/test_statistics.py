@@ -132,9 +132,9 @@ def test_one_model_keeps_its_error_rate(name):
     assert rejected(fit_groups(scores * scale, group, others).columns) < 0.06
 
 
-@pytest.mark.parametrize("n_studies", [2, 3])
-def test_one_model_sees_what_each_study_sees(n_studies):
-    """Each of the studies alone rejects nearly always. Random effects of two studies reject in a third of cases."""
+@pytest.mark.parametrize(("n_studies", "most"), [(2, 0), (3, 0.9)])
+def test_one_model_sees_what_each_study_sees(n_studies, most):
+    """Each of the studies alone rejects nearly always. Random effects of two studies never do, those of three often."""
     scores, group, others = studies(np.random.default_rng(2), [(10, 10)] * n_studies, difference=2.0, columns=300)
     parts = [independent_columns(scores[rows & (group == 1)], scores[rows & (group == 0)]) for rows in others.T > 0]
     assert min(rejected(part) for part in parts) > 0.95
@@ -142,7 +142,7 @@ def test_one_model_sees_what_each_study_sees(n_studies):
     whole = [
         combine([effect_of("", {k: v[[place]] for k, v in part.items()}) for part in parts]) for place in range(100)
     ]
-    assert np.mean([each.p_value < 0.05 for each in whole]) < 0.9
+    assert np.mean([each.p_value < 0.05 for each in whole]) <= most
 
 
 def test_one_model_is_about_these_studies_and_not_about_studies_in_general():
