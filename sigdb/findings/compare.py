@@ -219,6 +219,8 @@ def check_measure(of: str, rule: CutOff, unit: str, *, cells_as_replicates: bool
     given = [*rule.given, *(["below"] if rule.below else [])]
     if of != "hits" and given:
         raise QueryError(f"`{given[0]}` says what a hit is. Use it with `of='hits'`.")
+    if of == "score" and rule.against != CutOff.against:
+        raise QueryError("`against` says what z and hits compare a cell with. Use it with `of='z'` or `of='hits'`.")
     if of == "hits" and cells_as_replicates:
         raise QueryError("A cell has no hit rate. Use `of='z'` with cells as replicates, or compare donors.")
     if unit in ("cell", "cell_id", "barcode") and not cells_as_replicates:

@@ -6,8 +6,8 @@ FROM (
     SELECT
         n.* EXCLUDE (is_large),
         CASE
+            WHEN n.hit_rate IS NULL AND n.n_measured = 0 THEN 'no gene measured'
             WHEN NOT n.is_large THEN 'too few cells'
-            WHEN n.hit_rate IS NULL THEN 'no gene measured'
             WHEN n.label IS NULL THEN 'no label'
             WHEN n.n_samples < $min_samples THEN 'too few samples'
         END AS left_out
@@ -18,7 +18,7 @@ FROM (
         FROM (
             SELECT h.*, s.label_column AS label
             FROM sample_hit_rates(
-                $genes, percentile := $percentile, min_cells := 1, cells := $cells, weights := $weights, agg := $agg,
+                $genes, percentile := $percentile, min_cells := 0, cells := $cells, weights := $weights, agg := $agg,
                 missing := $missing, run := $run, signed := $signed, measured_only := $measured_only,
                 min_coverage := $min_coverage, cutoff := $cutoff, sd := $sd, below := $below,
                 against := $against

@@ -112,6 +112,7 @@ REFUSED = {
     "another measure": ({"of": "hit"}, r"`of` must be 'z', 'score' or 'hits', not 'hit'. Did you mean 'hits'\?"),
     "a cut-off of scores": ({"percentile": 90}, "`percentile` says what a hit is. Use it with `of='hits'`"),
     "below of scores": ({"below": True}, "`below` says what a hit is"),
+    "controls of scores": ({"of": "score", "against": "cells"}, "`against` says what z and hits compare a cell with"),
     "two cut-offs": ({"of": "hits", "sd": 1, "cutoff": 2}, "A hit has one cut-off, but 2 are given: `cutoff`, `sd`"),
     "hits of cells": ({"of": "hits", "cells_as_replicates": True}, "A cell has no hit rate"),
     "no population": ({"of": "hits", "cells": "donor = 'nobody'"}, "has no cells that this run has attributed"),

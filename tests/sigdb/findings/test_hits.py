@@ -216,3 +216,13 @@ def test_a_study_that_measured_no_gene_has_no_rate(uneven):
         none = [row for row in found.all_samples.to_pylist() if row["study"] == "none"]
         assert [(row["n_hits"], row["hit_rate"], row["mean_z"]) for row in none] == [(None, None, None)] * 2
         assert found.notes[0].endswith(f"{found.share:.1%} of 8 cells are hits.")
+
+
+def test_a_study_that_measured_no_gene_is_counted_with_measured_only_too(uneven):
+    with sigdb.connect(uneven) as con:
+        for against in ("controls", "cells"):
+            options = {"against": against, "measured_only": True, "min_cells": 1, "min_samples": 1}
+            assert sigdb.hits(con, ["CD3E"], by="study", **options).left_out == {"no gene measured": 2}
+        query = "SELECT n_hits, hit_rate FROM sample_hit_rates(['CD3E'], {}) WHERE study = 'none'"
+        rows = con.execute(query.format("min_cells := 0, measured_only := true, against := 'cells'")).fetchall()
+        assert {rate for _, rate in rows} == {None}
