@@ -50,12 +50,13 @@ def test_schema_4_had_no_estimated_error(copy):
     with sigdb.connect(copy) as con:
         unsound = {finding.check for finding in sigdb.verify(con) if finding.n}
     with duckdb.connect(copy) as con:
-        expected = con.execute("SELECT * EXCLUDE integration_error FROM sigdb_data.attributed_cells").fetchall()
+        stored = "SELECT * EXCLUDE integration_error FROM sigdb_data.attributed_cells ORDER BY ALL"
+        expected = con.execute(stored).fetchall()
         con.execute("ALTER TABLE sigdb_data.attributed_cells DROP COLUMN integration_error")
     set_schema_version(copy, 4)
     assert upgrade(copy) == (4, SCHEMA_VERSION)
     with sigdb.connect(copy) as con:
-        found = con.execute("SELECT * EXCLUDE integration_error FROM attributed_cells").fetchall()
+        found = con.execute("SELECT * EXCLUDE integration_error FROM attributed_cells ORDER BY ALL").fetchall()
         assert con.execute("SELECT DISTINCT integration_error FROM attributed_cells").fetchall() == [(None,)]
         assert {finding.check for finding in sigdb.verify(con) if finding.n} == unsound
     assert found == expected
