@@ -10,12 +10,20 @@ from sigdb.errors import QueryError, listed, nearest
 from sigdb.statements import parse_condition, parse_statement, replace_columns, run_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import duckdb
 
 
-__all__ = ["column_types", "columns_of", "cube_columns", "labelled_statement", "select_cells", "where"]
+__all__ = [
+    "column_types",
+    "columns_of",
+    "cube_columns",
+    "group_by_columns",
+    "labelled_statement",
+    "select_cells",
+    "where",
+]
 
 # The columns of the cube that can name a unit or a group.
 CUBE = ("study", "sample", "donor", "tissue", "disease", "assay", "sex", "development_stage", "in_vivo", "cell_type")
@@ -47,6 +55,14 @@ def known_columns(names: Sequence[str], known: Sequence[str], relation: str) -> 
 def labelled_statement(name: str, label: str) -> exp.Select:
     """A statement of sql/findings that groups by `label_column`, with a column in its place."""
     return replace_columns(parse_statement(f"findings/{name}"), label_column=label)
+
+
+def group_by_columns(query: exp.Select, columns: Mapping[str, str]) -> exp.Select:
+    """Group a statement over `u` by columns, which come first under the names given; order by them last."""
+    groups = [exp.column(column, table="u", quoted=True) for column in columns.values()]
+    named = [exp.alias_(group.copy(), name, quoted=True) for name, group in zip(columns, groups, strict=True)]
+    query.set("expressions", [*named, *query.expressions])
+    return query.group_by(*groups).order_by(*(group.copy() for group in groups))
 
 
 def where(query: exp.Select, condition: str | None) -> exp.Select:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Unpack
 from sqlglot import exp
 
 from sigdb.errors import QueryError, listed, nearest
-from sigdb.findings.columns import column_types, columns_of, cube_columns, labelled_statement, select_cells, where
+from sigdb.findings.columns import (
+    column_types,
+    columns_of,
+    cube_columns,
+    group_by_columns,
+    labelled_statement,
+    select_cells,
+    where,
+)
 from sigdb.findings.comparability import CALIBRATED, RAW, warn_of_groups
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import ask, parse_condition, parse_statement, replace_columns
@@ -101,11 +109,8 @@ def calibrated_scores(
 ) -> Answer:
     """The statement `findings/group_hits`, grouped by columns of the view `cells`, which get other names."""
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
-    query = where(parse_statement("findings/group_hits"), cells)
-    groups = [exp.column(column, table="u", quoted=True) for column in columns.values()]
-    named = [exp.alias_(group.copy(), name, quoted=True) for group, name in zip(groups, columns, strict=True)]
-    query.set("expressions", [*named, *query.expressions])
-    found = ask(con, query.group_by(*groups).order_by(*(group.copy() for group in groups)), parameters)
+    query = group_by_columns(where(parse_statement("findings/group_hits"), cells), columns)
+    found = ask(con, query, parameters)
     return warn_of_groups(found, list(columns), CALIBRATED)
 
 

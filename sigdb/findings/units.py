@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from sigdb.errors import QueryError
-from sigdb.findings.columns import column_types, columns_of, cube_columns, where
+from sigdb.findings.columns import column_types, columns_of, cube_columns, group_by_columns, where
 from sigdb.findings.hits import choose_population
 from sigdb.statements import ask, parse_statement
 
@@ -106,11 +106,8 @@ def unit_values(design: Design, of: str, cells: str | None) -> exp.Select:
 
 
 def group_by_unit(query: exp.Select, design: Design, cells: str | None) -> exp.Select:
-    """Add the design's columns to a statement over a relation `u`, group by them, and add a condition on cells."""
-    columns = [exp.column(column, table="u", quoted=True) for column in design.columns.values()]
-    named = [exp.alias_(column.copy(), name, quoted=True) for name, column in zip(design.columns, columns, strict=True)]
-    query.set("expressions", [*named, *query.expressions])
-    return where(query, cells).group_by(*columns).order_by(*(column.copy() for column in columns))
+    """Group a statement over a relation `u` by the design's columns, and add a condition on cells."""
+    return group_by_columns(where(query, cells), design.columns)
 
 
 def fetch_covariates(
