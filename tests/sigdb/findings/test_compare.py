@@ -11,6 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 import sigdb
 from sigdb.errors import QueryError
+from tests.support.lakes import assert_same
 from tests.support.toy import new_atlas, obs_of, write_study
 
 FLU = {"one": [5.0, 7.0, 6.5, 9.0], "two": [4.0, 8.0, 6.0]}
@@ -186,7 +187,7 @@ def test_the_statement_it_shows_gives_the_units(con):
     found = compare_scores(con, ["CD3E"], within=None, min_cells=1)
     units = found.units["genes"]
     assert found.sql == units.sql
-    assert con.execute(units.sql).fetchall() == [tuple(row.values()) for row in units.table.to_pylist()]
+    assert_same(con.execute(units.sql).fetchall(), [tuple(row.values()) for row in units.table.to_pylist()])
 
 
 REFUSED = {

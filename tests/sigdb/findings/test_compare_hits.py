@@ -10,6 +10,7 @@ from statsmodels.stats.multitest import multipletests
 import sigdb
 from sigdb.errors import QueryError
 from sigdb.findings.statistics import independent_columns
+from tests.support.lakes import assert_same
 from tests.support.toy import new_atlas, obs_of, write_study
 
 # Cells of each donor: their scores. The cut-off of the tests is 5.
@@ -64,9 +65,8 @@ def test_hit_rates_of_donors_are_compared_by_welch_s_test(con):
         "n3": (1, 5),
     }
     assert [row["hit_rate"] for row in units.values()] == pytest.approx(rates(FLU) + rates(NORMAL))
-    assert con.execute(found.sql).fetchall() == [
-        tuple(each.values()) for each in found.units["genes"].table.to_pylist()
-    ]
+    table = found.units["genes"].table
+    assert_same(con.execute(found.sql).fetchall(), [tuple(row.values()) for row in table.to_pylist()])
     assert found.notes[0] == "A hit is above a score of 5."
     low, high = (100 * each for each in expected.confidence_interval())
     assert found.notes[1] == (

@@ -7,6 +7,7 @@ import pytest
 
 import sigdb
 from sigdb.errors import QueryError
+from tests.support.lakes import assert_same
 from tests.support.toy import fingerprint, new_atlas, obs_of, write_study
 
 SAMPLES = ["a1"] * 4 + ["a2"] * 4 + ["b1"] * 4 + ["b2"] * 2
@@ -92,7 +93,7 @@ def test_the_cutoff_comes_from_the_population(con):
 def test_the_statement_it_shows_gives_the_same_rows(con):
     found = sigdb.hits(con, "W", cells="cell_type <> 'it''s odd' OR disease IS NULL", sd=0, min_cells=1, min_samples=1)
     assert "[2.0, -1.0]" in found.sql
-    assert con.execute(found.sql).fetchall() == [tuple(row.values()) for row in found.all_samples.to_pylist()]
+    assert_same(con.execute(found.sql).fetchall(), [tuple(row.values()) for row in found.all_samples.to_pylist()])
 
 
 REFUSED = {
