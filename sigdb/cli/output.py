@@ -11,19 +11,22 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.segment import Segment
 from rich.text import Text
 
 from sigdb.cli.options import Format
 from sigdb.cli.translate import translate
 from sigdb.errors import QueryError, message
+from sigdb.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import TextIO
 
     import duckdb
     import pyarrow as pa
+    from rich.console import ConsoleOptions, RenderableType
 
     from sigdb.answers import Answer
 
@@ -45,10 +48,38 @@ BATCH = 10_000
 # Rows that a table on the terminal shows.
 SHOWN = 200
 
+
+class Terminal(Console):
+    """A console for text that comes from files: it shows control characters, and obeys none of them."""
+
+    def __init__(self, **options: Any) -> None:
+        # `[/x]` in a name must not be read as markup.
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of text, in which control characters are escapes such as \\x1b."""
+        for segment in super().render(renderable, options):
+            shown = segment.text if segment.control else printable(segment.text, keep="\n")
+            yield Segment(shown, segment.style, segment.control)
+
+
+class UnixLines:
+    """A file for `csv.writer` that ends lines with a line feed.
+
+    Before Python 3.13, `csv.writer` quotes a carriage return in a value only if it ends its own lines with one.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, row: str) -> int:
+        """Write a row that ends with a carriage return and a line feed."""
+        return self.file.write(row.removesuffix("\r\n") + "\n")
+
+
 # A log or a pipe has no width: a table there must not lose columns.
-# Names come from users' files, and `[/x]` in a name must not be read as markup.
-console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
-errors = Console(stderr=True, width=None if sys.stderr.isatty() else 120, highlight=False, markup=False)
+console = Terminal(width=None if sys.stdout.isatty() else 160)
+errors = Terminal(stderr=True, width=None if sys.stderr.isatty() else 120)
 
 
 def print_error(error: Exception | str) -> None:
@@ -119,7 +150,7 @@ def write_rows(con: duckdb.DuckDBPyConnection, form: Format, file: TextIO) -> No
     """Write the rows of the statement that was just executed."""
     names = [column[0] for column in con.description or []]
     if form is Format.csv:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(UnixLines(file), lineterminator="\r\n")
         writer.writerow(names)
         for rows in batches(con):
             writer.writerows([to_csv(value) for value in row] for row in rows)
@@ -127,7 +158,7 @@ def write_rows(con: duckdb.DuckDBPyConnection, form: Format, file: TextIO) -> No
         write_json(con, unique_names(names), file)
     else:
         rows = con.fetchmany(SHOWN + 1)
-        out = console if file is sys.stdout else Console(file=file, width=160)
+        out = console if file is sys.stdout else Terminal(file=file, width=160)
         print_table(names, rows[:SHOWN], out=out)
         if len(rows) > SHOWN:
             out.print(f"The first {SHOWN} rows; --format csv prints all.")
@@ -189,11 +220,11 @@ def print_table(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for index, name in enumerate(names):
         numeric = any(isinstance(row[index], int | float | Decimal) for row in rows)
-        table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(Text(printable(name)), justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(to_text(value, grouped=grouped)) for value in row))
-    width = max(out.width, Console(width=10_000).measure(table).maximum)
-    Console(file=out.file, width=width, force_terminal=out.is_terminal, highlight=False).print(table)
+    width = max(out.width, Terminal(width=10_000).measure(table).maximum)
+    Terminal(file=out.file, width=width, force_terminal=out.is_terminal).print(table)
 
 
 def to_text(value: Any, *, grouped: bool) -> str:
@@ -206,7 +237,7 @@ def to_text(value: Any, *, grouped: bool) -> str:
         return f"{value:.4g}"
     if isinstance(value, int) and grouped:
         return f"{value:,}"
-    return str(value)
+    return printable(str(value))
 
 
 def print_query(

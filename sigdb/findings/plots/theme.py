@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from sigdb.errors import QueryError, nearest, needs_extra
 from sigdb.findings.comparability import warnings_of
+from sigdb.text import printable
 
 if TYPE_CHECKING:
     import os
@@ -43,6 +45,8 @@ ATTRIBUTION = "attribution, thousandths of a cell"
 # Characters of a line below the title.
 SUBTITLE_WIDTH = 110
 SIGNIFICANT = ("q < 0.05", "q ≥ 0.05")
+# What ends a script of HTML, or changes how it is read.
+SCRIPT_TAG = re.compile("<(?=/?script|!--)", re.IGNORECASE)
 
 
 def altair_module() -> Any:
@@ -81,7 +85,7 @@ def save(chart: alt.TopLevelMixin, path: str | os.PathLike[str]) -> None:
     options: dict[str, Any] = {".html": {"inline": True}, ".png": {"scale_factor": 2}}
     with needs_extra("plots"):
         import vl_convert  # noqa: F401  (Altair needs it to write these formats)
-    chart.save(str(path), **options.get(path.suffix.lower(), {}))
+    make_safe(chart).save(str(path), **options.get(path.suffix.lower(), {}))
 
 
 def finish(chart: Any, found: Answer, title: str, subtitle: Sequence[str]) -> Any:
@@ -94,7 +98,7 @@ def style(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
     """Give a chart its title and the theme."""
     alt = altair_module()
     lines = [part for line in subtitle for part in wrap(line, SUBTITLE_WIDTH)]
-    return (
+    return make_safe(
         chart.properties(title=alt.Title(title, subtitle=lines, anchor="start"))
         .configure(font="Helvetica, Arial, sans-serif", background="white")
         .configure_title(fontSize=14, subtitleFontSize=11, subtitleColor="#444", offset=12)
@@ -109,6 +113,26 @@ def style(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
         .configure_legend(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", labelLimit=220)
         .configure_view(stroke=None)
     )
+
+
+def make_safe(chart: Any) -> Any:
+    """The chart with its texts changed where they would break a file or run as code.
+
+    Altair writes the texts of a chart into a script, in files and in notebooks. The program that draws PNG and SVG ends
+    at control characters.
+    """
+    return type(chart).from_dict(safe_value(chart.to_dict()), validate=False)
+
+
+def safe_value(value: Any) -> Any:
+    """A value of a specification in which control characters are escapes, and ‹ starts a script tag."""
+    if isinstance(value, str):
+        return SCRIPT_TAG.sub("‹", printable(value, keep="\t\n"))
+    if isinstance(value, list):
+        return [safe_value(each) for each in value]
+    if isinstance(value, dict):
+        return {safe_value(key): safe_value(each) for key, each in value.items()}
+    return value
 
 
 def keep_highest(rows: list[dict[str, Any]], key: str, value: str, n: int) -> tuple[list[dict[str, Any]], list[str]]:

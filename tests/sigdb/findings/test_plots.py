@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import sys
 
+import altair as alt
 import numpy as np
 import pytest
 
@@ -16,6 +19,8 @@ from sigdb.findings.report import write_report
 from tests.support.toy import new_atlas, obs_of, write_study
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
+# Characters that end the program which draws PNG and SVG.
+BROKEN = HOSTILE + "\x1b[31m\x0b\x01\r\ufffe"
 GENE = "<b>G&'\""
 GENES = [GENE, *(f"TOYGENE{n}" for n in range(60))]
 
@@ -26,14 +31,14 @@ def con(tmp_path_factory):
     path = tmp_path_factory.mktemp("plots") / "plots.duckdb"
     rng = np.random.default_rng(0)
     with new_atlas(path) as atlas:
-        for study in (HOSTILE, "two"):
+        for study in (BROKEN, "two"):
             donors = [f"d{n // 4}" for n in range(24)]
             obs = obs_of(
                 24,
-                sample=[HOSTILE + donor for donor in donors],
+                sample=[BROKEN + donor for donor in donors],
                 donor=donors,
                 disease=[("flu", "normal")[n // 12] for n in range(24)],
-                cell_type=[HOSTILE, None] * 12,
+                cell_type=[BROKEN, None] * 12,
                 umap_1=[None, *rng.normal(size=23)],
                 umap_2=[*rng.normal(size=24)],
             )
@@ -74,6 +79,36 @@ def test_every_chart_is_drawn_and_keeps_its_sql(con, tmp_path, name):
     assert "NaN" not in drawn
     plots.save(chart, tmp_path / "chart.png")
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHARTS)
+def test_no_name_runs_as_code_in_a_browser(con, tmp_path, name):
+    """The title of the page is set by its script alone, after which the chart is there."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("there is no Chromium")
+    plots.save(CHARTS[name](con), tmp_path / "chart.html")
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
+    page = subprocess.run([*command, (tmp_path / "chart.html").as_uri()], capture_output=True, text=True, check=True)
+    drawn = page.stdout.partition("<svg")[2].partition("<script")[0]
+    assert "‹script&gt;document.title" in drawn
+    assert "<title>owned" not in page.stdout
+
+
+@pytest.mark.parametrize("name", ["</script><script>x", "<!--", "a\x1b[2Jb", "\x00", "\udc80", "\uffff"])
+def test_a_chart_of_any_origin_is_saved_safely(tmp_path, name):
+    """Titles, values and keys are safe, and others stay as they are."""
+    values = [{"a": name, name: "a<b & c\n"}]
+    chart = alt.Chart(alt.Data(values=values), title=name).mark_bar().encode(x="a:N")
+    for form in ("html", "svg", "png", "json"):
+        plots.save(chart, tmp_path / f"chart.{form}")
+    text = (tmp_path / "chart.json").read_text()
+    [value] = next(iter(json.loads(text)["datasets"].values()))
+    assert not re.search("[\x00\x1b\udc80\uffff]|<(?=/?script|!--)", "".join([*value, *value.values()]))
+    assert "a<b & c\n" in value.values()
+    in_page = (tmp_path / "chart.html").read_text().partition("const spec =")[2].partition("const embedOpt")[0]
+    assert in_page.strip().rstrip(";") == json.dumps(json.loads(text))
 
 
 def test_all_charts_are_tested():
@@ -124,7 +159,7 @@ def test_a_cell_of_a_small_study_is_a_point(con):
 
 def test_squares_of_a_large_study_equal_numpy(con):
     rows = sigdb.embedding(con, SIGNATURE, max_points=10, n_bins=5).table.to_pylist()
-    for study in (HOSTILE, "two"):
+    for study in (BROKEN, "two"):
         x, y, scores = positions(con, study)
         counts, left, low = np.histogram2d(x, y, bins=5)
         sums, _, _ = np.histogram2d(x, y, bins=5, weights=scores)
@@ -177,7 +212,7 @@ def test_report_escapes_all_that_comes_from_data(con, tmp_path):
     head, _, rest = text.partition("</script>")  # the first script is Vega
     assert [bad for bad in ("<script>document.title", "<img src=x", "<b>G") if bad in head or bad in rest] == []
     assert [bad for bad in ("<script src", "<link", "<img", "<iframe") if bad in rest] == []
-    escaped = ("&lt;script&gt;document.title", "\\u003c/script\\u003e", "&lt;b&gt;G&amp;", "attribution_runs")
+    escaped = ("&lt;script&gt;document.title", "\\u2039/script\\u003e", "&lt;b&gt;G&amp;", "attribution_runs")
     assert [good for good in escaped if good not in rest] == []
     specs = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text)
     assert len(specs) == 6
