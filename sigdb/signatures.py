@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sigdb.errors import SignatureError, listed
+from sigdb.errors import SignatureError, listed, nearest
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 __all__ = ["Signature", "read_signatures"]
 
-# A symbol, an alias or an id: no white space, no separators.
-GENE = re.compile(r"[^\s,;\x00-\x1f]+")
+# A symbol, an alias or an id: no white space, separators or quotes, and no decimal number.
+GENE = re.compile(r"(?![-+]?\d*\.\d+(e[-+]?\d+)?$)[^\s,;\"“”\x00-\x1f]+", re.IGNORECASE)
+# Headers of a column of genes, in the order in which they are used.
+GENE_COLUMNS = (
+    *("gene", "genes", "symbol", "symbols", "gene_symbol", "gene_symbols", "gene_name", "gene_names", "hgnc_symbol"),
+    *("gene_id", "gene_ids", "ensembl_id", "ensembl_gene_id"),
+)
+WEIGHT_COLUMNS = ("weight", "weights")
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,9 @@ class Signature:
             raise SignatureError(f"Signature {self.name} names {listed(repeated)} more than once.")
 
 
-def read_signatures(path: str | os.PathLike[str], *, name: str | None = None) -> list[Signature]:
+def read_signatures(
+    path: str | os.PathLike[str], *, name: str | None = None, weight_column: str | None = None
+) -> list[Signature]:
     r"""Read the signatures of a GMT, CSV, TSV or text file.
 
     Parameters
@@ -86,9 +95,12 @@ def read_signatures(path: str | os.PathLike[str], *, name: str | None = None) ->
     path
         `.gmt`: one signature per line, with name, description and genes separated by tabs. A gene may be `gene,weight`,
         as in files of Enrichr. Any other ending: one signature, with one gene per line, or with a header that has a
-        column `gene` and optionally `weight`. Columns are separated by commas in `.csv`, else by tabs.
+        column `gene` (or `symbol`) and optionally `weight`. Columns are separated by commas in `.csv`, else by tabs.
     name
         Name of the signature of a file that is not GMT. Left out, the name of the file without its ending.
+    weight_column
+        Name of the column that has the weights. Left out, the column `weight` if there is one. With an empty name,
+        every weight is 1.
 
     Returns
     -------
@@ -97,7 +109,8 @@ def read_signatures(path: str | os.PathLike[str], *, name: str | None = None) ->
     Raises
     ------
     SignatureError
-        There is no such file, or it breaks these rules; the message gives the line.
+        There is no such file, it breaks these rules, or it may mean something else: a column of numbers may be
+        weights, and a column of labels may name several signatures. The message gives the line or the column.
 
     Examples
     --------
@@ -111,14 +124,24 @@ def read_signatures(path: str | os.PathLike[str], *, name: str | None = None) ->
     if not path.is_file():
         raise SignatureError(f"There is no file {path}.")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SignatureError(f"{path} is not a text file in UTF-8: {error}.") from error
-    if path.suffix.lower() == ".gmt":
-        if name is not None:
-            raise SignatureError(f"{path} is a GMT file, which names its signatures itself. Leave out `name={name!r}`.")
-        return _read_gmt(path, lines)
-    return [_read_table(path, lines, name or path.stem)]
+    if path.suffix.lower() != ".gmt":
+        return [_read_table(path, text, name or path.stem, weight_column)]
+    given = {"name": name, "weight_column": weight_column}
+    if needless := [f"`{each}={value!r}`" for each, value in given.items() if value is not None]:
+        raise SignatureError(
+            f"{path} is a GMT file, which names its signatures and weights itself. Leave out {listed(needless)}."
+        )
+    return _read_gmt(path, text.split("\n"))
+
+
+def unquote(cell: str) -> str:
+    """A cell without white space around it, and without quotes around it."""
+    cell = cell.strip()
+    is_quoted = len(cell) > 1 and cell[0] == cell[-1] and cell[0] in "\"'"
+    return cell[1:-1].strip() if is_quoted else cell
 
 
 def _read_gmt(path: Path, lines: list[str]) -> list[Signature]:
@@ -126,52 +149,38 @@ def _read_gmt(path: Path, lines: list[str]) -> list[Signature]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        name, *rest = line.rstrip().split("\t")
+        name, *rest = map(unquote, line.rstrip().split("\t"))
         if len(rest) < 2:
             raise SignatureError(
                 f"{path}, line {number}: a line of a GMT file has a name, a description and genes, separated by tabs."
             )
-        members = dict(parse_member(path, number, member) for member in rest[1:] if member.strip())
+        members = _members(path, number, filter(None, rest[1:]))
         signatures.append(
             Signature(name, tuple(members), tuple(members.values()), source=path.name, description=rest[0] or None)
         )
     if not signatures:
         raise SignatureError(f"{path} contains no signature.")
-    repeated = {each.name for each in signatures if sum(other.name == each.name for other in signatures) > 1}
-    if repeated:
-        raise SignatureError(f"{path} contains more than one signature with the name {listed(sorted(repeated))}.")
+    counts = Counter(each.name for each in signatures)
+    if repeated := sorted(name for name, count in counts.items() if count > 1):
+        raise SignatureError(f"{path} contains more than one signature with the name {listed(repeated)}.")
     return signatures
 
 
-def _read_table(path: Path, lines: list[str], name: str) -> Signature:
-    delimiter = "," if path.suffix.lower() == ".csv" else "\t"
-    rows = [
-        [cell.strip() for cell in row]
-        for row in csv.reader(lines, delimiter=delimiter)
-        if any(cell.strip() for cell in row)
-    ]
-    header = [cell.lower() for cell in rows[0]] if rows else []
-    if "gene" not in header:
-        if any(len(row) > 1 for row in rows):
+def _members(path: Path, number: int, cells: Iterable[str]) -> dict[str, float]:
+    """The genes of a GMT line with their weights; a gene may repeat with the same weight."""
+    members: dict[str, float] = {}
+    for cell in cells:
+        gene, weight = parse_member(path, number, cell)
+        if members.setdefault(gene, weight) != weight:
             raise SignatureError(
-                f"{path}: a file with several columns needs a header with the column gene and optionally weight. "
-                f"Its first line is {listed(rows[0])}."
+                f"{path}, line {number}: {gene} has more than one weight: {members[gene]:g} and {weight:g}."
             )
-        return Signature(name, tuple(row[0] for row in rows), source=path.name)
-    column = header.index("gene")
-    short = [number for number, row in enumerate(rows, 1) if len(row) < len(header)]
-    if short:
-        raise SignatureError(
-            f"{path}: fewer columns than the header in {len(short)} of {len(rows)} lines: line {listed(short)}."
-        )
-    genes = tuple(row[column] for row in rows[1:])
-    weights = _weights(path, [row[header.index("weight")] for row in rows[1:]]) if "weight" in header else ()
-    return Signature(name, genes, weights, source=path.name)
+    return members
 
 
 def parse_member(path: Path, number: int, member: str) -> tuple[str, float]:
     """Split a member of a GMT line, which is a gene or gene,weight, into the two."""
-    gene, comma, weight = member.strip().partition(",")
+    gene, comma, weight = member.partition(",")
     try:
         return gene, float(weight) if comma else 1.0
     except ValueError as error:
@@ -180,8 +189,77 @@ def parse_member(path: Path, number: int, member: str) -> tuple[str, float]:
         ) from error
 
 
-def _weights(path: Path, cells: Sequence[str]) -> tuple[float, ...]:
+def _read_table(path: Path, text: str, name: str, weight_column: str | None) -> Signature:
+    rows = _rows(path, text)
+    header = [re.sub(r"[\s.-]+", "_", cell.lower()) for cell in rows[0]] if rows else []
+    gene_columns = [each for each in GENE_COLUMNS if each in header]
+    if not gene_columns:
+        if any(len(row) > 1 for row in rows):
+            raise SignatureError(
+                f"{path}: a file with several columns needs a header with the column gene and optionally weight. "
+                f"Its first line is {listed(rows[0])}."
+            )
+        return Signature(name, tuple(row[0] for row in rows), source=path.name)
+    if odd := [number for number, row in enumerate(rows, 1) if len(row) != len(header)]:
+        raise SignatureError(
+            f"{path}: fewer or more columns than the header in {len(odd)} of {len(rows)} lines: line {listed(odd)}."
+        )
+    columns = {each: [row[place] for row in rows[1:]] for place, each in enumerate(header)}
+    if len(columns) < len(header):
+        raise SignatureError(f"{path}: two columns have the same name. The header is {listed(rows[0])}.")
+    genes = columns.pop(gene_columns[0])
+    return Signature(name, tuple(genes), _weights(path, columns, weight_column), source=path.name)
+
+
+def _rows(path: Path, text: str) -> list[list[str]]:
+    """The lines of a table that are not empty, split into cells."""
+    delimiter = "," if path.suffix.lower() == ".csv" else "\t"
     try:
-        return tuple(float(cell) for cell in cells)
+        rows = [list(map(unquote, row)) for row in csv.reader(io.StringIO(text), delimiter=delimiter)]
+    except csv.Error as error:
+        raise SignatureError(f"{path} is not a table of text: {error}.") from error
+    return [row for row in rows if any(row)]
+
+
+def _weights(path: Path, columns: dict[str, list[str]], chosen: str | None) -> tuple[float, ...]:
+    """The weights of a table, from its columns without the genes; none if every gene weighs the same.
+
+    SignatureError if a column that would not be used may have a meaning for the signature.
+    """
+    found = [each for each in ((chosen.lower(),) if chosen else WEIGHT_COLUMNS) if each in columns]
+    if chosen and not found:
+        raise SignatureError(f"{path} has no column {chosen}.{nearest(chosen, columns)} It has: {listed(columns)}.")
+    for column, cells in columns.items():
+        kinds = set(cells)
+        if column not in found and 1 < len(kinds) < len(cells) and not all(map(_is_number, kinds)):
+            raise SignatureError(
+                f"{path}: the column {column} has {len(kinds)} values, such as {listed(sorted(kinds), 3)}. If they "
+                "name several signatures, write one file for each, or a GMT file. Otherwise, remove the column."
+            )
+    if found and chosen != "":
+        return tuple(_weight(path, cell) for cell in columns[found[0]])
+    # R and pandas write numbers of rows into a column without a name.
+    named = {column: cells for column, cells in columns.items() if column and not column.startswith("unnamed")}
+    numbers = [column for column, cells in named.items() if cells and all(map(_is_number, cells))]
+    if numbers and chosen is None:
+        raise SignatureError(
+            f"{path} has no column weight, but columns of numbers: {listed(numbers)}. If one of them holds weights, "
+            f"name it: `weight_column={numbers[0]!r}`. For equal weights: `weight_column=''`."
+        )
+    return ()
+
+
+def _weight(path: Path, cell: str) -> float:
+    try:
+        return float(cell)
     except ValueError as error:
         raise SignatureError(f"{path}: a weight is not a number ({error}).") from error
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell holds a number, or nothing, as where a number is missing."""
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return cell.upper() == "NA"
+    return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,15 +11,13 @@ from sigdb.cli.options import (
     AtlasPath,
     Format,
     FormatOption,
-    GenesArgument,
     MissingOption,
     OutputOption,
     RunOption,
 )
 from sigdb.cli.output import dump, write_finding
-
-if TYPE_CHECKING:
-    import duckdb
+from sigdb.cli.parameters import expand_options
+from sigdb.cli.signature import SignatureParameters
 
 app = typer.Typer()
 
@@ -44,9 +42,10 @@ def sql(atlas: AtlasPath, query: QueryArgument, form: FormatOption = Format.tabl
 
 
 @app.command("score", epilog="Example: sigdb score demo.duckdb S100A8 S100A12 VCAN --by study,cell_type")
+@expand_options
 def score(
     atlas: AtlasPath,
-    genes: GenesArgument,
+    signature: SignatureParameters,
     by: Annotated[
         str | None,
         typer.Option(
@@ -72,14 +71,14 @@ def score(
     from sigdb.statements import statement
 
     with connect(atlas) as con:
-        signature = genes_or_signature(con, genes)
+        members = signature.look_up(con)
         options = ScoreOptions(agg=agg, missing=missing, run=run, signed=signed)
         if by is None:
-            parameters = score_parameters(con, signature, **options)
+            parameters = score_parameters(con, members, **options)
             dump(con, statement("cli/ask.score_cells"), parameters, form, output)
             return
         columns = columns_of(con, "cells", [name.strip() for name in by.split(",") if name.strip()])
-        found = calibrated_scores(con, signature, dict(zip(columns, columns, strict=True)), **options)
+        found = calibrated_scores(con, members, dict(zip(columns, columns, strict=True)), **options)
     write_finding(found, form, output)
 
 
@@ -106,12 +105,3 @@ def transpile(
 def read_query(query: str) -> str:
     """The text of a query; `-` stands for standard input."""
     return sys.stdin.read() if query == "-" else query
-
-
-def genes_or_signature(con: duckdb.DuckDBPyConnection, names: list[str]) -> str | list[str]:
-    """The signature that the words of a command mean: one word may be a name of the library, all others are genes."""
-    from sigdb.statements import run_statement
-
-    if len(names) == 1 and run_statement(con, "cli/library.has_signature", {"name": names[0]})[0][0]:
-        return names[0]
-    return names

@@ -11,22 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sigdb.cli.ask import genes_or_signature
 from sigdb.cli.options import (
     AtlasPath,
     Format,
     FormatOption,
-    GenesArgument,
     MissingOption,
     OutputOption,
     RunOption,
 )
 from sigdb.cli.output import console, write_finding
 from sigdb.cli.parameters import expand_options
+from sigdb.cli.signature import SignatureParameters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pyarrow as pa
 
 app = typer.Typer()
@@ -93,18 +90,13 @@ class View:
         write_finding(found, self.form, self.output, table)
 
 
-def find(function: str, atlas: str, genes: Sequence[str], options: Any) -> Any:
+def find(function: str, atlas: str, signature: SignatureParameters, options: Any) -> Any:
     """Call a function of `sigdb` for the genes or the signature that a command names, with the options it was given."""
     import sigdb
     from sigdb.connection import connect
 
     with connect(atlas) as con:
-        return getattr(sigdb, function)(con, genes_or_signature(con, list(genes)), **asdict(options))
-
-
-def signature_name(genes: Sequence[str]) -> str:
-    """A signature in a title: its name, or its first genes."""
-    return ", ".join(genes[:4]) + (f" and {len(genes) - 4} more" if len(genes) > 4 else "")
+        return getattr(sigdb, function)(con, signature.look_up(con), **asdict(options))
 
 
 @dataclass(frozen=True)
@@ -140,14 +132,14 @@ class HitsOptions(CutOffOptions):
 @expand_options
 def hits(
     atlas: AtlasPath,
-    genes: GenesArgument,
+    signature: SignatureParameters,
     options: HitsOptions,
     view: View,
     samples: Annotated[bool, typer.Option("--samples", help="Print one row per sample instead of per group.")] = False,
 ) -> None:
     """Call hits in a population of cells, and rank groups of samples by their share of hits."""
-    found = find("hits", atlas, genes, options)
-    title = f"{signature_name(genes)}: hits by {options.by}"
+    found = find("hits", atlas, signature, options)
+    title = f"{signature.title}: hits by {options.by}"
     groups = found.table
     if view.form is Format.table:
         groups = groups.drop_columns(["median_rate", "median_counts"])
@@ -225,14 +217,14 @@ COMPARE_COLUMNS = [
     "--paired-by donor --min-cells 3",
 )
 @expand_options
-def compare(atlas: AtlasPath, genes: GenesArgument, options: CompareOptions, view: View) -> None:
+def compare(atlas: AtlasPath, signature: SignatureParameters, options: CompareOptions, view: View) -> None:
     """Compare a signature between groups of donors, in each study and over all studies.
 
     The rows without a study: one model of all studies asks whether the groups differ in the donors of these studies;
     random effects ask about studies in general, and need more than three of them.
     """
-    found = find("compare", atlas, genes, options)
-    title = f"{signature_name(genes)}: {options.by} against {options.reference}"
+    found = find("compare", atlas, signature, options)
+    title = f"{signature.title}: {options.by} against {options.reference}"
     view.show(found, "effects", title, table=short_table(found.table) if view.form is Format.table else None)
 
 
@@ -256,10 +248,10 @@ class NullOptions:
 
 @app.command("null", epilog="Example: sigdb null demo.duckdb CD3D CD3E CD2 --n-controls 200")
 @expand_options
-def null(atlas: AtlasPath, genes: GenesArgument, options: NullOptions, view: View) -> None:
+def null(atlas: AtlasPath, signature: SignatureParameters, options: NullOptions, view: View) -> None:
     """Compare the score in each group of cells with the scores of random sets of matched genes."""
-    found = find("matched_null", atlas, genes, options)
-    view.show(found, "null_scores", f"{signature_name(genes)} against matched genes")
+    found = find("matched_null", atlas, signature, options)
+    view.show(found, "null_scores", f"{signature.title} against matched genes")
 
 
 @dataclass(frozen=True)
@@ -275,10 +267,10 @@ class LeadingOptions:
 
 @app.command("leading", epilog="Example: sigdb leading demo.duckdb MS1 --missing ignore -n 3")
 @expand_options
-def leading(atlas: AtlasPath, genes: GenesArgument, options: LeadingOptions, view: View) -> None:
+def leading(atlas: AtlasPath, signature: SignatureParameters, options: LeadingOptions, view: View) -> None:
     """Show the genes that contribute most to a signature's score in each group, and the score without each."""
-    found = find("leading_genes", atlas, genes, options)
-    view.show(found, "contributions", f"What makes the score of {signature_name(genes)}")
+    found = find("leading_genes", atlas, signature, options)
+    view.show(found, "contributions", f"What makes the score of {signature.title}")
 
 
 @dataclass(frozen=True)
@@ -300,10 +292,10 @@ class EmbeddingOptions:
 
 @app.command("embedding", epilog="Example: sigdb embedding umap.duckdb CD3E --basis umap --plot cd3e.png")
 @expand_options
-def embedding(atlas: AtlasPath, genes: GenesArgument, options: EmbeddingOptions, view: View) -> None:
+def embedding(atlas: AtlasPath, signature: SignatureParameters, options: EmbeddingOptions, view: View) -> None:
     """Show a signature in an embedding that `sigdb ingest --obsm` has stored, study by study."""
-    found = find("embedding", atlas, genes, options)
-    view.show(found, "embedding", f"{signature_name(genes)} in {options.basis}")
+    found = find("embedding", atlas, signature, options)
+    view.show(found, "embedding", f"{signature.title} in {options.basis}")
 
 
 @dataclass(frozen=True)
@@ -330,7 +322,7 @@ class ReportOptions:
 @expand_options
 def report(
     atlas: AtlasPath,
-    genes: GenesArgument,
+    signature: SignatureParameters,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page to write, an .html file.")],
     options: ReportOptions,
 ) -> None:
@@ -339,7 +331,8 @@ def report(
     from sigdb.findings.report import write_report
 
     with connect(atlas) as con:
-        signature, title = genes_or_signature(con, genes), signature_name(genes)
-        page = write_report(con, signature, output, atlas=Path(atlas).name, title=title, **asdict(options))
+        page = write_report(
+            con, signature.look_up(con), output, atlas=Path(atlas).name, title=signature.title, **asdict(options)
+        )
     size = output.stat().st_size / 1e6
     console.print(f"Wrote {output}: {page.n_charts} charts, {page.n_tables} tables, {size:.1f} MB.")

@@ -17,7 +17,7 @@ from sigdb.cli.options import (
     RunOption,
     WritablePath,
 )
-from sigdb.cli.output import console, dump
+from sigdb.cli.output import console, dump, print_note
 
 app = typer.Typer()
 signatures_app = typer.Typer(
@@ -44,21 +44,35 @@ def add(
         str | None,
         typer.Option(help="The name of the signature of a CSV, TSV or text file. Default: the name of the file."),
     ] = None,
+    weight_column: Annotated[
+        str | None,
+        typer.Option(
+            help="The column of weights of a CSV or TSV file. Default: weight, if it has one. '': no weights."
+        ),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace signatures of the same names.")] = False,
 ) -> None:
     """Add the signatures of files to the library, all or none."""
     from sigdb.errors import SignatureError, listed
     from sigdb.lake.grow import open_writable
     from sigdb.signatures import read_signatures
+    from sigdb.statements import run_statement
 
     if name is not None and len(files) > 1:
         raise SignatureError(f"--name names the signature of one file, but {len(files)} files are given.")
-    new = [each for file in files for each in read_signatures(file, name=name)]
+    new = [each for file in files for each in read_signatures(file, name=name, weight_column=weight_column)]
     with open_writable(atlas) as opened:
         opened.add_signatures(new, replace=replace)
+        named = {"names": [each.name for each in new]}
+        like_genes = [gene for (gene,) in run_statement(opened.con, "cli/library.named_like_genes", named)]
     genes = sum(len(each.genes) for each in new)
     names = listed([each.name for each in new], 5)
     console.print(f"Added {len(new)} {plural('signature', len(new))} of {genes} {plural('gene', genes)}: {names}.")
+    if like_genes:
+        print_note(
+            f"{len(like_genes)} {plural('name', len(like_genes))} of signatures can also mean a gene: "
+            f"{listed(like_genes, 5)}. Commands then mean the signature; --as-genes means the gene."
+        )
 
 
 @signatures_app.command("list", epilog="Example: sigdb signatures list demo.duckdb --format csv")

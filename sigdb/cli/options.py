@@ -54,9 +54,6 @@ WritablePath = Annotated[
 NewAtlasPath = Annotated[
     Path, typer.Argument(metavar="ATLAS", help="The atlas file. It is created if it does not exist.")
 ]
-GenesArgument = Annotated[
-    list[str], typer.Argument(metavar="GENE...", help="Genes, or the name of one signature of the library.")
-]
 MissingOption = Annotated[
     str,
     typer.Option(

@@ -56,11 +56,20 @@ class Terminal(Console):
         # `[/x]` in a name must not be read as markup.
         super().__init__(highlight=False, markup=False, emoji=False, **options)
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print objects; texts with control characters as escapes, which rich would leave out."""
+        super().print(*(shown(each) if isinstance(each, str) else each for each in objects), **options)
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The segments of text, in which control characters are escapes such as \\x1b."""
+        """The segments of text, in which control characters are escapes."""
         for segment in super().render(renderable, options):
-            shown = segment.text if segment.control else printable(segment.text, keep="\n")
-            yield Segment(shown, segment.style, segment.control)
+            text = segment.text if segment.control else shown(segment.text)
+            yield Segment(text, segment.style, segment.control)
+
+
+def shown(text: str) -> str:
+    """A text of one or more lines in which control characters are escapes."""
+    return printable(text, keep="\n")
 
 
 class UnixLines:
@@ -84,12 +93,12 @@ errors = Terminal(stderr=True, width=None if sys.stderr.isatty() else 120)
 
 def print_error(error: Exception | str) -> None:
     """Print an error as one readable paragraph."""
-    errors.print(Text.assemble(("Error: ", "bold red"), translate(message(error))))
+    errors.print(Text.assemble(("Error: ", "bold red"), shown(translate(message(error)))))
 
 
 def print_warning(text: str) -> None:
     """Print a warning as one readable paragraph."""
-    errors.print(Text.assemble(("Warning: ", "bold yellow"), translate(text)))
+    errors.print(Text.assemble(("Warning: ", "bold yellow"), shown(translate(text))))
 
 
 def print_note(text: str, out: Console = console) -> None:

@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from sigdb.cli.output import errors
+from sigdb.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +61,7 @@ def progress_bars(unit: str = "cells", *, quiet: bool = False) -> Iterator[Calla
 
         def report(study: str, done: int, total: int) -> None:
             if study not in tasks:
-                progress.add_task(study, total=total)
+                progress.add_task(printable(study), total=total)
                 tasks[study], printed[study] = progress.tasks[-1], time.monotonic()
             task = tasks[study]
             progress.update(task.id, completed=done)

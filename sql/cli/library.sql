@@ -16,9 +16,15 @@ JOIN check_genes((SELECT list(q.gene) FROM sigdb_data.signatures AS q WHERE q.si
 WHERE s.signature = $name
 ORDER BY s.position;
 
--- name: has_signature
--- Whether the library has the signature $name: one row, true or false.
-SELECT count(*) > 0 FROM sigdb_data.signature_info WHERE signature = $name;
+-- name: meanings
+-- What $name means: whether the library has a signature of this name, and whether it is the name of a gene.
+SELECT
+    EXISTS (SELECT 1 FROM sigdb_data.signature_info AS i WHERE i.signature = $name) AS is_signature,
+    (SELECT c.status NOT IN ('missing', 'ambiguous') FROM check_genes([$name]) AS c) AS is_gene;
+
+-- name: named_like_genes
+-- Which of $names, the names of signatures, are also names of genes of this atlas, in order.
+SELECT c.gene FROM check_genes($names) AS c WHERE c.status NOT IN ('missing', 'ambiguous') ORDER BY c.gene;
 
 -- name: signature_names
 -- The names of all signatures of the library, in order.

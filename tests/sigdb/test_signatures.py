@@ -18,6 +18,14 @@ READ = [
     ("bom.csv", "\ufeffgene\nG1\n", [("bom", ("G1",), (1,))]),
     ("w.csv", "Gene,Weight\nG1,0.5\n G2 ,-2e-1\n", [("w", ("G1", "G2"), (0.5, -0.2))]),
     ("w.tsv", "note\tweight\tgene\nx\t1\tG1\n", [("w", ("G1",), (1,))]),
+    ("symbol.csv", '"","Gene Symbol","weight"\n"1","G1",2\n"2","G2",3\n', [("symbol", ("G1", "G2"), (2, 3))]),
+    ("pandas.csv", "Unnamed: 0,gene\n0,G1\n1,G2\n", [("pandas", ("G1", "G2"), (1, 1))]),
+    ("both.csv", "gene_id,symbol\nENSG01,G1\nENSG02,G2\n", [("both", ("G1", "G2"), (1, 1))]),
+    ("p.csv", "gene,weight,p_value\nG1,2,0.1\nG2,-1,NA\n", [("p", ("G1", "G2"), (2, -1))]),
+    ("lines.csv", 'gene,note\nG1,"two\nlines"\nG2,\u2028\n', [("lines", ("G1", "G2"), (1, 1))]),
+    ("quotes.txt", "'G1'\n\"G2\"\n", [("quotes", ("G1", "G2"), (1, 1))]),
+    ("quotes.gmt", '"A"\t"d"\t"G1"\t"G2,2"\t\'G3\'\r\n', [("A", ("G1", "G2", "G3"), (1, 2, 1))]),
+    ("odd.gmt", "A\tx\u2028y\x0bz\tG1\tG1,1.0\n", [("A", ("G1",), (1,))]),
     ("quoted.csv", 'gene,note\n"G1","a, b"\n', [("quoted", ("G1",), (1,))]),
 ]
 
@@ -41,11 +49,21 @@ REFUSED = [
     ("a.txt", "LY\x00Z\n", "names cannot be genes"),
     ("a.csv", "", "has no genes"),
     ("a.csv", "gene,weight\n", "has no genes"),
-    ("a.csv", "symbol,weight\nG1,1\n", "needs a header with the column gene .*first line is symbol, weight"),
+    ("a.csv", "name,weight\nG1,1\n", "needs a header with the column gene .*first line is name, weight"),
+    ("a.csv", "gene,coefficient,p\nG1,1,.1\nG2,,NA\n", "columns of numbers: coefficient, p. If .*coefficient'`. For"),
+    ("a.csv", "gene,cluster\nG1,T\nG2,B\nG3,B\n", "the column cluster has 2 values, such as B, T. If they name sev"),
+    ("a.csv", "gene,weight,cluster\nG1,1,T\nG2,1,B\nG3,2,B\n", "the column cluster has 2 values"),
+    ("a.csv", "gene,weight,Weight\nG1,1,2\n", "two columns have the same name"),
+    ("a.csv", "gene,weight\nG1,1,2\n", "fewer or more columns than the header in 1 of 2 lines: line 2"),
+    ("a.csv", 'gene\n"G1\nG2\n', "names cannot be genes"),
+    ("a.csv", "gene,note\nG1," + "x" * 200_000 + "\n", "not a table of text: field larger"),
+    ("a.gmt", "A\t\tG1,1\tG2\tG1,2\n", "line 1: G1 has more than one weight: 1 and 2"),
+    ("a.gmt", 'A\t\t"G1\n', "names cannot be genes"),
+    ("a.gmt", "A\t\tG1\t2.5\tG2\t1e-3\t-0.1\n", "2 of 5 names cannot be genes: '2.5', '-0.1'"),
     ("a.csv", "gene,weight\nG1,x\n", "a weight is not a number"),
     ("a.csv", "gene,weight\nG1,nan\n", "not a finite number for G1"),
     ("a.csv", "gene,weight\nG1,inf\n", "not a finite number for G1"),
-    ("a.csv", "gene,weight\nG1\n", "fewer columns than the header in 1 of 2 lines: line 2"),
+    ("a.csv", "gene,weight\nG1\n", "fewer or more columns than the header in 1 of 2 lines: line 2"),
     ("a.txt", "G1\nG2\nG1\n", "names G1 more than once"),
 ]
 
@@ -64,8 +82,24 @@ def test_binary_and_missing_files(tmp_path):
     with pytest.raises(SignatureError, match="There is no file"):
         read_signatures(tmp_path / "b.txt")
     (tmp_path / "c.gmt").write_text("A\t\tG1\n")
-    with pytest.raises(SignatureError, match="names its signatures itself"):
+    with pytest.raises(SignatureError, match=r"names its signatures and weights itself\. Leave out `name='x'`"):
         read_signatures(tmp_path / "c.gmt", name="x")
+
+
+def test_the_column_of_weights_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text("gene,logFC,p\nG1,2,0.1\nG2,-1,0.2\n")
+    (named,) = read_signatures(tmp_path / "a.csv", weight_column="logfc")
+    assert named.weights == (2, -1)
+    (equal,) = read_signatures(tmp_path / "a.csv", weight_column="")
+    assert equal.weights == (1, 1)
+    with pytest.raises(SignatureError, match=r"has no column logfd\. Did you mean 'logfc'"):
+        read_signatures(tmp_path / "a.csv", weight_column="logfd")
+    (tmp_path / "b.csv").write_text("gene,weight\nG1,2\n")
+    (equal,) = read_signatures(tmp_path / "b.csv", weight_column="")
+    assert equal.weights == (1,)
+    (tmp_path / "c.gmt").write_text("A\t\tG1\n")
+    with pytest.raises(SignatureError, match="Leave out `weight_column=''`"):
+        read_signatures(tmp_path / "c.gmt", weight_column="")
 
 
 def test_signature_checks():

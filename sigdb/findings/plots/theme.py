@@ -125,9 +125,9 @@ def make_safe(chart: Any) -> Any:
 
 
 def safe_value(value: Any) -> Any:
-    """A value of a specification in which control characters are escapes, and ‹ starts a script tag."""
+    """A value of a specification in which control characters are escapes, and script tags are no tags."""
     if isinstance(value, str):
-        return SCRIPT_TAG.sub("‹", printable(value, keep="\t\n"))
+        return SCRIPT_TAG.sub("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", printable(value, keep="\t\n"))
     if isinstance(value, list):
         return [safe_value(each) for each in value]
     if isinstance(value, dict):

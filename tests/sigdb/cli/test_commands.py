@@ -83,6 +83,37 @@ def test_signatures_of_the_library_can_be_scored_by_name(workdir):
     assert "2 of 2 names are genes of this atlas." in out
 
 
+def test_a_name_of_a_signature_and_a_gene(workdir):
+    """A single name means the signature, as before its gene was thought of; both commands say so."""
+    (workdir / "regulons.gmt").write_text("CD3E\tregulon\tS100A8\nNOGENE\t\tCD3E\n")
+    _, out, _ = run("signatures", "add", "toy.duckdb", "regulons.gmt", cwd=workdir)
+    assert "1 name of signatures can also mean a gene: CD3E. Commands then mean the signature" in words(out)
+    scores = {}
+    for names in (["CD3E"], ["CD3E", "--as-genes"], ["S100A8"], ["NOGENE"]):
+        code, out, err = run("score", "toy.duckdb", *names, "-f", "csv", cwd=workdir)
+        assert code == 0
+        told = "CD3E is a signature of the library and also a gene." in err
+        scores[" ".join(names)] = ([row["score"] for row in csv.DictReader(io.StringIO(out))], told)
+    as_signature, told = scores.pop("CD3E")
+    assert told
+    assert (as_signature, False) == scores["S100A8"]
+    assert scores["CD3E --as-genes"] == scores["NOGENE"] == (["9.0", "0.0", "0.0"], False)
+    code, _, err = run("hits", "toy.duckdb", "NOGENE", "--as-genes", cwd=workdir)
+    assert code == 1
+    assert "NOGENE" in err
+
+
+def test_weights_of_a_column_with_another_name(workdir):
+    (workdir / "model.csv").write_text("gene,coefficient\nCD3E,2\nS100A8,-1\n")
+    code, _, err = run("signatures", "add", "toy.duckdb", "model.csv", cwd=workdir)
+    assert code == 1
+    assert "name it: --weight-column coefficient" in words(err)
+    code, _, _ = run("signatures", "add", "toy.duckdb", "model.csv", "--weight-column", "coefficient", cwd=workdir)
+    assert code == 0
+    _, out, _ = run("signatures", "show", "toy.duckdb", "model", "-f", "json", cwd=workdir)
+    assert [row["weight"] for row in json.loads(out)] == [2, -1]
+
+
 def test_hits_prints_groups_samples_and_sql_and_draws(workdir):
     arguments = ["hits", "toy.duckdb", "CD3E", "--cutoff", "1", "--min-cells", "1", "--min-samples", "1"]
     code, out, err = run(*arguments, "--plot", "hits.svg", cwd=workdir)

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -79,6 +80,35 @@ def test_names_are_not_markup(workdir):
     )
     assert code == 0, err
     assert "a[/b]" in out
+
+
+ESCAPES = "\x1b]52;c;Y3VybA==\x07\x1b[2J\r\u202eover\nB\x85\x9b31m"
+
+
+def test_a_terminal_shows_control_characters_and_obeys_none(workdir, monkeypatch):
+    """In tables and their headers, errors, notes and progress; on a terminal and in a pipe."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    query = f"SELECT '{ESCAPES}' AS \"{ESCAPES}\", 1 AS n"
+    outputs = [*run("sql", "toy.duckdb", query, cwd=workdir)[1:]]
+    outputs += run("sql", "toy.duckdb", f"SELECT error('{ESCAPES}')", cwd=workdir)[1:]
+    (workdir / "odd.gmt").write_text("S\x1b[2J\x07\t\tCD3E\n")
+    outputs += run("signatures", "add", "toy.duckdb", "odd.gmt", cwd=workdir)[1:]
+    outputs += run("score", "toy.duckdb", "S\x1b[2K\x07", cwd=workdir)[1:]
+    shown = "".join(outputs)
+    assert re.findall("[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202e]|\x1b(?!\\[[0-9;]*m)", shown) == []
+    assert shown.count(r"\x1b]52;c;Y3VybA==\x07\x1b[2J\r\u202eover\nB\x85\x9b31m") == 2
+    assert r"S\x1b[2J\x07" in shown
+    with redirect_stderr(io.StringIO()) as err, progress_bars() as report:
+        report("x\x1b[2Jy", 1, 1)
+    assert r"x\x1b[2Jy" in err.getvalue()
+
+
+def test_csv_quotes_line_ends_within_values(toy_path):
+    """As pandas and DuckDB read them; a carriage return alone also ends a line there."""
+    query = "SELECT 'T' || chr(13) AS a, 5 AS n UNION ALL SELECT 'B' || chr(10) || 'x', NULL ORDER BY ALL"
+    out = run("sql", toy_path, query, "--format", "csv")[1]
+    assert out == 'a,n\n"B\nx",\n"T\r",5\n'
+    assert list(csv.reader(io.StringIO(out, newline=""))) == [["a", "n"], ["B\nx", ""], ["T\r", "5"]]
 
 
 def test_more_rows_than_a_table_shows_are_counted(toy_path):

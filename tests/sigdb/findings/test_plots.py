@@ -92,7 +92,7 @@ def test_no_name_runs_as_code_in_a_browser(con, tmp_path, name):
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
     page = subprocess.run([*command, (tmp_path / "chart.html").as_uri()], capture_output=True, text=True, check=True)
     drawn = page.stdout.partition("<svg")[2].partition("<script")[0]
-    assert "‹script&gt;document.title" in drawn
+    assert "\u2039script&gt;document.title" in drawn
     assert "<title>owned" not in page.stdout
 
 
