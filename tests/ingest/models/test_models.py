@@ -165,6 +165,12 @@ def edit_description(folder, **changes):
         ({"layers": ["PReLU"]}, r"do not fit|cannot be built"),
         ({"layers": ["Linear", {"type": "BatchNorm1d", "epsilon": 1}]}, r"Layer 1 \(BatchNorm1d\) .* cannot be built"),
         ({"layers": ["Linear", "BatchNorm1d", "PReLU"]}, "do not fit"),
+        ({"layers": ["Linear", "BatchNorm1d", {"type": "LeakyReLU", "negative_slope": "a"}, "Linear"]}, "do not fit"),
+        (
+            {"layers": ["Linear", "BatchNorm1d", {"type": "ELU", "alpha": float("nan")}, "Linear"]},
+            "not a finite number",
+        ),
+        ({"layers": ["Linear", "BatchNorm1d", {"type": "ReLU", "slope": 1}, "Linear"]}, "cannot be built"),
     ],
 )
 def test_a_description_that_does_not_fit_says_where(tmp_path, changes, message):
@@ -188,6 +194,26 @@ def test_weights_that_cannot_be_right(tmp_path, key, tensor, message):
     save_file({**load_file(folder / "model.safetensors"), key: tensor}, folder / "model.safetensors")
     with pytest.raises(ModelError, match=message):
         load_model("mlp", folder)
+
+
+def test_a_description_with_repeated_or_endless_keys(tmp_path):
+    folder = save_small_model(tmp_path / "model")
+    text = (folder / "model.json").read_text()
+    (folder / "model.json").write_text(text.replace('"l2_normalised"', '"l2_normalised": true, "l2_normalised"'))
+    with pytest.raises(ModelError, match="keys are repeated"):
+        load_model("mlp", folder)
+    (folder / "model.json").write_text("[" * 200_000)
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_model("mlp", folder)
+
+
+def test_an_activation_in_place_changes_nothing(tmp_path):
+    one, other = (save_small_model(tmp_path / name, activation="ReLU") for name in ("one", "other"))
+    layers = json.loads((other / "model.json").read_text())["layers"]
+    edit_description(other, layers=[{"type": each, "inplace": True} if each == "ReLU" else each for each in layers])
+    models = [load_model("mlp", folder) for folder in (one, other)]
+    np.testing.assert_array_equal(*(model.embed(small_counts()[:, :24]) for model in models))
+    np.testing.assert_array_equal(*(model.first.bias for model in models))
 
 
 def test_first_layer_must_be_linear(tmp_path):
@@ -222,6 +248,18 @@ def test_scimilarity_with_other_tensors_is_refused(tmp_path):
         load_model("scimilarity", folder)
     torch.save({"state_dict": {}}, folder / "encoder.ckpt")
     with pytest.raises(ModelError, match="holds no state_dict"):
+        load_model("scimilarity", folder)
+
+
+def test_scimilarity_with_other_blocks_or_contents_is_refused(tmp_path):
+    """Without its PReLU, the tensors of a block would still fit together."""
+    folder = shutil.copytree(DATA / "scimilarity", tmp_path / "other")
+    state = torch.load(folder / "encoder.ckpt", weights_only=True)["state_dict"]
+    torch.save({"state_dict": {k: v for k, v in state.items() if k != "network.1.3.weight"}}, folder / "encoder.ckpt")
+    with pytest.raises(ModelError, match=r"1 differ, as block and position \(1, 3\)"):
+        load_model("scimilarity", folder)
+    torch.save({"state_dict": state, "residual": True}, folder / "encoder.ckpt")
+    with pytest.raises(ModelError, match=r"nothing else.*: state_dict, residual"):
         load_model("scimilarity", folder)
 
 
