@@ -17,6 +17,7 @@ from torch import nn
 from ingest.attribution.methods import attribute_batch
 from ingest.models import ADAPTERS, Normalisation, load_model, save_mlp
 from ingest.models.checkpoint import read_checkpoint_inert
+from ingest.models.core import feed_forward
 from ingest.options import Method
 from sigdb.errors import ModelError, OptionError
 from tests.ingest.conftest import DATA, save_small_model, small_counts
@@ -207,13 +208,13 @@ def test_a_description_with_repeated_or_endless_keys(tmp_path):
         load_model("mlp", folder)
 
 
-def test_an_activation_in_place_changes_nothing(tmp_path):
-    one, other = (save_small_model(tmp_path / name, activation="ReLU") for name in ("one", "other"))
-    layers = json.loads((other / "model.json").read_text())["layers"]
-    edit_description(other, layers=[{"type": each, "inplace": True} if each == "ReLU" else each for each in layers])
-    models = [load_model("mlp", folder) for folder in (one, other)]
-    np.testing.assert_array_equal(*(model.embed(small_counts()[:, :24]) for model in models))
-    np.testing.assert_array_equal(*(model.first.bias for model in models))
+def test_an_activation_in_place_does_not_change_the_bias_before_it():
+    tensors = {"0.weight": torch.ones(2, 3), "0.bias": torch.tensor([-0.5, 0.5]), "2.weight": torch.ones(1, 2)}
+    about = {"architecture": "mlp", "normalisation": Normalisation(), "l2_normalised": False, "sha256": "x"}
+    model = feed_forward(
+        ["Linear", {"type": "ReLU", "inplace": True}, "Linear"], tensors, name="m", genes=["A", "B", "C"], **about
+    )
+    assert model.bias.tolist() == [[-0.5, 0.5]]
 
 
 def test_first_layer_must_be_linear(tmp_path):
