@@ -22,10 +22,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix, vstack
 
+from ingest.columns import parse_table
 from ingest.given.files import file_version
 from ingest.given.load import LoadOptions, load_study
 from ingest.given.scores import GivenScores
-from ingest.obs import choose_columns
+from ingest.obs import text_columns
 from ingest.store.records import StudyInfo
 from ingest.store.study import StudyReport, study_session
 from sigdb.errors import DamagedError, ObsError, ScoresError, listed, nearest, needs_extra
@@ -44,8 +45,6 @@ SLAB = 20_000_000
 # Rows of metadata to read at a time.
 ROW_GROUP = 1 << 16
 MISSING = ["", "NA", "N/A", "NaN", "nan", "None"]
-# The types of pandas for columns with missing values.
-NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype()}
 # The column of SIGnature that holds the cell type.
 CELL_TYPE = "prediction"
 
@@ -330,18 +329,4 @@ def study_obs(parts: Parts, study_column: str, mapping: Mapping[str, str]) -> pd
             names = table[key].to_pylist()
             table = table.drop_columns([key])
             break
-    fields = set(choose_columns(pd.DataFrame(columns=table.column_names), mapping).values())
-    columns = {name: table[name] if name in fields else parse_column(table[name]) for name in table.column_names}
-    return pa.table(columns).to_pandas(types_mapper=NULLABLE.get).set_axis(pd.Index(names, name="barcode"))
-
-
-def parse_column(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Convert text to integers, numbers or booleans if all values allow it; numbers such as 007 stay text."""
-    if pc.any(pc.match_substring_regex(values, r"^[+-]?0\d")).as_py():
-        return values
-    for kind in (pa.int64(), pa.float64(), pa.bool_()):
-        try:
-            return values.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-    return values
+    return parse_table(table, text_columns(mapping)).set_axis(pd.Index(names, name="barcode"))

@@ -78,6 +78,15 @@ WHERE c.database_name = current_database() AND c.schema_name = 'sigdb_data' AND 
 -- The columns of sigdb_incoming, with the types that DuckDB gives them.
 SELECT d.column_name, d.column_type FROM (DESCRIBE SELECT * FROM sigdb_incoming) AS d;
 
+-- name: labels
+-- The label of a value of each type, as ingest.columns.label writes it: a whole number has no point. It is for a column of
+-- cell_data that becomes text; ingest/store/writer.py sets the column.
+SELECT
+    CASE WHEN value = trunc(value) AND abs(value) <= 9007199254740992
+        THEN CAST(CAST(value AS BIGINT) AS VARCHAR) ELSE CAST(value AS VARCHAR) END AS "DOUBLE",
+    CASE WHEN value THEN 'True' WHEN NOT value THEN 'False' END AS "BOOLEAN"
+FROM sigdb_data.cell_data;
+
 -- name: cell_counts
 -- The total counts of the cells $first to $last, by cell_id.
 SELECT c.n_counts FROM sigdb_data.cell_data AS c WHERE c.cell_id BETWEEN $first AND $last ORDER BY c.cell_id;
