@@ -36,8 +36,9 @@ NULLABLE = {
 
 def label(value: object) -> str:
     """A value as text. A whole number has no point: 3.0 is '3'."""
-    is_whole = isinstance(value, float) and abs(value) <= EXACT and value.is_integer()
-    return str(int(value)) if is_whole else str(value)
+    if isinstance(value, float) and abs(value) <= EXACT and value.is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def to_text(values: pd.Series[object]) -> pa.Array:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import sqlglot
 from sqlglot import exp
 
 from ingest.columns import fit
@@ -22,7 +23,7 @@ from sigdb.errors import AtlasError, StudyExistsError
 from sigdb.statements import parse_statement, run_statement, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import duckdb
     from numpy.typing import NDArray
@@ -37,6 +38,9 @@ __all__ = ["OTHER_STUDY", "REPLACE_STUDY", "STORE_MEMORY", "StudyWriter"]
 STORE_MEMORY = "192MB"
 # Each thread needs some of that memory, and more threads would only wait for the thread that merges the chunks.
 STORE_THREADS = 4
+
+# More new columns than these are added by copying the table of the cells.
+MANY_COLUMNS = 50
 
 # The ways out if the atlas has a study of this name.
 OTHER_STUDY = "If this is another study, give it another name with `study`."
@@ -166,12 +170,12 @@ def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> tuple[pa.T
     A column keeps its type if all incoming values fit: 3.0 and '3' are 3 in a column of integers. Otherwise BIGINT
     becomes DOUBLE if it meets fractions, and any other mix of types becomes VARCHAR, with 3 and not 3.0 for numbers.
     """
-    notes = []
+    notes, new = [], {}
     known = {name.lower(): kind for name, kind in run_statement(con, "ingest/study.cell_columns")}
     for place, (name, kind) in enumerate(run_statement(con, "ingest/study.incoming_columns", sigdb_incoming=columns)):
         known_kind = known.get(name.lower())
         if known_kind is None:
-            alter(con, exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=data_type(kind)))
+            new[name] = kind
         elif known_kind != kind:
             fitted = fit(columns[name], known_kind)
             if fitted is None:
@@ -181,7 +185,30 @@ def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> tuple[pa.T
                 was = f"it was {known_kind}, and is {kind} in this study"
                 notes.append(f"column {name!r} of the atlas is {wider} now: {was}")
             columns = columns.set_column(place, name, fitted)
+    add_new_columns(con, new)
     return columns, notes
+
+
+def add_new_columns(con: duckdb.DuckDBPyConnection, kinds: Mapping[str, str]) -> None:
+    """Add columns to cell_data. kinds: name -> type.
+
+    The time of one ALTER TABLE grows with the number of columns, so many columns are added by copying the table.
+    """
+    types = {kind: data_type(kind) for kind in set(kinds.values())}
+    added = [
+        exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=types[kind].copy())
+        for name, kind in kinds.items()
+    ]
+    definition = run_statement(con, "ingest/study.cell_data_definition") if len(added) > MANY_COLUMNS else []
+    if not definition:
+        for column in added:
+            alter(con, column)
+        return
+    create = sqlglot.parse_one(definition[0][0], dialect="duckdb")
+    create.this.set("this", exp.table_("cell_data_new", db="sigdb_data"))
+    create.this.set("expressions", [*create.this.expressions, *added])
+    con.execute(create.sql("duckdb"))
+    run_statement(con, "ingest/study.replace_cell_data")
 
 
 def widen(con: duckdb.DuckDBPyConnection, name: str, kind: str, wider: str) -> None:
