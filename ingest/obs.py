@@ -43,12 +43,15 @@ RETURNED = (
 RESERVED = frozenset({*CELLS, *FIELDS, *RETURNED})
 
 
-def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> tuple[pa.Table, list[str]]:
+def obs_table(
+    obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str], divide: bool = False
+) -> tuple[pa.Table, list[str]]:
     """Turn obs into a table with a barcode, all fields of the atlas (NULL if obs has no such column) and all columns.
 
     mapping: field -> column of obs, for columns with unusual names; '' if the study has no such field. A column of obs
     that has a name of the atlas's own is kept as `obs_<name>`, and a column that differs from another one only in case
-    as `<name>_2`. Returns the table, and notes for the user. Raises OptionError for an unknown field or column in
+    as `<name>_2`. divide: whether samples in which a field varies are divided. Returns the table, and notes for the
+    user. Raises OptionError for an unknown field or column in
     `mapping`, and ObsError for metadata that cannot be stored, such as a repeated barcode or a column of mixed types.
     """
     if obs.columns.has_duplicates:
@@ -69,6 +72,9 @@ def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> t
     if nulls := columns["sample"].null_count:
         raise ObsError(f"{nulls} of {len(obs)} cells of {study} have no sample. Fill them in, or drop the cells.")
     columns["in_vivo"] = read_in_vivo(columns["in_vivo"])
+    if divide:
+        columns["sample"], more = divide_samples(columns, study)
+        notes += more
     others = [name for name in obs.columns if name not in chosen.values()]
     notes += add_other_columns(columns, obs, others, study)
     return pa.table(columns), notes
@@ -103,8 +109,7 @@ def check_barcodes(obs: pd.DataFrame, study: str) -> None:
 
 def infer_samples(columns: Mapping[str, pa.Array], study: str) -> tuple[pa.Array, str]:
     """Samples for a study without a sample column, and a note: its donors and what varies in them, or the study."""
-    fields = pd.DataFrame({name: columns[name].to_pandas() for name in SAMPLE_FIELDS if name != "sample"})
-    fields = fields.astype(object).where(fields.notna(), "unknown").astype(str)
+    fields = sample_fields(columns).drop(columns="sample")
     keys = ["donor"] if columns["donor"].null_count < len(fields) else []
     groups = fields.groupby(keys or np.zeros(len(fields)))
     keys += [name for name in fields if name not in keys and (groups[name].nunique() > 1).any()]
@@ -112,6 +117,32 @@ def infer_samples(columns: Mapping[str, pa.Array], study: str) -> tuple[pa.Array
         return pa.array([study] * len(fields), pa.string()), "no sample column: the whole study is one sample"
     names = fields[keys].agg(" | ".join, axis=1)
     return pa.array(names, pa.string()), f"no sample column: one sample for each {' and '.join(keys)}"
+
+
+def sample_fields(columns: Mapping[str, pa.Array]) -> pd.DataFrame:
+    """The fields of samples as text, for each cell."""
+    fields = pd.DataFrame({name: columns[name].to_pandas() for name in SAMPLE_FIELDS if name in columns})
+    return fields.astype(object).where(fields.notna(), "unknown").astype(str)
+
+
+def divide_samples(columns: Mapping[str, pa.Array], study: str) -> tuple[pa.Array, list[str]]:
+    """Samples with one value of each field, and a note if there were others: 'p1' becomes 'p1 | flu' and 'p1 | normal'.
+
+    Raises ObsError if such a name is the name of another sample.
+    """
+    fields = sample_fields(columns)
+    n_values = fields.groupby("sample").transform("nunique")
+    varying = [name for name in n_values if (n_values[name] > 1).any()]
+    if not varying:
+        return columns["sample"], []
+    is_divided = (n_values[varying] > 1).any(axis=1)
+    parts = fields[["sample", *varying]]
+    names = fields["sample"].where(~is_divided, parts.agg(" | ".join, axis=1))
+    if names.nunique() < len(parts[is_divided].drop_duplicates()) + fields["sample"][~is_divided].nunique():
+        raise ObsError(f"{' and '.join(varying)} vary within samples of {study}, and dividing them gives equal names.")
+    n_samples, example = fields["sample"][is_divided].nunique(), names[is_divided].iloc[0]
+    note = f"{' and '.join(varying)} vary within {n_samples} samples, which are divided: {example!r} is one of them"
+    return pa.array(names, pa.string()), [note]
 
 
 def read_in_vivo(values: pa.Array) -> pa.Array:

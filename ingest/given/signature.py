@@ -145,6 +145,7 @@ def import_signature(
     """Add all studies of an atlas of SIGnature to an atlas, each study all or nothing.
 
     After an interruption, the next call for the same folder continues from the chunks that are kept beside the atlas.
+    Samples in which a field varies are divided, see `LoadOptions`. If studies cannot be added, the others are.
 
     Parameters
     ----------
@@ -175,7 +176,7 @@ def import_signature(
     ScoresError
         If an array, its metadata and the genes have different lengths, or for the reasons of `load_study`.
     ObsError
-        If a table lacks the study column, or a cell has no study.
+        If a table lacks the study column, a cell has no study, or the metadata of a study cannot be stored.
     DamagedError
         If an array cannot be read.
     MissingDependencyError
@@ -192,13 +193,33 @@ def import_signature(
         open_signature_atlas(folder, genes, study_column=study_column) as source,
         study_session(path) as (atlas, reports),
     ):
+        failed: dict[str, ObsError | ScoresError] = {}
         for study in source.studies:
             mapping = source.mapping(study, options.mapping)
             scores = source.scores_of(study, mapping)
             info = StudyInfo(study, scores.origin, **(about or {}))
-            reports += filter(None, [load_study(atlas, info, scores, replace(options, mapping=mapping))])
+            chosen = replace(options, mapping=mapping, divide_samples=True)
+            try:
+                reports += filter(None, [load_study(atlas, info, scores, chosen)])
+            except (ObsError, ScoresError) as error:
+                failed[study] = error
+        raise_failures(failed, len(source.studies))
         added = {report.study for report in reports}
         return reports, [study for study in source.studies if study not in added]
+
+
+def raise_failures(failed: Mapping[str, ObsError | ScoresError], n_studies: int) -> None:
+    """Raise the error of a study that was not added; if there were other studies, say which ones, and why."""
+    if not failed:
+        return
+    first = next(iter(failed.values()))
+    if n_studies == 1:
+        raise first
+    reasons = " ".join(f"{study}: {error}" for study, error in list(failed.items())[:3])
+    raise type(first)(
+        f"{len(failed)} of {n_studies} studies were not added: {listed(failed)}. The others are in the atlas. "
+        f"{reasons} When that is corrected, the same call with `if_exists='skip'` adds them."
+    ) from first
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from ingest.store.sort import SCORES, Groups, merge_chunks
 from ingest.store.stream import insert_tables
 from sigdb.atlas import materialized, schema, views
 from sigdb.atlas.file import little_memory
+from sigdb.atlas.overlap import overlap_notes
 from sigdb.disk import now
 from sigdb.errors import AtlasError, StudyExistsError
 from sigdb.statements import parse_statement, run_statement, statement
@@ -96,7 +97,7 @@ class StudyWriter:
         return ["the atlas had these cells already: their metadata are unchanged"]
 
     def _write_cells(self, cells: pa.Table) -> list[str]:
-        """Add the cells and their metadata; return a note on each column of the atlas that was widened."""
+        """Add the cells and their metadata; return notes on widened columns and on cells of other studies."""
         ids = pa.array(np.arange(self.first_cell, self.first_cell + len(cells), dtype=np.uint32))
         rows = self.obs.take(np.argsort(self.ranks)).append_column("cell_id", ids)
         rows = rows.append_column("n_counts", cells["n_counts"]).append_column("n_genes", cells["n_genes"])
@@ -105,7 +106,7 @@ class StudyWriter:
         fitted, notes = add_columns(self.con, rows.select(extras)) if extras else (rows.select([]), [])
         rows = pa.table([*fields.columns, *fitted.columns], names=[*fields.column_names, *fitted.column_names])
         run_statement(self.con, "ingest/study.add_cells", {"study_id": self.study_id}, sigdb_obs=rows)
-        return notes
+        return notes + overlap_notes(self.con, **self.cell_range)
 
     def write_scores(self, stage: Stage) -> None:
         """Write all scores, by gene, and then their sums, which a file beside the chunks holds in the meantime."""

@@ -63,6 +63,19 @@ def test_without_a_sample_column_donors_or_the_study_are_the_samples():
     assert notes == ["no sample column: the whole study is one sample"]
 
 
+def test_samples_are_divided_by_the_fields_that_vary_in_them():
+    obs = OBS.assign(sample=["s", "s", "s", "t", "t", "t"], tissue=["lung", "lung", None] + ["lung"] * 3)
+    obs = obs.assign(disease=["flu", "normal", "flu"] + ["flu"] * 3, donor_id="d")
+    found, notes = obs_table(obs, study="study", mapping={}, divide=True)
+    names = ["s | lung | flu", "s | lung | normal", "s | unknown | flu", "t", "t", "t"]
+    assert found["sample"].to_pylist() == names
+    assert "tissue and disease vary within 1 samples, which are divided: 's | lung | flu' is one of them" in notes
+    with pytest.raises(ObsError, match="dividing them gives equal names"):
+        obs_table(
+            obs.assign(sample=["s", "s", "s", "s | lung | flu"] + ["t"] * 2), study="study", mapping={}, divide=True
+        )
+
+
 def test_in_vivo_is_a_boolean():
     found, _ = table(OBS.assign(in_vivo=["True", "no", None, "FALSE", "1", "0"]))
     assert found["in_vivo"].to_pylist() == [True, False, None, False, True, False]
