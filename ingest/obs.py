@@ -2,40 +2,63 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from scipy.sparse import issparse
 
+from ingest.columns import parse_table, to_boolean, to_column, to_text
 from ingest.store.records import FIELDS, SAMPLE_FIELDS
 from sigdb.errors import ObsError, OptionError, listed, message, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["RESERVED", "add_embeddings", "choose_columns", "join_obs", "obs_table", "read_table"]
+__all__ = ["RESERVED", "add_embeddings", "choose_columns", "join_obs", "obs_table", "read_table", "text_columns"]
 
 # The columns of obs that are a field of the atlas by default: the field's own name, or CELLxGENE's name.
 USUAL = {**{name: (name,) for name in FIELDS}, "sample": ("sample", "sample_id"), "donor": ("donor", "donor_id")}
 # The columns of the view `cells` that are not fields and that every atlas has.
-RESERVED = ("barcode", "cell_id", "sample_id", "n_counts", "n_genes", "study")
+CELLS = ("barcode", "cell_id", "sample_id", "n_counts", "n_genes", "study")
+# The other columns that a view or macro of an atlas returns. In a query that joins one of these to `cells`, a column of
+# obs of the same name would be ambiguous, and so the query would fail once any study has such a column.
+RETURNED = (
+    *("alias", "architecture", "attribution_scale", "baseline", "checkpoint_sha256", "chunk", "completeness_delta"),
+    *("contribution", "control", "counts_from", "cumulative_share", "cutoff", "description", "device", "ensembl_id"),
+    *("finished", "first_row", "fraction_nonzero", "fraction_of_cells", "gene", "gene_id", "hit_rate"),
+    *("integration_error", "is_ambiguous", "is_hit", "is_signed", "is_weighted", "key", "latent_dim", "licence"),
+    *("match", "mean", "mean_z", "median_counts", "median_detected", "method", "min_detected", "model", "model_id"),
+    *("n_cells", "n_controls", "n_hits", "n_measured", "n_nonzero", "n_pairs", "n_samples", "n_scores", "n_sets"),
+    *("n_steps", "n_studies", "null_mean", "null_sd", "organism", "p_two_sided", "p_value", "position", "rank", "run"),
+    *("run_id", "score", "score_without", "sd", "share", "signature", "signed_score", "source", "started", "status"),
+    *("study_id", "suggestion", "sum_abs", "sum_signed", "sum_sq", "summation", "symbol", "target_sum", "title"),
+    *("value", "versions", "weight", "written", "z"),
+)
+# Names that no column of obs keeps.
+RESERVED = frozenset({*CELLS, *FIELDS, *RETURNED})
 
-# The types of pandas that have missing values of every kind.
-NULLABLE: Literal["numpy_nullable"] = "numpy_nullable"
 
-
-def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> tuple[pa.Table, list[str]]:
+def obs_table(
+    obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str], divide: bool = False
+) -> tuple[pa.Table, list[str]]:
     """Turn obs into a table with a barcode, all fields of the atlas (NULL if obs has no such column) and all columns.
 
     mapping: field -> column of obs, for columns with unusual names; '' if the study has no such field. A column of obs
-    that has a name of the atlas's own is kept as `obs_<name>`. Returns the table, and notes for the user. Raises
-    OptionError for an unknown field or column in `mapping`, and ObsError for metadata that cannot be stored, such as a
-    repeated barcode or a column of mixed types.
+    that has a name of the atlas's own is kept as `obs_<name>`, and a column that differs from another one only in case
+    as `<name>_2`. divide: whether samples in which a field varies are divided. Returns the table, and notes for the
+    user. Raises OptionError for an unknown field or column in
+    `mapping`, and ObsError for metadata that cannot be stored, such as a repeated barcode or a column of mixed types.
     """
+    if obs.columns.has_duplicates:
+        repeated = obs.columns[obs.columns.duplicated()].unique()
+        raise ObsError(
+            f"obs of {study} has {len(repeated)} columns more than once: {listed(repeated)}. Drop or rename."
+        )
     chosen = choose_columns(obs, mapping)
     check_barcodes(obs, study)
     columns = {"barcode": pa.array(obs.index.astype(str), pa.string())}
@@ -48,7 +71,10 @@ def obs_table(obs: pd.DataFrame, *, study: str, mapping: Mapping[str, str]) -> t
         notes.append(note)
     if nulls := columns["sample"].null_count:
         raise ObsError(f"{nulls} of {len(obs)} cells of {study} have no sample. Fill them in, or drop the cells.")
-    columns["in_vivo"] = to_boolean(columns["in_vivo"])
+    columns["in_vivo"] = read_in_vivo(columns["in_vivo"])
+    if divide:
+        columns["sample"], more = divide_samples(columns, study)
+        notes += more
     others = [name for name in obs.columns if name not in chosen.values()]
     notes += add_other_columns(columns, obs, others, study)
     return pa.table(columns), notes
@@ -83,8 +109,7 @@ def check_barcodes(obs: pd.DataFrame, study: str) -> None:
 
 def infer_samples(columns: Mapping[str, pa.Array], study: str) -> tuple[pa.Array, str]:
     """Samples for a study without a sample column, and a note: its donors and what varies in them, or the study."""
-    fields = pd.DataFrame({name: columns[name].to_pandas() for name in SAMPLE_FIELDS if name != "sample"})
-    fields = fields.astype(object).where(fields.notna(), "unknown").astype(str)
+    fields = sample_fields(columns).drop(columns="sample")
     keys = ["donor"] if columns["donor"].null_count < len(fields) else []
     groups = fields.groupby(keys or np.zeros(len(fields)))
     keys += [name for name in fields if name not in keys and (groups[name].nunique() > 1).any()]
@@ -94,67 +119,87 @@ def infer_samples(columns: Mapping[str, pa.Array], study: str) -> tuple[pa.Array
     return pa.array(names, pa.string()), f"no sample column: one sample for each {' and '.join(keys)}"
 
 
+def sample_fields(columns: Mapping[str, pa.Array]) -> pd.DataFrame:
+    """The fields of samples as text, for each cell."""
+    fields = pd.DataFrame({name: columns[name].to_pandas() for name in SAMPLE_FIELDS if name in columns})
+    return fields.astype(object).where(fields.notna(), "unknown").astype(str)
+
+
+def divide_samples(columns: Mapping[str, pa.Array], study: str) -> tuple[pa.Array, list[str]]:
+    """Samples with one value of each field, and a note if there were others: 'p1' becomes 'p1 | flu' and 'p1 | normal'.
+
+    Raises ObsError if such a name is the name of another sample.
+    """
+    fields = sample_fields(columns)
+    n_values = fields.groupby("sample").transform("nunique")
+    varying = [name for name in n_values if (n_values[name] > 1).any()]
+    if not varying:
+        return columns["sample"], []
+    is_divided = (n_values[varying] > 1).any(axis=1)
+    parts = fields[["sample", *varying]]
+    names = fields["sample"].where(~is_divided, parts.agg(" | ".join, axis=1))
+    if names.nunique() < len(parts[is_divided].drop_duplicates()) + fields["sample"][~is_divided].nunique():
+        raise ObsError(f"{' and '.join(varying)} vary within samples of {study}, and dividing them gives equal names.")
+    n_samples, example = fields["sample"][is_divided].nunique(), names[is_divided].iloc[0]
+    note = f"{' and '.join(varying)} vary within {n_samples} samples, which are divided: {example!r} is one of them"
+    return pa.array(names, pa.string()), [note]
+
+
+def read_in_vivo(values: pa.Array) -> pa.Array:
+    """The field in_vivo; ObsError if it is neither true nor false."""
+    booleans = to_boolean(values)
+    if booleans is None:
+        strange = [value for value in values.unique().to_pylist() if to_boolean(pa.array([value], pa.string())) is None]
+        raise ObsError(f"in_vivo must be true or false, not {listed(sorted(strange))}.")
+    return booleans
+
+
 def add_other_columns(columns: dict[str, pa.Array], obs: pd.DataFrame, names: Sequence[str], study: str) -> list[str]:
-    """Add columns of obs that are not fields; return notes on renamed ones. ObsError if two names clash."""
-    notes = []
-    own = {*RESERVED, *FIELDS}
+    """Add columns of obs that are not fields; return notes on columns with another name or type."""
     if "" in names:
         raise ObsError(f"obs of {study} has a column without a name. Name it, or drop it.")
-    for name in names:
-        kept = f"obs_{name}" if str(name).lower() in own else str(name)
+    notes, read = [], []
+    taken = {name.lower() for name in (*columns, *RESERVED)}
+    # Names that can stay go first, so that no renamed column takes them.
+    for name in sorted(names, key=lambda name: str(name).lower() in RESERVED):
+        kept = free_name(str(name), taken)
         if kept != str(name):
-            notes.append(f"obs column {name!r} is kept as {kept!r}: the atlas has its own column {str(name).lower()!r}")
-        if kept.lower() in {column.lower() for column in columns}:
-            raise ObsError(f"obs of {study} has two columns called {kept!r}, apart from case. Rename one.")
+            is_own = str(name).lower() in RESERVED
+            reason = (
+                f"the atlas has its own column {str(name).lower()!r}" if is_own else "another one differs only in case"
+            )
+            notes.append(f"obs column {name!r} is kept as {kept!r}: {reason}")
+        taken.add(kept.lower())
         columns[kept] = to_column(obs[name])
+        if not pa.types.is_string(columns[kept].type) and any(isinstance(v, str) for v in obs[name].dropna()[:1]):
+            read.append(name)
+    if read:
+        notes.append(f"{len(read)} obs columns of text are kept as whole numbers or true and false: {listed(read)}")
     return notes
 
 
-def to_text(values: pd.Series[object]) -> pa.Array:
-    """A column as strings, with NULL for missing values."""
-    return pa.array(values.astype(object).where(values.notna(), None).map(str, na_action="ignore"), pa.string())
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name of a column, or the first free one of obs_<name> (for a name of the atlas), <name>_2, <name>_3, ..."""
+    if name.lower() not in taken:
+        return name
+    base = f"obs_{name}" if name.lower() in RESERVED else name
+    choices = (base if n == 1 else f"{base}_{n}" for n in itertools.count(1))
+    return next(choice for choice in choices if choice.lower() not in taken)
 
 
-def to_boolean(values: pa.Array) -> pa.Array:
-    """Text such as true, yes, 1 and false, no, 0 as booleans; ObsError if there is anything else."""
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, None: None}
-    lowered = [value and value.lower() for value in values.to_pylist()]
-    if strange := sorted({value for value in lowered if value not in words}):
-        raise ObsError(f"in_vivo must be true or false, not {listed(strange)}.")
-    return pa.array([words[value] for value in lowered], pa.bool_())
+def text_columns(mapping: Mapping[str, str]) -> set[str]:
+    """The columns of a table that stay text: those with the usual names of fields and ids, and those of `mapping`."""
+    return {*CELLS, *(name for names in USUAL.values() for name in names), *mapping.values()} - {"n_counts", "n_genes"}
 
 
-def to_column(values: pd.Series[object]) -> pa.Array:
-    """A column in the type that the atlas stores: text, integer, double, boolean or time; ObsError if it has none."""
-    if isinstance(values.dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(values):
-        return to_text(values)
-    if pd.api.types.is_bool_dtype(values):
-        return pa.array(values, pa.bool_(), from_pandas=True)
-    if pd.api.types.is_integer_dtype(values):
-        kind = pa.uint64() if (values > 2**63 - 1).any() else pa.int64()
-        return pa.array(values, kind, from_pandas=True)
-    if pd.api.types.is_float_dtype(values):
-        return pa.array(values, pa.float64(), from_pandas=True)
-    if isinstance(values.dtype, pd.DatetimeTZDtype):
-        raise ObsError(
-            f"obs column {values.name!r} has times with a time zone, which few clients of DuckDB can read. Convert it "
-            "to times in UTC (tz_convert('UTC').dt.tz_localize(None)) or to text, or drop it."
-        )
-    try:
-        return pa.array(values, from_pandas=True)
-    except pa.ArrowException as error:
-        raise ObsError(
-            f"obs column {values.name!r} cannot be stored: {error}. Convert it to one type, or drop it."
-        ) from error
-
-
-def join_obs(obs: pd.DataFrame, file: Path, path: Path) -> pd.DataFrame:
+def join_obs(obs: pd.DataFrame, file: Path, path: Path, mapping: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Add the columns of a table (csv, tsv, parquet) to the obs of a study; they replace columns of the same name.
 
-    The column `barcode` of the table, or else its first column, identifies the cells. Raises ObsError, with counts and
-    examples, unless the table has exactly one row for each cell of `path`.
+    The column `barcode` of the table, or else its first column, identifies the cells. mapping: as for `obs_table`;
+    columns of fields stay text. Raises ObsError, with counts and examples, unless the table has exactly one row for
+    each cell of `path`.
     """
-    table = read_table(file)
+    table = read_table(file, mapping)
     cells = obs.index.astype(str)
     barcodes = pd.Index(table.index.astype(str))
     problems = []
@@ -190,14 +235,17 @@ def find_other_spelling(missing: pd.Index[str], unmatched: pd.Index[str]) -> str
     return ""
 
 
-def read_table(file: Path) -> pd.DataFrame:
-    """Read a table of cell metadata, indexed by barcode; ObsError if it cannot be read."""
+def read_table(file: Path, mapping: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Read a table of cell metadata, indexed by barcode; ObsError if it cannot be read. mapping: as for `join_obs`."""
     separator = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".parquet": ""}
     kind = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
     if kind not in separator:
         raise ObsError(f"Cell metadata are read from .csv, .tsv (either also .gz) or .parquet, not from {file}.")
     try:
-        table = read_text(file, separator[kind]) if separator[kind] else pd.read_parquet(file, dtype_backend=NULLABLE)
+        if separator[kind]:
+            table = parse_table(read_text(file, separator[kind]), text_columns(mapping or {}))
+        else:
+            table = pd.read_parquet(file, dtype_backend="numpy_nullable")
     except (OSError, ValueError, pa.ArrowException) as error:
         raise ObsError(f"{file} cannot be read as a table of cell metadata: {message(error)}") from error
     if not isinstance(table.index, pd.RangeIndex):
@@ -208,21 +256,23 @@ def read_table(file: Path) -> pd.DataFrame:
     return table.set_index(key)
 
 
-def read_text(file: Path, separator: str) -> pd.DataFrame:
-    """Read a text table. Barcodes stay text even if they look like numbers; integers with gaps stay integers."""
+def read_text(file: Path, separator: str) -> pa.Table:
+    """Read a table as text, with the column of row names that R writes."""
     header = [str(name) for name in pd.read_csv(file, sep=separator, header=None, nrows=1, dtype=str).iloc[0]]
     if repeated := sorted({name for name in header if header.count(name) > 1}):
         raise ValueError(f"it has {len(repeated)} repeated column names: {listed(repeated)}")
-    table = pd.read_csv(file, sep=separator, dtype_backend=NULLABLE, low_memory=False)
+    table = pd.read_csv(file, sep=separator, dtype=str)
     if table.empty:
         raise ValueError("it has no rows")
     if table.index.nlevels > 1:
         raise ValueError("it has rows with more fields than its header")
-    if not isinstance(table.index, pd.RangeIndex):  # R writes no header for its column of row names
+    if not isinstance(table.index, pd.RangeIndex):
+        # R writes no header for its column of row names, and pandas reads an index as numbers.
+        names = pd.read_csv(file, sep=separator, header=None, skiprows=1, usecols=[0], dtype=str)
         table = table.reset_index()
-    number = list(table.columns).index("barcode") if "barcode" in table.columns else 0
-    barcodes = pd.read_csv(file, sep=separator, header=None, skiprows=1, usecols=[number], dtype=str)
-    return table.assign(**{table.columns[number]: barcodes[number]})
+        table = table.assign(**{str(table.columns[0]): names[0]})
+    kinds = pa.schema([(name, pa.string()) for name in table.columns])
+    return pa.Table.from_pandas(table, kinds, preserve_index=False)
 
 
 def add_embeddings(obs: pd.DataFrame, obsm: Mapping[str, Any], keys: Sequence[str]) -> pd.DataFrame:

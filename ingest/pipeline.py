@@ -125,7 +125,9 @@ def ingest_study(
     options = replace(options, compute=find_device(options.compute))
     engine = ThisMachine(atlas.path) if engine is None else engine
     check_method(options.method, model)
-    with open_counts(source.path, layer=options.layer, obs=source.obs, spool=engine.spool) as file:
+    with open_counts(
+        source.path, layer=options.layer, obs=source.obs, mapping=options.mapping, spool=engine.spool
+    ) as file:
         with atlas.transaction() as con:
             prepared = prepare_study(con, engine.home, file, source, model, options)
             if prepared is None:

@@ -57,7 +57,7 @@ def mean_profile(cells: ReferenceCells, model: CellModel, map_genes: Callable[[t
 
 def read_profile(cells: ReferenceCells, model: CellModel, map_genes: Callable[[tuple[str, ...]], GeneMap]) -> Profile:
     """Read the file of the reference cells and compute their mean."""
-    with open_counts(cells.path, layer=cells.layer, obs=cells.obs) as file:
+    with open_counts(cells.path, layer=cells.layer, obs=cells.obs, mapping=cells.mapping) as file:
         obs, _ = obs_table(file.take_obs(), study=cells.path.name, mapping=cells.mapping)
         chosen = choose_cells(obs, cells)
         genes = map_genes(file.var_names)

@@ -115,13 +115,14 @@ def open_counts(
     *,
     layer: str | None = None,
     obs: str | os.PathLike[str] | None = None,
+    mapping: Mapping[str, str] | None = None,
     spool: Path | None = None,
 ) -> Iterator[CountsFile]:
     """Open AnnData (.h5ad, zarr) or the output of Cell Ranger (.h5, a folder with matrix.mtx), and find its raw counts.
 
     layer: the matrix that holds them: a name in `layers`, or `X` or `raw`; for Cell Ranger, the genome. Default: the
-    first of layers['counts'], raw and X that holds counts. obs: a table of metadata to join to the cells. spool: an
-    existing folder for sorted copies; default: the system's folder for temporary files.
+    first of layers['counts'], raw and X that holds counts. obs: a table of metadata to join to the cells. mapping: as
+    for `join_obs`. spool: an existing folder for sorted copies; default: the system's folder for temporary files.
 
     Raises CountsError, with the contents of each matrix, if none holds raw counts; OptionError if `layer` does not
     exist; ObsError if the table does not fit; UnreadableError if there is no such file.
@@ -130,7 +131,7 @@ def open_counts(
     with convert_errors(path):
         contents = read_contents(path, layer)
     if obs is not None:
-        contents = replace(contents, obs=join_obs(contents.obs, Path(obs), path))
+        contents = replace(contents, obs=join_obs(contents.obs, Path(obs), path, mapping))
     with ExitStack() as stack:
         file = CountsFile(path, contents, stack, spool)
         del contents  # this reference would keep the metadata in memory after `take_obs`

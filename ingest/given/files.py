@@ -46,7 +46,10 @@ def load_file(
     study: its name (default: the file's). about: its title, organism, source and licence. Other parameters and errors
     as for `open_scores` and `load_study`. Returns None if the atlas has the study, and it stays as it is.
     """
-    with open_scores(matrix, obs=obs, genes=genes, layer=layer) as scores, study_session(path) as (atlas, reports):
+    with (
+        open_scores(matrix, obs=obs, genes=genes, layer=layer, mapping=options.mapping) as scores,
+        study_session(path) as (atlas, reports),
+    ):
         info = StudyInfo(study or matrix.stem, scores.origin, **(about or {}))
         reports += filter(None, [load_study(atlas, info, scores, options)])
     return reports[0] if reports else None
@@ -54,12 +57,18 @@ def load_file(
 
 @contextmanager
 def open_scores(
-    path: Path, *, obs: Path | None = None, genes: Path | None = None, layer: str | None = None
+    path: Path,
+    *,
+    obs: Path | None = None,
+    genes: Path | None = None,
+    layer: str | None = None,
+    mapping: Mapping[str, str] | None = None,
 ) -> Iterator[GivenScores]:
     """Open the scores of a study, cells x genes.
 
     obs: a table of the cells (.csv, .tsv, .parquet): in the order of the matrix for .npz, joined by barcode for .h5ad.
     genes: a file with the names of the columns, one per line. .npz needs both. layer: of .h5ad, instead of X.
+    mapping: as for `join_obs`.
     Raises ScoresError if these do not fit together, or the file is not such a matrix; DamagedError or UnreadableError
     if it cannot be read.
     """
@@ -72,10 +81,10 @@ def open_scores(
             if layer is not None:
                 raise ScoresError("A .npz file has one matrix only: leave out `layer`, which is for .h5ad.")
             key, matrix = "", read_npz(path)
-            cells, names = read_table(obs), read_names(genes)
+            cells, names = read_table(obs, mapping), read_names(genes)
         elif path.suffix == ".h5ad":
             key, matrix, cells, names = open_h5ad(stack, path, layer)
-            cells = cells if obs is None else join_obs(cells, obs, path)
+            cells = cells if obs is None else join_obs(cells, obs, path, mapping)
             names = names if genes is None else read_names(genes)
         else:
             raise ScoresError(f"Scores are read from .npz (a sparse matrix of scipy) or .h5ad, not from {path}.")

@@ -53,6 +53,8 @@ class LoadOptions:
         The genes that the study measured, out of its genes. The default is all.
     mapping
         Field of the atlas -> column of obs, where names differ; an empty column name means none.
+    divide_samples
+        Divide samples in which a field varies, such as disease, into one for each value. If False, they are refused.
     run
         A name for the run. The default is made of the model's name and the method.
     if_exists
@@ -78,6 +80,7 @@ class LoadOptions:
     rescale: bool = False
     measured: Sequence[str] | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
+    divide_samples: bool = False
     run: str | None = None
     if_exists: IfExists = "error"
     progress: Callable[[str, int, int], None] = lambda study, done, total: None
@@ -144,7 +147,7 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
     obs, depth = scores.split_obs()
     settings = run_settings(options)
     with atlas.transaction() as con:
-        table, notes = obs_table(obs, study=info.study, mapping=options.mapping)
+        table, notes = obs_table(obs, study=info.study, mapping=options.mapping, divide=options.divide_samples)
         model_id, gene_ids = add_model(con, model_info(options.model, scores.genes))
         notes += note_unknown_genes(con, model_id, len(gene_ids))
         run_id = add_run(con, model_id, settings, options.run)

@@ -22,10 +22,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from scipy.sparse import csr_matrix, vstack
 
+from ingest.columns import parse_table
 from ingest.given.files import file_version
 from ingest.given.load import LoadOptions, load_study
 from ingest.given.scores import GivenScores
-from ingest.obs import choose_columns
+from ingest.obs import text_columns
 from ingest.store.records import StudyInfo
 from ingest.store.study import StudyReport, study_session
 from sigdb.errors import DamagedError, ObsError, ScoresError, listed, nearest, needs_extra
@@ -44,8 +45,6 @@ SLAB = 20_000_000
 # Rows of metadata to read at a time.
 ROW_GROUP = 1 << 16
 MISSING = ["", "NA", "N/A", "NaN", "nan", "None"]
-# The types of pandas for columns with missing values.
-NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype()}
 # The column of SIGnature that holds the cell type.
 CELL_TYPE = "prediction"
 
@@ -146,6 +145,7 @@ def import_signature(
     """Add all studies of an atlas of SIGnature to an atlas, each study all or nothing.
 
     After an interruption, the next call for the same folder continues from the chunks that are kept beside the atlas.
+    Samples in which a field varies are divided, see `LoadOptions`. If studies cannot be added, the others are.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def import_signature(
     ScoresError
         If an array, its metadata and the genes have different lengths, or for the reasons of `load_study`.
     ObsError
-        If a table lacks the study column, or a cell has no study.
+        If a table lacks the study column, a cell has no study, or the metadata of a study cannot be stored.
     DamagedError
         If an array cannot be read.
     MissingDependencyError
@@ -193,13 +193,33 @@ def import_signature(
         open_signature_atlas(folder, genes, study_column=study_column) as source,
         study_session(path) as (atlas, reports),
     ):
+        failed: dict[str, ObsError | ScoresError] = {}
         for study in source.studies:
             mapping = source.mapping(study, options.mapping)
             scores = source.scores_of(study, mapping)
             info = StudyInfo(study, scores.origin, **(about or {}))
-            reports += filter(None, [load_study(atlas, info, scores, replace(options, mapping=mapping))])
+            chosen = replace(options, mapping=mapping, divide_samples=True)
+            try:
+                reports += filter(None, [load_study(atlas, info, scores, chosen)])
+            except (ObsError, ScoresError) as error:
+                failed[study] = error
+        raise_failures(failed, len(source.studies))
         added = {report.study for report in reports}
         return reports, [study for study in source.studies if study not in added]
+
+
+def raise_failures(failed: Mapping[str, ObsError | ScoresError], n_studies: int) -> None:
+    """Raise the error of a study that was not added; if there were other studies, say which ones, and why."""
+    if not failed:
+        return
+    first = next(iter(failed.values()))
+    if n_studies == 1:
+        raise first
+    reasons = " ".join(f"{study}: {error}" for study, error in list(failed.items())[:3])
+    raise type(first)(
+        f"{len(failed)} of {n_studies} studies were not added: {listed(failed)}. The others are in the atlas. "
+        f"{reasons} When that is corrected, the same call with `if_exists='skip'` adds them."
+    ) from first
 
 
 @contextmanager
@@ -330,18 +350,4 @@ def study_obs(parts: Parts, study_column: str, mapping: Mapping[str, str]) -> pd
             names = table[key].to_pylist()
             table = table.drop_columns([key])
             break
-    fields = set(choose_columns(pd.DataFrame(columns=table.column_names), mapping).values())
-    columns = {name: table[name] if name in fields else parse_column(table[name]) for name in table.column_names}
-    return pa.table(columns).to_pandas(types_mapper=NULLABLE.get).set_axis(pd.Index(names, name="barcode"))
-
-
-def parse_column(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Convert text to integers, numbers or booleans if all values allow it; numbers such as 007 stay text."""
-    if pc.any(pc.match_substring_regex(values, r"^[+-]?0\d")).as_py():
-        return values
-    for kind in (pa.int64(), pa.float64(), pa.bool_()):
-        try:
-            return values.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-    return values
+    return parse_table(table, text_columns(mapping)).set_axis(pd.Index(names, name="barcode"))

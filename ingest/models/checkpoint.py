@@ -18,13 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-__all__ = ["fingerprint", "read_checkpoint", "read_checkpoint_inert", "tensors_of"]
+__all__ = ["fingerprint", "global_name", "read_checkpoint", "read_checkpoint_inert", "tensors_of"]
 
 FAILURES = (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, UnpicklingError)
 
 
 class Opaque:
-    """Stands for an object of a class that torch does not allow. It accepts any state and does nothing."""
+    """Stands for a global of a file that torch does not allow, in a subclass of its own. It accepts any state.
+
+    global_name: the module and the name of the global.
+    """
+
+    global_name: str
 
     def __init__(self, *args: object, **kwargs: object) -> None: ...
 
@@ -45,7 +50,8 @@ def read_checkpoint_inert(path: Path) -> Any:
     """Read a checkpoint that also pickles numpy arrays and objects of other packages, such as scvi-tools.
 
     torch lists the globals that the file names without calling them. Globals of numpy are allowed, and every other
-    global is read as `Opaque`. The file is still loaded with `weights_only`, so torch refuses globals of os or sys.
+    global is read as a subclass of `Opaque`; `global_name` tells which one it was. The file is still loaded with
+    `weights_only`, so torch refuses globals of os or sys.
     Raises ModelError.
     """
     if not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
@@ -61,8 +67,14 @@ def read_checkpoint_inert(path: Path) -> Any:
         raise ModelError(f"{path} cannot be read: {error}") from error
     except FAILURES as error:
         raise ModelError(f"{path} is not a torch checkpoint; not loaded: {find_reason(error)}") from error
-    with torch.serialization.safe_globals([*allowed, *((Opaque, name) for name in foreign)]):
+    opaque = [(type("Opaque", (Opaque,), {"global_name": name}), name) for name in foreign]
+    with torch.serialization.safe_globals([*allowed, *opaque]):
         return read_checkpoint(path)
+
+
+def global_name(value: object) -> str | None:
+    """The module and the name of a global, or of an object made by one; None for plain values and tensors."""
+    return getattr(value, "global_name", None)
 
 
 def find_reason(error: Exception) -> str:

@@ -150,7 +150,7 @@ class FeedForward(CellModel):
             self.first.weight = nn.Parameter(self.first.weight.T.contiguous().T, requires_grad=False)
         try:
             embedding = self.finish(self.through_tail(self.bias))
-        except RuntimeError as error:
+        except (RuntimeError, TypeError, ValueError) as error:  # sizes, or options of an activation
             raise ModelError(f"The layers of model {self.name} do not fit together: {error}") from error
         if not embedding.isfinite().all():
             raise ModelError(f"Model {self.name} gives an embedding that is not finite for a cell without expression.")

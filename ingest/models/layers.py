@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -84,14 +85,17 @@ def build_layers(specs: Sequence[LayerSpec], tensors: Mapping[str, Tensor], name
 
 def build_layer(number: int, spec: LayerSpec, tensors: Mapping[str, Tensor], name: str) -> nn.Module:
     """Build one layer, with the size of its tensors."""
-    options = dict(spec) if isinstance(spec, dict) else {"type": spec}
+    options: dict[str, Any] = dict(spec) if isinstance(spec, dict) else {"type": spec}
     kind = options.pop("type", None)
     own = {key.removeprefix(f"{number}."): tensor for key, tensor in tensors.items() if key.startswith(f"{number}.")}
     try:
+        if odd := [key for key, value in options.items() if isinstance(value, float) and not math.isfinite(value)]:
+            raise ValueError(f"{odd[0]} is not a finite number")
         if isinstance(kind, str) and kind in SIZED:
             return SIZED[kind](own, **options)
         if isinstance(kind, str) and kind in ACTIVATIONS:
-            return ACTIVATIONS[kind](**options)
+            # In place, an activation would change the bias of the layer before it, which is an input of the tail.
+            return ACTIVATIONS[kind](**{key: value for key, value in options.items() if key != "inplace"})
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"Layer {number} ({kind}) of model {name} cannot be built: {error}") from error
     known = ", ".join([*SIZED, *ACTIVATIONS])

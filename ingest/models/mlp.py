@@ -26,7 +26,7 @@ from torch import nn
 
 from ingest.models.checkpoint import fingerprint, tensors_of
 from ingest.models.core import CellModel, FeedForward, Normalisation, feed_forward
-from sigdb.errors import ModelError
+from sigdb.errors import ModelError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,8 +92,8 @@ def save_mlp(model: CellModel, folder: Path) -> None:
 def read_description(path: Path) -> dict[str, Any]:
     """Read and check model.json; ModelError names keys that are missing, unknown or of the wrong type."""
     try:
-        spec = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        spec = json.loads(path.read_bytes(), object_pairs_hook=without_repeats)
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     if not isinstance(spec, dict) or spec.get("format") != "sigdb-mlp" or spec.get("version") != 1:
         raise ModelError(f'{path} must say "format": "sigdb-mlp", "version": 1.')
@@ -105,6 +105,14 @@ def read_description(path: Path) -> dict[str, Any]:
         if not is_right(spec[key]):
             raise ModelError(f"{path}: {key} must be {should_be}.")
     return dict(spec)
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; ValueError if a key is repeated."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"keys are repeated among {listed(key for key, _ in pairs)}")
+    return found
 
 
 def is_names(value: Any) -> bool:

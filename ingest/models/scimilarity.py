@@ -36,8 +36,12 @@ def load_scimilarity(folder: Path) -> FeedForward:
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{folder} is not a SCimilarity model: {error}") from error
     checkpoint = read_checkpoint(folder / WEIGHTS)
-    state = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
-    tensors = tensors_of(state, folder / WEIGHTS)
+    if not isinstance(checkpoint, dict) or checkpoint.keys() != {"state_dict"}:
+        found = listed(map(str, checkpoint)) if isinstance(checkpoint, dict) else type(checkpoint).__name__
+        raise ModelError(
+            f"{folder / WEIGHTS} must hold a state_dict and nothing else, as SCimilarity writes it: {found}."
+        )
+    tensors = tensors_of(checkpoint["state_dict"], folder / WEIGHTS)
     layers, names = to_sequential(tensors)
     return feed_forward(
         layers,
@@ -58,8 +62,14 @@ def to_sequential(keys: Iterable[str]) -> tuple[list[LayerSpec], dict[str, str]]
         raise ModelError(f"These are not tensors of a SCimilarity encoder: {listed(strange)}.")
     positions = {key: (int(match[1]), int(match[2] or 1)) for key, match in matches.items() if match}
     order = sorted(set(positions.values()))
-    if unknown := [position for position in order if position[1] not in BLOCK]:
-        raise ModelError(f"The SCimilarity encoder has unknown layers: {listed(unknown)}.")
+    last = max(block for block, _ in order) if order else 0
+    wanted = [(block, part) for block in range(last) for part in BLOCK] + [(last, 1)]
+    if order != wanted:
+        odd = sorted({*order} ^ {*wanted})
+        raise ModelError(
+            f"The SCimilarity encoder has other layers than {', '.join(BLOCK.values())} in each hidden block and one "
+            f"Linear at the end: {len(odd)} differ, as block and position {listed(odd)}."
+        )
     number = {position: n for n, position in enumerate(order)}
     names = {key: f"{number[position]}.{key.rsplit('.', 1)[1]}" for key, position in positions.items()}
     return [BLOCK[kind] for _, kind in order], names

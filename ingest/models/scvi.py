@@ -1,8 +1,8 @@
 """scVI and scANVI encoders (Lopez et al. 2018, Xu et al. 2021): `model.pt`, as scvi-tools writes it since 0.15.
 
 scvi-tools is not needed. The embedding that is explained is the posterior mean of z, which
-`get_latent_representation` returns (with `latent_distribution="ln"`, that function returns a softmax of it). The input
-is log1p of the raw counts, or the counts themselves with `log_variational=False`. Counts are not scaled to a total.
+`get_latent_representation` returns. The input is log1p of the raw counts, or the counts themselves with
+`log_variational=False`. Counts are not scaled to a total. `ingest.models.scvi_options` reads the other options.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ingest.models.checkpoint import fingerprint, read_checkpoint_inert, tensors_of
 from ingest.models.core import FeedForward, Normalisation, feed_forward
+from ingest.models.scvi_options import EncoderOptions, read_options
 from sigdb.errors import ModelError, OptionError, listed, nearest
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ __all__ = ["load_scvi"]
 
 WEIGHTS = "model.pt"
 LEGACY = ("model_params.pt", "attr.pkl", "var_names.csv")
-KEY = re.compile(r"z_encoder\.encoder\.fc_layers\.Layer (\d+)\.([01])\.(\w+)")
+# z_encoder.encoder.fc_layers.Layer <layer>.<position>.<tensor>: linear 0, batch norm 1, activation 3. A layer norm (2)
+# and dropout (4) have no tensors.
+KEY = re.compile(r"z_encoder\.encoder\.fc_layers\.Layer (\d+)\.([013])\.(\w+)")
+HEADS = ("z_encoder.mean_encoder.", "z_encoder.var_encoder.")
+CONTENTS = {"model_state_dict", "var_names", "attr_dict"}
 BATCH_NORM: LayerSpec = {"type": "BatchNorm1d", "eps": 1e-3}
 
 
@@ -63,8 +68,8 @@ def load_scvi(folder: Path, covariates: Mapping[str, str]) -> FeedForward:
     """Read an scVI or scANVI model folder.
 
     covariates: the value at which to fix each covariate that the encoder has as input. They become constants of the
-    model. Raises OptionError for a missing or unknown covariate, and ModelError for a folder that was written before
-    scvi-tools 0.15.
+    model. Raises OptionError for a missing or unknown covariate, and ModelError for a model of another class, for an
+    option that sigdb does not know, and for a folder that was written before scvi-tools 0.15.
     """
     if not (folder / WEIGHTS).exists() and (old := [name for name in LEGACY if (folder / name).exists()]):
         raise ModelError(
@@ -77,33 +82,29 @@ def load_scvi(folder: Path, covariates: Mapping[str, str]) -> FeedForward:
         state = tensors_of({key: weights[key] for key in weights if key.startswith("z_encoder.")}, folder / WEIGHTS)
         genes = [str(name) for name in checkpoint["var_names"]]
         attributes = checkpoint["attr_dict"]
-        options = flatten(attributes["init_params_"])
+        options = read_options(attributes)
         known = find_covariates(attributes["registry_"])
-    except (KeyError, TypeError, AttributeError) as error:
+        if unknown := sorted(map(str, checkpoint.keys() - CONTENTS)):
+            raise ModelError(f"{folder / WEIGHTS} holds {listed(unknown)}, which no model of scvi-tools has.")
+    except ModelError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ModelError(f"{folder / WEIGHTS} is not a model of scvi-tools 0.15 or newer: {error!r}") from error
-    constants = choose_constants(known, covariates, state, len(genes))
+    constants = choose_constants(known, covariates, state, len(genes), embeds_batch=options.embeds_batch)
     layers, tensors = to_sequential(state, options, constants, len(genes), folder / WEIGHTS)
     fixed = ", ".join(f"{name} = {value}" for name, value in sorted(covariates.items()))
-    kind = attributes["registry_"].get("model_name", "scVI")
+    kind = attributes["registry_"]["model_name"]
     return feed_forward(
         layers,
         tensors,
         name=folder.name,
         genes=genes,
         architecture="scvi",
-        normalisation=Normalisation(target_sum=None, log1p=bool(options.get("log_variational", True))),
+        normalisation=Normalisation(target_sum=None, log1p=options.log1p),
         l2_normalised=False,
         sha256=fingerprint([folder / WEIGHTS, fixed]),
         description=f"{kind}{', covariates fixed: ' if fixed else ''}{fixed}",
     )
-
-
-def flatten(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of the constructor, at any depth of the dictionary. Options with default values may be missing."""
-    options: dict[str, Any] = {}
-    for key, value in parameters.items():
-        options.update(flatten(value) if isinstance(value, dict) else {key: value})
-    return options
 
 
 def find_covariates(registry: Mapping[str, Any]) -> list[Covariate]:
@@ -126,11 +127,21 @@ class Constants:
 
 
 def choose_constants(
-    known: list[Covariate], chosen: Mapping[str, str], state: Mapping[str, Tensor], n_genes: int
+    known: list[Covariate],
+    chosen: Mapping[str, str],
+    state: Mapping[str, Tensor],
+    n_genes: int,
+    *,
+    embeds_batch: bool = False,
 ) -> Constants:
     """The covariates as constants; OptionError unless exactly those that the encoder has as input are chosen."""
     first = state.get("z_encoder.encoder.fc_layers.Layer 0.0.weight")
-    n_extra = 0 if first is None else first.shape[1] - n_genes
+    n_extra = 0 if first is None or first.ndim != 2 else first.shape[1] - n_genes
+    if n_extra and embeds_batch:
+        raise ModelError(
+            "The encoder has an embedding of the batch as input (batch_representation='embedding'), which sigdb cannot "
+            "fix. Train a model with batch_representation='one-hot' or encode_covariates=False."
+        )
     needed = [each for each in known if n_extra and each.n_columns]
     n_columns = sum(each.n_columns for each in needed)
     if n_extra != n_columns:
@@ -158,14 +169,10 @@ def choose_constants(
 
 
 def to_sequential(
-    state: Mapping[str, Tensor], options: Mapping[str, Any], constants: Constants, n_genes: int, path: Path
+    state: Mapping[str, Tensor], options: EncoderOptions, constants: Constants, n_genes: int, path: Path
 ) -> tuple[list[LayerSpec], dict[str, Tensor]]:
     """The layers of the encoder up to the posterior mean, and their tensors. Biases include the constants."""
-    matches = {key: match for key in state if (match := KEY.fullmatch(key))}
-    depth = 1 + max((int(match[1]) for match in matches.values()), default=-1)
-    if not depth or "z_encoder.mean_encoder.weight" not in state:
-        raise ModelError(f"{path} has no scVI encoder (z_encoder) among its {len(state)} tensors.")
-    has_layer_norm = options.get("use_layer_norm", "none") in ("encoder", "both")
+    hidden = tensors_by_layer(state, path)
     layers: list[LayerSpec] = []
     tensors: dict[str, Tensor] = {}
 
@@ -174,32 +181,49 @@ def to_sequential(
         layers.append(layer)
 
     width = n_genes
-    for number in range(depth):
-        parts: dict[str, dict[str, Tensor]] = {"0": {}, "1": {}}
-        for key, match in matches.items():
-            if int(match[1]) == number:
-                parts[match[2]][match[3]] = state[key]
-        linear = fold_constants(parts["0"], width, constants.deeper if number else constants.first, path)
-        add("Linear", linear)
-        width = len(linear["weight"])
-        if parts["1"]:
-            add(BATCH_NORM, parts["1"])
-        if has_layer_norm:
+    for number, (linear, batch_norm, activation) in enumerate(hidden):
+        folded = fold_constants(linear, width, constants.deeper if number else constants.first, path)
+        add("Linear", folded)
+        width = len(folded["weight"])
+        if batch_norm:
+            add(BATCH_NORM, batch_norm)
+        if options.has_layer_norm:
             add({"type": "LayerNorm", "size": width}, {})
-        add("ReLU", {})
-    add("Linear", {name: state[f"z_encoder.mean_encoder.{name}"] for name in ("weight", "bias")})
+        if options.activation:
+            add(options.activation, activation)
+        elif activation:
+            raise ModelError(f"{path} has weights of activations, but was made with use_activation=False.")
+    mean = HEADS[0]
+    add("Linear", {key.removeprefix(mean): tensor for key, tensor in state.items() if key.startswith(mean)})
     return layers, tensors
+
+
+def tensors_by_layer(state: Mapping[str, Tensor], path: Path) -> list[tuple[dict[str, Tensor], ...]]:
+    """The tensors of each hidden layer: of its linear layer, its batch norm and its activation."""
+    matches = {key: match for key in state if (match := KEY.fullmatch(key))}
+    if not matches or f"{HEADS[0]}weight" not in state:
+        raise ModelError(f"{path} has no scVI encoder (z_encoder) among its {len(state)} tensors.")
+    if unknown := [key for key in state if key not in matches and not key.startswith(HEADS)]:
+        raise ModelError(f"{path} has {len(unknown)} tensors that no encoder of scVI has: {listed(unknown)}.")
+    hidden: dict[tuple[str, str], dict[str, Tensor]] = {}
+    for key, match in matches.items():
+        hidden.setdefault((match[1], match[2]), {})[match[3]] = state[key]
+    depth = len({layer for layer, _ in hidden})
+    if missing := [number for number in range(depth) if "weight" not in hidden.get((str(number), "0"), {})]:
+        raise ModelError(f"{path} has no weight of the linear layer {missing[0]}, and has {depth} layers.")
+    return [tuple(hidden.get((str(number), part), {}) for part in "013") for number in range(depth)]
 
 
 def fold_constants(linear: Mapping[str, Tensor], width: int, constants: Tensor, path: Path) -> dict[str, Tensor]:
     """Move the columns of the covariates of a linear layer into its bias."""
-    weight, bias = linear["weight"], linear["bias"]
-    n_extra = weight.shape[1] - width
+    weight = linear["weight"]
+    n_extra = weight.shape[1] - width if weight.ndim == 2 else -1
     if n_extra not in (0, len(constants)):
         raise ModelError(
             f"A layer of {path} has {n_extra} input columns more than the {width} expected, but the covariates have "
             f"{len(constants)}."
         )
+    folded = {**linear, "weight": weight[:, :width].contiguous()}
     if n_extra:
-        bias = bias + weight[:, width:] @ constants
-    return {"weight": weight[:, :width].contiguous(), "bias": bias}
+        folded["bias"] = linear.get("bias", 0.0) + weight[:, width:] @ constants
+    return folded

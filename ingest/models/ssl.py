@@ -1,20 +1,20 @@
 """SSL-scTab encoders (Richter et al. 2024): a Lightning checkpoint or bare state dict, and `var.parquet`.
 
-The file does not contain the activation. It follows from the prefix of the tensors, which shows how the repository
-(ssl_in_scg) builds the network. Autoencoders, BYOL and Barlow Twins use SELU, and their embedding is the output of the
-last linear layer. The classifier uses ReLU, the default of torch's MLP, and its embedding is the output of the ReLU
-before the layer of the classes.
+The tensors do not show the activation. It follows from their prefix, which shows how the repository (ssl_in_scg) builds
+the network. Autoencoders, BYOL and Barlow Twins use SELU, and their embedding is the output of the last linear layer.
+The classifier uses ReLU, the default of torch's MLP, and its embedding is the output of the ReLU before the layer of
+the classes. A checkpoint whose hyperparameters name another activation is refused.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingest.models.checkpoint import fingerprint, read_checkpoint_inert, tensors_of
+from ingest.models.checkpoint import fingerprint, global_name, read_checkpoint_inert, tensors_of
 from ingest.models.core import FeedForward, Normalisation, feed_forward
 from sigdb.errors import ModelError, listed
 
@@ -44,6 +44,8 @@ def load_ssl(path: Path) -> FeedForward:
     checkpoint = read_checkpoint_inert(checkpoint_path)
     state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, dict) else None
     kind, layers, tensors = to_sequential(tensors_of(state, checkpoint_path), checkpoint_path)
+    if state is not checkpoint:
+        check_activation(checkpoint.get("hyper_parameters"), layers, checkpoint_path)
     return feed_forward(
         layers,
         tensors,
@@ -84,18 +86,35 @@ def read_genes(path: Path) -> list[str]:
 
 def to_sequential(state: dict[str, Tensor], path: Path) -> tuple[str, list[LayerSpec], dict[str, Tensor]]:
     """The kind of network, its layers up to the embedding, and their tensors."""
-    matches = {key: match for key in state if (match := KEY.fullmatch(key))}
-    prefixes = {match[1] for match in matches.values()}
+    prefixes = {key.partition(".")[0] for key in state} & KINDS.keys()
     if len(prefixes) != 1:
         raise ModelError(
             f"{path} is not an SSL-scTab network: the names of its tensors must begin with one of {', '.join(KINDS)}, "
             f"but begin with {listed(sorted({key.split('.')[0] for key in state}))}."
         )
     (prefix,) = prefixes
-    numbers = sorted({int(match[2]) for match in matches.values()})
+    matches = {key: KEY.fullmatch(key) for key in state if key.startswith(f"{prefix}.")}
+    if unknown := [key for key, match in matches.items() if match is None]:
+        raise ModelError(
+            f"{path} has {len(unknown)} tensors that are not of a chain of linear layers: {listed(unknown)}. sigdb "
+            "does not know how such a network computes its embedding."
+        )
+    found = {key: (int(match[2]), match[3]) for key, match in matches.items() if match}
+    numbers = sorted({number for number, _ in found.values()})
     is_classifier = prefix == "classifier"
     numbers = numbers[:-1] if is_classifier else numbers
     layers: list[LayerSpec] = ["Linear", "ReLU" if is_classifier else "SELU"] * len(numbers)
     position = {number: 2 * n for n, number in enumerate(numbers)}  # each Linear is followed by its activation
-    tensors = {f"{position[int(m[2])]}.{m[3]}": state[key] for key, m in matches.items() if int(m[2]) in position}
+    tensors = {f"{position[n]}.{part}": state[key] for key, (n, part) in found.items() if n in position}
     return KINDS[prefix], layers if is_classifier else layers[:-1], tensors
+
+
+def check_activation(options: Any, layers: list[LayerSpec], path: Path) -> None:
+    """Raise ModelError if hyperparameters, at any depth, name another activation than the network is read with."""
+    for key, value in options.items() if isinstance(options, dict) else ():
+        check_activation(value, layers, path)
+        name = (value if isinstance(value, str) else global_name(value) or "").rpartition(".")[2]
+        if "activation" in str(key) and name.lower() not in ("", *(str(layer).lower() for layer in layers)):
+            raise ModelError(
+                f"{path} was made with {key}={name}. sigdb reads this kind of network with {layers[1]} only."
+            )

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import sqlglot
 from sqlglot import exp
 
+from ingest.columns import fit
 from ingest.store.records import SAMPLE_FIELDS, split_versions
 from ingest.store.sort import SCORES, Groups, merge_chunks
 from ingest.store.stream import insert_tables
 from sigdb.atlas import materialized, schema, views
 from sigdb.atlas.file import little_memory
+from sigdb.atlas.overlap import overlap_notes
 from sigdb.disk import now
 from sigdb.errors import AtlasError, StudyExistsError
-from sigdb.statements import run_statement, statement
+from sigdb.statements import parse_statement, run_statement, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import duckdb
     from numpy.typing import NDArray
@@ -36,6 +39,9 @@ __all__ = ["OTHER_STUDY", "REPLACE_STUDY", "STORE_MEMORY", "StudyWriter"]
 STORE_MEMORY = "192MB"
 # Each thread needs some of that memory, and more threads would only wait for the thread that merges the chunks.
 STORE_THREADS = 4
+
+# More new columns than these are added by copying the table of the cells.
+MANY_COLUMNS = 50
 
 # The ways out if the atlas has a study of this name.
 OTHER_STUDY = "If this is another study, give it another name with `study`."
@@ -91,14 +97,16 @@ class StudyWriter:
         return ["the atlas had these cells already: their metadata are unchanged"]
 
     def _write_cells(self, cells: pa.Table) -> list[str]:
-        """Add the cells and their metadata; return a note on each column of the atlas that was widened."""
+        """Add the cells and their metadata; return notes on widened columns and on cells of other studies."""
         ids = pa.array(np.arange(self.first_cell, self.first_cell + len(cells), dtype=np.uint32))
         rows = self.obs.take(np.argsort(self.ranks)).append_column("cell_id", ids)
         rows = rows.append_column("n_counts", cells["n_counts"]).append_column("n_genes", cells["n_genes"])
         extras = [name for name in self.obs.column_names if name not in ("barcode", "cell_type", *SAMPLE_FIELDS)]
-        notes = add_columns(self.con, self.obs.select(extras)) if extras else []
+        fields = rows.drop_columns(extras)
+        fitted, notes = add_columns(self.con, rows.select(extras)) if extras else (rows.select([]), [])
+        rows = pa.table([*fields.columns, *fitted.columns], names=[*fields.column_names, *fitted.column_names])
         run_statement(self.con, "ingest/study.add_cells", {"study_id": self.study_id}, sigdb_obs=rows)
-        return notes
+        return notes + overlap_notes(self.con, **self.cell_range)
 
     def write_scores(self, stage: Stage) -> None:
         """Write all scores, by gene, and then their sums, which a file beside the chunks holds in the meantime."""
@@ -157,32 +165,74 @@ def limit_resources(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
             con.cursor().execute("SET threads = ?", [n_threads])
 
 
-def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> list[str]:
-    """Add the columns that cell_data lacks, and widen columns of a narrower type, so that it can take these columns.
+def add_columns(con: duckdb.DuckDBPyConnection, columns: pa.Table) -> tuple[pa.Table, list[str]]:
+    """Add the columns that cell_data lacks; return the columns in its types, and a note on each that was widened.
 
-    BIGINT becomes DOUBLE if it meets fractions; any other mix of types becomes VARCHAR. A column without values fits
-    everywhere. Returns a note on each column that was widened.
+    A column keeps its type if all incoming values fit: 3.0 and '3' are 3 in a column of integers. Otherwise BIGINT
+    becomes DOUBLE if it meets fractions, and any other mix of types becomes VARCHAR, with 3 and not 3.0 for numbers.
     """
-    notes = []
+    notes, new = [], {}
     known = {name.lower(): kind for name, kind in run_statement(con, "ingest/study.cell_columns")}
-    for name, kind in run_statement(con, "ingest/study.incoming_columns", sigdb_incoming=columns):
+    for place, (name, kind) in enumerate(run_statement(con, "ingest/study.incoming_columns", sigdb_incoming=columns)):
         known_kind = known.get(name.lower())
-        column = exp.to_identifier(name, quoted=True)
         if known_kind is None:
-            action: exp.Expr = exp.ColumnDef(this=column, kind=exp.DataType.build(kind, dialect="duckdb"))
-        elif is_within(kind, known_kind) or columns[name].null_count == len(columns):
-            continue
-        else:
-            wider = "DOUBLE" if (kind, known_kind) == ("DOUBLE", "BIGINT") else "VARCHAR"
-            action = exp.AlterColumn(this=column, dtype=exp.DataType.build(wider, dialect="duckdb"))
-            notes.append(
-                f"column {name!r} of the atlas is {wider} now: it was {known_kind}, and is {kind} in this study"
-            )
-        table = exp.table_("cell_data", db="sigdb_data")
-        con.execute(exp.Alter(this=table, kind="TABLE", actions=[action]).sql("duckdb"))
-    return notes
+            new[name] = kind
+        elif known_kind != kind:
+            fitted = fit(columns[name], known_kind)
+            if fitted is None:
+                wider = "DOUBLE" if (kind, known_kind) == ("DOUBLE", "BIGINT") else "VARCHAR"
+                widen(con, name, known_kind, wider)
+                fitted = fit(columns[name], wider)
+                was = f"it was {known_kind}, and is {kind} in this study"
+                notes.append(f"column {name!r} of the atlas is {wider} now: {was}")
+            columns = columns.set_column(place, name, fitted)
+    add_new_columns(con, new)
+    return columns, notes
 
 
-def is_within(kind: str, column: str) -> bool:
-    """Whether a column of cell_data takes values of another type without loss."""
-    return column in (kind, "VARCHAR") or (kind, column) == ("BIGINT", "DOUBLE")
+def add_new_columns(con: duckdb.DuckDBPyConnection, kinds: Mapping[str, str]) -> None:
+    """Add columns to cell_data. kinds: name -> type.
+
+    The time of one ALTER TABLE grows with the number of columns, so many columns are added by copying the table.
+    """
+    types = {kind: data_type(kind) for kind in set(kinds.values())}
+    added = [
+        exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=types[kind].copy())
+        for name, kind in kinds.items()
+    ]
+    definition = run_statement(con, "ingest/study.cell_data_definition") if len(added) > MANY_COLUMNS else []
+    if not definition:
+        for column in added:
+            alter(con, column)
+        return
+    create = sqlglot.parse_one(definition[0][0], dialect="duckdb")
+    create.this.set("this", exp.table_("cell_data_new", db="sigdb_data"))
+    create.this.set("expressions", [*create.this.expressions, *added])
+    con.execute(create.sql("duckdb"))
+    run_statement(con, "ingest/study.replace_cell_data")
+
+
+def widen(con: duckdb.DuckDBPyConnection, name: str, kind: str, wider: str) -> None:
+    """Change the type of a column of cell_data. Numbers and booleans that become text are written as by `label`."""
+    using = label_of(name).get(kind) if wider == "VARCHAR" else None
+    column = exp.to_identifier(name, quoted=True)
+    alter(con, exp.AlterColumn(this=column, dtype=data_type(wider), using=using))
+
+
+def label_of(name: str) -> dict[str, exp.Expr]:
+    """Type of a column -> an expression for the label of its values."""
+    query = parse_statement("ingest/study.labels")
+    for column in list(query.find_all(exp.Column)):
+        column.replace(exp.column(name, quoted=True))
+    return {label.alias: label.this for label in query.expressions}
+
+
+def alter(con: duckdb.DuckDBPyConnection, action: exp.Expr) -> None:
+    """Add or change a column of cell_data."""
+    table = exp.table_("cell_data", db="sigdb_data")
+    con.execute(exp.Alter(this=table, kind="TABLE", actions=[action]).sql("duckdb"))
+
+
+def data_type(kind: str) -> exp.DataType:
+    """A type of DuckDB."""
+    return exp.DataType.build(kind, dialect="duckdb")

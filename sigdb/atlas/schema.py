@@ -83,7 +83,7 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def comment_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Comment on all tables and their columns, including columns of the studies' obs.
+    """Comment on all tables and their columns, including columns of the studies' obs if they are not too many.
 
     In a file that shows a lake, the tables are views, and COMMENT ON must name them so.
     """
@@ -104,7 +104,8 @@ def create(con: duckdb.DuckDBPyConnection, *chosen: SqlObject) -> None:
     views = {each.name: each for each in chosen if each.kind == "VIEW"}
     # In one query, because listing columns makes DuckDB bind every view.
     for view, column, base_comment in run_statement(con, "atlas/inspect.view_columns", {"views": list(views)}):
-        comment(con, "COLUMN", exp.column(column, view, quoted=True), views[view].columns.get(column, base_comment))
+        if text := views[view].columns.get(column, base_comment):
+            comment(con, "COLUMN", exp.column(column, view, quoted=True), text)
 
 
 def comment(con: duckdb.DuckDBPyConnection, kind: str, target: exp.Expr, text: str) -> None:

@@ -68,8 +68,8 @@ def create_one(con: duckdb.DuckDBPyConnection, folder: str, signature: str) -> N
     if folder == "sample_scores":
         comments |= COVERAGE
     for column, *_ in con.execute(exp.Describe(this=view).sql("duckdb")).fetchall():
-        target = exp.column(column, signature, folder, quoted=True)
-        schema.comment(con, "COLUMN", target, comments.get(column, OBS_SCORE))
+        if text := comments.get(column, OBS_SCORE):
+            schema.comment(con, "COLUMN", exp.column(column, signature, folder, quoted=True), text)
 
 
 def select_cells(con: duckdb.DuckDBPyConnection, query: exp.Select) -> None:

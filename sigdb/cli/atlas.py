@@ -24,6 +24,7 @@ app = typer.Typer()
 def info(atlas: AtlasPath) -> None:
     """Show what an atlas holds, and how its scores were computed."""
     from sigdb.atlas.file import explain_read_errors, schema_version
+    from sigdb.atlas.overlap import overlap_notes
     from sigdb.disk import is_lake
 
     if is_lake(atlas):
@@ -40,6 +41,8 @@ def info(atlas: AtlasPath) -> None:
         console.print(f"{atlas}, {size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
         print_query(con, "Contents", "cli/atlas.overview")
         print_query(con, "Studies", "cli/atlas.studies")
+        for note in overlap_notes(con):
+            console.print(note)
         print_query(con, "Attribution runs", "cli/atlas.runs", transposed=True)
 
 

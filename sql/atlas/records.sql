@@ -31,3 +31,32 @@ SELECT i.signature, i.position, i.gene, i.weight FROM sigdb_incoming_members AS 
 -- name: library_names
 -- The names of the signatures of the library.
 SELECT i.signature FROM sigdb_data.signature_info AS i;
+
+-- name: same_cells
+-- Pairs of studies of which one seems to hold cells of the other: the later study, the earlier one, the number of cells
+-- of the later one that have the barcode and the total counts of a cell of the earlier one, and its number of cells.
+-- $first, $last: the range of ids of the later cells. Of a barcode such as s1_ACGTACGTACGTACGT-1, the bases are compared.
+-- Fewer than a tenth of the cells of the smaller study can be chance.
+WITH cells AS (
+    SELECT
+        s.study_id, c.n_counts, coalesce(nullif(regexp_extract(c.barcode, '[ACGT]{12,}'), ''), c.barcode) AS bases,
+        count(*) AS n, min(c.cell_id) AS cell_id
+    FROM sigdb_data.cell_data AS c JOIN sigdb_data.samples AS s ON c.sample_id = s.sample_id
+    GROUP BY s.study_id, c.n_counts, bases
+),
+sizes AS (SELECT c.study_id, sum(c.n)::BIGINT AS n FROM cells AS c GROUP BY c.study_id),
+pairs AS (
+    SELECT l.study_id AS later_id, e.study_id AS earlier_id, sum(l.n)::BIGINT AS n
+    FROM cells AS l
+    JOIN cells AS e ON l.bases = e.bases AND l.n_counts = e.n_counts AND l.study_id <> e.study_id
+    WHERE l.cell_id BETWEEN $first AND $last AND e.cell_id < l.cell_id
+    GROUP BY l.study_id, e.study_id
+)
+SELECT l.study, e.study, p.n, a.n
+FROM pairs AS p
+JOIN sizes AS a ON p.later_id = a.study_id
+JOIN sizes AS b ON p.earlier_id = b.study_id
+JOIN sigdb_data.studies AS l ON p.later_id = l.study_id
+JOIN sigdb_data.studies AS e ON p.earlier_id = e.study_id
+WHERE p.n >= 0.1 * least(a.n, b.n)
+ORDER BY p.later_id, p.earlier_id;

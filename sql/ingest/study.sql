@@ -74,9 +74,31 @@ SELECT c.column_name, c.data_type
 FROM duckdb_columns() AS c
 WHERE c.database_name = current_database() AND c.schema_name = 'sigdb_data' AND c.table_name = 'cell_data';
 
+-- name: cell_data_definition
+-- The CREATE TABLE of cell_data, unless somebody put an index on it, which a copy would lose.
+SELECT t.sql
+FROM duckdb_tables() AS t
+WHERE t.database_name = current_database() AND t.schema_name = 'sigdb_data' AND t.table_name = 'cell_data'
+    AND t.index_count = 0;
+
+-- name: replace_cell_data
+-- Put cell_data_new, which has the same columns and more, in the place of cell_data. Comments have to be made again.
+INSERT INTO sigdb_data.cell_data_new BY NAME SELECT * FROM sigdb_data.cell_data;
+DROP TABLE sigdb_data.cell_data;
+ALTER TABLE sigdb_data.cell_data_new RENAME TO cell_data;
+
 -- name: incoming_columns
 -- The columns of sigdb_incoming, with the types that DuckDB gives them.
 SELECT d.column_name, d.column_type FROM (DESCRIBE SELECT * FROM sigdb_incoming) AS d;
+
+-- name: labels
+-- The label of a value of each type, as ingest.columns.label writes it: a whole number has no point. It is for a column of
+-- cell_data that becomes text; ingest/store/writer.py sets the column.
+SELECT
+    CASE WHEN value = trunc(value) AND abs(value) <= 9007199254740992
+        THEN CAST(CAST(value AS BIGINT) AS VARCHAR) ELSE CAST(value AS VARCHAR) END AS "DOUBLE",
+    CASE WHEN value THEN 'True' WHEN NOT value THEN 'False' END AS "BOOLEAN"
+FROM sigdb_data.cell_data;
 
 -- name: cell_counts
 -- The total counts of the cells $first to $last, by cell_id.

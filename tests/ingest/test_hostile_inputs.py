@@ -148,8 +148,6 @@ HOSTILE = {
     "in_vivo neither true nor false": Hostile(
         of(with_obs(in_vivo="maybe")), "in_vivo must be true or false, not maybe"
     ),
-    "two columns, apart from case": Hostile(of(with_obs(Cluster=1)), "two columns called 'Cluster', apart from case"),
-    "a column as ours would be called": Hostile(of(with_obs(obs_n_counts=1)), "two columns called 'obs_n_counts'"),
     "obs is no table": Hostile(
         hdf5(lambda file: (file.__delitem__("obs"), anndata.io.write_elem(file, "obs", np.arange(2)))),
         "damaged.*obs is not a table",
@@ -282,7 +280,6 @@ HOSTILE_OBS = {
         parquet(OBS.assign(taken=pd.date_range("2026", periods=40, tz="UTC"))),
         "'taken' has times with a time zone",
     ),
-    "columns alike": (csv(OBS.assign(Age=1)), "two columns called 'Age', apart from case"),
 }
 
 

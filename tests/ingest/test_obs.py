@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from ingest.obs import RESERVED, obs_table
+from ingest.obs import CELLS, RESERVED, obs_table
 from ingest.store.records import FIELDS
 from sigdb import Atlas
+from sigdb.atlas import schema
 from sigdb.errors import ObsError, OptionError
 from tests.ingest.conftest import small_adata
 
@@ -60,6 +63,19 @@ def test_without_a_sample_column_donors_or_the_study_are_the_samples():
     assert notes == ["no sample column: the whole study is one sample"]
 
 
+def test_samples_are_divided_by_the_fields_that_vary_in_them():
+    obs = OBS.assign(sample=["s", "s", "s", "t", "t", "t"], tissue=["lung", "lung", None] + ["lung"] * 3)
+    obs = obs.assign(disease=["flu", "normal", "flu"] + ["flu"] * 3, donor_id="d")
+    found, notes = obs_table(obs, study="study", mapping={}, divide=True)
+    names = ["s | lung | flu", "s | lung | normal", "s | unknown | flu", "t", "t", "t"]
+    assert found["sample"].to_pylist() == names
+    assert "tissue and disease vary within 1 samples, which are divided: 's | lung | flu' is one of them" in notes
+    with pytest.raises(ObsError, match="dividing them gives equal names"):
+        obs_table(
+            obs.assign(sample=["s", "s", "s", "s | lung | flu"] + ["t"] * 2), study="study", mapping={}, divide=True
+        )
+
+
 def test_in_vivo_is_a_boolean():
     found, _ = table(OBS.assign(in_vivo=["True", "no", None, "FALSE", "1", "0"]))
     assert found["in_vivo"].to_pylist() == [True, False, None, False, True, False]
@@ -85,9 +101,9 @@ def test_in_vivo_is_a_boolean():
         (OBS.set_axis([*"ababcd"]), {}, ObsError, "2 cell names of study occur more than once: a, b"),
         (OBS.assign(sample=["s", None] * 3), {}, ObsError, "3 of 6 cells of study have no sample"),
         (OBS.assign(mixed=[1, "a", 2.5, None, 1, 1]), {}, ObsError, "obs column 'mixed' cannot be stored"),
-        (OBS.assign(Cluster=1), {}, ObsError, "two columns called 'Cluster', apart from case"),
+        (pd.concat([OBS, OBS[["cluster"]]], axis=1), {}, ObsError, "1 columns more than once: cluster"),
     ],
-    ids=["field", "column", "barcodes", "sample", "mixed", "case"],
+    ids=["field", "column", "barcodes", "sample", "mixed", "twice"],
 )
 def test_what_cannot_be_stored_is_refused(obs, mapping, error, message):
     with pytest.raises(error, match=message):
@@ -119,7 +135,33 @@ def test_column_types():
     assert str(found.schema.field("when").type).startswith("timestamp")
 
 
-def test_reserved_names_are_the_columns_of_an_empty_atlas(tmp_path):
+def test_columns_that_differ_only_in_case_are_kept():
+    found, notes = table(OBS.assign(Cluster=7, CLUSTER=8, Study="u", study="v", obs_score=9, score=0.5))
+    kept = {"cluster": 0, "Cluster_2": 7, "CLUSTER_3": 8, "obs_Study": "u", "obs_study_2": "v"}
+    kept |= {"obs_score": 9, "obs_score_2": 0.5}
+    assert {name: found[name][0].as_py() for name in kept} == kept
+    assert len({name.lower() for name in found.column_names}) == len(found.column_names)
+    assert "obs column 'Cluster' is kept as 'Cluster_2': another one differs only in case" in notes
+    assert "obs column 'study' is kept as 'obs_study_2': the atlas has its own column 'study'" in notes
+
+
+def test_text_that_is_read_as_another_type_is_told():
+    found, notes = table(OBS.assign(flag=["True", "False"] * 3, part=["3.0", None] * 3, code=["7", "07"] * 3))
+    assert found["flag"].to_pylist()[:2] == [True, False]
+    assert found["part"].to_pylist()[:2] == [3, None]
+    assert found["code"].to_pylist()[:2] == ["7", "07"]
+    assert notes[-1] == "2 obs columns of text are kept as whole numbers or true and false: flag, part"
+
+
+def test_reserved_names_are_what_views_and_macros_return(tmp_path):
+    """A macro says what it returns in its header. Views are asked in an empty atlas, which has no columns of obs."""
     with Atlas.create(tmp_path / "a.duckdb") as atlas:
-        columns = {name for (name,) in atlas.con.execute("SELECT column_name FROM (DESCRIBE cells)").fetchall()}
-    assert columns == {*RESERVED, *FIELDS}
+        public = [each for each in schema.objects() if each.schema == "main"]
+        views = [each.name for each in public if each.kind == "VIEW"]
+        columns = {name for view in views for (name, *_) in atlas.con.execute(f"DESCRIBE {view}").fetchall()}
+        cells = {name for (name, *_) in atlas.con.execute("DESCRIBE cells").fetchall()}
+    for each in public:
+        if each.kind == "MACRO TABLE":
+            columns |= set(re.search(r"-> TABLE \((.*)\)$", each.signature)[1].split(", "))
+    assert cells == {*CELLS, *FIELDS}
+    assert columns == RESERVED

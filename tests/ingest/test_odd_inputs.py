@@ -77,7 +77,7 @@ def test_paths_with_spaces_and_quotes(tmp_path, sigdb_ingest):
 
 
 def test_odd_columns_of_obs_are_kept(tmp_path, sigdb_ingest):
-    names = ["it's", 'a "b"', "select", "a.b", "x; DROP TABLE cells", " blank ", "Größe", "%", "run_id", "_cell", "100"]
+    names = ["it's", 'a "b"', "select", "a.b", "x; DROP TABLE cells", " blank ", "Größe", "%", "genes", "_cell", "100"]
     path = of(with_obs(**{name: np.arange(40) * n for n, name in enumerate(names)}))(tmp_path)
     _, cells = ingest_and_read(sigdb_ingest, path)
     for number, name in enumerate(names):
@@ -113,7 +113,7 @@ def test_a_column_of_another_type_in_each_study(tmp_path, sigdb_ingest):
     assert all("grade" not in said[study] for study in ("whole", "text", "none"))
     with sigdb.connect("a.duckdb") as con:
         found = con.execute("SELECT DISTINCT study, grade FROM cells WHERE study <> 'known' ORDER BY ALL").fetchall()
-    assert found == [("flag", "true"), ("none", None), ("real", "0.5"), ("text", "high"), ("whole", "1.0")]
+    assert found == [("flag", "True"), ("none", None), ("real", "0.5"), ("text", "high"), ("whole", "1")]
 
 
 def test_huge_ids_and_times_are_kept_as_they_are(tmp_path, sigdb_ingest):
@@ -196,3 +196,38 @@ def test_reference_cells_by_joined_metadata(tmp_path, sigdb_ingest):
     with sigdb.connect("a.duckdb") as con:
         ((baseline,),) = con.execute("SELECT baseline FROM attribution_runs WHERE run = 'reference'").fetchall()
     assert baseline.startswith("mean of 19 cells of bad where age < 20")
+
+
+def test_ids_in_a_table_stay_text(tmp_path, sigdb_ingest):
+    """Donors 007 and 7 are two people, also in a column with a name of its own. Numbers become numbers."""
+    table = pd.DataFrame({"barcode": OBS["barcode"], "patient": ["007", "7", "7.0", "1e+05"] * 10})
+    table = table.assign(sample=[f"0{n % 4}" for n in range(40)], plate=["01", "1"] * 20, age=["7", ""] * 20)
+    table = table.assign(part=["0.5", "1"] * 20, good=["TRUE", "FALSE"] * 20)
+    path = of(lambda adata: anndata.AnnData(adata.X, obs=adata.obs[[]], var=adata.var))(tmp_path)
+    for file in ("obs.csv", "obs.tsv"):
+        _, cells = ingest_and_read(
+            sigdb_ingest,
+            path,
+            "--obs",
+            csv(table, file)(tmp_path),
+            "--map",
+            "donor=patient",
+            "--study",
+            file,
+            study=file,
+        )
+        for name, expected in {"donor": table["patient"], "sample": table["sample"], "plate": table["plate"]}.items():
+            assert list(cells[name]) == list(expected)
+        assert list(cells["age"][:2].fillna(-1)) == [7, -1]
+        assert list(cells["part"][:2]) == [0.5, 1.0]
+        assert list(cells["good"][:2]) == [True, False]
+
+
+def test_row_names_of_r_stay_text(tmp_path, sigdb_ingest):
+    """R writes no header for its row names."""
+    rows = "\n".join(f"{n:02},{n % 2}0" for n in range(40))
+    (tmp_path / "r.csv").write_text(f"index\n{rows}\n")
+    path = of(with_names(lambda n: f"{n:02}"))(tmp_path)
+    _, cells = ingest_and_read(sigdb_ingest, path, "--obs", tmp_path / "r.csv")
+    assert list(cells["barcode"]) == [f"{n:02}" for n in range(40)]
+    assert list(cells["index"][:2].astype(str)) == ["00", "10"]

@@ -173,15 +173,16 @@ def test_columns_of_obs_become_columns_of_cells(copy):
 
 
 def test_columns_widen_to_hold_what_a_later_study_brings(copy):
-    """age is BIGINT in the toy atlas. 0.5 makes it DOUBLE, 'old' makes it VARCHAR; NULL changes nothing."""
+    """age is BIGINT in the toy atlas. 0.5 makes it DOUBLE, 'old' makes it VARCHAR; NULL, 7.0 and '8' change nothing."""
     kind = "SELECT data_type FROM duckdb_columns() WHERE table_name = 'cell_data' AND column_name = 'age'"
-    for n, (age, expected) in enumerate([([None], "BIGINT"), ([0.5], "DOUBLE"), ([7], "DOUBLE"), (["old"], "VARCHAR")]):
+    ages = [(None, "BIGINT"), (7.0, "BIGINT"), ("8", "BIGINT"), (0.5, "DOUBLE"), (9, "DOUBLE"), ("old", "VARCHAR")]
+    for n, (age, expected) in enumerate(ages):
         with Atlas(copy) as atlas:
-            write_study(atlas, np.ones((1, 3)), TOY_GENES, study=f"s{n}", obs=obs_of(1, age=age))
+            write_study(atlas, np.ones((1, 3)), TOY_GENES, study=f"s{n}", obs=obs_of(1, age=[age]))
             assert atlas.con.execute(kind).fetchall() == [(expected,)]
     with sigdb.connect(copy) as con:
         ages = con.execute("SELECT age FROM cells ORDER BY cell_id").fetchall()
-    assert ages == [("61.0",)] * 3 + [(None,), ("0.5",), ("7.0",), ("old",)]
+    assert [age for (age,) in ages] == ["61"] * 3 + [None, "7", "8", "0.5", "9", "old"]
 
 
 def widen_and_break_off(atlas):

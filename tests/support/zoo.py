@@ -27,8 +27,13 @@ def random_scvi(
     norm="batch",
     deep=True,
     seed=0,
+    kind="SCVI",
+    extra=None,
 ):
-    """Write an scVI folder as scvi-tools does, with random weights; `norm` is "batch", "layer" or "none"."""
+    """Write an scVI folder as scvi-tools does, with random weights; `norm` is "batch", "layer" or "none".
+
+    extra: tensors of each hidden layer beside these; None for a tensor leaves it out.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def random(*shape):
@@ -45,13 +50,15 @@ def random_scvi(
             state[f"{prefix}.1.weight"], state[f"{prefix}.1.bias"] = 1 + random(16), random(16)
             state[f"{prefix}.1.running_mean"], state[f"{prefix}.1.running_var"] = random(16), 0.5 + random(16) ** 2
             state[f"{prefix}.1.num_batches_tracked"] = torch.tensor(3)
+        state |= {f"{prefix}.{name}": tensor for name, tensor in (extra or {}).items()}
         width = 16
+    state = {name: tensor for name, tensor in state.items() if tensor is not None}
     for name in ("mean_encoder", "var_encoder"):
         state[f"z_encoder.{name}.weight"], state[f"z_encoder.{name}.bias"] = random(5, 16), random(5)
     state["px_r"], state["pyro_param_store"] = random(3), {"params": {}}
     layer_norm = {"use_layer_norm": "both"} if norm == "layer" else {}
     registry = {
-        "model_name": "SCVI",
+        "model_name": kind,
         "field_registries": {
             "batch": {"state_registry": {"categorical_mapping": np.array(batches, dtype=object)}},
             "extra_categorical_covs": {

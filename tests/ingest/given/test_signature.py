@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 import sigdb
 from ingest.given import signature
 from ingest.given.load import LoadOptions
-from ingest.given.signature import import_signature, parse_column
+from ingest.given.signature import import_signature
 from ingest.store import chunks, writer
 from sigdb.atlas.verify import verify
 from sigdb.cli import app
@@ -289,19 +289,34 @@ def test_killed_and_run_again(published, imported, tmp_path, moment):
     assert not (tmp_path / "a.duckdb.ingest").exists()
 
 
-@pytest.mark.parametrize(
-    ("texts", "kind"),
-    [
-        (["1", None, "20"], "int64"),
-        (["1", "2.5"], "double"),
-        (["True", "false"], "bool"),
-        (["007", "1"], "string"),
-        (["0", "0.5"], "double"),
-        (["1", "b"], "string"),
-        (["1e3", "-2"], "double"),
-    ],
-)
-def test_types_of_text(texts, kind):
-    import pyarrow as pa
+def test_samples_in_which_a_field_varies_are_divided(published, tmp_path):
+    """Two of the three samples of study c have cells of both diseases."""
+    shutil.copytree(published / "atlas" / "monocyte", tmp_path / "monocyte")
+    rewrite(tmp_path / "monocyte", lambda cells: cells.assign(disease=["flu"] * 40 + ["normal"] * 22))
+    reports, _ = import_signature(tmp_path / "a.duckdb", tmp_path / "monocyte", GENES, LoadOptions())
+    notes = {report.study: [note for note in report.notes if "divided" in note] for report in reports}
+    assert notes == {
+        "b": [],
+        "c": ["disease vary within 3 samples, which are divided: 'c0 | flu' is one of them"],
+        "d": [],
+    }
+    with sigdb.connect(tmp_path / "a.duckdb") as con:
+        query = "SELECT DISTINCT sample, disease FROM cells WHERE study = 'c' ORDER BY ALL"
+        found = con.execute(query).fetchall()
+    assert found == [(f"c{n} | {disease}", disease) for n in range(3) for disease in ("flu", "normal")]
 
-    assert str(parse_column(pa.chunked_array([texts])).type) == kind
+
+def test_a_study_that_cannot_be_added_does_not_stop_the_others(published, tmp_path):
+    """Study b has no value of in_vivo that can be read. With `skip`, the next call adds what is missing."""
+    shutil.copytree(published / "atlas" / "monocyte", tmp_path / "monocyte")
+    path, spoiled = tmp_path / "a.duckdb", ["maybe"] * 30 + ["True"] * 32
+    rewrite(tmp_path / "monocyte", lambda cells: cells.assign(in_vivo=spoiled))
+    with pytest.raises(
+        ObsError, match=r"1 of 3 studies were not added: b\. The others are in the atlas\. b: in_vivo must"
+    ):
+        import_signature(path, tmp_path / "monocyte", GENES, LoadOptions())
+    with sigdb.connect(path) as con:
+        assert con.execute("SELECT study FROM studies ORDER BY 1").fetchall() == [("c",), ("d",)]
+    rewrite(tmp_path / "monocyte", lambda cells: cells.assign(in_vivo="True"))
+    reports, left = import_signature(path, tmp_path / "monocyte", GENES, LoadOptions(if_exists="skip"))
+    assert ([report.study for report in reports], left) == (["b"], ["c", "d"])

@@ -17,6 +17,7 @@ from torch import nn
 from ingest.attribution.methods import attribute_batch
 from ingest.models import ADAPTERS, Normalisation, load_model, save_mlp
 from ingest.models.checkpoint import read_checkpoint_inert
+from ingest.models.core import feed_forward
 from ingest.options import Method
 from sigdb.errors import ModelError, OptionError
 from tests.ingest.conftest import DATA, save_small_model, small_counts
@@ -165,6 +166,12 @@ def edit_description(folder, **changes):
         ({"layers": ["PReLU"]}, r"do not fit|cannot be built"),
         ({"layers": ["Linear", {"type": "BatchNorm1d", "epsilon": 1}]}, r"Layer 1 \(BatchNorm1d\) .* cannot be built"),
         ({"layers": ["Linear", "BatchNorm1d", "PReLU"]}, "do not fit"),
+        ({"layers": ["Linear", "BatchNorm1d", {"type": "LeakyReLU", "negative_slope": "a"}, "Linear"]}, "do not fit"),
+        (
+            {"layers": ["Linear", "BatchNorm1d", {"type": "ELU", "alpha": float("nan")}, "Linear"]},
+            "not a finite number",
+        ),
+        ({"layers": ["Linear", "BatchNorm1d", {"type": "ReLU", "slope": 1}, "Linear"]}, "cannot be built"),
     ],
 )
 def test_a_description_that_does_not_fit_says_where(tmp_path, changes, message):
@@ -188,6 +195,26 @@ def test_weights_that_cannot_be_right(tmp_path, key, tensor, message):
     save_file({**load_file(folder / "model.safetensors"), key: tensor}, folder / "model.safetensors")
     with pytest.raises(ModelError, match=message):
         load_model("mlp", folder)
+
+
+def test_a_description_with_repeated_or_endless_keys(tmp_path):
+    folder = save_small_model(tmp_path / "model")
+    text = (folder / "model.json").read_text()
+    (folder / "model.json").write_text(text.replace('"l2_normalised"', '"l2_normalised": true, "l2_normalised"'))
+    with pytest.raises(ModelError, match="keys are repeated"):
+        load_model("mlp", folder)
+    (folder / "model.json").write_text("[" * 200_000)
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_model("mlp", folder)
+
+
+def test_an_activation_in_place_does_not_change_the_bias_before_it():
+    tensors = {"0.weight": torch.ones(2, 3), "0.bias": torch.tensor([-0.5, 0.5]), "2.weight": torch.ones(1, 2)}
+    about = {"architecture": "mlp", "normalisation": Normalisation(), "l2_normalised": False, "sha256": "x"}
+    model = feed_forward(
+        ["Linear", {"type": "ReLU", "inplace": True}, "Linear"], tensors, name="m", genes=["A", "B", "C"], **about
+    )
+    assert model.bias.tolist() == [[-0.5, 0.5]]
 
 
 def test_first_layer_must_be_linear(tmp_path):
@@ -222,6 +249,18 @@ def test_scimilarity_with_other_tensors_is_refused(tmp_path):
         load_model("scimilarity", folder)
     torch.save({"state_dict": {}}, folder / "encoder.ckpt")
     with pytest.raises(ModelError, match="holds no state_dict"):
+        load_model("scimilarity", folder)
+
+
+def test_scimilarity_with_other_blocks_or_contents_is_refused(tmp_path):
+    """Without its PReLU, the tensors of a block would still fit together."""
+    folder = shutil.copytree(DATA / "scimilarity", tmp_path / "other")
+    state = torch.load(folder / "encoder.ckpt", weights_only=True)["state_dict"]
+    torch.save({"state_dict": {k: v for k, v in state.items() if k != "network.1.3.weight"}}, folder / "encoder.ckpt")
+    with pytest.raises(ModelError, match=r"1 differ, as block and position \(1, 3\)"):
+        load_model("scimilarity", folder)
+    torch.save({"state_dict": state, "residual": True}, folder / "encoder.ckpt")
+    with pytest.raises(ModelError, match=r"nothing else.*: state_dict, residual"):
         load_model("scimilarity", folder)
 
 

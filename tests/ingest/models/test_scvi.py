@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_matrix
+from torch import nn
 
 from ingest.models import Normalisation, load_model
 from ingest.models.checkpoint import read_checkpoint_inert
@@ -34,7 +37,7 @@ def test_scvi_with_a_fixed_batch_embeds_cells_of_that_batch_like_the_original(ba
     assert batch in model.description
 
 
-def scvi_by_hand(folder, counts, codes, deeper):
+def scvi_by_hand(folder, counts, codes, deeper, activation=torch.relu):
     """The forward pass of scVI's encoder, step by step: (n, 5)."""
     checkpoint = read_checkpoint_inert(folder / "model.pt")
     state = checkpoint["model_state_dict"]
@@ -43,13 +46,13 @@ def scvi_by_hand(folder, counts, codes, deeper):
     for layer, extra in enumerate((codes, deeper)):
         key = f"z_encoder.encoder.fc_layers.Layer {layer}"
         h = torch.cat([h, torch.tensor(extra).expand(len(h), -1)], dim=1) if extra else h
-        h = h @ state[f"{key}.0.weight"].T + state[f"{key}.0.bias"]
+        h = h @ state[f"{key}.0.weight"].T + state.get(f"{key}.0.bias", 0)
         if f"{key}.1.running_mean" in state:
             h = (h - state[f"{key}.1.running_mean"]) / (state[f"{key}.1.running_var"] + 1e-3).sqrt()
             h = h * state[f"{key}.1.weight"] + state[f"{key}.1.bias"]
         if options.get("use_layer_norm") == "both":
             h = (h - h.mean(dim=1, keepdim=True)) / (h.var(dim=1, keepdim=True, unbiased=False) + 1e-5).sqrt()
-        h = h.relu()
+        h = activation(h)
     return h @ state["z_encoder.mean_encoder.weight"].T + state["z_encoder.mean_encoder.bias"]
 
 
@@ -129,3 +132,107 @@ def test_scvi_folders_of_old_versions_are_refused_with_advice(tmp_path):
     torch.save({"state": torch.ones(2)}, tmp_path / "model.pt")
     with pytest.raises(ModelError, match=r"not a model of scvi-tools 0\.15 or newer: KeyError"):
         load_model("scvi", tmp_path)
+
+
+def made_with(folder, counts, options, extra=None, activation=torch.relu):
+    """The embeddings by sigdb, and by hand, of a model that was made with these options."""
+    random_scvi(folder, options=options, extra=extra)
+    expected = scvi_by_hand(folder, torch.from_numpy(counts), [], [], activation)
+    return load_model("scvi", folder).embed(csr_matrix(counts)), expected
+
+
+COUNTS = np.random.default_rng(1).poisson(1.5, size=(9, N_GENES)).astype(np.float32)
+ENCODER = "extra_encoder_kwargs"
+HONOURED = {
+    "another activation": ({ENCODER: {"activation_fn": nn.Softplus}}, nn.functional.softplus),
+    "another activation, by default values": ({ENCODER: {"activation_fn": nn.LeakyReLU}}, nn.functional.leaky_relu),
+    "no activation": ({ENCODER: {"use_activation": False, "activation_fn": nn.Tanh}}, lambda h: h),
+    "the decoder's activation": (
+        {"extra_decoder_kwargs": {"activation_fn": nn.Tanh, "log_variational": 0}},
+        torch.relu,
+    ),
+    "the variance": ({"var_activation": nn.functional.softplus, ENCODER: {"var_eps": 0.1}}, torch.relu),
+    "an embedding for the decoder": ({"batch_representation": "embedding"}, torch.relu),
+}
+
+
+@pytest.mark.parametrize("case", HONOURED)
+def test_options_that_shape_the_encoder_are_honoured(tmp_path, case):
+    options, activation = HONOURED[case]
+    found, expected = made_with(tmp_path / "scvi", COUNTS, options, activation=activation)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_activations_and_linear_layers_with_other_tensors(tmp_path):
+    slope = torch.tensor([0.3])
+    found, expected = made_with(
+        tmp_path / "prelu",
+        COUNTS,
+        {ENCODER: {"activation_fn": nn.PReLU}},
+        {"3.weight": slope},
+        lambda h: nn.functional.prelu(h, slope),
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    found, expected = made_with(tmp_path / "no_bias", COUNTS, {ENCODER: {"bias": False}}, {"0.bias": None})
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+REFUSED = {
+    "an unknown activation": (
+        {ENCODER: {"activation_fn": nn.Mish}},
+        r"activation_fn=torch\.nn\.\S+\.Mish.*ReLU, Leaky",
+    ),
+    "an activation with arguments": (
+        {ENCODER: {"activation_fn": functools.partial(nn.LeakyReLU, 0.3)}},
+        r"activation_fn=functools\.partial",
+    ),
+    "a function": ({ENCODER: {"activation_fn": nn.functional.silu}}, r"activation_fn=torch\.nn\.functional\.silu"),
+    "a word": ({ENCODER: {"activation_fn": "relu"}}, r"activation_fn='relu'"),
+    "an unknown option": ({"use_attention": True}, r"1 options that sigdb does not know: use_attention"),
+    "an unknown option of the encoder": ({ENCODER: {"n_cont": 2}}, r"in extra_encoder_kwargs: n_cont"),
+    "a logistic normal": ({"latent_distribution": "ln"}, r"latent_distribution='ln'"),
+    "an unknown value": ({"use_layer_norm": "first"}, r"use_layer_norm='first'. sigdb knows 'none', 'encoder'"),
+    "no truth value": ({"log_variational": "no"}, r"log_variational='no'"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_options_that_could_change_the_embedding_are_refused_by_name(tmp_path, case):
+    options, message = REFUSED[case]
+    with pytest.raises(ModelError, match=message):
+        load_model("scvi", random_scvi(tmp_path / "scvi", options=options))
+
+
+def test_an_embedding_of_the_batch_is_no_code_of_the_batch(tmp_path):
+    """The embedding has as many columns as there are batches, so the sizes fit."""
+    folder = random_scvi(tmp_path / "scvi", options={"batch_representation": "embedding"}, covariates=True, deep=False)
+    with pytest.raises(ModelError, match=r"an embedding of the batch as input"):
+        load_model("scvi", folder, {"batch": "b1"})
+
+
+@pytest.mark.parametrize("kind", ["TOTALVI", "LinearSCVI", "MyModel"])
+def test_other_classes_of_models_are_refused_by_name(tmp_path, kind):
+    with pytest.raises(ModelError, match=f"class '{kind}' of scvi-tools. sigdb reads SCVI and SCANVI"):
+        load_model("scvi", random_scvi(tmp_path / "scvi", kind=kind))
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"2.weight": torch.ones(16)}, r"2 tensors that no encoder of scVI has: .*Layer 0\.2\.weight"),
+        ({"0.weight": None}, "no scVI encoder|no weight of the linear layer"),
+        ({"0.weight": torch.ones(16)}, "input columns"),
+        ({"3.weight": torch.ones(1)}, "do not fit"),
+    ],
+)
+def test_tensors_that_are_not_of_this_encoder(tmp_path, extra, message):
+    with pytest.raises(ModelError, match=message):
+        load_model("scvi", random_scvi(tmp_path / "scvi", extra=extra))
+
+
+def test_other_contents_of_the_file_are_refused(tmp_path):
+    folder = random_scvi(tmp_path / "scvi")
+    checkpoint = torch.load(folder / "model.pt", weights_only=False)
+    torch.save({**checkpoint, "adapter": torch.ones(2)}, folder / "model.pt")
+    with pytest.raises(ModelError, match="holds adapter, which no model of scvi-tools has"):
+        load_model("scvi", folder)

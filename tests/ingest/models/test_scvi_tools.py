@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
+from torch import nn
 
 from ingest.models import load_model
+from sigdb.errors import ModelError
 
 pytest.importorskip("scvi", reason="scvi-tools is not installed here: make test-scvi")
 
@@ -24,6 +26,19 @@ VARIANTS = {
     "both norms": {"use_layer_norm": "encoder", "use_batch_norm": "both"},
     "counts, not logged": {"log_variational": False},
     "three layers": {"n_layers": 3, "n_hidden": 24},
+    "another activation": {"extra_encoder_kwargs": {"activation_fn": nn.Softplus}},
+    "an activation with weights": {"extra_encoder_kwargs": {"activation_fn": nn.PReLU}},
+    "no activation": {"extra_encoder_kwargs": {"use_activation": False}},
+    "no bias": {"extra_encoder_kwargs": {"bias": False}, "encode_covariates": True},
+    "another decoder": {"extra_decoder_kwargs": {"activation_fn": nn.Tanh}, "batch_representation": "embedding"},
+    "another variance": {"var_activation": nn.functional.softplus, "extra_encoder_kwargs": {"var_eps": 1e-3}},
+    "another likelihood": {"gene_likelihood": "poisson", "dispersion": "gene-batch", "use_observed_lib_size": False},
+}
+# Options with which the embedding would be another one.
+REFUSED = {
+    "logistic normal": {"latent_distribution": "ln"},
+    "unknown activation": {"extra_encoder_kwargs": {"activation_fn": nn.Mish}},
+    "embedding of the batch": {"batch_representation": "embedding", "encode_covariates": True},
 }
 
 
@@ -64,6 +79,28 @@ def test_latent_space_of_scvi(tmp_path, case):
         cells = (adata.obs["lane"] == lane).to_numpy()
         model = load_model("scvi", tmp_path / "scvi", {"batch": lane} if options.get("encode_covariates") else {})
         np.testing.assert_allclose(model.embed(csr_matrix(adata.X[cells])), expected[cells], atol=1e-5)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_options_that_cannot_be_honoured(tmp_path, case):
+    from scvi.model import SCVI
+
+    adata, options = data(), REFUSED[case]
+    SCVI.setup_anndata(adata, batch_key="lane")
+    train(adata, tmp_path / "scvi", SCVI, **options)
+    covariates = {"batch": "l0"} if options.get("encode_covariates") else {}
+    with pytest.raises(ModelError, match=r"latent_distribution='ln'|activation_fn=|embedding of the batch"):
+        load_model("scvi", tmp_path / "scvi", covariates)
+
+
+def test_another_class(tmp_path):
+    from scvi.model import LinearSCVI
+
+    adata = data()
+    LinearSCVI.setup_anndata(adata)
+    train(adata, tmp_path / "linear", LinearSCVI)
+    with pytest.raises(ModelError, match="class 'LinearSCVI'"):
+        load_model("scvi", tmp_path / "linear")
 
 
 def test_further_covariates(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from ingest.models import load_model
 from sigdb.errors import ModelError
@@ -40,4 +41,30 @@ def test_ssl_folders_without_one_clear_checkpoint(tmp_path):
         load_model("ssl", folder)
     (folder / "var.parquet").unlink()
     with pytest.raises(ModelError, match=r"var\.parquet, the gene table of scTab.*cannot be read"):
+        load_model("ssl", folder)
+
+
+def change(folder, **changes):
+    """Change the contents of a checkpoint."""
+    checkpoint = torch.load(folder / "model.ckpt", weights_only=False)
+    torch.save({**checkpoint, **changes}, folder / "model.ckpt")
+    return folder
+
+
+@pytest.mark.parametrize("value", [nn.ReLU, "relu", nn.ReLU()])
+def test_hyperparameters_with_another_activation_are_refused(tmp_path, value):
+    folder = ssl_with_prefix(tmp_path / "model", "inner_model")
+    assert load_model("ssl", change(folder, hyper_parameters={"lr": 0.1, "activation": nn.SELU})).latent_dim
+    change(folder, hyper_parameters={"lr": 0.1, "mlp": {"activation": value}})
+    with pytest.raises(ModelError, match=r"made with activation=\w+\. sigdb reads this kind of network with SELU"):
+        load_model("ssl", folder)
+
+
+def test_tensors_of_a_batch_norm_are_refused_by_name(tmp_path):
+    folder = ssl_with_prefix(tmp_path / "model", "inner_model")
+    state = torch.load(folder / "model.ckpt", weights_only=True)["state_dict"]
+    change(folder, state_dict={**state, "inner_model.1.running_mean": torch.zeros(32)})
+    with pytest.raises(
+        ModelError, match=r"1 tensors that are not of a chain of linear layers: inner_model\.1\.running"
+    ):
         load_model("ssl", folder)
