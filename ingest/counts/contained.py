@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import h5py
 import numcodecs
-import zarr
 from h5py import h5a, h5d, h5g, h5l, h5o, h5z
 
 from sigdb.errors import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import zarr
 
 __all__ = ["check_folder", "check_hdf5", "check_text", "check_zarr"]
 

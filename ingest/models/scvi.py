@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ingest.models.checkpoint import fingerprint, read_checkpoint_inert, tensors_of
 from ingest.models.core import FeedForward, Normalisation, feed_forward
-from sigdb.errors import ModelError, OptionError, listed, nearest
+from ingest.models.layers import MOST_LAYERS
+from sigdb.errors import ModelError, OptionError, SigdbError, listed, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ __all__ = ["load_scvi"]
 
 WEIGHTS = "model.pt"
 LEGACY = ("model_params.pt", "attr.pkl", "var_names.csv")
-KEY = re.compile(r"z_encoder\.encoder\.fc_layers\.Layer (\d+)\.([01])\.(\w+)")
+KEY = re.compile(r"z_encoder\.encoder\.fc_layers\.Layer (\d{1,6})\.([01])\.(\w+)")
 BATCH_NORM: LayerSpec = {"type": "BatchNorm1d", "eps": 1e-3}
 
 
@@ -73,15 +74,21 @@ def load_scvi(folder: Path, covariates: Mapping[str, str]) -> FeedForward:
         )
     checkpoint = read_checkpoint_inert(folder / WEIGHTS)
     try:
-        weights = checkpoint["model_state_dict"]
-        state = tensors_of({key: weights[key] for key in weights if key.startswith("z_encoder.")}, folder / WEIGHTS)
-        genes = [str(name) for name in checkpoint["var_names"]]
-        attributes = checkpoint["attr_dict"]
-        options = flatten(attributes["init_params_"])
-        known = find_covariates(attributes["registry_"])
-    except (KeyError, TypeError, AttributeError) as error:
+        return read_model(checkpoint, folder, covariates)
+    except SigdbError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{folder / WEIGHTS} is not a model of scvi-tools 0.15 or newer: {error!r}") from error
-    constants = choose_constants(known, covariates, state, len(genes))
+
+
+def read_model(checkpoint: Any, folder: Path, covariates: Mapping[str, str]) -> FeedForward:
+    """The model in a checkpoint. A checkpoint of another kind raises exceptions of many kinds."""
+    weights = checkpoint["model_state_dict"]
+    state = tensors_of({key: weights[key] for key in weights if key.startswith("z_encoder.")}, folder / WEIGHTS)
+    genes = [str(name) for name in checkpoint["var_names"]]
+    attributes = checkpoint["attr_dict"]
+    options = flatten(attributes["init_params_"])
+    constants = choose_constants(find_covariates(attributes["registry_"]), covariates, state, len(genes))
     layers, tensors = to_sequential(state, options, constants, len(genes), folder / WEIGHTS)
     fixed = ", ".join(f"{name} = {value}" for name, value in sorted(covariates.items()))
     kind = attributes["registry_"].get("model_name", "scVI")
@@ -163,6 +170,8 @@ def to_sequential(
     """The layers of the encoder up to the posterior mean, and their tensors. Biases include the constants."""
     matches = {key: match for key in state if (match := KEY.fullmatch(key))}
     depth = 1 + max((int(match[1]) for match in matches.values()), default=-1)
+    if depth > MOST_LAYERS:
+        raise ModelError(f"{path} has {depth} layers, and an encoder has {MOST_LAYERS} at most.")
     if not depth or "z_encoder.mean_encoder.weight" not in state:
         raise ModelError(f"{path} has no scVI encoder (z_encoder) among its {len(state)} tensors.")
     has_layer_norm = options.get("use_layer_norm", "none") in ("encoder", "both")
