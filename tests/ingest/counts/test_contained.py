@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -215,3 +216,37 @@ def test_a_column_that_is_too_short_is_not_repeated(tmp_path, column, part):
         file[name].attrs.update(attributes)
     with pytest.raises(DamagedError, match=f"its obs has 1 values of {column} for 40 rows"), open_counts(path):
         pass
+
+
+def gzip_zeros(path, start, line, n_bytes):
+    """Replace a gzipped text by a start, and lines that repeat without end."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(start)
+        for _ in range(n_bytes >> 20):
+            file.write((line * (1 << 20))[: 1 << 20])
+
+
+HEADER = b"%%MatrixMarket matrix coordinate integer general\n"
+BOMBS = {
+    "an endless line": ("matrix.mtx.gz", b"", b"0", 1 << 26, "a line of more than 1048576 characters"),
+    "an endless comment": ("matrix.mtx.gz", HEADER + b"%", b"0", 1 << 26, "a line of more than 1048576 characters"),
+    "endless comments": ("matrix.mtx.gz", HEADER, b"%\n", 1 << 26, "invalid literal|not enough values"),
+    "an endless entry": ("matrix.mtx.gz", HEADER + b"30 40 9\n1 1 ", b"1", 1 << 26, "line of more than|straddling"),
+    "endless entries": ("matrix.mtx.gz", HEADER + b"30 40 9\n", b"1 1 1\n", 1 << 26, "more entries than the 9"),
+    "more entries than places": ("matrix.mtx.gz", HEADER + b"30 40 9999999\n", b"", 0, "claims 9999999 entries of 40"),
+    "negative numbers": ("matrix.mtx.gz", HEADER + b"-30 -40 9\n1 1 1\n", b"", 0, "-40 cells and -30 genes|-9|claims"),
+    "endless names": ("barcodes.tsv.gz", b"", b"A\n", 1 << 29, "barcodes.tsv.gz is damaged: it expands to more than"),
+    "an endless name": ("features.tsv.gz", b"", b"A", 1 << 29, "features.tsv.gz is damaged: it expands to more than"),
+}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(each, marks=pytest.mark.slow if "name" in each else ()) for each in BOMBS]
+)
+def test_small_files_that_expand_without_end(tmp_path, case):
+    """Each is refused in a few megabytes of memory."""
+    name, start, line, n_bytes, message = BOMBS[case]
+    path = matrix_folder(small_adata(), tmp_path / "bad")
+    gzip_zeros(path / name, start, line, n_bytes)
+    with pytest.raises(CountsError, match=message), open_counts(path) as counts:
+        counts.read(0, 40)
