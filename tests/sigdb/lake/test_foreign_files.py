@@ -172,6 +172,6 @@ def test_a_column_of_a_type_that_does_not_exist(lake, tmp_path):
     held = json.loads((lake / manifest.NAME).read_text())
     held["columns"]["cell_data"]["age"] = "INTEGER); DROP TABLE x; --"
     (lake / manifest.NAME).write_text(json.dumps(held))
-    with pytest.raises(SigdbError, match="column 'age' of an unknown type"):
+    with pytest.raises(SigdbError, match="column 'age' of cell_data has an unknown type"):
         import_lake(lake, tmp_path / "made.duckdb")
     assert [path.name for path in tmp_path.iterdir()] == ["lake"]
