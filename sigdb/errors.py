@@ -38,6 +38,7 @@ __all__ = [
     "nearest",
     "nearest_file",
     "needs_extra",
+    "no_memory",
 ]
 
 
@@ -109,7 +110,7 @@ class CountsError(SigdbError, ValueError):
 
 
 class DamagedError(CountsError):
-    """A file is truncated or malformed."""
+    """A file is truncated or malformed, or takes its data from other files."""
 
 
 class UnreadableError(SigdbError, OSError):
@@ -154,6 +155,14 @@ def message(error: Exception | str) -> str:
     """The first paragraph of an error on one line, without the prefix that DuckDB adds, such as "Binder Error: "."""
     first = str(error).strip().split("\n\n")[0]
     return " ".join(re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|HTTP|Conversion) Error: ", "", first).split())
+
+
+def no_memory(what: object) -> str:
+    """The message for a file or an operation that needs more memory than there is."""
+    return (
+        f"{what} needs more memory than this process may use. Use a machine with more memory. If the data should be "
+        "small, the file may be damaged."
+    )
 
 
 def macro_message(text: str) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import h5py
 import zarr
 
-from sigdb.errors import DamagedError, SigdbError, UnreadableError, message
+from ingest.counts.contained import check_folder, check_hdf5, check_zarr
+from sigdb.errors import DamagedError, SigdbError, UnreadableError, message, no_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +25,20 @@ __all__ = ["convert_errors", "open_store"]
 
 @contextmanager
 def open_store(path: Path) -> Iterator[Group]:
-    """Open a zarr folder or an HDF5 file; DamagedError if it is neither, UnreadableError if it cannot be read."""
+    """Open a zarr folder or an HDF5 file that holds all of its data itself.
+
+    Raises DamagedError if it is neither or refers to other files, and UnreadableError if it cannot be read.
+    """
     if path.is_dir():
         with convert_errors(path):
+            n_bytes = check_folder(path)
             group = zarr.open_group(path, mode="r")
+            check_zarr(group, path, n_bytes)
         yield group
         return
     with convert_errors(path):
+        if path.exists() and not path.is_file():
+            raise DamagedError(f"{path} is neither a file nor a folder.")
         try:
             file = h5py.File(path, "r")
         except OSError as error:
@@ -39,6 +47,8 @@ def open_store(path: Path) -> Iterator[Group]:
             text = f"{path} cannot be read as HDF5, the format of .h5ad and of Cell Ranger's .h5: {error}"
             raise DamagedError(text) from error
     with file:
+        with convert_errors(path):
+            check_hdf5(file, path)
         yield file
 
 
@@ -47,12 +57,14 @@ def convert_errors(path: Path) -> Iterator[None]:
     """Turn any error of h5py, zarr, anndata and scipy in the block into a DamagedError about the file.
 
     If the operating system could not read the file, raise UnreadableError: another machine or a later attempt may
-    succeed.
+    succeed. The same holds if the memory does not suffice.
     """
     try:
         yield
-    except (SigdbError, MemoryError):
+    except SigdbError:
         raise
+    except MemoryError as error:
+        raise UnreadableError(no_memory(path)) from error
     except Exception as error:
         if number := error_number(error):
             raise UnreadableError(f"{path} could not be read: {os.strerror(number)}") from error

@@ -19,7 +19,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from ingest.counts.files import convert_errors, open_store
 from ingest.counts.spool import ENTRY, Spool, write_spool
-from ingest.counts.values import to_counts
+from ingest.counts.values import check_integers, to_counts
 from sigdb.errors import CountsError
 
 if TYPE_CHECKING:
@@ -32,7 +32,16 @@ if TYPE_CHECKING:
     from ingest.counts.spool import Piece
 
 
-__all__ = ["Contents", "RowReader", "RowSource", "is_by_cells", "is_sparse", "iterate_stored", "shape_of"]
+__all__ = [
+    "Contents",
+    "RowReader",
+    "RowSource",
+    "is_by_cells",
+    "is_sparse",
+    "iterate_stored",
+    "read_pointers",
+    "shape_of",
+]
 
 # Entries of a sparse matrix, and values of a dense one, that are read at a time.
 ENTRIES = 1 << 20
@@ -105,7 +114,7 @@ class RowReader:
     @cached_property
     def indptr(self) -> NDArray[np.int64]:
         """Index pointers of a CSR matrix."""
-        return read_pointers(self.matrix)
+        return read_pointers(self.matrix, self.source.shape[0])
 
     def read(self, start: int, stop: int) -> csr_matrix:
         """The counts of cells start to stop: (n, n_genes) float32 in canonical form, without stored zeros.
@@ -146,10 +155,15 @@ class RowReader:
         return to_counts(values, self.source.path, self.source.counts_from, f" in cells {start} to {stop - 1}")
 
 
-def read_pointers(matrix: Group) -> NDArray[np.int64]:
-    """The index pointers of a sparse matrix; ValueError if they do not fit its data."""
-    indptr = np.asarray(matrix["indptr"][:], dtype=np.int64)
-    if indptr[0] != 0 or indptr[-1] != matrix["data"].shape[0] or (np.diff(indptr) < 0).any():
+def read_pointers(matrix: Group, n: int) -> NDArray[np.int64]:
+    """The index pointers of n cells or genes of a sparse matrix; ValueError if they do not fit its data."""
+    found = matrix["indptr"][:]
+    check_integers(found, "index pointers")
+    check_integers(matrix["indices"], "indices")
+    indptr: NDArray[np.int64] = found.astype(np.int64)
+    if len(indptr) != n + 1 or indptr[0] != 0 or (np.diff(indptr) < 0).any():
+        raise ValueError("its index pointers do not fit its shape")
+    if any(matrix[name].shape != (indptr[-1],) for name in ("data", "indices")):
         raise ValueError("its index pointers do not fit its data")
     return indptr
 
@@ -182,12 +196,12 @@ def iterate_stored(path: Path, key: str) -> Iterator[Piece]:
     """Yield all entries of a matrix in a file, in the order in which they are stored."""
     with open_store(path) as store:
         matrix = store[key]
-        yield from iterate_csc(matrix) if is_sparse(matrix) else iterate_dense(matrix)
+        yield from iterate_csc(matrix, shape_of(matrix)[1]) if is_sparse(matrix) else iterate_dense(matrix)
 
 
-def iterate_csc(matrix: Group) -> Iterator[Piece]:
+def iterate_csc(matrix: Group, n_genes: int) -> Iterator[Piece]:
     """Yield all entries of a CSC matrix."""
-    indptr = read_pointers(matrix)
+    indptr = read_pointers(matrix, n_genes)
     n_entries = int(indptr[-1])
     for start in range(0, n_entries, ENTRIES):
         stop = min(start + ENTRIES, n_entries)

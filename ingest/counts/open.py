@@ -178,6 +178,11 @@ def read_frame(store: Group, key: str) -> pd.DataFrame:
     frame = anndata.io.read_elem(store[key])
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"its {key} is not a table")
+    for name in frame.columns if is_sparse(store[key]) else ():
+        column = store[key][name]
+        values = next((column[part] for part in ("codes", "values") if is_sparse(column) and part in column), column)
+        if values.shape[:1] != (len(frame),):  # pandas repeats a single value
+            raise ValueError(f"its {key} has {values.shape[0]} values of {name} for {len(frame)} rows")
     return frame
 
 

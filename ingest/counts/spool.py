@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
-from ingest.counts.values import to_counts
+from ingest.counts.values import check_integers, to_counts
 from sigdb.errors import CountsError
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def write_spool(folder: Path, pieces: Iterable[Piece], *, path: Path, counts_fro
 
 
 def check_inside(indices: NDArray[np.integer], n: int, what: str) -> None:
-    """Raise ValueError if an index is not from 0 to n - 1."""
+    """Raise ValueError if an index is not from 0 to n - 1, or is no integer."""
+    check_integers(indices, "indices")
     if len(indices) and not 0 <= indices.min() <= indices.max() < n:
         raise ValueError(f"it has entries of a {what} that does not exist")
 

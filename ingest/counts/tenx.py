@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
+from ingest.counts.contained import check_text
 from ingest.counts.matrix import Contents, RowSource
 from ingest.counts.values import check_not_empty, check_shape
 from sigdb.errors import CountsError, OptionError, listed, nearest
@@ -19,6 +20,7 @@ from sigdb.errors import CountsError, OptionError, listed, nearest
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import TextIO
 
     from numpy.typing import NDArray
 
@@ -30,6 +32,8 @@ __all__ = ["is_cell_ranger", "read_folder", "read_h5"]
 GENES = "Gene Expression"
 # Bytes of matrix.mtx that are parsed at a time. Arrow keeps several such blocks in memory.
 TEXT = 1 << 20
+# Lines before the entries of matrix.mtx.
+MOST_COMMENTS = 10_000
 
 
 def is_cell_ranger(store: Group) -> bool:
@@ -126,7 +130,9 @@ def read_folder(path: Path, layer: str | None) -> Contents:
 
 def find_file(folder: Path, *names: str) -> Path:
     """The file of a folder with one of these names. A prefix and gzip are allowed."""
-    found = sorted(file for file in folder.iterdir() if file.name.removesuffix(".gz").endswith(names))
+    found = sorted(
+        file for file in folder.iterdir() if file.is_file() and file.name.removesuffix(".gz").endswith(names)
+    )
     if len(found) == 1:
         return found[0]
     wanted = " or ".join(names)
@@ -142,6 +148,7 @@ def find_file(folder: Path, *names: str) -> Path:
 def read_tsv(path: Path) -> list[NDArray[np.object_]]:
     """The columns of a tab-separated file of names without a header."""
     types = {f"f{number}": pa.string() for number in range(10)}
+    check_text(path)
     with pa.input_stream(str(path)) as stream:
         table = csv.read_csv(
             stream,
@@ -152,22 +159,32 @@ def read_tsv(path: Path) -> list[NDArray[np.object_]]:
     return [np.array(column.to_pylist(), dtype=object) for column in table.columns]
 
 
+def read_line(lines: TextIO) -> str:
+    """The next line of a text; ValueError if it is longer than TEXT."""
+    line = lines.readline(TEXT)
+    if len(line) == TEXT:
+        raise ValueError(f"it has a line of more than {TEXT} characters")
+    return line
+
+
 class MatrixMarket:
     """A matrix.mtx file, with one line (gene, cell, count) per entry, numbered from 1. It is read as a stream."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-            kind = lines.readline().lower().split()
+            kind = read_line(lines).lower().split()
             if kind[:3] != ["%%matrixmarket", "matrix", "coordinate"] or kind[4:] != ["general"]:
                 raise CountsError(
                     f"{path} is not a sparse matrix in Matrix Market format. It begins with {' '.join(kind)[:60]!r}."
                 )
-            self.n_header, line = 2, lines.readline()
-            while line.startswith("%"):
-                self.n_header, line = self.n_header + 1, lines.readline()
+            self.n_header, line = 2, read_line(lines)
+            while line.startswith("%") and self.n_header < MOST_COMMENTS:
+                self.n_header, line = self.n_header + 1, read_line(lines)
             self.n_features, self.n_cells, self.n_entries = map(int, line.split())
-            self.separator = "\t" if "\t" in lines.readline() else " "
+            self.separator = "\t" if "\t" in read_line(lines) else " "
+        if not 0 <= self.n_entries <= self.n_features * self.n_cells:
+            raise ValueError(f"it claims {self.n_entries} entries of {self.n_cells} cells and {self.n_features} genes")
         self.type = pa.int64() if kind[3] == "integer" else pa.float64()
 
     def iterate(self) -> Iterator[Piece]:
@@ -175,6 +192,8 @@ class MatrixMarket:
         n_read = 0
         for batch in self.read_batches() if self.n_entries else ():
             n_read += batch.num_rows
+            if n_read > self.n_entries:
+                raise ValueError(f"{self.path.name} has more entries than the {self.n_entries} of its header")
             genes, cells, counts = (column.to_numpy() for column in batch.columns)
             yield cells - 1, genes - 1, counts
         if n_read != self.n_entries:

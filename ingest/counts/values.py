@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["check_not_empty", "check_shape", "find_problem", "to_counts"]
+__all__ = ["check_integers", "check_not_empty", "check_shape", "find_problem", "to_counts"]
 
 # Computations use float32, which holds all whole numbers up to this one.
 MOST = 2**24
@@ -34,6 +34,12 @@ def check_shape(path: Path, matrix: str, shape: tuple[int, int], n_cells: int, n
             f"{path}: {matrix} has {shape[0]} cells and {shape[1]} genes, but the file describes {n_cells} cells and "
             f"{n_genes} genes."
         )
+
+
+def check_integers(values: NDArray[np.integer], what: str) -> None:
+    """Raise ValueError if positions in a matrix are not of an integer type, which numpy would cut off."""
+    if values.dtype.kind not in "iu":
+        raise ValueError(f"its {what} are {values.dtype}, not integers")
 
 
 def to_counts(values: NDArray[np.number], path: Path, counts_from: str, where: str = "") -> NDArray[np.float32]:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
-from scipy.sparse import csr_matrix, load_npz
+from scipy.sparse import csr_matrix
 
 from ingest.given.load import LoadOptions, load_study
+from ingest.given.npz import check_lengths, read_npz
 from ingest.given.scores import GivenScores
 from ingest.obs import join_obs, read_table
 from ingest.store.records import StudyInfo
 from ingest.store.study import StudyReport, study_session
-from sigdb.errors import GeneSpaceError, ScoresError, UnreadableError, listed, nearest, needs_extra
+from sigdb.errors import (
+    GeneSpaceError,
+    ScoresError,
+    SigdbError,
+    UnreadableError,
+    listed,
+    message,
+    nearest,
+    needs_extra,
+    no_memory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,8 +90,8 @@ def open_scores(
                 raise ScoresError("A matrix (.npz) names neither its cells nor its genes: give `obs` and `genes`.")
             if layer is not None:
                 raise ScoresError("A .npz file has one matrix only: leave out `layer`, which is for .h5ad.")
-            key, matrix = "", read_npz(path)
             cells, names = read_table(obs, mapping), read_names(genes)
+            key, matrix = "", open_npz(path, len(cells), len(names))
         elif path.suffix == ".h5ad":
             key, matrix, cells, names = open_h5ad(stack, path, layer)
             cells = cells if obs is None else join_obs(cells, obs, path, mapping)
@@ -121,38 +131,28 @@ def read_names(path: Path) -> list[str]:
 
 @contextmanager
 def explain_os_errors(path: Path) -> Iterator[None]:
-    """Raise UnreadableError if the system cannot read a file; this says nothing about its contents."""
+    """Raise UnreadableError if the system or the memory does not suffice; this says nothing about the contents."""
     try:
         yield
+    except MemoryError as error:
+        raise UnreadableError(no_memory(path)) from error
     except OSError as error:
         if error.errno:
             raise UnreadableError(f"{path} could not be read: {os.strerror(error.errno)}") from error
         raise
 
 
-def check_lengths(shape: tuple[int, int], n_cells: int, n_genes: int) -> None:
-    """Raise ScoresError unless a matrix has as many cells and genes as are named."""
-    for n, n_names, what in ((shape[0], n_cells, "cells"), (shape[1], n_genes, "genes")):
-        if n != n_names:
-            raise ScoresError(
-                f"The matrix has {n} {what}, but {n_names} are named. Each row must be a cell, and each column a gene, "
-                "in the order of their names."
-            )
-    if not n_cells:
-        raise ScoresError("The matrix has no cells.")
-
-
-def read_npz(path: Path) -> csr_matrix:
-    """Read a sparse matrix of scipy; ScoresError for any other file."""
+def open_npz(path: Path, n_cells: int, n_genes: int) -> csr_matrix:
+    """Read a sparse matrix of scipy, (n_cells, n_genes); ScoresError for any other file."""
     try:
         with explain_os_errors(path):
-            matrix = csr_matrix(load_npz(path))
-        matrix.check_format(full_check=True)
-    except UnreadableError:
+            return read_npz(path, n_cells, n_genes)
+    except SigdbError:
         raise
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise ScoresError(f"{path} is not a sparse matrix as scipy.sparse.save_npz writes it: {error}") from error
-    return matrix
+    except Exception as error:
+        # zipfile, zlib, numpy and scipy raise exceptions of many kinds.
+        reason = message(error) or type(error).__name__
+        raise ScoresError(f"{path} is not a sparse matrix as scipy.sparse.save_npz writes it: {reason}") from error
 
 
 def open_h5ad(stack: ExitStack, path: Path, layer: str | None) -> tuple[str, Any, pd.DataFrame, list[str]]:
@@ -165,6 +165,8 @@ def open_h5ad(stack: ExitStack, path: Path, layer: str | None) -> tuple[str, Any
         import h5py
 
         from ingest.counts.files import convert_errors, open_store
+        from ingest.counts.matrix import read_pointers, shape_of
+        from ingest.counts.open import read_frame
     key = "X" if layer in (None, "X") else f"layers/{layer}"
     file = stack.enter_context(open_store(path))
     with convert_errors(path):
@@ -172,14 +174,18 @@ def open_h5ad(stack: ExitStack, path: Path, layer: str | None) -> tuple[str, Any
             there = [name for name in ("X",) if name in file] + sorted(file.get("layers", {}))
             hint = nearest(layer or "X", there)
             raise ScoresError(f"{path} has no matrix {layer or 'X'!r}.{hint} It has: {listed(there) or 'none'}.")
-        obs, var = (anndata.io.read_elem(file[name]) for name in ("obs", "var"))
+        obs, var = read_frame(file, "obs"), read_frame(file, "var")
         element = file[key]
+        n_cells, n_genes = shape_of(element)
         if not isinstance(element, h5py.Group):
             matrix = element
-        elif element.attrs.get("encoding-type") == "csc_matrix":
-            matrix = anndata.io.read_elem(element).tocsr()
         else:
             matrix = anndata.io.sparse_dataset(element)
+            read_pointers(element, n_cells if matrix.format == "csr" else n_genes)
+            if matrix.format == "csc":
+                matrix = matrix.to_memory()
+                matrix.check_format(full_check=True)
+                matrix = matrix.tocsr()
     return key, matrix, obs, [str(name) for name in var.index]
 
 

@@ -7,6 +7,7 @@ import re
 from collections import OrderedDict
 from pickle import UnpicklingError  # the exception only: torch does the unpickling, weights only
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import torch
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["fingerprint", "global_name", "read_checkpoint", "read_checkpoint_inert", "tensors_of"]
 
-FAILURES = (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, UnpicklingError)
+# What torch, pickle and zipfile raise for a file that is not a checkpoint, or not a sound one.
+FAILURES = (
+    *(RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, UnpicklingError, MemoryError),
+    *(AssertionError, ArithmeticError, NotImplementedError, ImportError, BadZipFile),
+)
 
 
 class Opaque:
@@ -39,7 +44,9 @@ class Opaque:
 def read_checkpoint(path: Path) -> Any:
     """Read a checkpoint of plain tensors and containers; ModelError if it holds anything else."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        check_records(path)
+        # Memory-mapped, a tensor cannot reach beyond the end of the file, whatever size it claims.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path) or None)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
     except FAILURES as error:
@@ -86,13 +93,50 @@ def find_reason(error: Exception) -> str:
     return type(error).__name__ if not text or text.startswith("Weights only load failed") else text
 
 
+def record_sizes(path: Path) -> set[int]:
+    """The sizes of the records of a checkpoint that is a zip archive; empty for other files."""
+    if not is_zipfile(path):
+        return set()
+    with ZipFile(path) as archive:
+        return {record.file_size for record in archive.infolist()}
+
+
+def check_records(path: Path) -> None:
+    """Raise ValueError if a record of a zip archive is compressed, which torch never does, or damaged."""
+    if not is_zipfile(path):
+        return
+    with ZipFile(path) as archive:
+        if any(record.compress_type != ZIP_STORED for record in archive.infolist()):
+            raise ValueError("its records are compressed")
+        if name := archive.testzip():
+            raise ValueError(f"its record {name} is damaged")
+
+
 def tensors_of(state: Any, path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict, floating-point ones as float32; ModelError if it holds anything else."""
+    """Copies of the tensors of a state dict, floating-point ones as float32; ModelError if it holds anything else."""
     if not isinstance(state, dict) or not state:
         raise ModelError(f"{path} holds no state_dict.")
-    if strange := [key for key, value in state.items() if not isinstance(value, Tensor)]:
-        raise ModelError(f"{path} has {len(strange)} weights that are not tensors: {listed(strange)}.")
-    return {str(key): value.float() if value.is_floating_point() else value for key, value in state.items()}
+    if strange := [key for key, value in state.items() if not is_plain(value)]:
+        raise ModelError(f"{path} has {len(strange)} weights that are not tensors of real numbers: {listed(strange)}.")
+    sizes = record_sizes(path)
+    if wrong := [key for key, value in state.items() if not fits(value, sizes)]:
+        raise ModelError(f"{path} has {len(wrong)} tensors of another size than is stored: {listed(wrong)}.")
+    # A copy, because the file may change while this process lives.
+    kinds = {key: torch.float32 if value.is_floating_point() else value.dtype for key, value in state.items()}
+    return {str(key): value.to(kinds[key], copy=True) for key, value in state.items()}
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is a dense tensor of real numbers."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided:
+        return False
+    return value.device.type == "cpu" and not value.is_quantized and not value.is_complex()
+
+
+def fits(tensor: Tensor, sizes: set[int]) -> bool:
+    """Whether all values of a tensor are stored, in a record of one of these sizes, if there are any."""
+    stored = tensor.untyped_storage().nbytes()
+    return tensor.numel() * tensor.element_size() <= stored and (not sizes or stored in sizes)
 
 
 def fingerprint(parts: Iterable[Path | str]) -> str:

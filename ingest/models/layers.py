@@ -12,7 +12,7 @@ from sigdb.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["AFFINE", "ELEMENTWISE", "LayerSpec", "build_layers"]
+__all__ = ["AFFINE", "ELEMENTWISE", "MOST_LAYERS", "LayerSpec", "build_layers"]
 
 # The name of a torch module, or an object with the name as "type" and the options of the module.
 LayerSpec = str | dict[str, Any]
@@ -61,6 +61,9 @@ def build_prelu(tensors: Mapping[str, Tensor]) -> nn.PReLU:
     return nn.PReLU(len(tensors["weight"]))
 
 
+# The layers of an encoder, of which published ones have about ten.
+MOST_LAYERS = 1000
+
 # Layers that take their size from their tensors.
 SIZED: dict[str, Callable[..., nn.Module]] = {
     "Linear": build_linear,
@@ -75,6 +78,8 @@ def build_layers(specs: Sequence[LayerSpec], tensors: Mapping[str, Tensor], name
 
     tensors: named as in a torch `nn.Sequential` of the layers: `0.weight`, `1.running_mean`, ... name: of the model.
     """
+    if len(specs) > MOST_LAYERS:
+        raise ModelError(f"Model {name} has {len(specs)} layers, and an encoder has {MOST_LAYERS} at most.")
     layers = nn.Sequential(*(build_layer(n, spec, tensors, name) for n, spec in enumerate(specs)))
     try:
         layers.load_state_dict(dict(tensors), strict=True)
@@ -96,7 +101,7 @@ def build_layer(number: int, spec: LayerSpec, tensors: Mapping[str, Tensor], nam
         if isinstance(kind, str) and kind in ACTIVATIONS:
             # In place, an activation would change the bias of the layer before it, which is an input of the tail.
             return ACTIVATIONS[kind](**{key: value for key, value in options.items() if key != "inplace"})
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"Layer {number} ({kind}) of model {name} cannot be built: {error}") from error
+    except (KeyError, TypeError, ValueError, RuntimeError, MemoryError) as error:
+        raise ModelError(f"Layer {number} ({kind}) of model {name} cannot be built: {error!r}") from error
     known = ", ".join([*SIZED, *ACTIVATIONS])
     raise ModelError(f"Layer {number} of model {name} is {kind!r}. Known layers are {known}.")

@@ -26,7 +26,7 @@ from torch import nn
 
 from ingest.models.checkpoint import fingerprint, tensors_of
 from ingest.models.core import CellModel, FeedForward, Normalisation, feed_forward
-from sigdb.errors import ModelError, listed
+from sigdb.errors import ModelError, listed, no_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +43,10 @@ def load_mlp(folder: Path) -> FeedForward:
     spec = read_description(folder / DESCRIPTION)
     try:
         tensors = tensors_of(load_file(folder / WEIGHTS), folder / WEIGHTS)
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}") from error
+    except MemoryError as error:
+        raise ModelError(no_memory(folder / WEIGHTS)) from error
     return feed_forward(
         spec["layers"],
         tensors,
@@ -95,6 +97,8 @@ def read_description(path: Path) -> dict[str, Any]:
         spec = json.loads(path.read_bytes(), object_pairs_hook=without_repeats)
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}") from error
+    except MemoryError as error:
+        raise ModelError(no_memory(path)) from error
     if not isinstance(spec, dict) or spec.get("format") != "sigdb-mlp" or spec.get("version") != 1:
         raise ModelError(f'{path} must say "format": "sigdb-mlp", "version": 1.')
     if missing := sorted(CHECKS.keys() - spec.keys()):

@@ -22,7 +22,7 @@ GENES = "gene_order.tsv"
 
 # network.<block>.<position in block>.<tensor>: dropout 0, linear 1, batch norm 2, PReLU 3; the last block is a Linear.
 BLOCK = {1: "Linear", 2: "BatchNorm1d", 3: "PReLU"}
-KEY = re.compile(r"network\.(\d+)\.(?:(\d+)\.)?(\w+)")
+KEY = re.compile(r"network\.(\d{1,6})\.(?:(\d{1,6})\.)?(\w+)")
 
 
 def load_scimilarity(folder: Path) -> FeedForward:

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from ingest.models.checkpoint import fingerprint, read_checkpoint_inert, tensors_of
 from ingest.models.core import FeedForward, Normalisation, feed_forward
+from ingest.models.layers import MOST_LAYERS
 from ingest.models.scvi_options import EncoderOptions, read_options
-from sigdb.errors import ModelError, OptionError, listed, nearest
+from sigdb.errors import ModelError, OptionError, SigdbError, listed, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ WEIGHTS = "model.pt"
 LEGACY = ("model_params.pt", "attr.pkl", "var_names.csv")
 # z_encoder.encoder.fc_layers.Layer <layer>.<position>.<tensor>: linear 0, batch norm 1, activation 3. A layer norm (2)
 # and dropout (4) have no tensors.
-KEY = re.compile(r"z_encoder\.encoder\.fc_layers\.Layer (\d+)\.([013])\.(\w+)")
+KEY = re.compile(r"z_encoder\.encoder\.fc_layers\.Layer (\d{1,6})\.([013])\.(\w+)")
 HEADS = ("z_encoder.mean_encoder.", "z_encoder.var_encoder.")
 CONTENTS = {"model_state_dict", "var_names", "attr_dict"}
 BATCH_NORM: LayerSpec = {"type": "BatchNorm1d", "eps": 1e-3}
@@ -78,18 +79,23 @@ def load_scvi(folder: Path, covariates: Mapping[str, str]) -> FeedForward:
         )
     checkpoint = read_checkpoint_inert(folder / WEIGHTS)
     try:
-        weights = checkpoint["model_state_dict"]
-        state = tensors_of({key: weights[key] for key in weights if key.startswith("z_encoder.")}, folder / WEIGHTS)
-        genes = [str(name) for name in checkpoint["var_names"]]
-        attributes = checkpoint["attr_dict"]
-        options = read_options(attributes)
-        known = find_covariates(attributes["registry_"])
-        if unknown := sorted(map(str, checkpoint.keys() - CONTENTS)):
-            raise ModelError(f"{folder / WEIGHTS} holds {listed(unknown)}, which no model of scvi-tools has.")
-    except ModelError:
+        return read_model(checkpoint, folder, covariates)
+    except SigdbError:
         raise
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{folder / WEIGHTS} is not a model of scvi-tools 0.15 or newer: {error!r}") from error
+
+
+def read_model(checkpoint: Any, folder: Path, covariates: Mapping[str, str]) -> FeedForward:
+    """The model in a checkpoint. A checkpoint of another kind raises exceptions of many kinds."""
+    weights = checkpoint["model_state_dict"]
+    state = tensors_of({key: weights[key] for key in weights if key.startswith("z_encoder.")}, folder / WEIGHTS)
+    genes = [str(name) for name in checkpoint["var_names"]]
+    attributes = checkpoint["attr_dict"]
+    options = read_options(attributes)
+    known = find_covariates(attributes["registry_"])
+    if unknown := sorted(map(str, checkpoint.keys() - CONTENTS)):
+        raise ModelError(f"{folder / WEIGHTS} holds {listed(unknown)}, which no model of scvi-tools has.")
     constants = choose_constants(known, covariates, state, len(genes), embeds_batch=options.embeds_batch)
     layers, tensors = to_sequential(state, options, constants, len(genes), folder / WEIGHTS)
     fixed = ", ".join(f"{name} = {value}" for name, value in sorted(covariates.items()))
@@ -209,6 +215,8 @@ def tensors_by_layer(state: Mapping[str, Tensor], path: Path) -> list[tuple[dict
     for key, match in matches.items():
         hidden.setdefault((match[1], match[2]), {})[match[3]] = state[key]
     depth = len({layer for layer, _ in hidden})
+    if depth > MOST_LAYERS:
+        raise ModelError(f"{path} has {depth} layers, and an encoder has {MOST_LAYERS} at most.")
     if missing := [number for number in range(depth) if "weight" not in hidden.get((str(number), "0"), {})]:
         raise ModelError(f"{path} has no weight of the linear layer {missing[0]}, and has {depth} layers.")
     return [tuple(hidden.get((str(number), part), {}) for part in "013") for number in range(depth)]

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["load_ssl"]
 
 GENES = "var.parquet"
+MOST_GENES = 1_000_000
 SUFFIXES = (".ckpt", ".pt", ".pth")
 KINDS = {"encoder": "autoencoder", "inner_model": "BYOL", "backbone": "Barlow Twins", "classifier": "classifier"}
-KEY = re.compile(rf"({'|'.join(KINDS)})\.(\d+)\.(weight|bias)")
+KEY = re.compile(rf"({'|'.join(KINDS)})\.(\d{{1,6}})\.(weight|bias)")
 
 
 def load_ssl(path: Path) -> FeedForward:
@@ -76,8 +77,11 @@ def find_checkpoint(path: Path) -> Path:
 def read_genes(path: Path) -> list[str]:
     """The Ensembl ids of scTab's gene table, in order."""
     try:
+        n_genes = pq.read_metadata(path).num_rows
+        if n_genes > MOST_GENES:
+            raise ModelError(f"{path} has {n_genes} rows, and a model has {MOST_GENES} genes at most.")
         genes: list[str] = pq.read_table(path, columns=["feature_id"])["feature_id"].to_pylist()
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, KeyError, pa.ArrowException) as error:
         raise ModelError(
             f"{path}, the gene table of scTab with a column feature_id, cannot be read: {error}"
         ) from error

@@ -15,6 +15,7 @@ import pyarrow.compute
 
 from sigdb.errors import SigdbError, UnreadableError
 from sigdb.lake.files import move_into_lake, write_rows
+from sigdb.lake.folder import check_no_link
 from sigdb.lake.manifest import File, checksum
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def write_files(batches: Iterator[pa.RecordBatch], target: Target) -> Iterator[p
     """
     for bucket, parts in groupby(split_by_bucket(batches, target.columns), key=itemgetter(0)):
         rows = pa.RecordBatchReader.from_batches(target.columns, (part for _, part in parts))
+        check_no_link(target.root, target.folder(bucket))
         folder = target.root / target.folder(bucket)
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f"{uuid4().hex}.part"

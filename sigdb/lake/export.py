@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +15,7 @@ from sigdb.disk import now
 from sigdb.errors import AtlasError, listed
 from sigdb.lake import manifest
 from sigdb.lake.files import FILE_ROWS, Part, attribution_parts, table_columns, table_parts
+from sigdb.lake.folder import check_no_link, own_files
 from sigdb.lake.manifest import LOCK, MARK, File, Manifest, publish
 from sigdb.statements import run_statement
 
@@ -127,6 +127,7 @@ def write_parts(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[list[File], int]:
     """Write the parts whose files do not exist yet; return the files of all parts, and how many existed."""
+    check_no_link(root, *(part.path for part in parts), *(part.unfinished for part in parts))
     known = {file.path: file for file in before.files} if before else {}
     kept = {part.path: file for part in parts if (file := part.find(root, known.get(part.path), check=check))}
     files: list[File] = []
@@ -169,6 +170,7 @@ def hold_folder(root: Path, *, keep: bool = True) -> Iterator[None]:
     folder has other contents, is locked by another export, or has lost its manifest.
     """
     manifest.check_location(str(root.absolute()))
+    check_no_link(root, LOCK, MARK, manifest.NAME, manifest.UNFINISHED)
     existed, was_new = root.exists(), not (root / MARK).exists()
     if existed and was_new:
         check_empty(root)
@@ -182,7 +184,7 @@ def hold_folder(root: Path, *, keep: bool = True) -> Iterator[None]:
             yield
         finally:
             if was_new and not keep and not (root / manifest.NAME).exists():
-                discard(list(root.iterdir()) if existed else [root])
+                discard(root, keep_folder=existed)
 
 
 def check_empty(root: Path) -> None:
@@ -212,13 +214,16 @@ def lock_folder(root: Path) -> Iterator[None]:
         lock.release()
 
 
-def discard(paths: Sequence[Path]) -> None:
-    """Remove files, and folders with their contents."""
-    for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+def discard(root: Path, *, keep_folder: bool) -> None:
+    """Remove the files that an export wrote into a new folder, and the folders that are empty then."""
+    files = [*own_files(root), *(root / name for name in (LOCK, MARK, manifest.UNFINISHED))]
+    for file in files:
+        file.unlink(missing_ok=True)
+    folders = {folder for file in files for folder in file.parents if folder.is_relative_to(root)}
+    for folder in sorted(folders, reverse=True):
+        if folder != root or not keep_folder:
+            with suppress(OSError):  # somebody else has put a file there
+                folder.rmdir()
 
 
 def choose_bucket_size(con: duckdb.DuckDBPyConnection, before: Manifest | None) -> int:

@@ -70,6 +70,11 @@ class Part:
         """The path of the file, relative to the lake."""
         return f"{self.folder}/{self.digest}.parquet"
 
+    @property
+    def unfinished(self) -> str:
+        """The path of the file while it is written."""
+        return f"{self.folder}/{self.digest}.part"
+
     def find(self, root: Path, known: File | None, *, check: bool) -> File | None:
         """The file, if it exists already. known: its entry in the manifest, or None. check: compare the checksum."""
         path = root / self.path
@@ -85,7 +90,7 @@ class Part:
         """Write the file under another name, and rename it when it is on disk."""
         path = root / self.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".part")
+        unfinished = root / self.unfinished
         write_rows(pa.RecordBatchReader.from_stream(con.sql(self.query, params=self.parameters or None)), unfinished)
         move_into_lake(unfinished, path, root)
         return self.entry(path)

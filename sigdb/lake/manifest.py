@@ -15,6 +15,7 @@ import duckdb
 
 from sigdb.disk import is_address, sync
 from sigdb.errors import AtlasError, AtlasNotFoundError, AtlasVersionError, listed, message
+from sigdb.lake.folder import check_no_link, is_file_name, own_files
 from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = [
     "LOCK",
     "MARK",
     "NAME",
+    "UNFINISHED",
     "File",
     "Manifest",
     "check_location",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 NAME = "manifest.json"
+UNFINISHED = f"{NAME}.part"
 # A file that marks a folder as a lake, from the start of the first export. It is empty until there is a manifest.
 MARK = ".sigdb-export"
 # An export holds a lock on this file.
@@ -181,19 +184,58 @@ def parse(root: str, text: str | bytes) -> Manifest:
         check_consistent(parsed)
     except AtlasVersionError:
         raise
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AtlasError(f"{root}/{NAME} is not the manifest of a lake: {message(error)}. {RESTORE}") from error
     return parsed
 
 
 def check_consistent(manifest: Manifest) -> None:
-    """Raise ValueError unless each table has columns and files, and no file is named twice."""
+    """Raise ValueError unless each table has columns and files, and each file a name of its own inside of the lake."""
     if not isinstance(manifest.schema_version, int):
         raise ValueError(f"{manifest.schema_version!r} is not the number of a schema")
+    if wrong := [name for name, has_type in TYPES.items() if not has_type(getattr(manifest, name))]:
+        raise ValueError(f"{listed(wrong)} have values of another type")
+    if odd_files := [file.path for file in manifest.files if not is_sound(file)]:
+        raise ValueError(f"it has {len(odd_files)} files of names or sizes that no lake has: {listed(odd_files, 3)}")
     if odd := manifest.columns.keys() ^ {file.table for file in manifest.files}:
         raise ValueError(f"it lacks either the columns or the files of {listed(sorted(odd))}")
     if len({file.path for file in manifest.files}) < len(manifest.files):
         raise ValueError("it names a file twice")
+
+
+def is_sound(file: File) -> bool:
+    """Whether the values of a file have the right types, and its path is that of a file of its table."""
+    numbers = [file.rows, file.bytes, *(each for each in (file.run_id, file.gene_bucket) if each is not None)]
+    if not are_texts([file.table, file.path, file.digest, file.sha256]) or not all(map(is_count, numbers)):
+        return False
+    return is_file_name(file.path, file.table)
+
+
+def is_count(value: object) -> bool:
+    """Whether a value is an integer of 0 or more."""
+    return isinstance(value, int) and value >= 0
+
+
+def are_texts(values: object) -> bool:
+    """Whether a value is a list of texts."""
+    return isinstance(values, list) and all(isinstance(each, str) for each in values)
+
+
+def are_columns(value: object) -> bool:
+    """Whether a value has the columns of each table, with their types."""
+    tables = list(value.values()) if isinstance(value, dict) else [None]
+    return all(isinstance(each, dict) and are_texts([*each, *each.values()]) for each in tables)
+
+
+# What the values of a manifest must be.
+TYPES: dict[str, Callable[[object], bool]] = {
+    "sigdb_version": lambda value: isinstance(value, str),
+    "exported": lambda value: isinstance(value, str),
+    "atlas_created": lambda value: value is None or isinstance(value, str),
+    "genes_per_bucket": lambda value: is_count(value) and value != 0,
+    "signature_views": are_texts,
+    "columns": are_columns,
+}
 
 
 def read_local(root: Path) -> bytes:
@@ -202,6 +244,7 @@ def read_local(root: Path) -> bytes:
         raise AtlasNotFoundError(
             f"There is no lake at {root}. `sigdb.export_lake(atlas, {str(root)!r})` makes one from an atlas file."
         )
+    check_no_link(root, NAME)
     check_not_lost(root)
     try:
         return (root / NAME).read_bytes()
@@ -250,6 +293,8 @@ def ask_address(root: str, query: str, parameters: dict[str, Any]) -> list[Any]:
 
 def check_sizes(manifest: Manifest) -> None:
     """Raise AtlasError unless all files exist with the recorded sizes. An address needs one request per file."""
+    if not is_address(manifest.root):
+        check_no_link(Path(manifest.root), *(file.path for file in manifest.files))
     found = file_sizes(manifest)
     check_files(manifest, "files are missing or cut off", lambda file: found.get(manifest.location(file)) != file.bytes)
 
@@ -293,7 +338,7 @@ def checksum(path: Path) -> str:
 def publish(manifest: Manifest) -> None:
     """Replace the manifest of a lake in one step, and then remove the files that the new one does not name."""
     root = Path(manifest.root)
-    unfinished = root / f"{NAME}.part"
+    unfinished = root / UNFINISHED
     unfinished.write_text(manifest.to_json(), encoding="utf-8")
     sync(unfinished)
     unfinished.replace(root / NAME)
@@ -316,7 +361,6 @@ def remove_other_files(manifest: Manifest) -> None:
 
 
 def files_on_disk(manifest: Manifest) -> Iterator[Path]:
-    """The files in the folders of the tables, including unfinished ones."""
-    for table in manifest.columns:
-        for ending in ("parquet", "part"):
-            yield from Path(manifest.root, table).rglob(f"*.{ending}")
+    """The files in the folders of the tables that have names of a lake, including unfinished ones."""
+    root = Path(manifest.root)
+    return (path for path in own_files(root) if path.relative_to(root).parts[0] in manifest.columns)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import duckdb
-from sqlglot import exp
+from sqlglot import exp, parse_one
+from sqlglot.errors import SqlglotError
 
 from sigdb import disk
 from sigdb.atlas import schema, views
@@ -112,6 +113,12 @@ def add_cell_columns(con: duckdb.DuckDBPyConnection, columns: dict[str, str]) ->
     existing = {name for name, _ in run_statement(con, "ingest/study.cell_columns")}
     for name, kind in columns.items():
         if name not in existing:
-            column = exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=exp.DataType.build(kind, "duckdb"))
+            try:
+                column_type = parse_one(kind, into=exp.DataType, dialect="duckdb")
+            except SqlglotError as error:
+                raise AtlasError(
+                    f"The column {name!r} of cell_data has an unknown type in the lake: {kind!r}."
+                ) from error
+            column = exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=column_type)
             cells = exp.table_("cell_data", db="sigdb_data")
             con.execute(exp.Alter(this=cells, kind="TABLE", actions=[column]).sql("duckdb"))

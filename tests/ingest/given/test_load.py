@@ -259,7 +259,7 @@ def test_scores_that_cannot_be_read_cost_no_chunks(tmp_path, monkeypatch, error,
     class Spoiled:
         def __init__(self, element):
             self.matrix = original(element)
-            self.shape = self.matrix.shape
+            self.shape, self.format = self.matrix.shape, self.matrix.format
 
         def __getitem__(self, rows):
             if rows.start == 16:
