@@ -168,6 +168,7 @@ def prepare_study(
     with file.obsm() as obsm:
         columns = add_embeddings(file.take_obs(), obsm, options.obsm)
     obs, notes = obs_table(columns, study=source.name, mapping=options.mapping)
+    notes = [*file.notes, *notes]
     model_id, gene_ids = add_model(con, model_info(model))
     genes = find_genes(con, file.var_names, gene_ids, options)
     profile: Profile | None = None

@@ -258,7 +258,7 @@ def test_a_layer_that_does_not_exist_is_a_wrong_option(tmp_path, layer, error, m
 
 def test_a_layer_of_a_folder_with_one_matrix_is_a_wrong_option(tmp_path):
     path = matrix_folder(small_adata(), tmp_path / "a")
-    with pytest.raises(OptionError, match=r"has only one matrix, .*: leave `layer='counts'` out"):
+    with pytest.raises(OptionError, match=r"has only one matrix and names no genomes: leave `layer='counts'` out"):
         open_counts(path, layer="counts").__enter__()
 
 
