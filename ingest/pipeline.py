@@ -168,9 +168,9 @@ def prepare_study(
     with file.obsm() as obsm:
         columns = add_embeddings(file.take_obs(), obsm, options.obsm)
     obs, notes = obs_table(columns, study=source.name, mapping=options.mapping)
-    notes = [*file.notes, *notes]
     model_id, gene_ids = add_model(con, model_info(model))
     genes = find_genes(con, file.var_names, gene_ids, options)
+    notes = [*file.notes, *genes.notes, *notes]
     profile: Profile | None = None
     if options.baseline:
         profile = mean_profile(options.baseline, model, lambda names: find_genes(con, names, gene_ids, options))

@@ -24,7 +24,7 @@ def read_frame(store: Group, key: str) -> pd.DataFrame:
     if names := getattr(getattr(element, "dtype", None), "names", None):  # as anndata wrote it before version 0.7
         rows = element[()]
         frame = pd.DataFrame({name: decode(rows[name]) for name in names}).set_index(names[0])
-        return add_labels(frame, labels_in_uns(store))
+        return add_labels(frame, labels_in_uns(store), all_fit=False)
     values = read(element)
     if isinstance(values, dict):  # a group of columns that does not say that it is a table
         values = anndata.AnnData(obs=values).obs
@@ -60,16 +60,20 @@ def labels_beside(table: Group) -> dict[str, Any]:
     return {name: read(labels[name]) for name in labels}
 
 
-def add_labels(frame: pd.DataFrame, labels: dict[str, Any]) -> pd.DataFrame:
+def add_labels(frame: pd.DataFrame, labels: dict[str, Any], *, all_fit: bool = True) -> pd.DataFrame:
     """Replace the codes in a table by labels. A negative code is a missing value.
 
-    A column is left as it is if it holds labels already (anndata 0.7 links them), or has codes without a label: labels
-    in uns can belong to the other table.
+    A column that holds labels already is left as it is (anndata 0.7 links them). all_fit: raise ValueError if a code
+    has no label; otherwise such a column is left as it is, because labels in uns can belong to the other table.
     """
     for name in frame.columns.intersection(list(labels)):
         codes, words = frame[name].to_numpy(), np.atleast_1d(labels[name])
-        if np.issubdtype(codes.dtype, np.integer) and codes.max(initial=-1) < len(words):
+        if not np.issubdtype(codes.dtype, np.integer):
+            continue
+        if codes.max(initial=-1) < len(words):
             # The last of the words, which -1 takes, is a missing value.
             values = np.array([*words, None], dtype=object)[codes.clip(-1).astype(np.intp)]
             frame = frame.assign(**{name: pd.Categorical(values)})
+        elif all_fit:
+            raise ValueError(f"its column {name!r} has codes up to {codes.max()}, but only {len(words)} labels")
     return frame
