@@ -11,6 +11,7 @@ import pandas as pd
 import zarr
 
 from ingest.counts.features import GENE_TYPES, Features, choose_genes, plain, split_genomes
+from ingest.counts.formats import other_format
 from ingest.counts.frames import read_frame
 from ingest.counts.matrix import Contents, RowSource, is_by_cells, is_sparse, iterate_stored, shape_of
 from ingest.counts.values import check_not_empty, check_shape, find_problem
@@ -27,8 +28,6 @@ __all__ = ["read_anndata"]
 
 # Values that are read to find out whether a matrix holds raw counts.
 PROBE = 100_000
-# Raw counts without a value above 1 among so many are noted.
-MANY = 100
 # The matrices that can hold raw counts without being named: the first of those with the most genes is taken.
 USUAL = ("layers/counts", "raw/X", "raw.X", "X")
 # Where MuData and SpatialData keep their AnnData.
@@ -44,7 +43,9 @@ def read_anndata(store: Group, path: Path, layer: str | None) -> Contents:
     root, layer = choose_root(store, path, layer)
     file = AnnDataFile(path, store, root)
     if missing := [name for name in ("obs", "var") if name not in file.group]:
-        raise CountsError(f"{path} is neither AnnData (it has no {listed(missing)}) nor a matrix of Cell Ranger.")
+        raise CountsError(
+            f"{path} is neither AnnData (it has no {listed(missing)}) nor a matrix of Cell Ranger.{other_format(store)}"
+        )
     return file.read(layer)
 
 
@@ -162,32 +163,31 @@ class AnnDataFile:
     def choose_matrix(self, layer: str | None) -> tuple[str, list[str]]:
         """The element that holds the raw counts, and notes.
 
-        Without `layer`: of the usual matrices that hold counts, the one with the most columns, but not one of only
-        zeros and ones if another has more. Raises CountsError, with the contents of each matrix, if there is none.
+        Without `layer`: of the usual matrices that hold counts, the one with the most columns. Raises CountsError, with
+        the contents of each matrix, if there is none.
         """
         if layer is not None and (name := self.matrix_named(layer)):
-            return name, note_binary({name: read_first(self.group[name])})
-        values = {name: read_first(self.group[name]) for name in USUAL if name in self.group}
-        problems = {name: find_problem(each) or (None if each.any() else "only zeros") for name, each in values.items()}
-        n_columns = {
-            name: (not is_binary(values[name]), shape_of(self.group[name])[1])
-            for name, problem in problems.items()
-            if problem is None
-        }
-        if not n_columns:
+            return name, []
+        problems, n_columns = {}, {}
+        for name in (name for name in USUAL if name in self.group):
+            values = read_first(self.group[name])
+            problems[name] = find_problem(values) or (None if values.any() else "only zeros")
+            n_columns[name] = shape_of(self.group[name])[1]
+        usable = [name for name, problem in problems.items() if problem is None]
+        if not usable:
             found = "; ".join(f"{name} holds {problem}" for name, problem in problems.items())
             raise CountsError(
                 f"{self.path} has no raw counts in layers['counts'], raw or X: "
                 f"{found or 'none of these matrices exists'}. Name the matrix that holds them with `layer`. The file "
                 f"has: {listed(self.matrices()) or 'none'}."
             )
-        name = max(n_columns, key=lambda each: n_columns[each])
-        notes = [
-            f"counts are taken from {name}, which has {n_columns[name][1]:,} columns; {other} has counts of only {n:,}"
-            for other, (_, n) in n_columns.items()
-            if n < n_columns[name][1]
+        chosen = max(usable, key=n_columns.__getitem__)
+        return chosen, [
+            f"counts are taken from {chosen}, which has {n_columns[chosen]:,} columns; {other} has counts of only "
+            f"{n_columns[other]:,}"
+            for other in usable
+            if n_columns[other] < n_columns[chosen]
         ]
-        return name, notes + note_binary({name: values[name]})
 
 
 def features_of(var: pd.DataFrame) -> Features:
@@ -198,20 +198,6 @@ def features_of(var: pd.DataFrame) -> Features:
 def is_group(element: Group | Array | None) -> bool:
     """Whether an element of a file is a group."""
     return element is not None and is_sparse(element)
-
-
-def is_binary(values: NDArray[np.number]) -> bool:
-    """Whether many counts are none above 1."""
-    return bool(np.count_nonzero(values) >= MANY and values.max() <= 1)
-
-
-def note_binary(matrices: dict[str, NDArray[np.number]]) -> list[str]:
-    """A note on each matrix that looks as if counts had been replaced by 0 and 1."""
-    return [
-        f"the first {np.count_nonzero(values):,} counts in {name} are all 1: was the matrix made binary?"
-        for name, values in matrices.items()
-        if is_binary(values)
-    ]
 
 
 def check_complete(path: Path, matrix: Group | Array) -> None:

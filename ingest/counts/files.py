@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import h5py
 import zarr
 
+from ingest.counts.formats import explain_filters
 from sigdb.errors import DamagedError, SigdbError, UnreadableError, message
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def open_store(path: Path) -> Iterator[Group]:
                 raise
             text = f"{path} cannot be read as HDF5, the format of .h5ad and of Cell Ranger's .h5: {error}"
             raise DamagedError(text) from error
-    with file:
+    with file, explain_filters(path, file):
         yield file
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.counts import tenx
 from ingest.counts.annotated import read_anndata
 from ingest.counts.files import convert_errors, open_store
+from ingest.counts.formats import check_format
 from ingest.obs import join_obs
 from ingest.options import check_exists
 from sigdb.errors import CountsError
@@ -142,6 +143,8 @@ def read_contents(path: Path, layer: str | None) -> Contents:
         return tenx.read_folder(path, layer)
     if ".mtx" in path.suffixes:
         raise CountsError(f"{path} is one of several files that Cell Ranger writes. Name the folder that it is in.")
+    if path.is_file():
+        check_format(path)
     with open_store(path) as store:
         if tenx.is_cell_ranger(store):
             return tenx.read_h5(store, path, layer)
