@@ -22,23 +22,23 @@ __all__ = ["Features", "Genes", "choose_genes", "choose_genome"]
 # Types of columns, in small letters and without signs. 10x Genomics says "Gene Expression", "Antibody Capture" and so
 # on; others abbreviate.
 GENE_TYPES = {"geneexpression", "gene", "genes", "gex", "rna", "mrna", "transcriptome", "expression"}
-OTHER_TYPES = {
-    *("antibodycapture", "antibody", "antibodies", "adt", "adts", "abseq", "protein", "proteins", "prot"),
-    *("surfaceprotein", "cellsurfaceprotein", "citeseq", "totalseq"),
-    *("multiplexingcapture", "hto", "htos", "cmo", "cmos", "hashtag", "hashtags", "hashtagoligo", "sampletag"),
-    *("crisprguidecapture", "crispr", "guide", "guides", "guidecapture", "grna", "grnas", "sgrna", "sgrnas"),
-    *("peaks", "peak", "atac", "chromatinaccessibility", "antigencapture", "custom"),
-    *("vdj", "vdjt", "vdjb", "tcr", "bcr", "spikein", "spikeins", "ercc"),
-}
+OTHER_TYPES = re.compile(
+    r".*(antibod|antigen|capture|crispr|guide|hashtag|multiplex|peak|protein(?!coding)|surface|spikein|atac|chromatin).*"
+    r"|adts?|htos?|cmos?|abseq|prot|citeseq|totalseq|sampletags?|custom|s?grnas?|vdj[tb]?|tcr|bcr|ercc"
+)
+# Genes have biotypes, such as protein_coding, lncRNA and pseudogene.
+BIOTYPES = re.compile(r".*(gene|rna|coding).*")
 # A column of var with such a name, or with such a value, gives the types.
-TYPE_NAMES = re.compile(r"(features?)?(bio|library|capture)?(types?|class|kind)|modalit(y|ies)|assays?|omics?|spikein")
+TYPE_NAMES = re.compile(
+    r"(features?|gene)?(bio|library|capture)?(types?|class|kind)|modalit(y|ies)|assays?|omics?|spikein"
+)
 TYPE_VALUES = re.compile(r"(Gene Expression|(Antibody|Multiplexing|CRISPR Guide|Antigen) Capture)")
-# Genes have biotypes, such as protein_coding. A column of var that says so tells only what is no gene at all.
-BIOTYPE = "proteincoding"
 SPIKE_IN = re.compile(r"ERCC-\d{5}")
 
 # The genome before a gene, as Cell Ranger (GRCh38_LYZ, mm10___Lyz2), Seurat (GRCh38-LYZ) and others write it.
-GENOME = re.compile(r"(GRC[a-z]\d+|(?:hg|mm|rn)\d+|T2T|human|mouse|rat)[_.-]+(?=[^_.-])", re.IGNORECASE)
+GENOME = re.compile(
+    r"((?:GRC[a-z]\d+|(?:hg|mm|rn)\d+|T2T|human|mouse|rat)(?:-\d{4}-[A-Z](?=_))?)[_.-]+(?=[^_.-])", re.IGNORECASE
+)
 HUMAN = re.compile(r"GRCh|hg\d|T2T|human|Homo", re.IGNORECASE)
 
 
@@ -90,18 +90,17 @@ def choose_genes(path: Path, features: Features, genome: str | None, *, can_choo
             f"{path} has {len(names):,} columns, but none that is a gene: {counted(types)}. Name the file or matrix "
             "that holds the counts of genes."
         )
-    notes = [f"{n_left_out:,} of {len(names):,} columns are no genes and are left out: {counted(types[~is_gene])}"]
-    unstated = int((is_gene & (types == "")).sum())
-    if n_left_out and unstated and any(plain(word) in GENE_TYPES for word in set(types)):
-        notes.append(f"{unstated:,} columns are taken as genes, though the file does not say what they are")
-    notes = notes if n_left_out else []
+    notes, n_unstated = [], int((is_gene & (types == "")).sum())
+    if n_left_out:
+        notes.append(f"{n_left_out:,} of {len(names):,} columns are no genes and left out: {counted(types[~is_gene])}")
+    if n_unstated and any(plain(word) in GENE_TYPES for word in set(types)):
+        notes.append(f"{n_unstated:,} columns are taken as genes, though the file does not say what they are")
     there = sorted(set(genomes[is_gene]) - {""})
     if genome is not None or len({"human" if HUMAN.match(each) else each for each in there}) > 1:
         others = is_gene & (genomes != choose_genome(path, there, genome, can_choose=can_choose))
         is_gene &= ~others
-        notes += [f"{others.sum():,} columns of other genomes are left out: {counted(genomes[others])}"] * bool(
-            others.any()
-        )
+        if others.any():
+            notes.append(f"{others.sum():,} columns of other genomes are left out: {counted(genomes[others])}")
     columns = None if is_gene.all() else np.flatnonzero(is_gene)
     return Genes(columns, tuple(names[is_gene]), genome, tuple(notes))
 
@@ -109,18 +108,16 @@ def choose_genes(path: Path, features: Features, genome: str | None, *, can_choo
 def find_genes(names: NDArray[np.object_], types: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Which columns are genes.
 
-    If types call some columns genes, all columns of another type are left out. A column without a type is a gene,
+    If the file calls some columns genes, all columns of unknown types are left out. A column without a type is a gene,
     unless a gene has its name: then it is the antibody of that gene, say.
     """
-    words = {word: plain(word) for word in set(types)}
-    is_biotype = BIOTYPE in words.values()
-    stated = np.isin(types, [word for word in words if words[word] in GENE_TYPES])
     other = is_other(types)
-    if stated.any() and not is_biotype:
-        other |= ~stated & (types != "")
-    unstated = types == ""
-    is_repeated = unstated & np.isin(names.astype(str), names[stated].astype(str))
-    return np.asarray(~other & ~is_repeated)
+    is_called_gene = np.isin(types, [word for word in set(types) if plain(word) in GENE_TYPES])
+    if is_called_gene.any():
+        unknown = [word for word in set(types) if word and not BIOTYPES.fullmatch(plain(word))]
+        other |= ~is_called_gene & np.isin(types, unknown)
+        other |= (types == "") & np.isin(names.astype(str), names[is_called_gene].astype(str))
+    return np.asarray(~other)
 
 
 def choose_genome(path: Path, genomes: list[str], chosen: str | None, *, can_choose: bool = True) -> str:
@@ -166,13 +163,13 @@ def says_types(kind: str, values: NDArray[np.object_]) -> bool:
     """Whether a column of var, by its plain name and values, gives the types of features."""
     words = set(values)
     if TYPE_NAMES.fullmatch(kind):
-        return any(plain(word) in GENE_TYPES | OTHER_TYPES for word in words)
+        return any(plain(word) in GENE_TYPES or OTHER_TYPES.fullmatch(plain(word)) for word in words)
     return any(TYPE_VALUES.fullmatch(word) for word in words)
 
 
 def is_other(types: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Whether each type is known to be no gene."""
-    return np.isin(types, [word for word in set(types) if plain(word) in OTHER_TYPES])
+    return np.isin(types, [word for word in set(types) if OTHER_TYPES.fullmatch(plain(word))])
 
 
 def plain(word: str) -> str:
@@ -194,5 +191,5 @@ def as_objects(values: list[str]) -> NDArray[np.object_]:
 
 
 def counted(words: NDArray[np.object_]) -> str:
-    """How often each type or genome occurs: '3 Antibody Capture, 2 without one'."""
-    return listed(f"{n:,} {word or 'without one'}" for word, n in Counter(words).most_common())
+    """How often each type or genome occurs: '3 Antibody Capture, 2 of unknown kind'."""
+    return listed(f"{n:,} {word or 'of unknown kind'}" for word, n in Counter(words).most_common())

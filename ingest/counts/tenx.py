@@ -93,6 +93,12 @@ def read_folder(path: Path, layer: str | None) -> Contents:
     names = choose_names(features[0], features[min(1, len(features) - 1)])
     types = pd.DataFrame({"feature_type": features[2]} if len(features) > 2 else {})
     mtx = MatrixMarket(matrix)
+    for lines, n, file in ((barcodes, mtx.n_cells, "barcodes"), (names, mtx.n_features, "features")):
+        if len(lines) == n + 1:
+            raise CountsError(
+                f"{path}: {file} has {n + 1} lines, one more than {matrix.name} describes. If its first line "
+                f"({lines[0]}) is a header, remove it."
+            )
     check_shape(path, matrix.name, (mtx.n_cells, mtx.n_features), len(barcodes), len(names))
     source = RowSource(path, matrix.name, (mtx.n_cells, mtx.n_features), path, "")
     contents = select_genes(source, barcodes, Features.of(names, types), layer)
@@ -124,13 +130,17 @@ def read_tsv(path: Path) -> list[NDArray[np.object_]]:
             csv.ParseOptions(delimiter="\t", quote_char=False),
             csv.ConvertOptions(column_types=types),
         )
-    return [np.array(unquote(column.to_pylist()), dtype=object) for column in table.columns]
+    columns = [unquote(column.to_pylist()) for column in table.columns]
+    if len(columns) > 1 and columns[0] == [str(number) for number in range(1, table.num_rows + 1)]:
+        columns = columns[1:]  # R's write.table numbers the rows
+    return [np.array(column, dtype=object) for column in columns]
 
 
 def unquote(values: list[str]) -> list[str]:
-    """A column without the quotes that R's write.table puts around every name."""
-    quoted = all(len(value) > 1 and value[0] == value[-1] == '"' for value in values)
-    return [value[1:-1].replace(r"\"", '"').replace('""', '"') for value in values] if quoted else values
+    """A column without the spaces and quotes around every name, which R's write.table adds."""
+    values = [value.strip() for value in values]
+    quoted = all(len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" for value in values)
+    return [value[1:-1] for value in values] if quoted else values
 
 
 class MatrixMarket:
