@@ -27,7 +27,8 @@ def read_frame(store: Group, key: str) -> pd.DataFrame:
         return add_labels(frame, labels_in_uns(store), all_fit=False)
     values = read(element)
     if isinstance(values, dict):  # a group of columns that does not say that it is a table
-        values = anndata.AnnData(obs=values).obs
+        index = next((name for name in ("_index", "index", "obs_names", "var_names") if name in values), None)
+        values = pd.DataFrame(values).set_index(index) if index else None
     if not isinstance(values, pd.DataFrame):
         raise TypeError(f"its {key} is not a table")
     return add_labels(values.loc[:, ~values.columns.duplicated()], labels_beside(element))

@@ -208,25 +208,6 @@ def test_memory_does_not_depend_on_the_size_of_the_file(tmp_path):
     assert peaks[1] < 1.1 * peaks[0], peaks
 
 
-def test_raw_counts_are_found(tmp_path):
-    adata = small_adata()
-    counts = adata.X.copy()
-    adata.raw = adata.copy()
-    adata.X = log1p(counts)
-    adata = adata[:, :5].copy()
-    with open_counts(write_h5ad(tmp_path, adata)) as file:
-        assert (file.counts_from, len(file.var_names)) == ("raw/X", len(GENES))
-        np.testing.assert_array_equal(next(file.chunks(100)).toarray(), counts.toarray())
-    adata.layers["counts"] = counts[:, :5]
-    with open_counts(write_h5ad(tmp_path, adata)) as file:
-        assert (file.counts_from, len(file.var_names)) == ("layers/counts", 5)
-    adata.layers["umi"] = counts[:, :5] * 2
-    with open_counts(write_h5ad(tmp_path, adata), layer="umi") as file:
-        np.testing.assert_array_equal(next(file.chunks(100)).toarray(), counts[:, :5].toarray() * 2)
-    with open_counts(write_h5ad(tmp_path, adata), layer="raw") as file:
-        assert file.counts_from == "raw/X"
-
-
 def test_a_layer_of_zeros_holds_no_counts(tmp_path):
     adata = small_adata()
     adata.layers["counts"] = adata.X * 0
