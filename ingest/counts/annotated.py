@@ -52,8 +52,8 @@ def read_anndata(store: Group, path: Path, layer: str | None) -> Contents:
 def choose_root(store: Group, path: Path, layer: str | None) -> tuple[str, str | None]:
     """The key of the AnnData in a file, '' for the file itself, and the matrix or genome in it that `layer` names."""
     found = [f"{folder}/{name}" for folder in FOLDERS if is_group(store.get(folder)) for name in store[folder]]
-    found = [key for key in found if {"obs", "var"} <= set(store[key])] if "X" not in store else []
-    if not found:
+    found = [key for key in found if is_group(store[key]) and {"obs", "var"} <= set(store[key])]
+    if not found or "X" in store:
         return "", layer
     for key in found:
         if layer is not None and f"{layer}/".startswith(f"{key}/"):

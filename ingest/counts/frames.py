@@ -31,7 +31,18 @@ def read_frame(store: Group, key: str) -> pd.DataFrame:
         values = pd.DataFrame(values).set_index(index) if index else None
     if not isinstance(values, pd.DataFrame):
         raise TypeError(f"its {key} is not a table")
+    check_lengths(element, values, key)
     return add_labels(values.loc[:, ~values.columns.duplicated()], labels_beside(element))
+
+
+def check_lengths(table: Group, frame: pd.DataFrame, key: str) -> None:
+    """Raise ValueError if a column of a table has not one value for each row; pandas repeats a single value."""
+    for name in frame.columns:
+        column = table[name]
+        parts = [part for part in ("codes", "values") if hasattr(column, "keys") and part in column]
+        values = column[parts[0]] if parts else column
+        if values.shape[:1] != (len(frame),):
+            raise ValueError(f"its {key} has {values.shape[0]} values of {name} for {len(frame)} rows")
 
 
 def read(element: Any) -> Any:
@@ -69,7 +80,7 @@ def add_labels(frame: pd.DataFrame, labels: dict[str, Any], *, all_fit: bool = T
     """
     for name in frame.columns.intersection(list(labels)):
         codes, words = frame[name].to_numpy(), np.atleast_1d(labels[name])
-        if not np.issubdtype(codes.dtype, np.integer):
+        if words.ndim != 1 or not np.issubdtype(codes.dtype, np.integer):
             continue
         if codes.max(initial=-1) < len(words):
             # The last of the words, which -1 takes, is a missing value.
