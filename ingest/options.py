@@ -380,6 +380,6 @@ class IngestOptions:
 def study_name(path: Path) -> str:
     """The default name of a study: the name of its file, or of the nearest folder that Cell Ranger did not name."""
     path = path.absolute()
-    names = [path.name.removesuffix(path.suffix if path.suffix in (".h5ad", ".h5", ".zarr") else "")]
+    names = [path.name.removesuffix(path.suffix if path.suffix in (".h5ad", ".h5mu", ".h5", ".zarr") else "")]
     names += [folder.name for folder in path.parents]
     return next((name for name in names if name and name not in CELL_RANGER), names[0])

@@ -132,7 +132,7 @@ class AnnDataFile:
         if table is None:
             return self.var
         raw = read_frame(self.group, table)
-        more = self.var[self.var.columns.difference(raw.columns)]
+        more = self.var[self.var.columns.difference(raw.columns, sort=False)]
         if not raw.index.equals(more.index):
             more = more[~more.index.duplicated(keep=False)].reindex(raw.index)
         return pd.concat([raw, more.set_axis(raw.index)], axis=1)

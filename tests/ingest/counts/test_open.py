@@ -150,7 +150,11 @@ def test_files_with_a_prefix_and_a_study_named_after_its_folder(tmp_path):
         assert file.counts_from == "GSM1_matrix.mtx.gz"
     assert study_name(folder) == tmp_path.name
     assert study_name(Path("/data/patient 3/outs/filtered_feature_bc_matrix.h5")) == "patient 3"
-    assert [study_name(Path("/data") / name) for name in ("a.h5ad", "b.c.zarr", "d.h5", "e")] == ["a", "b.c", "d", "e"]
+    assert [study_name(Path("/data") / name) for name in ("a.h5ad", "b.c.zarr", "d.h5", "e", "f.h5mu")] == [
+        *"a",
+        "b.c",
+        *"def",
+    ]
 
 
 def read_all(path):
