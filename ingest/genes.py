@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.parquet as pq
 
+from ingest.names import describe_unknown
 from sigdb.errors import GeneSpaceError, listed
 from sigdb.statements import run_statement
 
@@ -51,11 +53,13 @@ class GeneMap:
     """Which columns of a study's counts are which genes of a model.
 
     selection: (n_columns, n_model_genes) CSR of ones; counts @ selection adds up the columns of each gene. measured:
-    (n,) the positions, ascending, of the model's genes that the study has a column for.
+    (n,) the positions, ascending, of the model's genes that the study has a column for. notes: what a user should know
+    about the columns.
     """
 
     selection: csr_matrix
     measured: np.ndarray[tuple[int], np.dtype[np.intp]]
+    notes: tuple[str, ...] = ()
 
     def __call__(self, counts: csr_matrix) -> csr_matrix:
         """Map counts (n_cells, n_columns) to the model's genes, (n_cells, n_model_genes); other genes are 0."""
@@ -95,7 +99,24 @@ def map_genes(
 
     columns, positions = zip(*pairs, strict=True)
     ones = np.ones(len(columns), np.float32)
-    return GeneMap(csr_matrix((ones, (columns, positions)), shape=(len(var_names), len(gene_ids))), measured)
+    selection = csr_matrix((ones, (columns, positions)), shape=(len(var_names), len(gene_ids)))
+    matched = {column for column, _, _ in resolved}
+    notes = describe_unknown([name for n, name in enumerate(var_names) if n not in matched], len(var_names))
+    ignored = [var_names[column] for column, gene, rank in resolved if gene in best and best[gene] < rank]
+    return GeneMap(selection, measured, (*notes, *describe_columns(var_names, pairs, ignored)))
+
+
+def describe_columns(var_names: Sequence[str], pairs: Sequence[tuple[int, int]], ignored: Sequence[str]) -> list[str]:
+    """Notes on columns that are added up, and on ignored ones. pairs: columns, and the positions of their genes."""
+    times = Counter(position for _, position in pairs)
+    added = [var_names[column] for column, position in pairs if times[position] > 1]
+    notes = []
+    if added:
+        n_genes = sum(n > 1 for n in times.values())
+        notes.append(f"{len(added):,} columns are added up to {n_genes:,} genes: {listed(added, 4)}")
+    if ignored:
+        notes.append(f"{len(ignored):,} columns are ignored, as their genes have a better name: {listed(ignored, 3)}")
+    return notes
 
 
 def find_cause(names: Sequence[str]) -> str:

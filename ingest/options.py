@@ -263,7 +263,8 @@ class Source:
     Parameters
     ----------
     path
-        AnnData (``.h5ad`` or a zarr folder) or the output of Cell Ranger (``.h5``, or a folder with ``matrix.mtx``).
+        AnnData (``.h5ad`` or a zarr folder), MuData or SpatialData with AnnData in it, or the output of Cell Ranger
+        (``.h5``, or a folder with ``matrix.mtx``).
     study
         Name of the study. Default: the name of the file.
     title, organism, source, licence
@@ -311,8 +312,9 @@ class IngestOptions:
         Refuse a study whose median integration error is above this share of a cell's summed |attribution|, such as
         0.05. For ``ig`` with two steps or more. Default: no limit.
     layer
-        Matrix of raw counts: a name in ``layers``, ``X`` or ``raw``; for a ``.h5`` of Cell Ranger, the genome. Default:
-        the first of ``layers['counts']``, ``raw`` and ``X`` that holds raw counts.
+        Matrix of raw counts: a name in ``layers``, ``X`` or ``raw``; or the genome, if there are several. In MuData and
+        SpatialData, it follows the AnnData to read: ``mod/rna`` or ``mod/rna/counts``. Default: of
+        ``layers['counts']``, ``raw`` and ``X``, the one with raw counts of the most genes.
     mapping
         Field of the atlas -> column of obs, such as ``{"disease": "condition"}``. An empty column name means that the
         study has no such field. Default: columns with the usual names.
@@ -378,6 +380,6 @@ class IngestOptions:
 def study_name(path: Path) -> str:
     """The default name of a study: the name of its file, or of the nearest folder that Cell Ranger did not name."""
     path = path.absolute()
-    names = [path.name.removesuffix(path.suffix if path.suffix in (".h5ad", ".h5", ".zarr") else "")]
+    names = [path.name.removesuffix(path.suffix if path.suffix in (".h5ad", ".h5mu", ".h5", ".zarr") else "")]
     names += [folder.name for folder in path.parents]
     return next((name for name in names if name and name not in CELL_RANGER), names[0])

@@ -46,6 +46,8 @@ __all__ = ["check_names", "ingest_files", "ingest_study"]
 CHUNK_CELLS = 2048
 # SIGnature's threshold for SCimilarity: with fewer genes, data are of another species or use other names.
 MIN_GENES = 500
+# Barcodes with fewer counts are empty droplets to EmptyDrops (Lun et al. 2019), by default.
+FEW_COUNTS = 100
 # A method is refused if it attributes nothing to a larger share of a study's cells.
 MOST_UNEXPLAINED = 0.5
 
@@ -135,7 +137,9 @@ def ingest_study(
             job, writer, notes = prepared
             with keep_or_remove_chunks(job.stage, file.n_cells):
                 notes += attribute_study(source.name, job, options, engine)
-                quality = Quality(job.stage.cells())
+                cells = job.stage.cells()
+                quality = Quality(cells)
+                notes += describe_depth(cells)
                 notes += quality.check(options, source.name, model)
                 notes += writer.store(job.stage, engine.store_scores)
                 engine.publish()
@@ -172,6 +176,7 @@ def prepare_study(
     obs, notes = obs_table(columns, study=source.name, mapping=options.mapping)
     model_id, gene_ids = add_model(con, model_info(model))
     genes = find_genes(con, file.var_names, gene_ids, options)
+    notes = [*file.notes, *genes.notes, *notes]
     profile: Profile | None = None
     if options.baseline:
         profile = mean_profile(options.baseline, model, lambda names: find_genes(con, names, gene_ids, options))
@@ -281,6 +286,18 @@ class Quality:
         if not self.n_unexplained:
             return []
         return [f"nothing was attributed to {of}, because their gradient is 0; they have no scores"]
+
+
+def describe_depth(cells: pa.Table) -> list[str]:
+    """Notes on the counts of cells (a table from `Stage.cells`): all 1, or as few as in an empty droplet."""
+    n_counts, n_genes = (cells[name].to_numpy() for name in ("n_counts", "n_genes"))
+    n_shallow = int(((n_counts > 0) & (n_counts < FEW_COUNTS)).sum())
+    notes = [
+        f"{n_shallow:,} of {len(n_counts):,} cells have fewer than {FEW_COUNTS} counts: empty droplets have that few"
+    ] * bool(n_shallow)
+    if n_counts.any() and np.array_equal(n_counts, n_genes):
+        notes.append("every count of every cell is 1: was the matrix made binary?")
+    return notes
 
 
 def finite_median(values: NDArray[np.floating]) -> float:

@@ -33,11 +33,13 @@ class Cells:
 
     counts: one matrix (n_cells, n_genes) per model. gene_ids: one id for each gene of each model; genes of two models
     that are the same have one id. n_drawn: cells that were drawn. The rest has counts of no gene of one of the models.
+    notes: what a user should know about how the file was read.
     """
 
     counts: tuple[csr_matrix, ...]
     gene_ids: tuple[tuple[int, ...], ...]
     n_drawn: int
+    notes: tuple[str, ...]
 
 
 def read_cells(
@@ -57,6 +59,7 @@ def read_cells(
     with open_counts(path, layer=layer) as file:
         chosen = np.sort(np.random.default_rng(seed).permutation(file.n_cells)[:n_cells])
         maps, gene_ids = map_models(models, file.var_names, min_genes)
+        notes = (*file.notes, *dict.fromkeys(note for genes in maps for note in genes.notes))
         parts = []
         for start in range(0, file.n_cells, CHUNK_CELLS):
             inside = chosen[(chosen >= start) & (chosen < start + CHUNK_CELLS)] - start
@@ -70,7 +73,7 @@ def read_cells(
             f"{kept.sum()} of the {len(chosen)} cells that were drawn from {Path(path).name} have counts of the "
             "model's genes; at least 2 are needed. Draw more with `n_cells`, or another sample with `seed`."
         )
-    return Cells(tuple(each[kept] for each in counts), gene_ids, len(chosen))
+    return Cells(tuple(each[kept] for each in counts), gene_ids, len(chosen), notes)
 
 
 def map_models(

@@ -169,6 +169,7 @@ def check_model(
     notes += [f"{without} of the {drawn.n_drawn} cells that were drawn have no counts of the model's genes"] * bool(
         without
     )
+    notes += drawn.notes
     rows = pa.Table.from_pylist([vars(each) for each in measures], SCHEMA)
     return ModelCheck(first.model.name, method, n_found, rows, curves, put_in_words(measures), tuple(notes))
 

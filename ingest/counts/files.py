@@ -11,6 +11,7 @@ import h5py
 import zarr
 
 from ingest.counts.contained import check_folder, check_hdf5, check_zarr
+from ingest.counts.formats import explain_filters
 from sigdb.errors import DamagedError, SigdbError, UnreadableError, message, no_memory
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def open_store(path: Path) -> Iterator[Group]:
     with file:
         with convert_errors(path):
             check_hdf5(file, path)
-        yield file
+        with explain_filters(path, file):
+            yield file
 
 
 @contextmanager

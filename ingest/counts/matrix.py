@@ -84,7 +84,8 @@ class Contents:
 
     obs: metadata of the cells. var_names: names of the genes. layer: the matrix, as `open_counts` takes it. source:
     where the counts are stored by cells. If the file does not store them by cells, `pieces` yields all entries, and
-    `source` lacks its spool. n_entries: number of entries, if known.
+    `source` lacks its spool. n_entries: number of entries, if known. notes: what a user should know about the counts.
+    obsm: the key of the embeddings in the file; '' if it has none.
     """
 
     obs: pd.DataFrame
@@ -93,6 +94,8 @@ class Contents:
     source: RowSource
     pieces: Callable[[], Iterator[Piece]] | None = None
     n_entries: int | None = None
+    notes: tuple[str, ...] = ()
+    obsm: str = ""
 
     @contextmanager
     def by_cells(self, folder: Path | None = None) -> Iterator[RowSource]:

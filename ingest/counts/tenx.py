@@ -13,9 +13,10 @@ import pyarrow as pa
 from pyarrow import csv
 
 from ingest.counts.contained import check_text
+from ingest.counts.features import Features, choose_genes, choose_genome
 from ingest.counts.matrix import Contents, RowSource
 from ingest.counts.values import check_not_empty, check_shape
-from sigdb.errors import CountsError, OptionError, listed, nearest
+from sigdb.errors import CountsError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["is_cell_ranger", "read_folder", "read_h5"]
 
-GENES = "Gene Expression"
 # Bytes of matrix.mtx that are parsed at a time. Arrow keeps several such blocks in memory.
 TEXT = 1 << 20
 # Lines before the entries of matrix.mtx.
@@ -50,55 +50,29 @@ def matrix_groups(store: Group) -> list[str]:
 def read_h5(store: Group, path: Path, layer: str | None) -> Contents:
     """Read the metadata of an .h5 file, versions 2 and 3. layer: the genome, if there are several."""
     groups = matrix_groups(store)
-    if "matrix" in groups:
-        key = "matrix"
-        features = store["matrix/features"]
-        names = choose_names(read_strings(features["id"]), read_strings(features["name"]))
-        is_gene = read_strings(features["feature_type"]) == GENES
-        of_genome = read_strings(features["genome"]) if "genome" in features else np.full(len(names), "", object)
-        genome = choose_genome(path, sorted(set(of_genome[is_gene])), layer)
-        is_gene &= of_genome == genome
+    key = "matrix" if "matrix" in groups else choose_genome(path, groups, layer)
+    group = store[key]
+    if "features" in group:
+        features = group["features"]
+        columns = [name for name in ("id", "name", "feature_type", "genome") if name in features]
+        about = {name: read_strings(features[name]) for name in columns}
     else:
-        key = genome = choose_genome(path, groups, layer)
-        names = choose_names(read_strings(store[key]["genes"]), read_strings(store[key]["gene_names"]))
-        is_gene = np.ones(len(names), bool)
-    barcodes = read_strings(store[key]["barcodes"])
-    n_features, n_cells = map(int, store[key]["shape"][:])
+        about = {"id": read_strings(group["genes"]), "name": read_strings(group["gene_names"])}
+        about["genome"] = np.full(len(about["id"]), "" if key == "matrix" else key, object)
+    names = choose_names(about["id"], about["name"])
+    barcodes = read_strings(group["barcodes"])
+    n_features, n_cells = map(int, group["shape"][:])
     check_shape(path, key, (n_cells, n_features), len(barcodes), len(names))
-    # With several genomes, Cell Ranger puts the genome before the gene: GRCh38_LYZ, mm10___Lyz2.
-    prefix = f"{genome}_" if genome else None
-    plain = (name.removeprefix(prefix).lstrip("_") if prefix and name.startswith(prefix) else name for name in names)
     source = RowSource(path, key, (n_cells, n_features), path, key)
-    return select_genes(source, barcodes, np.array(list(plain), dtype=object), is_gene, genome or None)
+    return select_genes(source, barcodes, Features.of(names, pd.DataFrame(about)), layer)
 
 
-def select_genes(
-    source: RowSource,
-    barcodes: NDArray[np.object_],
-    names: NDArray[np.object_],
-    is_gene: NDArray[np.bool_],
-    layer: str | None,
-) -> Contents:
+def select_genes(source: RowSource, barcodes: NDArray[np.object_], features: Features, layer: str | None) -> Contents:
     """The contents of a matrix of features, reduced to the genes."""
     check_not_empty(source.path, len(barcodes), "cells")
-    columns = np.flatnonzero(is_gene)
-    if not len(columns):
-        raise CountsError(f"{source.path} has {len(names)} features, but none of the type {GENES!r}.")
-    if len(columns) < len(names):
-        source = replace(source, columns=columns)
+    genes = choose_genes(source.path, features, layer)
     obs = pd.DataFrame(index=pd.Index(barcodes, dtype=object))
-    return Contents(obs, tuple(names[columns]), layer, source)
-
-
-def choose_genome(path: Path, genomes: list[str], layer: str | None) -> str:
-    """The genome that `layer` names, or the only one; OptionError if it does not exist, or there are several."""
-    if layer is not None and layer not in genomes:
-        raise OptionError(
-            f"{path} has no genome {layer!r} (`layer`).{nearest(layer, genomes)} It has: {listed(genomes)}."
-        )
-    if layer is None and len(genomes) > 1:
-        raise OptionError(f"{path} has genes of {len(genomes)} genomes: {listed(genomes)}. Choose one with `layer`.")
-    return layer or (genomes[0] if genomes else "")
+    return Contents(obs, genes.names, genes.genome, replace(source, columns=genes.columns), notes=genes.notes)
 
 
 def choose_names(ids: NDArray[np.object_], symbols: NDArray[np.object_]) -> NDArray[np.object_]:
@@ -113,18 +87,25 @@ def read_strings(dataset: Group) -> NDArray[np.object_]:
 
 
 def read_folder(path: Path, layer: str | None) -> Contents:
-    """Read a folder with matrix.mtx, barcodes.tsv and features.tsv or genes.tsv, each plain or gzipped."""
+    """Read a folder with matrix.mtx, barcodes.tsv and features.tsv or genes.tsv, each plain or gzipped.
+
+    layer: the genome, if there are several.
+    """
     matrix = find_file(path, "matrix.mtx")
     barcodes = read_tsv(find_file(path, "barcodes.tsv"))[0]
     features = read_tsv(find_file(path, "features.tsv", "genes.tsv"))
-    if layer is not None:
-        raise OptionError(f"{path} has only one matrix, {matrix.name}: leave `layer={layer!r}` out.")
     names = choose_names(features[0], features[min(1, len(features) - 1)])
-    is_gene = features[2] == GENES if len(features) > 2 else np.ones(len(names), bool)
+    types = pd.DataFrame({"feature_type": features[2]} if len(features) > 2 else {})
     mtx = MatrixMarket(matrix)
+    for lines, n, file in ((barcodes, mtx.n_cells, "barcodes"), (names, mtx.n_features, "features")):
+        if len(lines) == n + 1:
+            raise CountsError(
+                f"{path}: {file} has {n + 1} lines, one more than {matrix.name} describes. If its first line "
+                f"({lines[0]}) is a header, remove it."
+            )
     check_shape(path, matrix.name, (mtx.n_cells, mtx.n_features), len(barcodes), len(names))
     source = RowSource(path, matrix.name, (mtx.n_cells, mtx.n_features), path, "")
-    contents = select_genes(source, barcodes, names, is_gene, None)
+    contents = select_genes(source, barcodes, Features.of(names, types), layer)
     return replace(contents, pieces=mtx.iterate, n_entries=mtx.n_entries)
 
 
@@ -156,7 +137,17 @@ def read_tsv(path: Path) -> list[NDArray[np.object_]]:
             csv.ParseOptions(delimiter="\t", quote_char=False),
             csv.ConvertOptions(column_types=types),
         )
-    return [np.array(column.to_pylist(), dtype=object) for column in table.columns]
+    columns = [unquote(column.to_pylist()) for column in table.columns]
+    if len(columns) > 1 and columns[0] == [str(number) for number in range(1, table.num_rows + 1)]:
+        columns = columns[1:]  # R's write.table numbers the rows
+    return [np.array(column, dtype=object) for column in columns]
+
+
+def unquote(values: list[str]) -> list[str]:
+    """A column without the spaces and quotes around every name, which R's write.table adds."""
+    values = [value.strip() for value in values]
+    quoted = all(len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" for value in values)
+    return [value[1:-1] for value in values] if quoted else values
 
 
 def read_line(lines: TextIO) -> str:
@@ -172,7 +163,8 @@ class MatrixMarket:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+        read = gzip.open if path.suffix == ".gz" else open
+        with read(path, "rt", encoding="utf-8-sig", errors="replace") as lines:
             kind = read_line(lines).lower().split()
             if kind[:3] != ["%%matrixmarket", "matrix", "coordinate"] or kind[4:] != ["general"]:
                 raise CountsError(

@@ -165,8 +165,8 @@ def open_h5ad(stack: ExitStack, path: Path, layer: str | None) -> tuple[str, Any
         import h5py
 
         from ingest.counts.files import convert_errors, open_store
+        from ingest.counts.frames import read_frame
         from ingest.counts.matrix import read_pointers, shape_of
-        from ingest.counts.open import read_frame
     key = "X" if layer in (None, "X") else f"layers/{layer}"
     file = stack.enter_context(open_store(path))
     with convert_errors(path):

@@ -92,8 +92,9 @@ IfExistsOption = Annotated[
 LayerOption = Annotated[
     str | None,
     typer.Option(
-        help="The matrix of raw counts: a layer, X or raw; in a .h5 file of Cell Ranger, the genome. Default: the "
-        "first that holds counts."
+        help="The matrix of raw counts: a layer, X or raw; or the genome, if there are several; in MuData and "
+        "SpatialData, after the AnnData to read (mod/rna, mod/rna/counts). Default: the matrix with counts of the most "
+        "genes."
     ),
 ]
 MinGenesOption = Annotated[

@@ -192,7 +192,7 @@ HOSTILE = {
         r"matrix\.mtx has 40 cells and 30 genes, but the file describes 39 cells and 30 genes",
     ),
     "features of another reference": Hostile(
-        in_folder("genes.tsv", lambda text: text + "ENSG1\tLYZ\n"), "describes 40 cells and 31 genes"
+        in_folder("genes.tsv", lambda text: text + "ENSG1\tLYZ\n" * 2), "describes 40 cells and 32 genes"
     ),
     "transposed": Hostile(
         in_folder("matrix.mtx", lambda text: first(text, "30 40 ", "40 30 ")),
@@ -226,7 +226,7 @@ HOSTILE = {
     ),
     "two genomes": Hostile(of(two_genomes, cell_ranger_h5), r"2 genomes: GRCh38, mm10. Choose one with \S*layer"),
     "antibodies only": Hostile(
-        of(antibodies, cell_ranger_h5), "has 30 features, but none of the type 'Gene Expression'"
+        of(antibodies, cell_ranger_h5), "has 30 columns, but none that is a gene: 30 Antibody Capture"
     ),
     "barcodes of .h5 missing": Hostile(
         hdf5(lambda file: shorter(file, "matrix/barcodes"), cell_ranger_h5),

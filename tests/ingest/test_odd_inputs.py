@@ -9,12 +9,12 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 
 import sigdb
 from tests.ingest.conftest import GENES, small_adata
 from tests.support.formats import cell_ranger_h5, h5ad, matrix_folder, zarr_folder
-from tests.support.inputs import OBS, csv, of, parquet, with_names, with_obs
+from tests.support.inputs import OBS, csv, of, parquet, with_names, with_obs, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,3 +231,66 @@ def test_row_names_of_r_stay_text(tmp_path, sigdb_ingest):
     _, cells = ingest_and_read(sigdb_ingest, path, "--obs", tmp_path / "r.csv")
     assert list(cells["barcode"]) == [f"{n:02}" for n in range(40)]
     assert list(cells["index"][:2].astype(str)) == ["00", "10"]
+
+
+def study_scores(study):
+    """All scores of a study by barcode and gene, and the counts of its cells."""
+    with sigdb.connect("a.duckdb") as con:
+        return con.execute(
+            """SELECT barcode, n_counts, n_genes, gene_id, score FROM cells LEFT JOIN attributions USING (cell_id)
+            WHERE study = ? ORDER BY ALL""",
+            [study],
+        ).fetchall()
+
+
+def with_antibodies(adata):
+    """Three antibodies that are called like genes, with high counts."""
+    x = hstack([adata.X, np.full((40, 3), 1000.0)], format="csr")
+    var = pd.DataFrame({"feature_types": ["Gene Expression"] * 30 + ["Antibody Capture"] * 3})
+    return anndata.AnnData(x, obs=adata.obs, var=var.set_axis([*GENES, "CD14", "CD2", "LYZ"]))
+
+
+def with_another_genome(adata):
+    x = hstack([adata.X, np.full((40, 2), 7.0)], format="csr")
+    return anndata.AnnData(
+        x, adata.obs, pd.DataFrame(index=[*(f"GRCh38_{gene}" for gene in GENES), "mm10_a", "mm10_b"])
+    )
+
+
+def with_cut_layer(adata):
+    """The counts of a few genes, beside those of all in raw."""
+    adata.raw = adata.copy()
+    adata.layers["counts"] = adata.X.copy()
+    adata.X = adata.X * 0.3
+    return adata[:, :15].copy()
+
+
+ODD_COUNTS = {
+    "antibodies": (with_antibodies, (), "3 of 33 columns are no genes and left out: 3 Antibody Capture"),
+    "genomes": (with_another_genome, ("--layer", "GRCh38"), "2 columns of other genomes are left out: 2 mm10"),
+    "cut layer": (with_cut_layer, (), "taken from raw/X, which has 30 columns; layers/counts has counts of only 15"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+def test_odd_counts_have_the_scores_of_plain_ones(tmp_path, sigdb_ingest):
+    ingest_and_read(sigdb_ingest, of()(tmp_path), "--study", "plain", study="plain")
+    for study, (change, options, note) in ODD_COUNTS.items():
+        out, _ = ingest_and_read(sigdb_ingest, of(change, write_whole)(tmp_path), "--study", study, *options)
+        assert note in out
+        assert study_scores(study) == study_scores("plain")
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+def test_what_is_odd_about_columns_and_cells_is_noted(tmp_path, sigdb_ingest):
+    def change(adata):
+        x = (adata.X > 0).astype(np.float32)
+        adata = anndata.AnnData(x, obs=adata.obs, var=adata.var)
+        adata.var_names = [*GENES[:27], "HLA.DRA", "1-Mar", "CD14"]
+        return adata
+
+    out, _ = ingest_and_read(sigdb_ingest, of(change)(tmp_path))
+    assert "2 of 30 columns have names that no human gene has: 1 with dots, which R writes for dashes" in out
+    assert "2 columns are added up to 1 genes: CD14, CD14" in out
+    assert "39 of 40 cells have fewer than 100 counts" in out
+    assert "every count of every cell is 1: was the matrix made binary?" in out
