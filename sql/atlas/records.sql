@@ -36,7 +36,7 @@ SELECT i.signature FROM sigdb_data.signature_info AS i;
 -- Pairs of studies of which one seems to hold cells of the other: the later study, the earlier one, the number of cells
 -- of the later one that have the barcode and the total counts of a cell of the earlier one, and its number of cells.
 -- $first, $last: the range of ids of the later cells. Of a barcode such as s1_ACGTACGTACGTACGT-1, the bases are compared.
--- Fewer than a tenth of the cells of the smaller study can be chance.
+-- Fewer than a tenth of the cells of the smaller study can be chance; fewer than ten cells, unless they are half of it.
 WITH cells AS (
     SELECT
         s.study_id, c.n_counts, coalesce(nullif(regexp_extract(c.barcode, '[ACGT]{12,}'), ''), c.barcode) AS bases,
@@ -58,5 +58,5 @@ JOIN sizes AS a ON p.later_id = a.study_id
 JOIN sizes AS b ON p.earlier_id = b.study_id
 JOIN sigdb_data.studies AS l ON p.later_id = l.study_id
 JOIN sigdb_data.studies AS e ON p.earlier_id = e.study_id
-WHERE p.n >= 0.1 * least(a.n, b.n)
+WHERE p.n >= least(a.n, b.n) * CASE WHEN p.n < 10 THEN 0.5 ELSE 0.1 END
 ORDER BY p.later_id, p.earlier_id;
