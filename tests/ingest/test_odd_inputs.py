@@ -286,11 +286,12 @@ def test_what_is_odd_about_columns_and_cells_is_noted(tmp_path, sigdb_ingest):
     def change(adata):
         x = (adata.X > 0).astype(np.float32)
         adata = anndata.AnnData(x, obs=adata.obs, var=adata.var)
-        adata.var_names = [*GENES[:27], "HLA.DRA", "1-Mar", "CD14"]
+        adata.var_names = [*GENES[:26], "CD20", "HLA.DRA", "1-Mar", "CD14"]
         return adata
 
     out, _ = ingest_and_read(sigdb_ingest, of(change)(tmp_path))
     assert "2 of 30 columns have names that no human gene has: 1 with dots, which R writes for dashes" in out
     assert "2 columns are added up to 1 genes: CD14, CD14" in out
+    assert "1 columns are ignored, as their genes have a better name: CD20" in out
     assert "39 of 40 cells have fewer than 100 counts" in out
     assert "every count of every cell is 1: was the matrix made binary?" in out
