@@ -106,25 +106,18 @@ def change(path, at, mask=16):
 
 
 DAMAGE = {
-    "a header": (lambda atlas: change(atlas, 4096 + 10), "The file is damaged, or no atlas. Put it back from a copy"),
-    "the catalog": (
-        lambda atlas: change(atlas, 12288 + 100),
-        "The file is damaged, or no atlas. Put it back from a copy",
-    ),
-    "no atlas": (
-        lambda atlas: atlas.write_bytes(b"x" * 20_000),
-        "The file is damaged, or no atlas. Put it back from a copy",
-    ),
+    "a header": lambda atlas: change(atlas, 4096 + 10),
+    "the catalog": lambda atlas: change(atlas, 12288 + 100),
+    "no atlas": lambda atlas: atlas.write_bytes(b"x" * 20_000),
 }
 
 
 @pytest.mark.parametrize("case", DAMAGE)
 def test_damage_has_a_way_out(tmp_path, case):
-    damage, message = DAMAGE[case]
-    damage(copy_toy(tmp_path / "toy.duckdb"))
+    DAMAGE[case](copy_toy(tmp_path / "toy.duckdb"))
     code, _, err = run("info", "toy.duckdb", cwd=tmp_path)
     assert code == 1
-    assert message in words(err)
+    assert "The file is damaged, or no atlas. Put it back from a copy" in words(err)
     assert "`sigdb import-lake LAKE" in words(err)
 
 
