@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["is_address", "is_lake", "now", "sync"]
+__all__ = ["is_address", "is_lake", "now", "size_text", "sync"]
 
 # Windows cannot open a folder, and it flushes a file only through a handle that may write to it.
 CAN_OPEN_FOLDERS = os.name != "nt"
@@ -36,3 +36,12 @@ def is_address(lake: str) -> bool:
 def is_lake(path: str | os.PathLike[str]) -> bool:
     """Whether a path can only be a lake (an address or a folder), not an atlas file."""
     return is_address(str(path)) or Path(path).is_dir()
+
+
+def size_text(n_bytes: float) -> str:
+    """A number of bytes in words, such as 12 kB or 3.4 GB."""
+    for unit in ("bytes", "kB", "MB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:,.1f} GB"

@@ -12,6 +12,7 @@ import h5py
 import numcodecs
 from h5py import h5a, h5d, h5g, h5l, h5o, h5z
 
+from sigdb.disk import size_text
 from sigdb.errors import DamagedError
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def check_text(path: Path) -> None:
     with gzip.open(path) as file:
         while piece := file.read(1 << 20):
             if (n_bytes := n_bytes + len(piece)) > most:
-                raise DamagedError(f"{path} is damaged: it expands to more than {most / 1e6:,.0f} MB of text.")
+                raise DamagedError(f"{path} is damaged: it expands to more than {size_text(most)} of text.")
 
 
 def refuse(path: Path, name: str, kind: str) -> None:
@@ -150,5 +151,5 @@ def check_claim(path: Path, claimed: int, n_bytes: int) -> None:
     """Raise DamagedError if a file of n_bytes claims to hold more than any compression allows."""
     if claimed > ROOM + MOST_TIMES * n_bytes:
         raise DamagedError(
-            f"{path} is damaged: it claims to hold {claimed / 1e9:,.1f} GB of data, but has {n_bytes / 1e6:,.1f} MB."
+            f"{path} is damaged: it claims to hold {size_text(claimed)} of data, but has {size_text(n_bytes)}."
         )

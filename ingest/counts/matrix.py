@@ -20,6 +20,7 @@ from scipy.sparse import csr_matrix, vstack
 from ingest.counts.files import convert_errors, open_store
 from ingest.counts.spool import ENTRY, Spool, write_spool
 from ingest.counts.values import check_integers, to_counts
+from sigdb.disk import size_text
 from sigdb.errors import CountsError
 
 if TYPE_CHECKING:
@@ -236,8 +237,8 @@ def make_spool(
         free, needed = shutil.disk_usage(spool).free, (n_entries or 0) * ENTRY.itemsize
         if needed > free:
             raise CountsError(
-                f"{source.path} is not stored by cells, and takes {needed / 1e9:.1f} GB to sort, but {spool.parent} "
-                f"has only {free / 1e9:.1f} GB of free space. Set TMPDIR to a folder with more space."
+                f"{source.path} is not stored by cells, and takes {size_text(needed)} to sort, but {spool.parent} "
+                f"has only {size_text(free)} of free space. Set TMPDIR to a folder with more space."
             )
         with convert_errors(source.path):
             write_spool(spool, pieces, path=source.path, counts_from=source.counts_from, shape=source.shape)

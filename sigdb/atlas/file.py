@@ -224,10 +224,11 @@ def explain_read_errors(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[
         raise
     except duckdb.Error as error:
         con.close()
-        raise AtlasError(
-            f"{path} cannot be read: {message(error)}. If this file shows a lake that has changed in the meantime, "
-            "remove the file and make it again with `sigdb.attach_lake(lake, path)`."
-        ) from error
+        lake_changed = (
+            " If this file shows a lake that has changed in the meantime, remove the file and make it again with "
+            "`sigdb.attach_lake(lake, path)`."
+        )
+        raise AtlasError(f"{path} cannot be read: {message(error)}.{way_out(error, path) or lake_changed}") from error
 
 
 @contextmanager
@@ -242,14 +243,31 @@ def explain_open_errors(path: str | os.PathLike[str]) -> Iterator[None]:
                 f"{path} is open in another process. An atlas can have one writer or any number of readers. "
                 f"Close it there and try again. ({message(error)})"
             ) from error
-        raise AtlasError(f"{path} cannot be opened as a DuckDB file: {message(error)}") from error
+        raise AtlasError(
+            f"{path} cannot be opened as a DuckDB file: {message(error)}.{way_out(error, path)}"
+        ) from error
     except duckdb.ConnectionException as error:
         raise AtlasError(
             f"{path} is open in this process with other options: locked, for writing, or read-only. "
             "Close that connection first."
         ) from error
     except duckdb.Error as error:
-        raise AtlasError(f"{path} cannot be opened: {message(error)}") from error
+        raise AtlasError(f"{path} cannot be opened: {message(error)}.{way_out(error, path)}") from error
+
+
+def way_out(error: duckdb.Error, path: str | os.PathLike[str]) -> str:
+    """What to do about a file that DuckDB cannot open or read."""
+    if "replaying WAL" in str(error):
+        return (
+            f" Its log, {log_of(Path(path)).name}, is damaged or belongs to another file. Move the log elsewhere to "
+            "open the atlas without the changes in it."
+        )
+    if any(word in str(error) for word in ("Corrupt", "checksum", "not enough bytes", "not a valid DuckDB")):
+        return (
+            " The file is damaged, or no atlas. Put it back from a copy, make it again from its studies, or make it "
+            "from its lake with `sigdb.import_lake(lake, path)`."
+        )
+    return ""
 
 
 def check_name(path: Path) -> None:

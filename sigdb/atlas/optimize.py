@@ -13,7 +13,7 @@ from sigdb.atlas import materialized
 from sigdb.atlas.derived import rebuild_summary
 from sigdb.atlas.file import attach_new, little_memory, remove
 from sigdb.atlas.writer import Atlas
-from sigdb.disk import sync
+from sigdb.disk import size_text, sync
 from sigdb.errors import AtlasError, listed, message
 from sigdb.statements import current_database, run_statement, statement
 
@@ -128,8 +128,8 @@ def check_room(path: Path, target: Path) -> None:
     needed, free = path.stat().st_size - existing, shutil.disk_usage(path.parent).free
     if free < needed:
         raise AtlasError(
-            f"{path} cannot be optimized: the new file needs {needed / 1e9:.1f} GB more, and its disk has "
-            f"{free / 1e9:.1f} GB free."
+            f"{path} cannot be optimized: the new file needs {size_text(needed)} more, and its disk has "
+            f"{size_text(free)} free. Make room on the disk and try again."
         )
 
 

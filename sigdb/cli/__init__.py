@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from sigdb.cli.commands import Commands
+from sigdb.cli.signals import listen, received, stopped
 
 __all__ = ["app", "main"]
 
@@ -60,15 +61,30 @@ class LibraryWarnings(logging.Handler):
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 for success, 1 for an error that is explained, 2 for wrong usage."""
+    """Run the command line. Exit codes: 0 for success, 1 for an error that is explained, 2 for wrong usage.
+
+    After a signal, the exit code is 128 and the number of the signal, as in a shell.
+    """
     logging.getLogger("ingest").handlers = [LibraryWarnings(logging.WARNING)]
+    listen()
     try:
         app()
-    except Exception as error:
-        if os.environ.get("SIGDB_DEBUG"):
+    except KeyboardInterrupt:
+        pass
+    except SystemExit:
+        if not received:
             raise
-        print_problem(error)
-        sys.exit(1)
+    except Exception as error:
+        # DuckDB raises RuntimeError after a signal.
+        if not received:
+            if os.environ.get("SIGDB_DEBUG"):
+                raise
+            print_problem(error)
+            sys.exit(1)
+    from sigdb.cli.output import print_error
+
+    print_error(stopped(received[0]))
+    sys.exit(128 + received[0])
 
 
 def print_problem(error: Exception) -> None:
@@ -76,8 +92,16 @@ def print_problem(error: Exception) -> None:
     import duckdb
 
     from sigdb.cli.output import print_error
-    from sigdb.errors import SigdbError
+    from sigdb.errors import SigdbError, no_memory
 
-    print_error(error)
-    if not isinstance(error, SigdbError | duckdb.Error | OSError):
-        print_error(f"({type(error).__name__}: this is a bug in sigdb. `sigdb --debug ...` shows the traceback.)")
+    if isinstance(error, MemoryError):
+        print_error(no_memory("This command"))
+    elif isinstance(error, RecursionError):
+        print_error(
+            "The query or a file is nested more deeply than Python can follow. Write the query with fewer brackets. A "
+            "file that is nested so deeply may be damaged."
+        )
+    else:
+        print_error(error)
+        if not isinstance(error, SigdbError | duckdb.Error | OSError):
+            print_error(f"({type(error).__name__}: this is a bug in sigdb. `sigdb --debug ...` shows the traceback.)")

@@ -154,6 +154,7 @@ def sigdb_ingest(tmp_path, known, small_model, monkeypatch, capsys) -> Callable[
     """`sigdb ingest ...` in a folder with the atlas a.duckdb; returns (exit code, standard output, standard error)."""
     shutil.copy(known[0], tmp_path / "a.duckdb")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "listen", lambda: None)  # the signals of the tests stay as they are
 
     def run(*arguments: object, atlas: str = "a.duckdb", weights: Path = small_model) -> tuple[int, str, str]:
         model = ["--model", "mlp", "--weights", str(weights), "--steps", "2"]

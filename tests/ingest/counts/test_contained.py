@@ -104,7 +104,7 @@ def test_a_file_that_claims_more_than_it_can_hold(tmp_path, case):
     path = h5ad(small_adata(), tmp_path / "bad")
     with h5py.File(path, "a") as file:
         CLAIMS[case](file)
-    expected = r"bad.h5ad is damaged: it claims to hold [\d,.]+ GB of data, but has 0\.\d"
+    expected = r"bad.h5ad is damaged: it claims to hold [\d,.]+ GB of data, but has [\d.]+ kB"
     with pytest.raises(DamagedError, match=expected), open_counts(path):
         pass
 
@@ -192,7 +192,7 @@ def change_zarr(path, name, **changes):
 def test_a_zarr_folder_that_claims_more_than_it_can_hold(tmp_path):
     path = zarr_folder(small_adata(), tmp_path / "bad")
     change_zarr(path, "X/indptr", shape=[10**12])
-    with pytest.raises(DamagedError, match=r"claims to hold 4,000.0 GB of data, but has 0\.\d MB"), open_counts(path):
+    with pytest.raises(DamagedError, match=r"claims to hold 4,000.0 GB of data, but has [\d.]+ kB"), open_counts(path):
         pass
 
 

@@ -30,8 +30,9 @@ def run(*arguments: object, cwd: object = ".", stdin: str = "") -> tuple[int, st
     """
     out, err, code = io.StringIO(), io.StringIO(), 0
     argv = mock.patch.object(sys, "argv", ["sigdb", *map(str, arguments)])
+    deaf = mock.patch("sigdb.cli.listen")  # the signals of the tests stay as they are
     piped = mock.patch.object(sys, "stdin", io.StringIO(stdin))
-    with chdir(cwd), redirect_stdout(out), redirect_stderr(err), mock.patch.dict(os.environ), argv, piped:
+    with chdir(cwd), redirect_stdout(out), redirect_stderr(err), mock.patch.dict(os.environ), argv, piped, deaf:
         try:
             main()
         except SystemExit as end:
