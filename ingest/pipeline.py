@@ -139,7 +139,7 @@ def ingest_study(
                 notes += attribute_study(source.name, job, options, engine)
                 cells = job.stage.cells()
                 quality = Quality(cells)
-                notes += describe_depth(cells)
+                notes = [*describe_depth(cells), *notes]
                 notes += quality.check(options, source.name, model)
                 notes += writer.store(job.stage, engine.store_scores)
                 engine.publish()
