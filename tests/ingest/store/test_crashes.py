@@ -107,7 +107,7 @@ COMMANDS = {
     "ingest --workers": Command(counts, [*INGEST, "--workers", "2"]),
     "ingest --if-exists replace": Command(counts, [*INGEST, "--if-exists", "replace"]),
 }
-QUICK = ("load", "export again", "upgrade")
+QUICK = ("load",)
 EVERY = [each if each in QUICK else pytest.param(each, marks=pytest.mark.slow) for each in COMMANDS]
 TIMES = {
     "attribution_runs": "EXCLUDE (started, finished)",
