@@ -20,6 +20,7 @@ from ingest.given.files import open_npz, open_scores
 from sigdb.errors import DamagedError, ScoresError, SigdbError
 from tests.ingest.conftest import small_adata
 from tests.support.formats import h5ad
+from tests.support.lakes import examples
 
 N_CELLS, N_GENES = 12, 5
 FORMATS = ("csr", "csc", "bsr", "coo", "dia")
@@ -76,7 +77,7 @@ CHANGES = {
 }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.sampled_from(FORMATS), st.data(), st.sampled_from(sorted(CHANGES)))
 def test_any_change_is_refused_or_read_within_the_shape(tmp_path_factory, kind, data, change):
     """Whatever is read has its entries inside of the shape, and as many as the file stores."""

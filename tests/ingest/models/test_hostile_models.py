@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from ingest.models import load_model
 from sigdb.errors import ModelError, SigdbError
 from tests.ingest.conftest import save_small_model
+from tests.support.lakes import examples
 from tests.support.zoo import random_scvi, ssl_with_prefix
 
 WHOLE = {"network.0.1.weight": torch.arange(12.0).reshape(4, 3), "network.0.1.bias": torch.ones(4)}
@@ -164,7 +165,7 @@ def places(value, above=()):
 STRANGE = (None, 3, "x", [], {}, {"a": {}}, torch.ones(2, 2), torch.ones(()), float("nan"), [[]], -1, 10**30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data(), st.sampled_from([*STRANGE, "nothing"]))
 def test_any_strange_value_in_a_checkpoint_of_scvi(scvi, data, value):
     folder, whole = scvi

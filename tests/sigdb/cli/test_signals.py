@@ -49,7 +49,9 @@ def stop(folder, number, wait):
     return process.returncode, words(err)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGINT, signal.SIGHUP))]
+)
 def test_a_signal_undoes_what_is_not_finished(tmp_path, number):
     copy_toy_lake(tmp_path / "lake")
     code, err = stop(tmp_path, number, WAITS["in Python"])
@@ -61,6 +63,7 @@ def test_a_signal_undoes_what_is_not_finished(tmp_path, number):
     assert [path.name for path in tmp_path.iterdir()] == ["lake"]
 
 
+@pytest.mark.slow
 def test_a_command_that_does_not_listen_is_ended(tmp_path):
     copy_toy_lake(tmp_path / "lake")
     code, err = stop(tmp_path, signal.SIGTERM, WAITS["in C, which looks for no signals"])
@@ -69,6 +72,7 @@ def test_a_command_that_does_not_listen_is_ended(tmp_path):
     assert not (tmp_path / "made.duckdb").exists()
 
 
+@pytest.mark.slow
 def test_an_ignored_signal_stays_ignored(tmp_path):
     """nohup ignores SIGHUP."""
     copy_toy_lake(tmp_path / "lake")
