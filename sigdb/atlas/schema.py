@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from sigdb.statements import names_in, run_statement, statement
+from sigdb.statements import full_names, names_in, run_statement, statement
 
 if TYPE_CHECKING:
     import duckdb
@@ -99,7 +99,7 @@ def comment_tables(con: duckdb.DuckDBPyConnection) -> None:
 def create(con: duckdb.DuckDBPyConnection, *chosen: SqlObject) -> None:
     """Create or replace views and macros in the current database; comment on them and on the columns of the views."""
     for each in chosen:
-        con.execute(each.sql)
+        con.execute(full_names(each.sql))
         comment(con, each.kind, exp.table_(each.name, db=each.schema), f"{each.signature}\n{each.contract}")
     views = {each.name: each for each in chosen if each.kind == "VIEW"}
     # In one query, because listing columns makes DuckDB bind every view.
