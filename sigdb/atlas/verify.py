@@ -16,6 +16,7 @@ from sigdb.atlas import materialized, schema, views
 from sigdb.atlas.definitions import is_same
 from sigdb.atlas.derived import cluster, rebuild_summary
 from sigdb.atlas.file import open_atlas
+from sigdb.atlas.identity import atlas_id
 from sigdb.atlas.writer import Atlas
 from sigdb.errors import message
 from sigdb.statements import run_statement, statement
@@ -191,8 +192,10 @@ def new_atlas_parts() -> dict[str, tuple[str, str]]:
 
 def atlas_parts(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
     """Columns, views and macros of an atlas: kind and name -> comment, and type or definition."""
-    rows = run_statement(con, "atlas/inspect.schema")
-    return {f"{kind} {name}": (comment, text) for kind, name, comment, text in rows}
+    rows, atlas = run_statement(con, "atlas/inspect.schema"), atlas_id(con) or ""
+    parts = {f"{kind} {name}": (comment, text) for kind, name, comment, text in rows}
+    # The id differs between atlases.
+    return {name.replace(atlas, ""): (comment, text.replace(atlas, "")) for name, (comment, text) in parts.items()}
 
 
 def fix(atlas: Atlas, findings: list[Finding]) -> list[str]:
