@@ -126,7 +126,9 @@ def unreadable(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[int, str 
         placed.replace(exp.alias_(table, placed.alias, table=True))
         try:
             con.execute(query.sql("duckdb", comments=False)).fetchall()
-        except (duckdb.IOException, duckdb.InternalException, duckdb.SerializationException) as error:
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error as error:
             rows.append((1, f"{db}.{name}: {message(error)}"))
     return rows
 
