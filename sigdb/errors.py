@@ -151,10 +151,21 @@ def nearest_file(path: Path) -> str:
     return nearest(path.name, [each.name for each in path.parent.iterdir()]) if path.parent.is_dir() else ""
 
 
+# What DuckDB says on a connection that is confined to its file, and the way out.
+CONFINED = {
+    "LocalFileSystem has been disabled": "This connection reaches no file but its atlas, unless it is opened with "
+    "`trusted=True`.",
+    "no temporary directory is specified": "This connection has no place on disk for what does not fit into memory, "
+    "unless it is opened with `trusted=True`.",
+}
+
+
 def message(error: Exception | str) -> str:
     """The first paragraph of an error on one line, without the prefix that DuckDB adds, such as "Binder Error: "."""
     first = str(error).strip().split("\n\n")[0]
-    return " ".join(re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|HTTP|Conversion) Error: ", "", first).split())
+    text = " ".join(re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|HTTP|Conversion) Error: ", "", first).split())
+    hints = [hint for said, hint in CONFINED.items() if isinstance(error, Exception) and said in text]
+    return ". ".join([text.rstrip("."), *hints]) if hints else text
 
 
 def no_memory(what: object) -> str:

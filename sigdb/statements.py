@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ else:
 __all__ = [
     "ask",
     "current_database",
+    "full_names",
     "literal",
     "names_in",
     "parse_condition",
@@ -77,7 +79,7 @@ def ask(con: duckdb.DuckDBPyConnection, query: exp.Expression, parameters: Mappi
     named = {node.name for node in query.find_all(exp.Placeholder)}
     bound = {name: value for name, value in parameters.items() if name in named}
     try:
-        table = pa.table(con.sql(to_sql(query), params=bound or None))
+        table = pa.table(con.sql(full_names(to_sql(query)), params=bound or None))
     except duckdb.Error as error:
         raise QueryError(macro_message(message(error))) from error
 
@@ -146,3 +148,50 @@ def run_statement(
             # After a failed statement in a transaction, this fails too, and its error would hide the first one.
             with suppress(duckdb.Error):
                 con.unregister(relation)
+
+
+def full_names(sql: str) -> str:
+    """Write system.main before each call of a function of DuckDB in a statement.
+
+    Otherwise, a macro of the caller takes the place of the function: after `CREATE TEMP MACRO abs(x) AS ...`, a macro
+    of the atlas that calls abs(x) would call that one. `sql/` has the plain names. generate_subscripts is a macro in
+    DuckDB itself, with plain names in its body, so it is written out.
+    """
+    sql = re.sub(
+        r"(?<!\.)\bgenerate_subscripts\((\$?\w+), 1\)", r"unnest(generate_series(1, array_length(\1, 1)))", sql
+    )
+    tokens = sqlglot.tokenize(sql, dialect="duckdb")
+    starts = [
+        name.start
+        for (before, name), (_, after) in pairwise(pairwise(tokens))
+        if after.token_type == sqlglot.TokenType.L_PAREN and is_call(before, name)
+    ]
+    parts = [sql[first:last] for first, last in pairwise([0, *starts, len(sql)])]
+    return "system.main.".join(parts)
+
+
+def is_call(before: sqlglot.Token, name: sqlglot.Token) -> bool:
+    """Whether a name before a parenthesis, with the token before it, is a call of a function of DuckDB.
+
+    Others are `count(*) FILTER (...)`, `sigdb_data.run_of(run)` and `* REPLACE (...)`.
+    """
+    is_other = before.token_type in (sqlglot.TokenType.R_PAREN, sqlglot.TokenType.DOT)
+    is_replace = before.token_type == sqlglot.TokenType.STAR and name.text.lower() == "replace"
+    return name.text.lower() in builtin_functions() and not is_other and not is_replace
+
+
+# DuckDB 1.4 does not list these.
+WINDOW_FUNCTIONS = frozenset(
+    {
+        *("cume_dist", "dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "ntile"),
+        *("percent_rank", "rank", "row_number"),
+    }
+)
+
+
+@cache
+def builtin_functions() -> frozenset[str]:
+    """The names of DuckDB's own functions, without operators such as +."""
+    with duckdb.connect() as con:
+        names = [name for (name,) in run_statement(con, "atlas/inspect.functions")]
+    return WINDOW_FUNCTIONS.union(name for name in names if name.isidentifier())

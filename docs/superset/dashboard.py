@@ -34,7 +34,8 @@ HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 log = logging.getLogger("bi")
 
-# Read-only, and locked: without the other options a user of SQL Lab can read any file of the machine.
+# Read-only, and locked: without the other options a user of SQL Lab can read any file of the machine. Only the rights
+# of the file and its folder keep a user from writing to the atlas (see `read_only_copy`).
 OPTIONS = "access_mode=READ_ONLY&enable_external_access=false&autoload_known_extensions=false&lock_configuration=true"
 SIGNATURES = ("MS1", "HALLMARK_HYPOXIA")
 WANTED = """
@@ -67,11 +68,16 @@ def main() -> None:
     log.setLevel(logging.INFO)
     if missing := not_installed(options.atlas, options.sigdb, picture=options.picture is not None):
         sys.exit("\n".join(["The dashboard cannot be made:", *(f"- {line}" for line in missing)]))
-    with TemporaryDirectory() as folder, served(Path(folder)) as (url, password):
+    with (
+        TemporaryDirectory() as folder,
+        read_only_copy(options.atlas) as atlas,
+        served(Path(folder)) as (url, password),
+    ):
         api = Api(url, password)
-        data_set, dashboard = build(api, options.atlas.absolute())
+        data_set, dashboard = build(api, atlas)
         compare(api, data_set, options.atlas, options.sigdb)
         refuse_other_files(api)
+        refuse_to_write(api, atlas)
         if options.picture:
             photograph(f"{url}{dashboard}", password, options.picture)
         if options.serve:
@@ -313,6 +319,35 @@ def refuse_other_files(api: Api) -> None:
         if wanted not in response.text:
             sys.exit(f"SQL Lab answered {response.status_code} to {sql}: {response.text[:500]}")
     log.info("SQL Lab reads the atlas, and refuses other files")
+
+
+@contextmanager
+def read_only_copy(atlas: Path) -> Iterator[Path]:
+    """A copy of an atlas that nobody may write to, in a folder that nobody may write to."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, "atlas.duckdb")
+        shutil.copyfile(atlas, copy)
+        copy.chmod(0o444)
+        Path(folder).chmod(0o555)
+        try:
+            yield copy
+        finally:
+            Path(folder).chmod(0o755)
+
+
+def refuse_to_write(api: Api, atlas: Path) -> None:
+    """Exit unless SQL Lab can write neither to the atlas nor beside it. Root may write everywhere."""
+    if os.geteuid() == 0:
+        log.info("not checked, as root may write everywhere: that SQL Lab cannot write to the atlas")
+        return
+    before = atlas.read_bytes()
+    for path in (atlas, f"{atlas}.wal"):
+        sql = f"COPY (SELECT 'x') TO '{path}' (FORMAT csv, USE_TMP_FILE false)"
+        body = {"database_id": 1, "runAsync": False, "queryLimit": 10, "sql": sql}
+        api.session.post(f"{api.url}/sqllab/execute/", json=body, timeout=120)
+    if atlas.read_bytes() != before or list(atlas.parent.iterdir()) != [atlas]:
+        sys.exit("SQL Lab wrote to the atlas, or beside it.")
+    log.info("SQL Lab cannot write to the atlas")
 
 
 def photograph(url: str, password: str, path: Path) -> None:

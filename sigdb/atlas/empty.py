@@ -23,7 +23,10 @@ def write_empty(path: Path) -> None:
     with duckdb.connect() as con:
         attach_new(con, path)
         con.execute("USE sigdb_new")
+        con.execute("BEGIN")
+        schema.name_atlas(con)
         record_versions(con)
+        con.execute("COMMIT")
         # Closing a connection does not report a full disk, and the log would get lost when the file is renamed.
         con.execute("CHECKPOINT sigdb_new")
 

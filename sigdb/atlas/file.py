@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from sigdb import statements
+from sigdb.atlas.trust import check_captures, check_tables, confine
 from sigdb.disk import is_address, is_lake
-from sigdb.errors import AtlasError, AtlasLockedError, AtlasNotFoundError, AtlasVersionError, message
+from sigdb.errors import AtlasError, AtlasLockedError, AtlasNotFoundError, AtlasVersionError, listed, message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 
 __all__ = [
@@ -51,6 +52,8 @@ SORTED_ROW_GROUP_SIZE = 245_760
 # Held while a file is detached and attached again. While the file is detached, no connection owns it, and another
 # thread could open it with other options.
 attach_lock = Lock()
+# Held while a file is opened and its settings are made. Otherwise, another thread could lock them in between.
+settings_lock = Lock()
 # Memory that DuckDB may use to sort an atlas. The rest goes to disk.
 MEMORY = "512MB"
 
@@ -145,24 +148,30 @@ def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, options: str) 
 
 SCHEMA_VERSION = 5
 
+# perfect_ht_threshold: DuckDB's default, and the largest that sigdb sets (1 GB per thread).
+FEWEST_BITS, MOST_BITS = 12, 26
+
 # Names that no atlas can have. DuckDB names a database after its file, and the name must differ from the schemas of an
 # atlas, the schemas of every database, and the name under which sigdb attaches a new file.
 RESERVED = ("sigdb_data", "cell_scores", "sample_scores", "information_schema", "pg_catalog", "sigdb_new")
 
-# Settings of a locked connection: it can reach no files and networks, and load no extensions.
-LOCKED = {
-    "enable_external_access": "false",
+# Settings of a connection that is confined to its file (see `trust.confine`): nothing is written beside it.
+CONFINED = {"temp_directory": ""}
+# Settings of a locked connection: it can also load no extensions and store no secrets.
+LOCKED = CONFINED | {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
 }
 
 
 def check_no_lake(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> None:
     """Raise AtlasError for a file whose tables are views over a lake. It can be neither written to nor locked."""
-    if statements.run_statement(con, "atlas/inspect.shows_lake"):
+    if views := statements.run_statement(con, "atlas/inspect.shows_lake"):
         raise AtlasError(
-            f"{path} shows a lake and holds no rows of its own, so it can be neither written to nor locked. "
+            f"{path} shows a lake and holds no rows of its own, so it can be neither written to nor locked: "
+            f"{listed([f'sigdb_data.{name}' for (name,) in views], 3)} are views. "
             "Write to the atlas that the lake comes from, and export it again with "
             "`sigdb.export_lake(atlas, lake)`. Or make an atlas of the lake with `sigdb.import_lake(lake, path)`."
         )
@@ -171,16 +180,32 @@ def check_no_lake(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) 
 def speed_up(con: duckdb.DuckDBPyConnection) -> None:
     """Have DuckDB sum by cell in an array instead of a hash table, and read the genes of a score in one pass.
 
-    perfect_ht_threshold is the largest number of bits in a key for which DuckDB uses an array. It is set to fit the
-    last cell_id, up to 26 bits (1 GB per thread). DuckDB 2.0 must also be kept from partitioning such sums.
-    dynamic_or_filter_threshold is the largest number of genes for which DuckDB skips the row groups that contain none
-    of them. benchmarks/README.md has the effect of each.
+    perfect_ht_threshold is the largest number of bits in a key for which DuckDB uses an array. DuckDB 2.0 must also be
+    kept from partitioning such sums. dynamic_or_filter_threshold is the largest number of genes for which DuckDB skips
+    the row groups that contain none of them. benchmarks/README.md has the effect of each.
     """
-    ((last,),) = statements.run_statement(con, "atlas/inspect.last_cell")
-    con.execute("SET perfect_ht_threshold = " + str(min(max(12, int(last).bit_length() + 1), 26)))
+    con.execute("SET perfect_ht_threshold = " + str(array_bits(con)))
     con.execute("SET dynamic_or_filter_threshold = 1000")
     if int(duckdb.__version__.split(".")[0]) >= 2:
         con.execute("SET disabled_optimizers = 'partitioned_execution'")
+
+
+def array_bits(con: duckdb.DuckDBPyConnection) -> int:
+    """The bits of a cell_id for which an array pays: all bits of the last one, or DuckDB's default.
+
+    Each thread has an array, of 16 bytes per possible cell_id. DuckDB does not count them as memory. So there are none
+    if they would take half of the memory limit, or if less than an eighth of the ids are cells.
+    """
+    ((last, n_cells, threads, limit),) = statements.run_statement(con, "atlas/inspect.array_size")
+    bits = int(last).bit_length()
+    is_dense, size = last < 8 * n_cells, 16 * threads << bits
+    return min(bits + 1, MOST_BITS) if is_dense and bits >= FEWEST_BITS and size <= bytes_of(limit) / 2 else FEWEST_BITS
+
+
+def bytes_of(size: str) -> float:
+    """The bytes of a size as DuckDB writes it: 12.7 GiB."""
+    number, unit = size.split()
+    return float(number) * 1024.0 ** ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"].index(unit)
 
 
 def open_file(
@@ -203,14 +228,39 @@ def open_file(
         return duckdb.connect(str(Path(path).absolute()), read_only=read_only, config=config or {})
 
 
-def open_atlas(path: str | os.PathLike[str], *, read_only: bool, locked: bool = False) -> duckdb.DuckDBPyConnection:
-    """Open an atlas file that has the schema of this sigdb, with settings for fast scores (see `speed_up`)."""
-    con = open_file(path, read_only=read_only, config=LOCKED if locked else {})
-    with explain_read_errors(con, path):
-        if locked or not read_only:
-            check_no_lake(con, path)
-        check_version(con, path)
-        speed_up(con)
+def open_atlas(
+    path: str | os.PathLike[str],
+    *,
+    read_only: bool,
+    locked: bool = False,
+    trusted: bool = False,
+    sorts: bool = False,
+    limits: Mapping[str, object] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Open an atlas file that has the schema of this sigdb, with settings for fast scores (see `speed_up`).
+
+    A connection that only reads can reach no other file, unless the file is `trusted`, or the caller reads nothing but
+    tables and `sorts` on disk. limits: settings of DuckDB for a locked connection.
+    """
+    confined = locked or (read_only and not trusted and not sorts)
+    config = {**LOCKED, **(limits or {})} if locked else CONFINED if confined else {}
+    with settings_lock:
+        con = open_file(path, read_only=read_only, config=config)
+        with explain_read_errors(con, path):
+            # Another locked connection of this process may have made and locked the settings already.
+            is_set = locked and statements.run_statement(con, "atlas/inspect.is_locked") == [(True,)]
+            if confined and not is_set:
+                confine(con, network=not locked)
+            if not trusted:
+                check_captures(con, path)
+            if locked or not read_only:
+                check_no_lake(con, path)
+            elif not trusted:
+                check_tables(con, path)
+            check_version(con, path)
+            if not is_set:
+                speed_up(con)
+                con.execute("SET lock_configuration = " + str(locked))
     return con
 
 
@@ -248,8 +298,8 @@ def explain_open_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         ) from error
     except duckdb.ConnectionException as error:
         raise AtlasError(
-            f"{path} is open in this process with other options: locked, for writing, or read-only. "
-            "Close that connection first."
+            f"{path} is open in this process with other options: locked, trusted, for writing, read-only, or by DuckDB "
+            "itself. Close that connection first."
         ) from error
     except duckdb.Error as error:
         raise AtlasError(f"{path} cannot be opened: {message(error)}.{way_out(error, path)}") from error
@@ -289,7 +339,10 @@ def schema_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str])
         ) from error
     if not rows:
         raise AtlasError(f"{path} is not a complete atlas: it records no schema version.")
-    return int(rows[0][0])
+    try:
+        return int(rows[0][0])
+    except (TypeError, ValueError):
+        raise AtlasError(f"{path} is not an atlas: its schema version is {rows[0][0]!r}, not a number.") from None
 
 
 def check_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -> None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from sigdb.statements import names_in, run_statement, statement
+from sigdb.atlas.identity import PLACEHOLDER, atlas_id, guard, renew
+from sigdb.statements import full_names, names_in, run_statement, statement
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["SqlObject", "comment", "comment_tables", "create", "install", "objects", "read_object"]
+__all__ = ["SqlObject", "comment", "comment_tables", "create", "install", "name_atlas", "objects", "read_object"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,21 @@ class SqlObject:
     sql: str
     columns: dict[str, str] = field(hash=False)  # the columns of a view that the header describes
 
+    @property
+    def is_public_macro(self) -> bool:
+        """Whether this is a macro that people call."""
+        return self.kind != "VIEW" and self.schema == "main"
 
+
+@cache
+def full_sql(each: SqlObject) -> str:
+    """The statement that creates a view or macro in a file. A public macro checks which atlas is used."""
+    sql = full_names(each.sql)
+    return guard(sql, once=each.name not in ARGUMENTS) if each.is_public_macro else sql
+
+
+# Macros that are written as arguments of others, which repeat their arguments many times.
+ARGUMENTS = ("signature_genes", "signature_weights")
 FOLDERS = ("views", "macros/internal", "macros")
 
 
@@ -79,7 +94,12 @@ def objects() -> tuple[SqlObject, ...]:
 def install(con: duckdb.DuckDBPyConnection) -> None:
     """Create or replace all views and macros in the current database, and comment on them and on all tables."""
     comment_tables(con)
-    create(con, *objects())
+    create(con, *objects(), atlas=atlas_id(con) or renew(con))
+
+
+def name_atlas(con: duckdb.DuckDBPyConnection) -> None:
+    """Give the atlas in the current database an id of its own, after it was copied from another."""
+    create(con, *(each for each in objects() if each.is_public_macro), atlas=renew(con))
 
 
 def comment_tables(con: duckdb.DuckDBPyConnection) -> None:
@@ -96,12 +116,17 @@ def comment_tables(con: duckdb.DuckDBPyConnection) -> None:
         comment(con, "COLUMN", target, "Column of the studies' obs, unchanged.")
 
 
-def create(con: duckdb.DuckDBPyConnection, *chosen: SqlObject) -> None:
-    """Create or replace views and macros in the current database; comment on them and on the columns of the views."""
+def create(con: duckdb.DuckDBPyConnection, *chosen: SqlObject, atlas: str = "") -> None:
+    """Create or replace views and macros in the current database; comment on them and on the columns of the views.
+
+    atlas: the id of the atlas, which public macros need (see `identity`).
+    """
     for each in chosen:
-        con.execute(each.sql)
+        con.execute(full_sql(each).replace(PLACEHOLDER, atlas) if each.is_public_macro else full_sql(each))
         comment(con, each.kind, exp.table_(each.name, db=each.schema), f"{each.signature}\n{each.contract}")
     views = {each.name: each for each in chosen if each.kind == "VIEW"}
+    if not views:
+        return
     # In one query, because listing columns makes DuckDB bind every view.
     for view, column, base_comment in run_statement(con, "atlas/inspect.view_columns", {"views": list(views)}):
         if text := views[view].columns.get(column, base_comment):

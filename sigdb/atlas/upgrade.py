@@ -17,6 +17,7 @@ from sigdb.atlas.file import (
     open_to_write,
     schema_version,
 )
+from sigdb.atlas.trust import check_captures
 from sigdb.errors import AtlasError, AtlasVersionError, message
 from sigdb.statements import run_statement
 
@@ -58,8 +59,9 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
     """
     con = open_to_write(open_file, path)
     try:
-        found = schema_version(con, path)
+        check_captures(con, path)
         check_no_lake(con, path)
+        found = schema_version(con, path)
         check_not_newer(found, path)
         if found < OLDEST_SCHEMA:
             raise AtlasVersionError(

@@ -9,10 +9,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import duckdb
+import sqlglot
+from sqlglot import exp
 
-from sigdb.atlas import materialized, schema
+from sigdb.atlas import materialized, schema, views
+from sigdb.atlas.definitions import is_same
 from sigdb.atlas.derived import cluster, rebuild_summary
 from sigdb.atlas.file import open_atlas
+from sigdb.atlas.identity import atlas_id
 from sigdb.atlas.writer import Atlas
 from sigdb.errors import message
 from sigdb.statements import run_statement, statement
@@ -24,6 +28,7 @@ __all__ = ["CHECKS", "Finding", "fix", "verify"]
 
 # The queries of sql/checks in the order in which they run. Derived data come after the data that they derive from.
 CHECKS = (
+    "readable",
     "ledger",
     "cell_ids",
     "orphans",
@@ -94,8 +99,10 @@ def verify(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         sql = statement(f"checks/{name}")
         claim = sql.splitlines()[0].partition(": ")[2]
         try:
-            rows = violations(con, sql)
-        except duckdb.BinderException as error:  # a column is missing
+            rows = unreadable(con, sql) if name == "readable" else violations(con, sql)
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error as error:  # a column is missing, or a block is damaged
             rows = [(1, f"cannot be checked: {message(error)}")]
         examples = (example for _, example in rows if example is not None)
         yield Finding(name, claim, sum(int(n) for n, _ in rows), next(examples, None))
@@ -109,23 +116,42 @@ def violations(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[int, str 
     return [row for first, last in ranges for row in con.execute(sql, {"first": first, "last": last}).fetchall()]
 
 
+def unreadable(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[int, str | None]]:
+    """A violation for each table that cannot be read. sql: reads all columns of atlas_info."""
+    rows: list[tuple[int, str | None]] = []
+    for name, db, catalog in run_statement(con, "atlas/inspect.all_tables"):
+        table = exp.table_(name, db=db, catalog=catalog, quoted=True)
+        query = sqlglot.parse_one(sql, dialect="duckdb")
+        (placed,) = query.find_all(exp.Table)
+        placed.replace(exp.alias_(table, placed.alias, table=True))
+        try:
+            con.execute(query.sql("duckdb", comments=False)).fetchall()
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error as error:
+            rows.append((1, f"{db}.{name}: {message(error)}"))
+    return rows
+
+
 def schema_findings(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     """Compare the columns of tables, the views, the macros and the comments with a new atlas.
 
-    Tables, views and macros that are not part of sigdb are ignored, and so are columns of the studies' obs. The text of
-    a macro depends on the version of DuckDB that stored it. If that was another version, only names, parameters and
-    comments are compared.
+    Tables, views and macros that are not part of sigdb are ignored, unless they have names of ours or of functions of
+    DuckDB. So are columns of the studies' obs.
     """
-    same_duckdb = run_statement(con, "atlas/records.info", {"key": "duckdb_version"}) == [(duckdb.__version__,)]
-    wanted = new_atlas_parts(with_definition=same_duckdb)
-    found = atlas_parts(con, with_definition=same_duckdb)
+    wanted, found = new_atlas_parts(), atlas_parts(con)
     missing, both = wanted.keys() - found.keys(), wanted.keys() & found.keys()
     tables = {table_of(name) for name in wanted if is_column(name)} - {"column cell_data"}
     unknown = {name for name in found.keys() - wanted.keys() if table_of(name) in tables}
     retyped = {name for name in both if is_column(name) and found[name][1] != wanted[name][1]}
-    other = {name for name in both - retyped if found[name] != wanted[name]}
+    other = {name for name in both - retyped if not is_same_part(found[name], wanted[name])}
+    own = {macro_of(name) for name in wanted} - {None}
+    captured = {
+        f"macro {name} (a function of DuckDB)" for (name,) in run_statement(con, "atlas/inspect.captured_functions")
+    }
+    unwanted = captured | {name for name in found.keys() - wanted.keys() if macro_of(name) in own}
     columns = {"missing": filter(is_column, missing), "unknown": unknown, "another": retyped}
-    rest = {"missing": (name for name in missing if not is_column(name)), "another": other}
+    rest = {"missing": (name for name in missing if not is_column(name)), "another": other, "unknown": unwanted}
     yield compare_parts("tables", "the tables have the columns that sigdb gave them.", columns)
     yield compare_parts("schema", "views, macros and comments match this version of sigdb.", rest)
 
@@ -140,6 +166,16 @@ def table_of(column: str) -> str:
     return column.partition(".")[0]
 
 
+def macro_of(part: str) -> str | None:
+    """The name of a macro without its parameters; None for another part of an atlas."""
+    return part.partition("(")[0] if part.startswith("macro ") else None
+
+
+def is_same_part(found: tuple[str, str], wanted: tuple[str, str]) -> bool:
+    """Whether a part of an atlas has the comment and the definition that sigdb gives it."""
+    return found[0] == wanted[0] and is_same(found[1], wanted[1])
+
+
 def compare_parts(check: str, claim: str, differences: Mapping[str, Iterable[str]]) -> Finding:
     """A finding about parts of an atlas. differences: the kind of a difference -> the parts that have it."""
     examples = [f"{kind} {name}" for kind, names in differences.items() for name in sorted(names)]
@@ -147,22 +183,21 @@ def compare_parts(check: str, claim: str, differences: Mapping[str, Iterable[str
 
 
 @cache
-def new_atlas_parts(*, with_definition: bool) -> dict[str, tuple[str, str | None]]:
-    """The parts of a new atlas."""
+def new_atlas_parts() -> dict[str, tuple[str, str]]:
+    """The parts of a new atlas, as this DuckDB shows them."""
     with TemporaryDirectory() as folder:
         # The atlas is closed and opened again, because the text of a macro changes when the macro is stored.
         Atlas.create(Path(folder) / "new.duckdb").close()
         with open_atlas(Path(folder) / "new.duckdb", read_only=True) as new:
-            return atlas_parts(new, with_definition=with_definition)
+            return atlas_parts(new)
 
 
-def atlas_parts(con: duckdb.DuckDBPyConnection, *, with_definition: bool) -> dict[str, tuple[str, str | None]]:
-    """Columns, views and macros of an atlas: kind and name -> comment, and type or (with_definition) definition."""
-    rows = run_statement(con, "atlas/inspect.schema")
-    return {
-        f"{kind} {name}": (comment, text if with_definition or kind == "column" else None)
-        for kind, name, comment, text in rows
-    }
+def atlas_parts(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
+    """Columns, views and macros of an atlas: kind and name -> comment, and type or definition."""
+    rows, atlas = run_statement(con, "atlas/inspect.schema"), atlas_id(con) or ""
+    parts = {f"{kind} {name}": (comment, text) for kind, name, comment, text in rows}
+    # The id differs between atlases.
+    return {name.replace(atlas, ""): (comment, text.replace(atlas, "")) for name, (comment, text) in parts.items()}
 
 
 def fix(atlas: Atlas, findings: list[Finding]) -> list[str]:
@@ -177,8 +212,14 @@ def fix(atlas: Atlas, findings: list[Finding]) -> list[str]:
     return wrong
 
 
+def reinstall(con: duckdb.DuckDBPyConnection) -> None:
+    """Replace all views and macros of the file by those of this sigdb."""
+    schema.install(con)
+    views.refresh(con)
+
+
 FIXES: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
-    "schema": schema.install,
+    "schema": reinstall,
     "cube": rebuild_summary,
     "group_sizes": rebuild_summary,
     "materialized": materialized.rebuild,

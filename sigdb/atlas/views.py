@@ -14,7 +14,7 @@ from sqlglot import exp
 from sigdb.atlas import schema
 from sigdb.errors import SignatureError, listed
 from sigdb.scores.engine import check_score
-from sigdb.statements import parse_statement, run_statement, statement
+from sigdb.statements import full_names, parse_statement, run_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,8 @@ def create_one(con: duckdb.DuckDBPyConnection, folder: str, signature: str) -> N
     for parameter in list(query.find_all(exp.Placeholder)):
         parameter.replace(exp.Literal.string(signature))  # a view cannot have parameters
     view = exp.table_(signature, db=folder, quoted=True)
-    con.execute(exp.Create(this=view, kind="VIEW", replace=True, expression=query).sql("duckdb"))
+    created = exp.Create(this=view, kind="VIEW", replace=True, expression=query).sql("duckdb")
+    con.execute(full_names(created))
     schema.comment(con, "VIEW", view, f"{SCHEMAS[folder]} Signature: {signature}.")
     comments = dict(run_statement(con, "atlas/signature_views.cell_comments")) | {"score": SCORE}
     if folder == "sample_scores":

@@ -35,7 +35,7 @@ def sql(atlas: AtlasPath, query: QueryArgument, form: FormatOption = Format.tabl
 
     The atlas is opened read-only.
     """
-    from sigdb.connection import connect
+    from sigdb.cli.trust import connect
 
     with connect(atlas) as con:
         dump(con, read_query(query), {}, form, output)
@@ -64,7 +64,7 @@ def score(
 
     For groups, mean z and hit rate compare the cells with matched control genes at the same depth: see `sigdb hits`.
     """
-    from sigdb.connection import connect
+    from sigdb.cli.trust import connect
     from sigdb.findings.columns import columns_of
     from sigdb.findings.groups import calibrated_scores
     from sigdb.scores.options import ScoreOptions, score_parameters

@@ -9,6 +9,7 @@ import typer
 
 from sigdb.cli.options import AtlasFile, AtlasPath
 from sigdb.cli.output import console, print_query
+from sigdb.cli.trust import is_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,7 +37,7 @@ def info(atlas: AtlasPath) -> None:
         # Unlike `sigdb.connect`, without the function signature_score_py, which is slow to load.
         from sigdb.atlas.file import open_atlas
 
-        con, size = open_atlas(atlas, read_only=True), Path(atlas).stat().st_size
+        con, size = open_atlas(atlas, read_only=True, trusted=is_trusted()), Path(atlas).stat().st_size
     with explain_read_errors(con, atlas), con:
         console.print(f"{atlas}, {size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
         print_query(con, "Contents", "cli/atlas.overview")
@@ -88,7 +89,7 @@ def optimize(
     from sigdb.atlas.optimize import fragmentation
     from sigdb.atlas.optimize import optimize as sort_atlas
     from sigdb.cli.progress import progress_bars
-    from sigdb.connection import connect
+    from sigdb.cli.trust import connect
 
     path = Path(atlas)
     with sigdb.Atlas(path) as opened:
@@ -166,7 +167,7 @@ def rebuild(atlas: str, wrong: Sequence[Finding]) -> None:
 
 def print_checks(atlas: str) -> list[Finding]:
     """Run all checks, and print the outcome of each."""
-    from sigdb.connection import connect
+    from sigdb.cli.trust import connect
 
     with connect(atlas) as con:
         findings = list(track_checks(con))

@@ -10,6 +10,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from sigdb.cli.trust import add_option
+
 __all__ = ["MODULES", "Commands", "Group", "find_command", "running"]
 
 # The module of `sigdb.cli` that holds each command or group of commands, in the order of `sigdb --help`.
@@ -75,6 +77,7 @@ def load_command(name: str) -> Any:
     for each in (command, *getattr(command, "commands", {}).values()):
         # The whole first paragraph: typer would cut it off.
         each.short_help = (each.help or "").split("\n\n")[0]
+        add_option(each)
     return command
 
 

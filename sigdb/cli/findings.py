@@ -93,7 +93,7 @@ class View:
 def find(function: str, atlas: str, signature: SignatureParameters, options: Any) -> Any:
     """Call a function of `sigdb` for the genes or the signature that a command names, with the options it was given."""
     import sigdb
-    from sigdb.connection import connect
+    from sigdb.cli.trust import connect
 
     with connect(atlas) as con:
         return getattr(sigdb, function)(con, signature.look_up(con), **asdict(options))
@@ -327,7 +327,7 @@ def report(
     options: ReportOptions,
 ) -> None:
     """Write one self-contained page about a signature: hits, groups, nulls, leading genes, SQL and provenance."""
-    from sigdb.connection import connect
+    from sigdb.cli.trust import connect
     from sigdb.findings.report import write_report
 
     with connect(atlas) as con:

@@ -48,7 +48,7 @@ def check(
 
     The exit code is 1 if a name is missing or ambiguous.
     """
-    from sigdb.connection import connect
+    from sigdb.cli.trust import connect
     from sigdb.errors import QueryError
     from sigdb.signatures import read_signatures
     from sigdb.statements import run_statement
@@ -91,7 +91,7 @@ class GeneCompareOptions:
 def compare(atlas: AtlasPath, options: GeneCompareOptions, view: View) -> None:
     """Compare the attribution of each gene between two groups of donors, in each study and across studies."""
     import sigdb
-    from sigdb.connection import connect
+    from sigdb.cli.trust import connect
 
     with connect(atlas) as con:
         found = sigdb.gene_compare(con, **asdict(options))

@@ -78,7 +78,7 @@ def add(
 @signatures_app.command("list", epilog="Example: sigdb signatures list demo.duckdb --format csv")
 def list_signatures(atlas: AtlasPath, form: FormatOption = Format.table, output: OutputOption = None) -> None:
     """List the signatures of the library, with the number of their genes that the atlas can score."""
-    from sigdb.connection import connect
+    from sigdb.cli.trust import connect
     from sigdb.statements import statement
 
     with connect(atlas) as con:
@@ -93,7 +93,7 @@ def show(
     output: OutputOption = None,
 ) -> None:
     """Show the genes of a signature, and what each means in this atlas."""
-    from sigdb.connection import connect
+    from sigdb.cli.trust import connect
     from sigdb.errors import SignatureError, nearest
     from sigdb.statements import run_statement, statement
 

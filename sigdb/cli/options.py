@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingest.options import ARCHITECTURES, IF_EXISTS, METHODS, PRECISIONS, QUADRATURES, SUMMATIONS
+from sigdb.cli.trust import ATLAS_TO_READ
 from sigdb.errors import ModelError, ObsError, SigdbError, SparkError, nearest
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def choice(known: Mapping[str, str], text: str) -> Any:
 
 # Atlases, lakes and signatures
 
-AtlasPath = Annotated[str, typer.Argument(metavar="ATLAS", help="An atlas file, or a lake: its folder or address.")]
+AtlasPath = Annotated[str, typer.Argument(metavar="ATLAS", help=ATLAS_TO_READ)]
 AtlasFile = Annotated[str, typer.Argument(metavar="ATLAS", help="The atlas file.")]
 WritablePath = Annotated[
     str,

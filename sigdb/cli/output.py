@@ -134,7 +134,7 @@ def dump(
         result = con.sql(query, params=parameters or None)
         if result is None:  # DuckDB 1.x, for a statement without rows
             raise QueryError("This statement has no result to write.")
-        result.write_parquet(str(output))
+        write_parquet(result, output)
         return
     con.execute(query, parameters)
     if output is None:
@@ -142,6 +142,15 @@ def dump(
     else:
         with output.open("w", encoding="utf-8", newline="") as file:
             write_rows(con, form, file)
+
+
+def write_parquet(result: duckdb.DuckDBPyRelation, output: Path) -> None:
+    """Write a result to a Parquet file, on another connection: the connection to the atlas may write no file."""
+    import duckdb
+    import pyarrow as pa
+
+    with duckdb.connect() as scratch:
+        scratch.from_arrow(pa.RecordBatchReader.from_stream(result)).write_parquet(str(output))
 
 
 def dump_table(table: pa.Table, form: Format, output: Path | None) -> None:

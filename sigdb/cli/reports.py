@@ -31,10 +31,9 @@ def print_outcome(atlas: Path, reports: Sequence[StudyReport], skipped: Sequence
 def print_advice(atlas: Path) -> None:
     """Advise the user to sort an atlas, if queries would gain from it."""
     from sigdb.atlas import optimize
-    from sigdb.atlas.file import little_memory
-    from sigdb.connection import connect
+    from sigdb.atlas.file import little_memory, open_atlas
 
-    with connect(atlas) as con, little_memory(con):
+    with open_atlas(atlas, read_only=True, sorts=True) as con, little_memory(con):
         if advice := optimize.advice(con, atlas):
             print_note(advice)
 

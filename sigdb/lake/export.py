@@ -91,7 +91,7 @@ def export_lake(
         )
     if disk.is_lake(path):
         raise AtlasError(f"{path} is not a file, and only an atlas file can be exported. A lake can be copied.")
-    with open_atlas(path, read_only=True) as con, little_memory(con), hold_folder(root):
+    with open_atlas(path, read_only=True, sorts=True) as con, little_memory(con), hold_folder(root):
         before = manifest.read(str(root)) if (root / manifest.NAME).exists() else None
         ((created,),) = run_statement(con, "atlas/records.info", {"key": "created"})
         check_origin(before, created, path)

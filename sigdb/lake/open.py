@@ -41,7 +41,8 @@ def attach_lake(lake: str | os.PathLike[str], path: str | os.PathLike[str]) -> N
     """Make a small DuckDB file whose tables are views over the files of a lake.
 
     The file has all views and macros of an atlas, so any DuckDB client can query it, as long as the client can read the
-    files of the lake by their absolute paths. It shows the lake as it is now. After the next export, queries fail
+    files of the lake by their absolute paths. sigdb opens it with `trusted=True` only, because views that read files
+    could be anybody's. It shows the lake as it is now. After the next export, queries fail
     because files are missing. Remove the file then, and make it again.
 
     Parameters
@@ -60,7 +61,7 @@ def attach_lake(lake: str | os.PathLike[str], path: str | os.PathLike[str]) -> N
     --------
     >>> _ = sigdb.export_lake("demo.duckdb", "demo.lake")
     >>> sigdb.attach_lake("demo.lake", "shown.duckdb")
-    >>> with sigdb.connect("shown.duckdb") as con:
+    >>> with sigdb.connect("shown.duckdb", trusted=True) as con:
     ...     con.sql("SELECT count(*) FROM cells").fetchall()
     [(1757,)]
     """

@@ -45,10 +45,38 @@ WHERE c.database_name = current_database() AND c.schema_name = 'sigdb_data' AND 
 QUALIFY max(c.column_index) OVER () <= 200;
 
 -- name: shows_lake
--- The tables of the current database that are views over the files of a lake. An atlas file has no such views.
+-- The tables of the current database that are views over the files of a lake. An atlas file has no such views. The
+-- names of the functions are full, so that no macro of the file takes their place.
 SELECT v.view_name
-FROM duckdb_views() AS v
-WHERE v.database_name = current_database() AND v.schema_name = 'sigdb_data';
+FROM system.main.duckdb_views() AS v
+WHERE v.database_name = system.main.current_database() AND v.schema_name = 'sigdb_data'
+ORDER BY v.view_name;
+
+-- name: functions
+-- The names of DuckDB's functions that are in system.main.
+SELECT DISTINCT f.function_name
+FROM system.main.duckdb_functions() AS f
+WHERE f.internal AND f.database_name = 'system' AND f.schema_name = 'main';
+
+-- name: captured_functions
+-- The names of DuckDB's functions that a macro has too, in lower case. Such a macro takes the place of the function in
+-- every query that does not give the full name of the function, as this one does.
+SELECT system.main.lower(f.function_name) AS name
+FROM system.main.duckdb_functions() AS f
+GROUP BY name
+HAVING system.main.bool_or(f.internal) AND NOT system.main.bool_and(f.internal)
+ORDER BY name;
+
+-- name: all_tables
+-- All tables of the file, also tables that are not part of sigdb, and the views over the files of a lake.
+SELECT t.table_name, t.schema_name, t.database_name
+FROM system.main.duckdb_tables() AS t
+WHERE t.database_name = system.main.current_database()
+UNION ALL
+SELECT v.view_name, v.schema_name, v.database_name
+FROM system.main.duckdb_views() AS v
+WHERE v.database_name = system.main.current_database() AND v.schema_name = 'sigdb_data'
+ORDER BY ALL;
 
 -- name: other_tables
 -- All tables of the file except the attributions, including tables that are not part of sigdb. A table with a foreign
@@ -92,9 +120,15 @@ SELECT current_database();
 -- How many connections this process has to the database.
 FROM duckdb_connection_count();
 
--- name: last_cell
--- The largest cell_id; 0 without cells.
-SELECT coalesce(max(c.cell_id), 0) FROM sigdb_data.cell_data AS c;
+-- name: array_size
+-- The largest cell_id (0 without cells), the number of cells, and DuckDB's threads and memory limit.
+SELECT
+    coalesce(max(c.cell_id), 0)::BIGINT, count(*), current_setting('threads')::BIGINT, current_setting('memory_limit')
+FROM sigdb_data.cell_data AS c;
+
+-- name: is_locked
+-- Whether the settings of this database are locked.
+SELECT system.main.current_setting('lock_configuration');
 
 -- name: current_file
 -- The file of the current database, and whether it is open read-only.

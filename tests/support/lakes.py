@@ -153,7 +153,8 @@ class StandIns:
             self.made[key] = folder / Path(path).name
         return self.made[key]
 
-    def connect(self, path: Path | str, *, read_only: bool = True, locked: bool = False) -> duckdb.DuckDBPyConnection:
+    def connect(self, path: Path | str, **options: Any) -> duckdb.DuckDBPyConnection:
         """`sigdb.connect`, which opens the lake instead if the atlas is opened for reading and not locked."""
-        is_read = read_only and not locked and not Path(path).is_dir()
-        return connect(self.lake_view(path) if is_read else path, read_only=read_only, locked=locked)
+        if options.get("locked") or not options.get("read_only", True) or Path(path).is_dir():
+            return connect(path, **options)
+        return connect(self.lake_view(path), **options | {"trusted": True})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from itertools import pairwise
 
+import duckdb
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -254,3 +255,43 @@ def test_the_command(copy):
         atlas.con.execute("DELETE FROM sigdb_data.attributions WHERE cell_id = 5")
     result = run(app, ["verify", str(copy), "--fix"])
     assert "Not fixed: ledger, sums cannot be rebuilt" in str(result.exception)
+
+
+REPLACED = [
+    ("CREATE OR REPLACE VIEW studies AS SELECT * REPLACE ('x' AS title) FROM sigdb_data.studies", "view studies"),
+    ("CREATE OR REPLACE MACRO sigdb_data.branch_size() AS 2 * 500", "sigdb_data.branch_size()"),
+    ("CREATE OR REPLACE MACRO signature_genes(name) AS ['LYZ'], (name, x) AS ['CD3E']", "signature_genes(name"),
+    ("CREATE MACRO list_extract(l, i) AS 1.0", "macro list_extract (a function of DuckDB)"),
+]
+
+
+@pytest.mark.file_only("a lake gets its macros from sigdb")
+@pytest.mark.parametrize(("statement", "part"), REPLACED)
+def test_a_replaced_definition_is_found_whatever_the_file_says_about_its_duckdb(copy, statement, part):
+    with duckdb.connect(copy) as con:
+        (before,) = con.execute("SELECT comment FROM duckdb_views() WHERE view_name = 'studies'").fetchone()
+        con.execute(statement)
+        con.execute("COMMENT ON VIEW studies IS '" + before.replace("'", "''") + "'")
+        con.execute("UPDATE sigdb_data.atlas_info SET value = '1.4.4' WHERE key = 'duckdb_version'")
+    with sigdb.connect(copy, trusted=True) as con:
+        (found,) = [each for each in verify(con) if each.check == "schema"]
+    assert found.n
+    assert part in found.example
+
+
+@pytest.mark.file_only("a lake has checksums")
+def test_a_damaged_block_is_found_in_any_table(copy):
+    """A flipped bit in a column that no other check reads."""
+    with duckdb.connect(copy) as con:
+        con.execute("CREATE TABLE mine AS SELECT hash(range) AS x FROM range(10_000)")
+        con.execute("CHECKPOINT")
+        place = "SELECT block_id, block_offset FROM pragma_storage_info('mine') WHERE segment_type <> 'VALIDITY'"
+        block, offset = con.execute(place).fetchone()
+    with open(copy, "r+b") as file:
+        file.seek(12288 + block * 262144 + 8 + offset + 40)
+        (byte,) = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte ^ 16]))
+    assert failed_checks(copy)["readable"][1].startswith("main.mine: ")
+    done = CliRunner().invoke(app, ["verify", str(copy)])
+    assert isinstance(done.exception, sigdb.SigdbError)

@@ -178,14 +178,14 @@ def test_a_file_that_shows_a_lake_that_was_exported_again(whole, toy_path, tmp_p
     export_lake(copy, whole)
     with before, pytest.raises(duckdb.Error, match="attributions"):
         before.execute("SELECT count(*) FROM attributions").fetchall()
-    result = CliRunner().invoke(app, ["sql", str(tmp_path / "shown.duckdb"), "SELECT count(*) FROM attributions"])
+    result = CliRunner().invoke(app, ["sql", str(tmp_path / "shown.duckdb"), "FROM attributions", "--trusted"])
     with pytest.raises(
         AtlasError, match=r"shown.duckdb cannot be read: .* make it again with `sigdb\.attach_lake\(lake, path\)`"
     ):
         raise result.exception
     (tmp_path / "shown.duckdb").unlink()
     attach_lake(whole, tmp_path / "shown.duckdb")
-    with sigdb.connect(tmp_path / "shown.duckdb") as con:
+    with sigdb.connect(tmp_path / "shown.duckdb", trusted=True) as con:
         assert con.execute("SELECT count(*) FROM cells").fetchall() == [(5,)]
 
 
@@ -213,7 +213,7 @@ def assert_whole(lake, folder):
     attach_lake(lake, folder / "attached.duckdb")
     import_lake(lake, folder / "imported.duckdb")
     for path in (lake, folder / "attached.duckdb", folder / "imported.duckdb"):
-        with sigdb.connect(path) as con:
+        with sigdb.connect(path, trusted=True) as con:
             query = "SELECT count(*), sum(score), max(run_id) FROM attributions"
             assert con.execute(query).fetchall() == [(3, 13.0, 0)]
             assert con.execute("SELECT count(*) FROM cells").fetchall() == [(3,)]
@@ -241,7 +241,7 @@ def test_relative_paths_and_links(toy_path, tmp_path, monkeypatch):
         assert export_lake(toy_path, lake).written == 0
     attach_lake("link", "attached.duckdb")
     monkeypatch.chdir("/")
-    with sigdb.connect(tmp_path / "attached.duckdb") as con:
+    with sigdb.connect(tmp_path / "attached.duckdb", trusted=True) as con:
         assert con.execute("SELECT count(*) FROM attributions").fetchall() == [(3,)]
 
 

@@ -48,7 +48,7 @@ def attached(whole, tmp_path_factory):
     """A connection to a file that shows the lake."""
     path = tmp_path_factory.mktemp("attached") / "attached.duckdb"
     attach_lake(whole, path)
-    with sigdb.connect(path) as con:
+    with sigdb.connect(path, trusted=True) as con:
         yield con
 
 
@@ -374,6 +374,8 @@ def test_a_lake_is_neither_written_to_nor_locked(whole, tmp_path):
     for options in ({"read_only": False}, {"locked": True}):
         with pytest.raises(AtlasError, match="shows a lake and holds no rows of its own"):
             sigdb.connect(tmp_path / "a.duckdb", **options)
+    with pytest.raises(AtlasError, match=r"19 of its tables are views.*attach_lake.*`trusted=True`"):
+        sigdb.connect(tmp_path / "a.duckdb")
     with sigdb.connect(whole) as con:
         for statement in ("DELETE FROM sigdb_data.genes", "CREATE TABLE t AS SELECT 1"):
             with pytest.raises(duckdb.Error):
