@@ -34,8 +34,8 @@ OLDEST_SCHEMA = 4
 def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Bring an atlas to the schema, views and macros of this sigdb, in one transaction.
 
-    Call it also after an update of sigdb that keeps the schema: it replaces the views and macros in the file, and looks up
-    again which names mean genes that the atlas lacks.
+    Call it also after an update of sigdb that keeps the schema: it replaces the views and macros in the file, and
+    looks up again which names mean genes that the atlas lacks.
 
     Parameters
     ----------

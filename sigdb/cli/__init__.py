@@ -61,7 +61,8 @@ class LibraryWarnings(logging.Handler):
 
 def main() -> None:
     """Run the command line. Exit codes: 0 for success, 1 for an error that is explained, 2 for wrong usage."""
-    logging.getLogger("ingest").handlers = [LibraryWarnings(logging.WARNING)]
+    for library in ("ingest", "sigdb"):
+        logging.getLogger(library).handlers = [LibraryWarnings(logging.WARNING)]
     try:
         app()
     except Exception as error:

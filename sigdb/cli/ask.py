@@ -16,7 +16,7 @@ from sigdb.cli.options import (
     OutputOption,
     RunOption,
 )
-from sigdb.cli.output import dump, write_finding
+from sigdb.cli.output import dump, print_notes, write_finding
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,6 +68,7 @@ def score(
     from sigdb.connection import connect
     from sigdb.findings.columns import columns_of
     from sigdb.findings.groups import calibrated_scores
+    from sigdb.scores.names import name_notes
     from sigdb.scores.options import ScoreOptions, score_parameters
     from sigdb.statements import statement
 
@@ -77,6 +78,7 @@ def score(
         if by is None:
             parameters = score_parameters(con, signature, **options)
             dump(con, statement("cli/ask.score_cells"), parameters, form, output)
+            print_notes(name_notes(con, parameters["genes"], run=run), form)
             return
         columns = columns_of(con, "cells", [name.strip() for name in by.split(",") if name.strip()])
         found = calibrated_scores(con, signature, dict(zip(columns, columns, strict=True)), **options)

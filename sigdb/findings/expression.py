@@ -10,6 +10,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from sigdb.errors import QueryError, listed, needs_extra
+from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import ask, parse_condition, parse_statement
 
@@ -91,7 +92,7 @@ def against_expression(
     """
     check_options(against_expression, options)
     parameters = score_parameters(con, genes, **options)
-    found = ask(con, cells_statement(population), {**parameters, "study": study})
+    found = ask_scores(con, cells_statement(population), {**parameters, "study": study})
     cells = found.table
     rows = match_barcodes(adata, cells, study)
     columns = signature_columns(con, adata.var_names.tolist(), parameters["genes"])
@@ -104,7 +105,7 @@ def against_expression(
         {"method": method, "n_genes": len(columns), **measure(each, **labels)} for method, each in scores.items()
     ]
     note = f"Expression is scored over {len(columns)} genes of adata; {len(parameters['genes'])} names were given."
-    return replace(found, table=pa.Table.from_pylist(measured), notes=(note,))
+    return replace(found, table=pa.Table.from_pylist(measured), notes=(note, *found.notes))
 
 
 def cells_statement(population: str) -> exp.Select:

@@ -18,8 +18,9 @@ from sigdb.findings.columns import (
     where,
 )
 from sigdb.findings.comparability import CALIBRATED, RAW, warn_of_groups
+from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
-from sigdb.statements import ask, parse_condition, parse_statement, replace_columns
+from sigdb.statements import parse_condition, parse_statement, replace_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +95,7 @@ def group_scores(
         columns = {"cell_type": "cell_type", "label": label}
         return calibrated_scores(con, genes, columns, cells, min_cells, min_coverage, **options)
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
-    found = ask(con, where(labelled_statement("group_scores", label), cells), parameters)
+    found = ask_scores(con, where(labelled_statement("group_scores", label), cells), parameters)
     return warn_of_groups(found, ["cell_type", "label"], RAW)
 
 
@@ -110,7 +111,7 @@ def calibrated_scores(
     """The statement `findings/group_hits`, grouped by columns of the view `cells`, which get other names."""
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
     query = group_by_columns(where(parse_statement("findings/group_hits"), cells), columns)
-    found = ask(con, query, parameters)
+    found = ask_scores(con, query, parameters)
     return warn_of_groups(found, list(columns), CALIBRATED)
 
 
@@ -165,7 +166,8 @@ def score_bins(
     check_options(score_bins, options)
     (label,) = columns_of(con, "cells", [by])
     parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "min_cells": min_cells}
-    return replace(ask(con, keep_cells(labelled_statement("score_bins", label), cells), parameters), notes=(RAW,))
+    found = ask_scores(con, keep_cells(labelled_statement("score_bins", label), cells), parameters)
+    return replace(found, notes=(RAW, *found.notes))
 
 
 def keep_cells(query: exp.Select, cells: str | None) -> exp.Select:
@@ -241,7 +243,8 @@ def embedding(
     parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "max_points": max_points}
     query = replace_columns(parse_statement("findings/embedding"), x_column=names[0], y_column=names[1])
     notes = ("Each study has an embedding of its own: positions of different studies cannot be compared.", RAW)
-    return replace(ask(con, keep_cells(query, cells), parameters), notes=notes)
+    found = ask_scores(con, keep_cells(query, cells), parameters)
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def gene_dots(
@@ -296,4 +299,5 @@ def gene_dots(
     if cells:
         for select in [each for each in query.find_all(exp.Select) if each.args.get("group")]:
             select.where(parse_condition(cells), copy=False)
-    return replace(ask(con, query, parameters), notes=(RAW,))
+    found = ask_scores(con, query, parameters)
+    return replace(found, notes=(RAW, *found.notes))

@@ -14,8 +14,8 @@ from sigdb.answers import Answer, left_out_note
 from sigdb.errors import QueryError, nearest
 from sigdb.findings.columns import columns_of, labelled_statement, select_cells
 from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_differences
+from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
-from sigdb.statements import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -230,9 +230,15 @@ def hits(
     parameters = score_parameters(con, genes, **options)
     parameters |= rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
     parameters |= {"min_cells": min_cells, "min_samples": min_samples}
-    found = ask(con, choose_population(labelled_statement("hit_rates", label), cells), parameters)
+    found = ask_scores(con, choose_population(labelled_statement("hit_rates", label), cells), parameters)
     ranked = Hits(
-        table=rank_groups(found.table), sql=found.sql, all_samples=found.table, by=by, rule=str(rule), against=against
+        table=rank_groups(found.table),
+        sql=found.sql,
+        notes=found.notes,
+        all_samples=found.table,
+        by=by,
+        rule=str(rule),
+        against=against,
     )
     return add_notes(ranked, min_cells, min_samples)
 
@@ -282,7 +288,7 @@ def summarise(label: str, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
-    """The same hits, with notes on the rule and on the samples that were left out."""
+    """The same hits, with further notes on the rule, and on the samples that were left out."""
     reasons = {
         "too few cells": f"fewer than {min_cells} cells",
         "no gene measured": "of a study that measured none of the genes",
@@ -299,4 +305,4 @@ def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
     left_out = left_out_note("sample", {reasons[reason]: n for reason, n in found.left_out.items()})
     consequence = CALIBRATED if found.against == "controls" else UNCALIBRATED
     cautions = warn_of_differences(found.table.to_pylist(), "label", consequence)
-    return replace(found, notes=(rule, *left_out, *cautions))
+    return replace(found, notes=(rule, *left_out, *found.notes, *cautions))

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Unpack
 
 from sigdb.findings.columns import where
 from sigdb.findings.comparability import RAW, warn_of_groups
+from sigdb.scores.names import ask_scores
 from sigdb.scores.options import GeneOptions, check_options, score_parameters
-from sigdb.statements import ask, parse_statement
+from sigdb.statements import parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,5 +73,5 @@ def leading_genes(
     """
     check_options(leading_genes, options, GeneOptions)
     parameters = score_parameters(con, genes, weights=weights, **options) | {"n": n, "min_cells": min_cells}
-    found = ask(con, where(parse_statement("findings/leading_genes"), groups), parameters)
+    found = ask_scores(con, where(parse_statement("findings/leading_genes"), groups), parameters)
     return warn_of_groups(found, ["cell_type", "study", "tissue", "disease"], RAW)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from sigdb.errors import QueryError, listed, macro_message, message
+from sigdb.scores.names import warn_of_names
 from sigdb.scores.options import ScoreOptions, check_options, complete_options
 from sigdb.statements import parse_statement, statement
 
@@ -123,13 +124,15 @@ def resolve_terms(
     """The terms of a score of `genes`, or of a `signature` of the library; QueryError if it cannot be computed."""
     completed = complete_options(options)
     weights, agg, signed = completed["weights"], completed["agg"], completed["signed"]
+    signatures = None if signature is None else [signature]
     parameters = {
         "genes": None if genes is None else list(genes),
         "weights": None if weights is None else [float(weight) for weight in weights],
-        "signatures": None if signature is None else [signature],
+        "signatures": signatures,
         "run": completed["run"],
     }
     check_score(cursor, {**parameters, "agg": agg, "missing": completed["missing"], "signed": signed})
+    warn_of_names(cursor, genes, run=completed["run"], signatures=signatures)
     terms = stream(cursor, parse_statement("scores/engine.score_terms"), {**parameters, "agg": agg}).read_all()
     measured = None
     if completed["measured_only"] and agg == "mean":

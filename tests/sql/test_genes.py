@@ -13,8 +13,8 @@ import sigdb
 from ingest.genes import add_genes
 from tests.support.toy import new_atlas, write_study
 
-# FAM65B is now RIPOR2 (before that C6orf32); CD20 became MS4A1; 60B8AG is an alias of both S100A8 and S100A9. RHOD has the
-# alias Rho, and SMC3 the ambiguous alias HCAP; RHO and hCAP (an alias of RNGTT) are genes that this atlas lacks.
+# FAM65B is now RIPOR2 (before that C6orf32); CD20 became MS4A1; 60B8AG is an alias of both S100A8 and S100A9. RHOD has
+# the alias Rho, and SMC3 the ambiguous alias HCAP; RHO and hCAP (an alias of RNGTT) are genes that this atlas lacks.
 SYMBOLS = ["S100A8", "S100A9", "FAM65B", "MS4A1", "Novel-1", "LYZ", "C1orf112", "NOC2L", "RHOD", "SMC3"]
 
 CASES = [
