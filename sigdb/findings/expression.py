@@ -10,9 +10,10 @@ import pyarrow as pa
 from sqlglot import exp
 
 from sigdb.errors import QueryError, listed, needs_extra
+from sigdb.findings.columns import choose_cells, is_chosen
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
-from sigdb.statements import ask, parse_condition, parse_statement
+from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,9 +111,8 @@ def against_expression(
 
 def cells_statement(population: str) -> exp.Select:
     """The statement for the cells of a study, with `marked`: whether a cell belongs to a population."""
-    condition = exp.Paren(this=parse_condition(population))
-    marked = exp.Coalesce(this=condition, expressions=[exp.false()])
-    return parse_statement("findings/expression_cells").select(exp.alias_(marked, "marked"))
+    marked = exp.alias_(is_chosen("c"), "marked")
+    return choose_cells(parse_statement("findings/expression_cells").select(marked), population)
 
 
 def match_barcodes(adata: anndata.AnnData, cells: pa.Table, study: str) -> list[int]:

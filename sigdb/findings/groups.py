@@ -13,14 +13,14 @@ from sigdb.findings.columns import (
     columns_of,
     cube_columns,
     group_by_columns,
+    keep_cells,
     labelled_statement,
-    select_cells,
-    where,
+    where_cube,
 )
 from sigdb.findings.comparability import CALIBRATED, RAW, warn_of_groups
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
-from sigdb.statements import parse_condition, parse_statement, replace_columns
+from sigdb.statements import parse_statement, replace_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +58,8 @@ def group_scores(
         A column of the cube: study, sample, donor, tissue, disease, assay, sex, development_stage, in_vivo or
         cell_type.
     cells : str, optional
-        A SQL condition on the columns of the cube: use these cells only.
+        A SQL condition on the view `cells`: use these cells only. With ``calibrated=False``, it may name columns of the
+        cube only.
     calibrated : bool
         False: compute no z and no hit_rate. The means then come from the cube, which holds sums by sample, cell type
         and gene, so no score of a cell is read.
@@ -95,7 +96,7 @@ def group_scores(
         columns = {"cell_type": "cell_type", "label": label}
         return calibrated_scores(con, genes, columns, cells, min_cells, min_coverage, **options)
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
-    found = ask_scores(con, where(labelled_statement("group_scores", label), cells), parameters)
+    found = ask_scores(con, where_cube(labelled_statement("group_scores", label), cells), parameters)
     return warn_of_groups(found, ["cell_type", "label"], RAW)
 
 
@@ -110,7 +111,7 @@ def calibrated_scores(
 ) -> Answer:
     """The statement `findings/group_hits`, grouped by columns of the view `cells`, which get other names."""
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
-    query = group_by_columns(where(parse_statement("findings/group_hits"), cells), columns)
+    query = group_by_columns(keep_cells(parse_statement("findings/group_hits"), cells), columns)
     found = ask_scores(con, query, parameters)
     return warn_of_groups(found, list(columns), CALIBRATED)
 
@@ -168,14 +169,6 @@ def score_bins(
     parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "min_cells": min_cells}
     found = ask_scores(con, keep_cells(labelled_statement("score_bins", label), cells), parameters)
     return replace(found, notes=(RAW, *found.notes))
-
-
-def keep_cells(query: exp.Select, cells: str | None) -> exp.Select:
-    """Add a condition on cells to the innermost SELECT of a statement, which joins the view `cells` as c."""
-    if cells:
-        inner = next(select for select in query.find_all(exp.Select) if select.args.get("joins"))
-        inner.where(exp.column("cell_id", table="c").isin(query=select_cells(cells)), copy=False)
-    return query
 
 
 def embedding(
@@ -298,6 +291,6 @@ def gene_dots(
     query = labelled_statement("gene_dots", label)
     if cells:
         for select in [each for each in query.find_all(exp.Select) if each.args.get("group")]:
-            select.where(parse_condition(cells), copy=False)
+            select.replace(where_cube(select, cells))
     found = ask_scores(con, query, parameters)
     return replace(found, notes=(RAW, *found.notes))

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from sigdb.answers import Answer, left_out_note
 from sigdb.errors import QueryError, nearest
-from sigdb.findings.columns import columns_of, labelled_statement, select_cells
+from sigdb.findings.columns import CHOSEN, choose_cells, columns_of, labelled_statement
 from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_differences
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CutOff", "Hits", "choose_population", "hits", "population_name"]
 
-# The name of the CTE that holds the population. The macros look it up by this name.
-POPULATION = "chosen_cells"
 ALL_CELLS = "sigdb_data.cell_data"
 # What a hit can be compared with, and the percentile of its scores that is the default cut-off.
 DEFAULT_PERCENTILE = {"controls": 99.0, "cells": 95.0}
@@ -245,12 +243,12 @@ def hits(
 
 def population_name(cells: str | None) -> str:
     """The relation that holds the population of hits: of a condition, or of all cells."""
-    return POPULATION if cells else ALL_CELLS
+    return CHOSEN if cells else ALL_CELLS
 
 
 def choose_population(query: exp.Select, cells: str | None) -> exp.Select:
-    """Add the cells that fulfil a condition to a statement about hits, as the CTE that it looks up as $cells."""
-    return query.with_(POPULATION, as_=select_cells(cells)) if cells else query
+    """Add the cells that fulfil a condition to a statement about hits, which it looks up as $cells."""
+    return choose_cells(query, cells) if cells else query
 
 
 def count_hits(samples: pa.Table) -> tuple[int, int]:

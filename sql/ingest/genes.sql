@@ -10,7 +10,7 @@ SELECT
 FROM (
     SELECT
         j.*,
-        row_number() OVER (PARTITION BY j.gene_id ORDER BY j.is_exact DESC, j.position) AS n_claims
+        row_number() OVER (PARTITION BY j.gene_id ORDER BY j.is_exact DESC, j.position ASC) AS n_claims
     FROM (
         SELECT
             i.position, i.name, i.symbol, i.approved,
@@ -23,7 +23,7 @@ FROM (
                     WHEN
                         row_number() OVER (
                             PARTITION BY coalesce(e.symbol, n.plain)
-                            ORDER BY n.name <> coalesce(e.symbol, n.plain), n.position
+                            ORDER BY n.name <> coalesce(e.symbol, n.plain) ASC, n.position ASC
                         ) = 1
                         THEN coalesce(e.symbol, n.plain)
                     ELSE n.name
@@ -52,7 +52,7 @@ FROM (
 -- Add the genes of sigdb_model_genes that the atlas lacks, and their names.
 INSERT INTO sigdb_data.genes (gene_id, symbol, ensembl_id)
 SELECT
-    (SELECT coalesce(max(q.gene_id) + 1, 0) FROM sigdb_data.genes AS q) + row_number() OVER (ORDER BY i.position) - 1,
+    (SELECT coalesce(max(q.gene_id) + 1, 0) FROM sigdb_data.genes AS q) + row_number() OVER (ORDER BY i.position ASC) - 1,
     i.symbol,
     e.name
 FROM sigdb_model_genes AS i
@@ -74,7 +74,7 @@ FROM (
     SELECT n.approved, g.gene_id, g.symbol
     FROM sigdb_model_genes AS n JOIN sigdb_data.genes AS g ON n.symbol = g.symbol
     WHERE n.gene_id IS NULL
-    QUALIFY row_number() OVER (PARTITION BY n.approved ORDER BY g.symbol = n.approved DESC, g.gene_id) = 1
+    QUALIFY row_number() OVER (PARTITION BY n.approved ORDER BY g.symbol = n.approved DESC, g.gene_id ASC) = 1
 ) AS i
 JOIN sigdb_hgnc_names AS h ON i.approved = h.symbol AND h.name <> i.symbol
 WHERE h.is_ambiguous
@@ -85,7 +85,7 @@ WHERE h.is_ambiguous
 SELECT coalesce(i.gene_id, g.gene_id)
 FROM sigdb_model_genes AS i
 LEFT JOIN sigdb_data.genes AS g ON i.symbol = g.symbol
-ORDER BY i.position;
+ORDER BY i.position ASC;
 
 -- name: resolve_columns
 -- The gene of the atlas that each column name ($names) of a study means. Case matters; ambiguous names mean no gene.
@@ -100,4 +100,4 @@ SELECT g.symbol
 FROM sigdb_data.model_genes AS m JOIN sigdb_data.genes AS g ON m.gene_id = g.gene_id
 WHERE m.model_id = $model_id
     AND NOT EXISTS (SELECT 1 FROM sigdb_data.gene_names AS n WHERE n.gene_id = g.gene_id AND n.source NOT IN ('symbol', 'other'))
-ORDER BY m.position;
+ORDER BY m.position ASC;

@@ -14,4 +14,4 @@ CREATE OR REPLACE MACRO check_genes(genes, run := NULL) AS TABLE
 SELECT r._asked AS gene, r._symbol AS symbol, r._gene AS gene_id, r._status AS status, r._suggestion AS suggestion
 FROM sigdb_data.gene_report(genes, NULL, run, NULL) AS r
 WHERE (SELECT k._error FROM sigdb_data.run_check(run, false) AS k) IS NULL
-ORDER BY r._position;
+ORDER BY r._position ASC;

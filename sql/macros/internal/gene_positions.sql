@@ -9,7 +9,7 @@
 
 CREATE OR REPLACE MACRO sigdb_data.gene_positions(run) AS TABLE
 SELECT
-    p._study, p._gene, row_number() OVER (PARTITION BY p._study ORDER BY p._level, p._gene) - 1 AS _position, p._n
+    p._study, p._gene, row_number() OVER (PARTITION BY p._study ORDER BY p._level ASC, p._gene ASC) - 1 AS _position, p._n
 FROM (
     SELECT
         m._study, m._gene, m._n, round(avg(coalesce(v._logs, 0)) OVER (PARTITION BY m._gene), 9) AS _level

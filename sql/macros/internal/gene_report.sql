@@ -32,7 +32,7 @@ LEFT JOIN (
     FROM sigdb_data.run_genes(run) AS q JOIN sigdb_data.genes AS g ON q._gene = g.gene_id
 ) AS m ON r._gene = m._gene
 LEFT JOIN (
-    SELECT x._asked, string_agg(DISTINCT g.symbol, ' or ' ORDER BY g.symbol) AS _symbols
+    SELECT x._asked, string_agg(DISTINCT g.symbol, ' or ' ORDER BY g.symbol ASC) AS _symbols
     FROM (
         SELECT DISTINCT y._asked FROM sigdb_data.resolve_genes(genes, weights, signatures) AS y WHERE y._ambiguous
     ) AS x

@@ -25,7 +25,7 @@ CROSS JOIN (
     SELECT
         avg(t._score) AS _mean, coalesce(stddev_samp(t._score), 0) AS _sd,
         CASE WHEN percentile IS NOT NULL THEN
-            quantile_cont(t._score, CASE WHEN percentile BETWEEN 0 AND 100 THEN percentile / 100 ELSE 0 END)
+            quantile_cont(t._score, CASE WHEN percentile BETWEEN 0 AND 100 THEN percentile / 100.0::DOUBLE ELSE 0 END)
         END AS _quantile
     FROM sigdb_data.population_scores(genes, cells, weights, agg, missing, run, signed, measured_only) AS t
 ) AS q

@@ -50,21 +50,21 @@ FROM (
                 WHEN r._status = 'ambiguous' THEN ' (ambiguous' || coalesce(': ' || r._suggestion, '') || ')'
                 WHEN starts_with(r._suggestion, 'run := ') THEN ' (use ' || r._suggestion || ')'
                 ELSE coalesce(' (did you mean ' || r._suggestion || '?)', '')
-            END, ', ' ORDER BY r._signature, r._position
+            END, ', ' ORDER BY r._signature ASC, r._position ASC
         ) FILTER (r._gene IS NULL) AS _missing,
-        string_agg(r._asked, ', ' ORDER BY r._position)
+        string_agg(r._asked, ', ' ORDER BY r._position ASC)
             FILTER (r._weight IS NULL OR NOT isfinite(r._weight)) AS _bad_weights
     FROM sigdb_data.gene_report(genes, weights, run, signatures) AS r
 ) AS g
 CROSS JOIN (
     SELECT
-        string_agg(t._conflicts, ', ' ORDER BY t._signature) AS _conflicts,
-        string_agg(t._signature, ', ' ORDER BY t._signature) FILTER (t._n_resolved = 0) AS _empty,
+        string_agg(t._conflicts, ', ' ORDER BY t._signature ASC) AS _conflicts,
+        string_agg(t._signature, ', ' ORDER BY t._signature ASC) FILTER (t._n_resolved = 0) AS _empty,
         count(*) FILTER (t._total = 0) AS _n_zero
     FROM (
         SELECT
             w._signature,
-            string_agg(w._symbol, ', ' ORDER BY w._symbol) FILTER (w._least <> w._most) AS _conflicts,
+            string_agg(w._symbol, ', ' ORDER BY w._symbol ASC) FILTER (w._least <> w._most) AS _conflicts,
             count(w._symbol) AS _n_resolved,
             sum(abs(w._least)) FILTER (w._symbol IS NOT NULL) AS _total
         FROM (
@@ -80,7 +80,7 @@ CROSS JOIN (
     ) AS t
 ) AS c
 CROSS JOIN (
-    SELECT string_agg(coalesce(n._name || coalesce(' (did you mean ' || n._nearest || '?)', ''), 'NULL'), ', ' ORDER BY n._name) AS _unknown
+    SELECT string_agg(coalesce(n._name || coalesce(' (did you mean ' || n._nearest || '?)', ''), 'NULL'), ', ' ORDER BY n._name ASC) AS _unknown
     FROM (
         SELECT a._name, (
             SELECT arg_max(q.signature, jaro_winkler_similarity(upper(q.signature), upper(a._name)))
