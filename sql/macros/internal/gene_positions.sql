@@ -17,7 +17,6 @@ FROM (
         SELECT q.study_id AS _study, q.gene_id AS _gene, count(*) OVER (PARTITION BY q.study_id) AS _n
         FROM sigdb_data.study_genes AS q JOIN sigdb_data.run_genes(run) AS g ON q.gene_id = g._gene
     ) AS m
-    SEMI JOIN sigdb_data.large_types(run) AS t ON m._study = t._study
     LEFT JOIN (
         SELECT c._study, c._gene, sum(ln(1 + 100 * c._sum / t._n_cells * t._n_genes / 1000) / t._n_types) AS _logs
         FROM (
@@ -30,4 +29,5 @@ FROM (
         JOIN sigdb_data.large_types(run) AS t ON c._study = t._study AND c._type IS NOT DISTINCT FROM t._type
         GROUP BY c._study, c._gene
     ) AS v ON m._study = v._study AND m._gene = v._gene
+    WHERE m._study IN (SELECT t._study FROM sigdb_data.large_types(run) AS t)
 ) AS p;

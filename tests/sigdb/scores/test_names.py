@@ -8,6 +8,7 @@ import pytest
 
 import sigdb
 from sigdb import Atlas, Signature
+from sigdb.errors import QueryError
 from sigdb.scores.names import name_notes
 
 # P8 is an alias of several genes.
@@ -68,3 +69,15 @@ def test_scores_without_notes_log_them(toy, toy_path, tmp_path, caplog):
         atlas.materialize(["A"], missing="ignore")
         atlas.add_views(["A"], missing="ignore")
     assert caplog.messages == ["Left out 1 gene that is not known to the model of this run: NOPE1."] * 4
+
+
+def test_a_text_where_a_list_belongs(toy):
+    """A text is the name of a signature of the library where one is allowed; its letters are never names."""
+    assert sigdb.score(toy, "T_CELL").equals(sigdb.score(toy, ["CD3E"]))
+    assert sigdb.score(toy, "MYELOID").equals(sigdb.score(toy, ["S100A8", "S100A9"], weights=[1, 0.5]))
+    with pytest.raises(QueryError, match=r"no signature CD3E in this atlas.* To score a single gene.*\['CD3E'\]"):
+        sigdb.score(toy, "CD3E")
+    with pytest.raises(QueryError, match=r"`signatures` must be a list of names, not the text 'T_CELL'"):
+        sigdb.score_matrix(toy, "T_CELL")
+    with pytest.raises(QueryError, match=r"`genes` must be a list of names, not the text 'CD3E'"):
+        sigdb.register_signature(toy, "mine", "CD3E")
