@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from ingest.names import describe_unknown
+from sigdb.atlas.gene_names import load_hgnc, refresh_other_names
 from sigdb.errors import GeneSpaceError, listed
 from sigdb.statements import run_statement
 
@@ -39,12 +38,12 @@ def add_genes(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> list[int]
     """Add a model's genes to the atlas, with all names that HGNC has for them; return the gene_id of each.
 
     names: symbols (current or previous) or Ensembl ids, without duplicates. A name of a gene that the atlas has
-    already, even under another name, gets the id of that gene. Source: the HGNC complete set of 2026-06-25 (CC0).
+    already, even under another name, gets the id of that gene.
     """
-    with (files("sigdb") / "data" / "hgnc_human.parquet").open("rb") as file:
-        run_statement(con, "ingest/genes.make_hgnc_names", sigdb_hgnc=pq.read_table(file))
+    load_hgnc(con)
     run_statement(con, "ingest/genes.resolve_model_genes", {"names": list(names)})
     run_statement(con, "ingest/genes.add_genes")
+    refresh_other_names(con)
     return [gene_id for (gene_id,) in run_statement(con, "ingest/genes.model_gene_ids")]
 
 

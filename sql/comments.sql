@@ -71,11 +71,11 @@ COMMENT ON COLUMN sigdb_data.genes.gene_id IS 'Number of the gene.';
 COMMENT ON COLUMN sigdb_data.genes.symbol IS 'Symbol of the gene.';
 COMMENT ON COLUMN sigdb_data.genes.ensembl_id IS 'Ensembl id of the gene, from HGNC.';
 
-COMMENT ON TABLE sigdb_data.gene_names IS 'All names of the genes.';
+COMMENT ON TABLE sigdb_data.gene_names IS 'All names of the genes, and names of other genes that differ from them only in case.';
 COMMENT ON COLUMN sigdb_data.gene_names.name IS 'A name of the gene.';
 COMMENT ON COLUMN sigdb_data.gene_names.name_lower IS 'The name in lower case.';
 COMMENT ON COLUMN sigdb_data.gene_names.gene_id IS 'Number of the gene.';
-COMMENT ON COLUMN sigdb_data.gene_names.source IS 'What the name is: symbol, approved, previous, alias, ensembl.';
+COMMENT ON COLUMN sigdb_data.gene_names.source IS 'What the name is: symbol, approved, previous, alias, ensembl; or other, for a name of a gene that the atlas lacks: it does not mean this gene.';
 COMMENT ON COLUMN sigdb_data.gene_names.rank IS 'Rank of the name: names of lower rank are tried first.';
 COMMENT ON COLUMN sigdb_data.gene_names.is_ambiguous IS 'Whether several genes have this name with equal right; it then matches no gene.';
 

@@ -17,6 +17,7 @@ from sigdb.atlas.file import (
     open_to_write,
     schema_version,
 )
+from sigdb.atlas.gene_names import load_hgnc, refresh_other_names
 from sigdb.atlas.trust import check_captures
 from sigdb.errors import AtlasError, AtlasVersionError, message
 from sigdb.statements import run_statement
@@ -34,7 +35,8 @@ OLDEST_SCHEMA = 4
 def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Bring an atlas to the schema, views and macros of this sigdb, in one transaction.
 
-    Call it also after an update of sigdb that keeps the schema: it replaces the views and macros in the file.
+    Call it also after an update of sigdb that keeps the schema: it replaces the views and macros in the file, and
+    looks up again which names mean genes that the atlas lacks.
 
     Parameters
     ----------
@@ -72,6 +74,8 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
             for number in range(found, SCHEMA_VERSION):
                 run_statement(con, f"upgrades/{number:03}")
             schema.install(con)
+            load_hgnc(con)
+            refresh_other_names(con)
             views.refresh(con)
             record_versions(con)
             con.execute("COMMIT")

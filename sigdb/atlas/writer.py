@@ -16,6 +16,7 @@ from sigdb.atlas.derived import clear_study
 from sigdb.atlas.empty import write_empty
 from sigdb.atlas.file import check_name, log_of, open_atlas, open_to_write, put_in_place, remove
 from sigdb.errors import AtlasError, SignatureError, listed, message
+from sigdb.scores.names import warn_of_names
 from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
@@ -248,6 +249,7 @@ class Atlas:
         """
         with self.transaction() as con:
             materialized.materialize(con, signatures, missing=missing, run=run)
+            warn_of_names(con, run=run, signatures=list(signatures))
 
     def unmaterialize(self, signatures: Sequence[str]) -> None:
         """Delete the kept scores of signatures in all runs, all or none.
@@ -306,6 +308,7 @@ class Atlas:
         """
         with self.transaction() as con:
             views.create(con, signatures, missing=missing)
+            warn_of_names(con, signatures=list(signatures))
 
     def drop_views(self, signatures: Sequence[str]) -> None:
         """Drop the views of signatures, all or none.

@@ -65,7 +65,8 @@ def main() -> None:
 
     After a signal, the exit code is 128 and the number of the signal, as in a shell.
     """
-    logging.getLogger("ingest").handlers = [LibraryWarnings(logging.WARNING)]
+    for library in ("ingest", "sigdb"):
+        logging.getLogger(library).handlers = [LibraryWarnings(logging.WARNING)]
     listen()
     try:
         app()

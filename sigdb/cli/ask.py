@@ -15,7 +15,7 @@ from sigdb.cli.options import (
     OutputOption,
     RunOption,
 )
-from sigdb.cli.output import dump, write_finding
+from sigdb.cli.output import dump, print_notes, write_finding
 from sigdb.cli.parameters import expand_options
 from sigdb.cli.signature import SignatureParameters
 
@@ -67,6 +67,7 @@ def score(
     from sigdb.cli.trust import connect
     from sigdb.findings.columns import columns_of
     from sigdb.findings.groups import calibrated_scores
+    from sigdb.scores.names import name_notes
     from sigdb.scores.options import ScoreOptions, score_parameters
     from sigdb.statements import statement
 
@@ -76,6 +77,7 @@ def score(
         if by is None:
             parameters = score_parameters(con, members, **options)
             dump(con, statement("cli/ask.score_cells"), parameters, form, output)
+            print_notes(name_notes(con, parameters["genes"], run=run), form)
             return
         columns = columns_of(con, "cells", [name.strip() for name in by.split(",") if name.strip()])
         found = calibrated_scores(con, members, dict(zip(columns, columns, strict=True)), **options)

@@ -33,13 +33,17 @@ CellsOption = Annotated[
     typer.Option(help="Only these cells: a SQL condition on the view `cells`, such as \"tissue = 'blood'\"."),
 ]
 GroupCellsOption = Annotated[
-    str | None, typer.Option(help="Only these cells: a SQL condition on the columns of `samples` and on cell_type.")
+    str | None,
+    typer.Option(
+        help="Only these cells: a SQL condition on study, sample, donor, tissue, disease, assay, sex, "
+        "development_stage, in_vivo and cell_type."
+    ),
 ]
 CompareCellsOption = Annotated[
     str | None,
     typer.Option(
-        help="Only these cells: a SQL condition on the view `cells`. With --of score, on the columns of `samples` and "
-        "on cell_type."
+        help="Only these cells: a SQL condition on the view `cells`. With --of score, on the columns of "
+        "samples and on cell_type only."
     ),
 ]
 GroupsOption = Annotated[

@@ -37,6 +37,7 @@ __all__ = [
     "errors",
     "print_error",
     "print_note",
+    "print_notes",
     "print_query",
     "print_table",
     "print_warning",
@@ -107,12 +108,14 @@ def print_note(text: str, out: Console = console) -> None:
 
 
 def write_finding(found: Answer, form: Format, output: Path | None, table: pa.Table | None = None) -> None:
-    """Write the table of a finding, or another one, as `sigdb sql` does; then print its notes.
-
-    Where the table is for a program, the notes go to standard error.
-    """
+    """Write the table of a finding, or another one, as `sigdb sql` does; then print its notes."""
     dump_table(found.table if table is None else table, form, output)
-    for note in found.notes:
+    print_notes(found.notes, form)
+
+
+def print_notes(notes: Iterable[str], form: Format) -> None:
+    """Print the notes of a result; to standard error if the result is for a program."""
+    for note in notes:
         print_note(note, console if form is Format.table else errors)
 
 

@@ -16,17 +16,25 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "CHOSEN",
+    "choose_cells",
     "column_types",
     "columns_of",
     "cube_columns",
     "group_by_columns",
+    "is_chosen",
+    "keep_cells",
     "labelled_statement",
-    "select_cells",
-    "where",
+    "where_cube",
+    "where_groups",
 ]
 
 # The columns of the cube that can name a unit or a group.
 CUBE = ("study", "sample", "donor", "tissue", "disease", "assay", "sex", "development_stage", "in_vivo", "cell_type")
+# The name of the CTE that holds chosen cells. The macros look up a population by this name.
+CHOSEN = "chosen_cells"
+# The columns of a group of cells in the null distributions and the leading genes.
+GROUP = ("study", "tissue", "disease", "cell_type", "n_cells")
 
 
 def column_types(con: duckdb.DuckDBPyConnection, view: str) -> dict[str, str]:
@@ -62,14 +70,45 @@ def group_by_columns(query: exp.Select, columns: Mapping[str, str]) -> exp.Selec
     groups = [exp.column(column, table="u", quoted=True) for column in columns.values()]
     named = [exp.alias_(group.copy(), name, quoted=True) for name, group in zip(columns, groups, strict=True)]
     query.set("expressions", [*named, *query.expressions])
-    return query.group_by(*groups).order_by(*(group.copy() for group in groups))
+    return query.group_by(*groups).order_by(*(exp.Ordered(this=group.copy(), desc=False) for group in groups))
 
 
-def where(query: exp.Select, condition: str | None) -> exp.Select:
-    """Add a condition, given as SQL text, to a query."""
-    return query.where(parse_condition(condition)) if condition else query
+def condition_on(text: str, known: Sequence[str], relation: str) -> exp.Condition:
+    """A condition, given as SQL text, on known columns only. QueryError if it names others, which a statement may have.
+
+    The columns of its sub-queries are not checked.
+    """
+    condition = parse_condition(text)
+    own = [node for node in condition.find_all(exp.Column, exp.Star, exp.Columns) if not node.find_ancestor(exp.Query)]
+    known_columns([node.sql("duckdb").lower().replace('"', "") for node in own], known, relation)
+    return condition
 
 
-def select_cells(condition: str) -> exp.Select:
-    """The query for the cell_id of the cells that fulfil a condition on the view `cells`."""
-    return exp.select("cell_id").from_("cells").where(parse_condition(condition))
+def where_cube(query: exp.Select, condition: str | None) -> exp.Select:
+    """Add a condition on the columns of the cube to a query."""
+    return query.where(condition_on(condition, CUBE, "The cube")) if condition else query
+
+
+def where_groups(query: exp.Select, condition: str | None) -> exp.Select:
+    """Add a condition on the columns that make a group, or on its number of cells, to a query."""
+    return query.where(condition_on(condition, GROUP, "A group")) if condition else query
+
+
+def keep_cells(query: exp.Select, condition: str | None) -> exp.Select:
+    """Add a condition on the view `cells` to the innermost SELECT of a statement, which joins that view."""
+    if not condition:
+        return query
+    inner = next(select for select in query.find_all(exp.Select) if select.args.get("joins"))
+    cells = next(table for table in inner.find_all(exp.Table) if table.name == "cells")
+    inner.where(is_chosen(cells.alias), copy=False)
+    return choose_cells(query, condition)
+
+
+def choose_cells(query: exp.Select, condition: str) -> exp.Select:
+    """Add the cells that fulfil a condition to a statement, as the CTE CHOSEN. There, it sees the view `cells` only."""
+    return query.with_(CHOSEN, as_=exp.select("cell_id").from_("cells").where(parse_condition(condition)))
+
+
+def is_chosen(table: str) -> exp.Condition:
+    """The condition that a row of a table with a column cell_id is in the CTE CHOSEN."""
+    return exp.column("cell_id", table=table).isin(query=exp.select("cell_id").from_(CHOSEN))

@@ -17,8 +17,8 @@ from sigdb.findings.hits import CutOff, population_name
 from sigdb.findings.statistics import Effect, adjust_families, combine, effect_of, rank_test
 from sigdb.findings.testing import PAIRED, WELCH, Sides, Tested, compare_studies, compare_study, match_pairs
 from sigdb.findings.units import Design, Unit, check_design, comparable_units, fetch_covariates, medians_of, unit_values
+from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
-from sigdb.statements import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -196,14 +196,15 @@ def compare(
     left_out: Counter[str] = Counter()
     units, compared, rows = {}, [], []
     for name, members in signatures.items():
-        units[name] = ask(con, unit_values(design, of, cells), score_parameters(con, members, **options) | fixed)
+        units[name] = ask_scores(con, unit_values(design, of, cells), score_parameters(con, members, **options) | fixed)
         comparable = list(comparable_units(units[name].table.to_pylist(), design, left_out, values, VALUES[of]))
         compared += comparable
         rows += [{"signature": name, **row} for row in compare_units(comparable, design)]
+    names = [note for each in units.values() for note in each.notes]
     return Comparison(
         table=table_of(rows),
         sql=join_sql([each.sql for each in units.values()]),
-        notes=notes_of(rows, compared, design, left_out, of, rule),
+        notes=(*notes_of(rows, compared, design, left_out, of, rule), *dict.fromkeys(names)),
         units=units,
         left_out=dict(left_out),
         reference=reference,

@@ -10,8 +10,10 @@ import pyarrow as pa
 from sqlglot import exp
 
 from sigdb.errors import QueryError, listed, needs_extra
+from sigdb.findings.columns import choose_cells, is_chosen
+from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
-from sigdb.statements import ask, parse_condition, parse_statement
+from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +93,7 @@ def against_expression(
     """
     check_options(against_expression, options)
     parameters = score_parameters(con, genes, **options)
-    found = ask(con, cells_statement(population), {**parameters, "study": study})
+    found = ask_scores(con, cells_statement(population), {**parameters, "study": study})
     cells = found.table
     rows = match_barcodes(adata, cells, study)
     columns = signature_columns(con, adata.var_names.tolist(), parameters["genes"])
@@ -104,14 +106,13 @@ def against_expression(
         {"method": method, "n_genes": len(columns), **measure(each, **labels)} for method, each in scores.items()
     ]
     note = f"Expression is scored over {len(columns)} genes of adata; {len(parameters['genes'])} names were given."
-    return replace(found, table=pa.Table.from_pylist(measured), notes=(note,))
+    return replace(found, table=pa.Table.from_pylist(measured), notes=(note, *found.notes))
 
 
 def cells_statement(population: str) -> exp.Select:
     """The statement for the cells of a study, with `marked`: whether a cell belongs to a population."""
-    condition = exp.Paren(this=parse_condition(population))
-    marked = exp.Coalesce(this=condition, expressions=[exp.false()])
-    return parse_statement("findings/expression_cells").select(exp.alias_(marked, "marked"))
+    marked = exp.alias_(is_chosen("c"), "marked")
+    return choose_cells(parse_statement("findings/expression_cells").select(marked), population)
 
 
 def match_barcodes(adata: anndata.AnnData, cells: pa.Table, study: str) -> list[int]:

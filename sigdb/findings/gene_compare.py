@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from sigdb.answers import Answer, left_out_note
 from sigdb.errors import QueryError, listed
+from sigdb.findings.columns import where_cube
 from sigdb.findings.comparability import RAW_GENES
 from sigdb.findings.comparison_notes import ONE_MODEL_NOTE, depth_notes
 from sigdb.findings.statistics import Effect, benjamini_hochberg, combine
@@ -197,7 +198,7 @@ def gene_compare(
     """
     design = Design(by, reference, unit, None, paired_by, (), min_cells, min_units)
     check_design(con, design)
-    query = group_by_unit(parse_statement("findings/unit_genes"), design, cells)
+    query = group_by_unit(where_cube(parse_statement("findings/unit_genes"), cells), design)
     found = ask(con, query.group_by(exp.column("gene", table="u")), {"run": run, "signed": signed})
     left_out: Counter[str] = Counter()
     sizes = found.table.filter(pc.is_null(found.table["gene"])).to_pylist()

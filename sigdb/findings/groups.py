@@ -13,13 +13,14 @@ from sigdb.findings.columns import (
     columns_of,
     cube_columns,
     group_by_columns,
+    keep_cells,
     labelled_statement,
-    select_cells,
-    where,
+    where_cube,
 )
 from sigdb.findings.comparability import CALIBRATED, RAW, warn_of_groups
+from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
-from sigdb.statements import ask, parse_condition, parse_statement, replace_columns
+from sigdb.statements import parse_statement, replace_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +58,8 @@ def group_scores(
         A column of the cube: study, sample, donor, tissue, disease, assay, sex, development_stage, in_vivo or
         cell_type.
     cells : str, optional
-        A SQL condition on the columns of the cube: use these cells only.
+        A SQL condition on the view `cells`: use these cells only. With ``calibrated=False``, it may name columns of the
+        cube only.
     calibrated : bool
         False: compute no z and no hit_rate. The means then come from the cube, which holds sums by sample, cell type
         and gene, so no score of a cell is read.
@@ -94,7 +96,7 @@ def group_scores(
         columns = {"cell_type": "cell_type", "label": label}
         return calibrated_scores(con, genes, columns, cells, min_cells, min_coverage, **options)
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
-    found = ask(con, where(labelled_statement("group_scores", label), cells), parameters)
+    found = ask_scores(con, where_cube(labelled_statement("group_scores", label), cells), parameters)
     return warn_of_groups(found, ["cell_type", "label"], RAW)
 
 
@@ -109,8 +111,8 @@ def calibrated_scores(
 ) -> Answer:
     """The statement `findings/group_hits`, grouped by columns of the view `cells`, which get other names."""
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
-    query = group_by_columns(where(parse_statement("findings/group_hits"), cells), columns)
-    found = ask(con, query, parameters)
+    query = group_by_columns(keep_cells(parse_statement("findings/group_hits"), cells), columns)
+    found = ask_scores(con, query, parameters)
     return warn_of_groups(found, list(columns), CALIBRATED)
 
 
@@ -165,15 +167,8 @@ def score_bins(
     check_options(score_bins, options)
     (label,) = columns_of(con, "cells", [by])
     parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "min_cells": min_cells}
-    return replace(ask(con, keep_cells(labelled_statement("score_bins", label), cells), parameters), notes=(RAW,))
-
-
-def keep_cells(query: exp.Select, cells: str | None) -> exp.Select:
-    """Add a condition on cells to the innermost SELECT of a statement, which joins the view `cells` as c."""
-    if cells:
-        inner = next(select for select in query.find_all(exp.Select) if select.args.get("joins"))
-        inner.where(exp.column("cell_id", table="c").isin(query=select_cells(cells)), copy=False)
-    return query
+    found = ask_scores(con, keep_cells(labelled_statement("score_bins", label), cells), parameters)
+    return replace(found, notes=(RAW, *found.notes))
 
 
 def embedding(
@@ -241,7 +236,8 @@ def embedding(
     parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "max_points": max_points}
     query = replace_columns(parse_statement("findings/embedding"), x_column=names[0], y_column=names[1])
     notes = ("Each study has an embedding of its own: positions of different studies cannot be compared.", RAW)
-    return replace(ask(con, keep_cells(query, cells), parameters), notes=notes)
+    found = ask_scores(con, keep_cells(query, cells), parameters)
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def gene_dots(
@@ -295,5 +291,6 @@ def gene_dots(
     query = labelled_statement("gene_dots", label)
     if cells:
         for select in [each for each in query.find_all(exp.Select) if each.args.get("group")]:
-            select.where(parse_condition(cells), copy=False)
-    return replace(ask(con, query, parameters), notes=(RAW,))
+            select.replace(where_cube(select, cells))
+    found = ask_scores(con, query, parameters)
+    return replace(found, notes=(RAW, *found.notes))

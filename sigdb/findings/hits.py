@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 
 from sigdb.answers import Answer, left_out_note
 from sigdb.errors import QueryError, nearest
-from sigdb.findings.columns import columns_of, labelled_statement, select_cells
+from sigdb.findings.columns import CHOSEN, choose_cells, columns_of, labelled_statement
 from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_differences
+from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
-from sigdb.statements import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CutOff", "Hits", "choose_population", "hits", "population_name"]
 
-# The name of the CTE that holds the population. The macros look it up by this name.
-POPULATION = "chosen_cells"
 ALL_CELLS = "sigdb_data.cell_data"
 # What a hit can be compared with, and the percentile of its scores that is the default cut-off.
 DEFAULT_PERCENTILE = {"controls": 99.0, "cells": 95.0}
@@ -230,21 +228,27 @@ def hits(
     parameters = score_parameters(con, genes, **options)
     parameters |= rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
     parameters |= {"min_cells": min_cells, "min_samples": min_samples}
-    found = ask(con, choose_population(labelled_statement("hit_rates", label), cells), parameters)
+    found = ask_scores(con, choose_population(labelled_statement("hit_rates", label), cells), parameters)
     ranked = Hits(
-        table=rank_groups(found.table), sql=found.sql, all_samples=found.table, by=by, rule=str(rule), against=against
+        table=rank_groups(found.table),
+        sql=found.sql,
+        notes=found.notes,
+        all_samples=found.table,
+        by=by,
+        rule=str(rule),
+        against=against,
     )
     return add_notes(ranked, min_cells, min_samples)
 
 
 def population_name(cells: str | None) -> str:
     """The relation that holds the population of hits: of a condition, or of all cells."""
-    return POPULATION if cells else ALL_CELLS
+    return CHOSEN if cells else ALL_CELLS
 
 
 def choose_population(query: exp.Select, cells: str | None) -> exp.Select:
-    """Add the cells that fulfil a condition to a statement about hits, as the CTE that it looks up as $cells."""
-    return query.with_(POPULATION, as_=select_cells(cells)) if cells else query
+    """Add the cells that fulfil a condition to a statement about hits, which it looks up as $cells."""
+    return choose_cells(query, cells) if cells else query
 
 
 def count_hits(samples: pa.Table) -> tuple[int, int]:
@@ -282,7 +286,7 @@ def summarise(label: str, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
-    """The same hits, with notes on the rule and on the samples that were left out."""
+    """The same hits, with further notes on the rule, and on the samples that were left out."""
     reasons = {
         "too few cells": f"fewer than {min_cells} cells",
         "no gene measured": "of a study that measured none of the genes",
@@ -299,4 +303,4 @@ def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
     left_out = left_out_note("sample", {reasons[reason]: n for reason, n in found.left_out.items()})
     consequence = CALIBRATED if found.against == "controls" else UNCALIBRATED
     cautions = warn_of_differences(found.table.to_pylist(), "label", consequence)
-    return replace(found, notes=(rule, *left_out, *cautions))
+    return replace(found, notes=(rule, *left_out, *found.notes, *cautions))

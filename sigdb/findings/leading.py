@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
-from sigdb.findings.columns import where
+from sigdb.findings.columns import where_groups
 from sigdb.findings.comparability import RAW, warn_of_groups
+from sigdb.scores.names import ask_scores
 from sigdb.scores.options import GeneOptions, check_options, score_parameters
-from sigdb.statements import ask, parse_statement
+from sigdb.statements import parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def leading_genes(
     n : int
         The number of genes per group.
     groups : str, optional
-        A SQL condition on the columns of the result, such as ``"cell_type = 'MDC'"``.
+        A SQL condition on study, tissue, disease, cell_type and n_cells, such as ``"cell_type = 'MDC'"``.
     min_cells : int
         Groups of fewer cells are left out.
     weights : sequence of float, optional
@@ -72,5 +73,5 @@ def leading_genes(
     """
     check_options(leading_genes, options, GeneOptions)
     parameters = score_parameters(con, genes, weights=weights, **options) | {"n": n, "min_cells": min_cells}
-    found = ask(con, where(parse_statement("findings/leading_genes"), groups), parameters)
+    found = ask_scores(con, where_groups(parse_statement("findings/leading_genes"), groups), parameters)
     return warn_of_groups(found, ["cell_type", "study", "tissue", "disease"], RAW)

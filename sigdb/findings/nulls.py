@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Unpack
 import pyarrow as pa
 
 from sigdb.answers import Answer
-from sigdb.findings.columns import where
+from sigdb.findings.columns import where_groups
 from sigdb.findings.comparability import WITHIN, warn_of_groups
 from sigdb.findings.statistics import benjamini_hochberg
+from sigdb.scores.names import ask_scores
 from sigdb.scores.options import GeneOptions, check_options, score_parameters
-from sigdb.statements import ask, parse_statement
+from sigdb.statements import parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ def matched_null(
     n_bins : int
         The number of bins of mean attribution.
     groups : str, optional
-        A SQL condition on the columns of the macro, such as ``"study = 'wu2020_tcell'"``.
+        A SQL condition on study, tissue, disease, cell_type and n_cells, such as ``"study = 'wu2020_tcell'"``.
     min_cells : int
         Groups of fewer cells are left out.
     weights : sequence of float, optional
@@ -105,9 +106,9 @@ def matched_null(
     check_options(matched_null, options, GeneOptions)
     parameters = score_parameters(con, genes, weights=weights, **options)
     parameters |= {"n_controls": n_controls, "seed": seed, "n_bins": n_bins, "min_cells": min_cells}
-    found = ask(con, where(parse_statement("findings/null"), groups), parameters)
+    found = ask_scores(con, where_groups(parse_statement("findings/null"), groups), parameters)
     q_values = pa.array(benjamini_hochberg(found.column("p_value")), pa.float64())
-    notes = (*NOTES, *few_sets(found.table, n_controls))
+    notes = (*NOTES, *few_sets(found.table, n_controls), *found.notes)
     found = Null(found.table.append_column("q_value", q_values), found.sql, notes)
     return warn_of_groups(found, ["cell_type", "study", "tissue", "disease"], WITHIN)
 

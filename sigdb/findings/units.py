@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from sigdb.errors import QueryError
-from sigdb.findings.columns import column_types, columns_of, cube_columns, group_by_columns, where
+from sigdb.findings.columns import column_types, columns_of, cube_columns, group_by_columns, keep_cells, where_cube
 from sigdb.findings.hits import choose_population
 from sigdb.statements import ask, parse_statement
 
@@ -101,13 +101,13 @@ def check_design(con: duckdb.DuckDBPyConnection, design: Design) -> None:
 def unit_values(design: Design, of: str, cells: str | None) -> exp.Select:
     """The statement for the values of the units: `units`, from the cube, for mean scores; otherwise `unit_hits`."""
     if of == "score" and design.unit != "cell":
-        return group_by_unit(parse_statement("findings/units"), design, cells)
-    return choose_population(group_by_unit(parse_statement("findings/unit_hits"), design, None), cells)
+        return group_by_unit(where_cube(parse_statement("findings/units"), cells), design)
+    return choose_population(group_by_unit(parse_statement("findings/unit_hits"), design), cells)
 
 
-def group_by_unit(query: exp.Select, design: Design, cells: str | None) -> exp.Select:
-    """Group a statement over a relation `u` by the design's columns, and add a condition on cells."""
-    return group_by_columns(where(query, cells), design.columns)
+def group_by_unit(query: exp.Select, design: Design) -> exp.Select:
+    """Group a statement over a relation `u` by the design's columns."""
+    return group_by_columns(query, design.columns)
 
 
 def fetch_covariates(
@@ -123,7 +123,7 @@ def fetch_covariates(
         several = exp.convert(1) if numeric else exp.Count(this=exp.Distinct(expressions=[column.copy()]))
         query = query.select(exp.alias_(value, f"value_{number}"), exp.alias_(several, f"several_{number}"))
     found = {}
-    for row in ask(con, group_by_unit(query, design, cells), {"run": run}).table.to_pylist():
+    for row in ask(con, group_by_unit(keep_cells(query, cells), design), {"run": run}).table.to_pylist():
         for number, name in enumerate(design.covariates):
             if row[f"several_{number}"] > 1:
                 raise QueryError(

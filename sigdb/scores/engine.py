@@ -11,7 +11,8 @@ import pyarrow as pa
 from sqlglot import exp
 
 from sigdb.errors import QueryError, listed, macro_message, message
-from sigdb.scores.options import ScoreOptions, check_options, complete_options
+from sigdb.scores.names import warn_of_names
+from sigdb.scores.options import ScoreOptions, check_options, complete_options, score_parameters
 from sigdb.statements import parse_statement, statement
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Terms:
         return self.run, self.genes.tobytes(), self.weights.tobytes(), self.signed, measured
 
 
-def score(con: duckdb.DuckDBPyConnection, genes: Sequence[str], **options: Unpack[ScoreOptions]) -> pa.Table:
+def score(con: duckdb.DuckDBPyConnection, genes: str | Sequence[str], **options: Unpack[ScoreOptions]) -> pa.Table:
     """Score a signature in every cell that the run has attributed.
 
     The SQL macro `signature_score` gives the same numbers. The stored attributions are streamed and added up by cell,
@@ -54,8 +55,9 @@ def score(con: duckdb.DuckDBPyConnection, genes: Sequence[str], **options: Unpac
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas, from `sigdb.connect` or from duckdb.
-    genes : sequence of str
-        Symbols, previous symbols, aliases or Ensembl ids, in any case.
+    genes : str or sequence of str
+        A list of genes (symbols, previous symbols, aliases or Ensembl ids, in any case), or the name of a signature of
+        the library.
     **options
         weights, agg, missing, run, signed, measured_only: see `sigdb.ScoreOptions`.
 
@@ -81,7 +83,7 @@ def score(con: duckdb.DuckDBPyConnection, genes: Sequence[str], **options: Unpac
     """
     check_options(score, options)
     with open_cursor(con) as cursor:
-        terms = resolve_terms(cursor, genes, **options)
+        terms = resolve_terms(cursor, **score_parameters(cursor, genes, **options))
         is_attributed = attributed_mask(cursor, terms.run)
         totals = add_up(cursor, terms, len(is_attributed))
     cells = np.flatnonzero(is_attributed)
@@ -123,13 +125,15 @@ def resolve_terms(
     """The terms of a score of `genes`, or of a `signature` of the library; QueryError if it cannot be computed."""
     completed = complete_options(options)
     weights, agg, signed = completed["weights"], completed["agg"], completed["signed"]
+    signatures = None if signature is None else [signature]
     parameters = {
         "genes": None if genes is None else list(genes),
         "weights": None if weights is None else [float(weight) for weight in weights],
-        "signatures": None if signature is None else [signature],
+        "signatures": signatures,
         "run": completed["run"],
     }
     check_score(cursor, {**parameters, "agg": agg, "missing": completed["missing"], "signed": signed})
+    warn_of_names(cursor, genes, run=completed["run"], signatures=signatures)
     terms = stream(cursor, parse_statement("scores/engine.score_terms"), {**parameters, "agg": agg}).read_all()
     measured = None
     if completed["measured_only"] and agg == "mean":

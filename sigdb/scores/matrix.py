@@ -11,7 +11,7 @@ import pyarrow as pa
 from sigdb.answers import pandas_module
 from sigdb.errors import ObsError, QueryError, listed, nearest
 from sigdb.scores.engine import Terms, attributed_mask, open_cursor, resolve_terms, score_vector
-from sigdb.scores.options import SignatureOptions, check_options
+from sigdb.scores.options import SignatureOptions, check_list, check_options
 from sigdb.signatures import Signature
 from sigdb.statements import run_statement
 
@@ -79,6 +79,7 @@ def score_matrix(
     (['MS1', 'T cell'], 'cell_id')
     """
     pandas = pandas_module()
+    check_list("signatures", signatures)
     check_options(score_matrix, options, SignatureOptions)
     names = [each.name if isinstance(each, Signature) else each for each in signatures]
     if repeated := [name for name, count in Counter(names).items() if count > 1]:

@@ -18,6 +18,7 @@ __all__ = [
     "GeneOptions",
     "ScoreOptions",
     "SignatureOptions",
+    "check_list",
     "check_options",
     "complete_options",
     "score_parameters",
@@ -101,6 +102,12 @@ def check_weights(genes: str | Sequence[str], weights: Sequence[float] | None) -
     """Raise QueryError if weights are given for a signature of the library, which has its own."""
     if isinstance(genes, str) and weights is not None:
         raise QueryError(f"The signature {genes} has weights of its own. `weights` goes with a list of genes.")
+
+
+def check_list(name: str, value: object) -> None:
+    """Raise QueryError if a text was given where a list of names belongs: its letters would be taken for names."""
+    if isinstance(value, str):
+        raise QueryError(f"`{name}` must be a list of names, not the text {value!r}. Write [{value!r}].")
 
 
 def score_parameters(

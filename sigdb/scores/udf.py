@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from sigdb.errors import AtlasError, QueryError, SignatureError
 from sigdb.scores.engine import Terms, open_cursor, resolve_terms, score_vector
-from sigdb.scores.options import SignatureOptions, check_options
+from sigdb.scores.options import SignatureOptions, check_list, check_options
 from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
@@ -194,6 +194,7 @@ def register_signature(
     >>> con.execute("SELECT signature_score_py(0, 'T cell') = signature_score_py(0, 'T cell')").fetchone()
     (True,)
     """
+    check_list("genes", genes)
     check_options(register_signature, options, SignatureOptions)
     with open_cursor(con) as cursor:
         ((path, _),) = run_statement(cursor, "atlas/inspect.current_file")

@@ -8,7 +8,7 @@ CREATE TABLE sigdb_data.attributions (
     cell_id UINTEGER USING COMPRESSION BITPACKING,
     score FLOAT
 );
-INSERT INTO sigdb_data.attributions BY NAME FROM sigdb_data.attributions_before ORDER BY run_id, gene_id, cell_id;
+INSERT INTO sigdb_data.attributions BY NAME FROM sigdb_data.attributions_before ORDER BY run_id ASC, gene_id ASC, cell_id ASC;
 DROP TABLE sigdb_data.attributions_before;
 
 -- name: clear_summary
@@ -29,7 +29,7 @@ FROM sigdb_data.attributions AS a
 JOIN sigdb_data.cell_data AS c ON a.cell_id = c.cell_id
 WHERE a.run_id = $run_id AND a.cell_id BETWEEN $first AND $last
 GROUP BY a.run_id, c.sample_id, c.cell_type, a.gene_id
-ORDER BY a.gene_id, c.sample_id, c.cell_type;
+ORDER BY a.gene_id ASC, c.sample_id ASC, c.cell_type ASC;
 
 -- name: add_group_sizes
 -- Add the number of cells per sample and cell type, among the cells from $first to $last of a run.
@@ -39,7 +39,7 @@ FROM sigdb_data.attributed_cells AS r
 JOIN sigdb_data.cell_data AS c ON r.cell_id = c.cell_id
 WHERE r.run_id = $run_id AND r.cell_id BETWEEN $first AND $last
 GROUP BY r.run_id, c.sample_id, c.cell_type
-ORDER BY c.sample_id, c.cell_type;
+ORDER BY c.sample_id ASC, c.cell_type ASC;
 
 -- name: clear_study
 -- Remove all cells of a study, with their scores in all runs, the sums, the measured genes and the ledger.
@@ -56,7 +56,7 @@ DELETE FROM sigdb_data.ingest_chunks WHERE study_id IN (SELECT d.study_id FROM s
 
 -- name: run_ids
 -- The ids of the attribution runs, in order.
-SELECT r.run_id FROM sigdb_data.attribution_runs AS r ORDER BY r.run_id;
+SELECT r.run_id FROM sigdb_data.attribution_runs AS r ORDER BY r.run_id ASC;
 
 -- name: studies
 -- The names of the studies.
@@ -75,7 +75,7 @@ SELECT c.cell_id, c.barcode
 FROM sigdb_data.cell_data AS c
 JOIN sigdb_data.samples AS s ON c.sample_id = s.sample_id
 WHERE s.study_id = $study_id
-ORDER BY c.cell_id;
+ORDER BY c.cell_id ASC;
 
 -- name: drop_study
 -- Remove the study of sigdb_dropped (study) and its samples, after its cells are removed.

@@ -3,7 +3,7 @@
 SELECT t.table_name
 FROM information_schema.tables AS t
 WHERE t.table_catalog = current_database() AND t.table_schema = 'sigdb_data'
-ORDER BY t.table_name;
+ORDER BY t.table_name ASC;
 
 -- name: schema
 -- The parts of an atlas: columns of tables, views and macros, each with its comment and its definition.
@@ -20,7 +20,7 @@ SELECT
     f.macro_definition
 FROM duckdb_functions() AS f
 WHERE f.database_name = current_database() AND f.function_type IN ('macro', 'table_macro') AND NOT f.internal
-ORDER BY ALL;
+ORDER BY ALL ASC;
 
 -- name: view_columns
 -- The columns of $views, each with the comment of the base column of the same name. The base table with the name of the
@@ -95,14 +95,14 @@ WITH RECURSIVE found AS (
 SELECT f.database_name, f.schema_name, f.table_name
 FROM found AS f
 GROUP BY f.database_name, f.schema_name, f.table_name
-ORDER BY max(f.depth), f.schema_name, f.table_name;
+ORDER BY max(f.depth) ASC, f.schema_name ASC, f.table_name ASC;
 
 -- name: gene_ranges
 -- Ranges of gene ids with about $batch attributions each, in order. Together they cover all possible ids. An attribution
 -- with a NULL gene is in no range; sql/checks/orphans.sql finds it.
-SELECT coalesce(lag(max(b.gene_id)) OVER (ORDER BY b.batch) + 1, 0) AS first, max(b.gene_id) AS last
+SELECT coalesce(lag(max(b.gene_id)) OVER (ORDER BY b.batch ASC) + 1, 0) AS first, max(b.gene_id) AS last
 FROM (
-    SELECT c.gene_id, (sum(c.n) OVER (ORDER BY c.gene_id) - c.n) // $batch AS batch
+    SELECT c.gene_id, (sum(c.n) OVER (ORDER BY c.gene_id ASC) - c.n) // $batch AS batch
     FROM (
         SELECT a.gene_id, count(*) AS n FROM sigdb_data.attributions AS a GROUP BY a.gene_id
         UNION ALL
@@ -110,7 +110,7 @@ FROM (
     ) AS c
 ) AS b
 GROUP BY b.batch
-ORDER BY b.batch;
+ORDER BY b.batch ASC;
 
 -- name: current_database
 -- The name of the current database.
@@ -139,7 +139,7 @@ SELECT d.path, d.readonly FROM duckdb_databases() AS d WHERE d.database_name = c
 SELECT s.database_name, s.database_name = current_database()
 FROM duckdb_schemas() AS s
 WHERE s.schema_name = 'sigdb_data'
-ORDER BY s.database_name;
+ORDER BY s.database_name ASC;
 
 -- name: threads
 -- The number of threads that DuckDB uses.

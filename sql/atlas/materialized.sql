@@ -4,7 +4,7 @@
 INSERT INTO sigdb_data.materialized_signatures (materialized_id, run_id, signature, gene_ids, weights, total_weight)
 SELECT
     (SELECT coalesce(max(m.materialized_id) + 1, 0) FROM sigdb_data.materialized_signatures AS m),
-    t._run, $signature, list(t._gene ORDER BY t._gene), list(t._weight ORDER BY t._gene), sum(abs(t._weight))
+    t._run, $signature, list(t._gene ORDER BY t._gene ASC), list(t._weight ORDER BY t._gene ASC), sum(abs(t._weight))
 FROM sigdb_data.signature_terms(NULL, NULL, 'sum', $run, [$signature]) AS t
 GROUP BY t._run
 HAVING sum(abs(t._weight)) > 0
@@ -16,14 +16,14 @@ RETURNING materialized_id;
 SELECT m.materialized_id, m.signature, m.gene_ids = n.genes AND m.weights = n.weights AS is_current
 FROM sigdb_data.materialized_signatures AS m
 LEFT JOIN (
-    SELECT t._signature AS signature, list(t._gene ORDER BY t._gene) AS genes, list(t._weight ORDER BY t._gene) AS weights
+    SELECT t._signature AS signature, list(t._gene ORDER BY t._gene ASC) AS genes, list(t._weight ORDER BY t._gene ASC) AS weights
     FROM sigdb_data.signature_terms(
         NULL, NULL, 'sum', $run_id, (SELECT list(q.signature) FROM sigdb_data.materialized_signatures AS q)
     ) AS t
     GROUP BY t._signature
 ) AS n ON m.signature = n.signature
 WHERE m.run_id = $run_id
-ORDER BY m.materialized_id;
+ORDER BY m.materialized_id ASC;
 
 -- name: all_materialized
 -- The signatures whose scores are kept, and the run of each.
@@ -53,7 +53,7 @@ FROM (
     WHERE m.materialized_id = $materialized_id AND r.cell_id BETWEEN $first AND $last
 ) AS u
 GROUP BY u.cell_id
-ORDER BY u.cell_id;
+ORDER BY u.cell_id ASC;
 
 -- name: drop_signature_cells
 -- Delete the kept scores of the signatures $signatures, in the run of id $run_id, or in all runs if it is NULL.

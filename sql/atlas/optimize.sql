@@ -36,7 +36,7 @@ SELECT count(*) FROM sigdb_data.attributions;
 
 -- name: runs_of_small_scores
 -- The runs whose absolute scores add up to less than 1000 per cell, and what they add up to.
-SELECT r.run, r.target_sum FROM sigdb_data.attribution_runs AS r WHERE r.target_sum < 1000 ORDER BY r.run_id;
+SELECT r.run, r.target_sum FROM sigdb_data.attribution_runs AS r WHERE r.target_sum < 1000 ORDER BY r.run_id ASC;
 
 -- name: copy_attributions
 -- Copy the attributions of a range of genes in order, rounded to $decimals unless NULL. A score that would become 0 is
@@ -50,7 +50,7 @@ SELECT
     END
 FROM sigdb_data.attributions AS a
 WHERE a.run_id = $run_id AND a.gene_id BETWEEN $first AND $last
-ORDER BY a.gene_id, a.cell_id;
+ORDER BY a.gene_id ASC, a.cell_id ASC;
 
 -- name: fragmentation
 -- The number of row groups that queries of each single gene and run read in total, and that number if the attributions
@@ -76,7 +76,7 @@ WITH row_groups AS (
 ),
 
 genes AS (
-    SELECT c.run_id, c.gene_id, c.n, sum(c.n) OVER (ORDER BY c.run_id, c.gene_id) AS until
+    SELECT c.run_id, c.gene_id, c.n, sum(c.n) OVER (ORDER BY c.run_id ASC, c.gene_id ASC) AS until
     FROM (
         SELECT a.run_id, a.gene_id, count(*) AS n FROM sigdb_data.attributions AS a GROUP BY a.run_id, a.gene_id
     ) AS c
@@ -96,13 +96,13 @@ FROM genes AS g CROSS JOIN largest AS l;
 -- Ranges of genes of a run with about $batch attributions each, in order.
 SELECT b.run_id, min(b.gene_id), max(b.gene_id), sum(b.n)::UBIGINT
 FROM (
-    SELECT c.run_id, c.gene_id, c.n, (sum(c.n) OVER (PARTITION BY c.run_id ORDER BY c.gene_id) - c.n) // $batch AS batch
+    SELECT c.run_id, c.gene_id, c.n, (sum(c.n) OVER (PARTITION BY c.run_id ORDER BY c.gene_id ASC) - c.n) // $batch AS batch
     FROM (
         SELECT a.run_id, a.gene_id, count(*) AS n FROM sigdb_data.attributions AS a GROUP BY a.run_id, a.gene_id
     ) AS c
 ) AS b
 GROUP BY b.run_id, b.batch
-ORDER BY b.run_id, min(b.gene_id);
+ORDER BY b.run_id ASC, min(b.gene_id) ASC;
 
 -- name: atlas_state
 -- A value that changes with every change to the attributions and to the tables, views, macros and indexes of the file.
@@ -112,7 +112,7 @@ SELECT
     (SELECT count(*) FROM sigdb_data.ingest_chunks) AS n_chunks,
     (SELECT coalesce(max(k.written)::VARCHAR, '') FROM sigdb_data.ingest_chunks AS k) AS written,
     (
-        SELECT md5(string_agg(o.made::VARCHAR, chr(10) ORDER BY o.made::VARCHAR))
+        SELECT md5(string_agg(o.made::VARCHAR, chr(10) ORDER BY o.made::VARCHAR ASC))
         FROM (
             SELECT [c.schema_name, c.table_name, c.column_name, c.data_type, c.comment] AS made
             FROM duckdb_columns() AS c WHERE c.database_name = current_database()

@@ -17,7 +17,7 @@ DROP VIEW signature_view;
 SELECT v.view_name
 FROM duckdb_views() AS v
 WHERE v.schema_name = 'cell_scores' AND v.database_name = current_database()
-ORDER BY v.view_name;
+ORDER BY v.view_name ASC;
 
 -- name: cell_comments
 -- The columns of the view `cells`, with their comments.
@@ -42,7 +42,7 @@ SELECT
     s._study AS study, s._name AS sample, s._donor AS donor, s._tissue AS tissue, s._disease AS disease,
     s._type AS cell_type, s._n AS n_cells, s._score AS score, s._n_genes AS n_genes, s._n_measured AS n_measured
 FROM sigdb_data.sample_scores(
-    (SELECT list(q.gene ORDER BY q.position) FROM sigdb_data.signatures AS q WHERE q.signature = $signature),
-    (SELECT list(q.weight ORDER BY q.position) FROM sigdb_data.signatures AS q WHERE q.signature = $signature),
+    (SELECT list(q.gene ORDER BY q.position ASC) FROM sigdb_data.signatures AS q WHERE q.signature = $signature),
+    (SELECT list(q.weight ORDER BY q.position ASC) FROM sigdb_data.signatures AS q WHERE q.signature = $signature),
     'mean', 'ignore', NULL, FALSE, FALSE, 0
 ) AS s;

@@ -7,7 +7,7 @@ JOIN signature_score(
     measured_only := $measured_only
 ) AS s
     ON c.cell_id = s.cell_id
-ORDER BY s.score DESC, s.cell_id;
+ORDER BY s.score DESC NULLS LAST, s.cell_id ASC;
 
 -- name: found
 -- The rows of a finding, which is registered as found.

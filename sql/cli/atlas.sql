@@ -12,7 +12,7 @@ SELECT
 -- One row per study.
 SELECT study, n_cells AS cells, n_samples AS samples, n_genes AS genes_measured, counts_from, source, licence
 FROM studies
-ORDER BY study_id;
+ORDER BY study_id ASC;
 
 -- name: runs
 -- How the scores of an atlas were computed: one row per run.
@@ -34,4 +34,4 @@ FROM sigdb_data.attribution_runs AS r
 JOIN sigdb_data.models AS m ON r.model_id = m.model_id
 LEFT JOIN sigdb_data.attributed_cells AS c ON r.run_id = c.run_id
 GROUP BY ALL
-ORDER BY r.run;
+ORDER BY r.run ASC;

@@ -21,7 +21,7 @@ JOIN studies AS s ON c.study = s.study
 JOIN sigdb_data.study_coverage(signature_genes($name), NULL, NULL, NULL) AS k ON s.study_id = k._study
 GROUP BY c.study, c.cell_type
 HAVING count(*) >= $min_cells
-ORDER BY c.study, z DESC;
+ORDER BY c.study ASC, z DESC;
 
 -- name: top_genes
 -- The $n genes with the highest mean attribution over all cells of the types $cell_types, with their mean in all other
@@ -58,7 +58,7 @@ SELECT donor, avg(score) FILTER (tissue = 'tumour') AS tumour,
        avg(score) FILTER (tissue = 'normal adjacent') AS normal_adjacent
 FROM signature_scores(['HALLMARK_INTERFERON_GAMMA_RESPONSE'], missing := 'ignore') JOIN cells USING (cell_id)
 WHERE study = 'wu2020_tcell' GROUP BY donor
-HAVING tumour IS NOT NULL AND normal_adjacent IS NOT NULL ORDER BY donor;
+HAVING tumour IS NOT NULL AND normal_adjacent IS NOT NULL ORDER BY donor ASC;
 
 -- name: paste_genes
 -- What gene names mean in the atlas.

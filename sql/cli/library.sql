@@ -6,7 +6,7 @@ JOIN sigdb_data.resolve_genes(NULL, NULL, (SELECT list(q.signature) FROM sigdb_d
     ON i.signature = r._signature
 LEFT JOIN sigdb_data.run_genes(NULL) AS m ON r._gene = m._gene
 GROUP BY i.signature, i.source, i.description
-ORDER BY i.signature;
+ORDER BY i.signature ASC;
 
 -- name: signature
 -- The genes of the signature $name in order, and what each means in this atlas.
@@ -14,7 +14,7 @@ SELECT s.gene, s.weight, c.symbol, c.status, c.suggestion
 FROM sigdb_data.signatures AS s
 JOIN check_genes((SELECT list(q.gene) FROM sigdb_data.signatures AS q WHERE q.signature = $name)) AS c ON s.gene = c.gene
 WHERE s.signature = $name
-ORDER BY s.position;
+ORDER BY s.position ASC;
 
 -- name: meanings
 -- What $name means: whether the library has a signature of this name, and whether it is the name of a gene.
@@ -28,7 +28,7 @@ SELECT c.gene FROM check_genes($names) AS c WHERE c.status NOT IN ('missing', 'a
 
 -- name: signature_names
 -- The names of all signatures of the library, in order.
-SELECT signature FROM sigdb_data.signature_info ORDER BY signature;
+SELECT signature FROM sigdb_data.signature_info ORDER BY signature ASC;
 
 -- name: count_materialized
 -- The number of signatures whose scores are stored, in one run or several.

@@ -4,4 +4,4 @@ SELECT
     s.study, len($genes) AS n_asked, c._n_genes AS n_genes, c._n_measured AS n_measured, s.n_cells, s.n_samples
 FROM studies AS s
 JOIN sigdb_data.study_coverage($genes, $weights, $run, NULL) AS c ON s.study_id = c._study
-ORDER BY s.study;
+ORDER BY s.study ASC;

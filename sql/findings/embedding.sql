@@ -35,4 +35,4 @@ FROM (
     ) AS w
 ) AS b
 GROUP BY b.study, b.is_binned, b.left_x, b.low_y, b.width, b.height, b.place_x, b.place_y
-ORDER BY b.study, score, x_low, y_low;
+ORDER BY b.study ASC, score ASC, x_low ASC, y_low ASC;

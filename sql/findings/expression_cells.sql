@@ -7,4 +7,4 @@ LEFT JOIN signature_score(
     measured_only := $measured_only
 ) AS s ON c.cell_id = s.cell_id
 WHERE c.study = $study
-ORDER BY c.cell_id;
+ORDER BY c.cell_id ASC;

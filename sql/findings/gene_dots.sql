@@ -3,8 +3,8 @@
 -- cube. A gene that a study did not measure counts as 0.
 SELECT
     n.label, n.n_cells, g.symbol AS gene,
-    coalesce(v.total, 0) / n.n_cells AS score,
-    coalesce(v.n_nonzero, 0) / n.n_cells AS fraction_nonzero
+    coalesce(v.total, 0)::DOUBLE / n.n_cells AS score,
+    coalesce(v.n_nonzero, 0)::DOUBLE / n.n_cells AS fraction_nonzero
 FROM (
     SELECT u.label_column AS label, sum(u.n_cells)::BIGINT AS n_cells
     FROM (
@@ -31,4 +31,4 @@ LEFT JOIN (
 ) AS v ON n.label IS NOT DISTINCT FROM v.label AND t._gene = v.gene_id
 WHERE n.n_cells >= $min_cells
     AND (SELECT k._error FROM sigdb_data.signature_check($genes, NULL, 'sum', $missing, $run, $signed, NULL) AS k) IS NULL
-ORDER BY n.label, g.symbol;
+ORDER BY n.label ASC, g.symbol ASC;

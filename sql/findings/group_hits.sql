@@ -4,7 +4,7 @@
 SELECT
     avg(u.score) AS score,
     avg(u.z) AS z,
-    count(*) FILTER (WHERE u.is_hit) / nullif(count(u.is_hit), 0) AS hit_rate,
+    avg(u.is_hit::INTEGER) AS hit_rate,
     count(u.score) AS n_cells,
     count(DISTINCT u.sample_id) AS n_samples,
     min(u.n_measured) AS least_measured,
@@ -20,8 +20,8 @@ FROM (
     ) AS h ON c.cell_id = h.cell_id
     JOIN studies AS t ON c.study = t.study
     JOIN sigdb_data.study_coverage($genes, $weights, $run, NULL) AS k ON t.study_id = k._study
-    WHERE k._n_measured >= $min_coverage * k._n_genes
+    WHERE k._n_measured::DOUBLE / k._n_genes >= $min_coverage::DOUBLE
         AND (SELECT e._error FROM sigdb_data.coverage_check($min_coverage) AS e) IS NULL
 ) AS u
 HAVING count(u.score) >= $min_cells
-ORDER BY z DESC NULLS LAST, score DESC;
+ORDER BY avg(u.z) IS NULL ASC, z DESC, score DESC;

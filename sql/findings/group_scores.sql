@@ -30,4 +30,4 @@ FROM (
 WHERE u.score IS NOT NULL
 GROUP BY u.cell_type, u.label_column
 HAVING sum(u.n_cells) >= $min_cells
-ORDER BY score DESC, cell_type, label;
+ORDER BY score DESC, cell_type ASC, label ASC;

@@ -27,4 +27,4 @@ FROM (
         ) AS r
     ) AS n
 ) AS h
-ORDER BY h.left_out NULLS FIRST, mean_rate DESC, h.label, h.hit_rate DESC, h.study, h.sample;
+ORDER BY h.left_out ASC NULLS FIRST, mean_rate DESC, h.label ASC, h.hit_rate DESC, h.study ASC, h.sample ASC;

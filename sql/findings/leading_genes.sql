@@ -17,4 +17,4 @@ FROM (
         AND g.cell_type IS NOT DISTINCT FROM d.cell_type
 ) AS u
 WHERE u.rank <= $n AND u.n_cells >= $min_cells
-ORDER BY u.score DESC, u.study, u.tissue, u.disease, u.cell_type, u.rank;
+ORDER BY u.score DESC, u.study ASC, u.tissue ASC, u.disease ASC, u.cell_type ASC, u.rank ASC;

@@ -18,4 +18,4 @@ FROM (
         AND n.cell_type IS NOT DISTINCT FROM d.cell_type
 ) AS u
 WHERE u.n_cells >= $min_cells
-ORDER BY u.z DESC NULLS LAST, u.study, u.tissue, u.disease, u.cell_type;
+ORDER BY u.z IS NULL ASC, u.z DESC, u.study ASC, u.tissue ASC, u.disease ASC, u.cell_type ASC;

@@ -28,4 +28,4 @@ FROM (
 ) AS b
 WHERE b.n_cells >= $min_cells
 GROUP BY b.label, b.n_cells, b.mean, b.lowest, b.bin, b.width
-ORDER BY b.mean DESC, b.label, low;
+ORDER BY b.mean DESC, b.label ASC, low ASC;

@@ -7,7 +7,7 @@ SELECT
     sum(u.sum_abs) AS total,
     sum(u.n_nonzero)::BIGINT AS n_nonzero,
     sum(u.n_cells)::BIGINT AS n_cells,
-    list(DISTINCT u.donor ORDER BY u.donor) AS donors,
+    list(DISTINCT u.donor ORDER BY u.donor ASC) AS donors,
     median(u.median_counts) AS median_counts,
     median(u.median_detected) AS median_detected
 FROM (

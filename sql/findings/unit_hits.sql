@@ -4,11 +4,11 @@
 -- coverage of the unit's study. median_counts, median_detected: counts and detected genes of the unit's cells.
 SELECT
     avg(u.z) AS z,
-    count(*) FILTER (WHERE u.is_hit) / nullif(count(u.is_hit), 0) AS hit_rate,
+    avg(u.is_hit::INTEGER) AS hit_rate,
     avg(u.score) AS score,
     count(*) FILTER (WHERE u.is_hit) AS n_hits,
     count(u.score) AS n_cells,
-    list(DISTINCT u.donor ORDER BY u.donor) AS donors,
+    list(DISTINCT u.donor ORDER BY u.donor ASC) AS donors,
     any_value(u.n_score_genes) AS n_genes,
     any_value(u.n_measured) AS n_measured,
     median(u.n_counts) AS median_counts,
@@ -25,7 +25,7 @@ FROM (
     JOIN cells AS c ON h.cell_id = c.cell_id
     JOIN sigdb_data.studies AS t ON c.study = t.study
     JOIN sigdb_data.study_coverage($genes, $weights, $run, NULL) AS k ON t.study_id = k._study
-    WHERE k._n_measured >= $min_coverage * k._n_genes
+    WHERE k._n_measured::DOUBLE / k._n_genes >= $min_coverage::DOUBLE
         AND (SELECT e._error FROM sigdb_data.coverage_check($min_coverage) AS e) IS NULL
 ) AS u
 HAVING count(u.score) > 0;

@@ -4,7 +4,7 @@
 SELECT
     sum(u.score * u.n_cells) / sum(u.n_cells) AS score,
     sum(u.n_cells)::BIGINT AS n_cells,
-    list(DISTINCT u.donor ORDER BY u.donor) AS donors,
+    list(DISTINCT u.donor ORDER BY u.donor ASC) AS donors,
     any_value(u.n_score_genes) AS n_genes,
     any_value(u.n_measured) AS n_measured,
     median(u.median_counts) AS median_counts,

@@ -1,26 +1,3 @@
--- name: make_hgnc_names
--- Make the table sigdb_hgnc_names: every name that HGNC has for a gene, with the gene's approved symbol.
--- Reads sigdb_hgnc (symbol, ensembl_id, previous, alias). A name keeps only its best meaning: if it is an alias of one
--- gene and the approved symbol of another, it means the second gene, even if the atlas does not have that gene.
--- is_ambiguous: several genes have the name with the same rank.
-CREATE OR REPLACE TEMP TABLE sigdb_hgnc_names AS
-WITH gene_names AS MATERIALIZED (
-    SELECT h.symbol AS name, h.symbol, 'approved' AS source, 1 AS rank FROM sigdb_hgnc AS h
-    UNION ALL
-    SELECT unnest(list_distinct(h.previous)), h.symbol, 'previous', 2 FROM sigdb_hgnc AS h
-    UNION ALL
-    SELECT unnest(list_distinct(h.alias)), h.symbol, 'alias', 3 FROM sigdb_hgnc AS h
-    UNION ALL
-    SELECT h.ensembl_id, h.symbol, 'ensembl', 4 FROM sigdb_hgnc AS h WHERE h.ensembl_id IS NOT NULL
-)
-SELECT b.name, b.symbol, b.source, b.rank, best.n_genes > 1 AS is_ambiguous
-FROM gene_names AS b
-JOIN (
-    SELECT c.name, min(c.rank) AS rank, arg_min(c.n_genes, c.rank) AS n_genes
-    FROM (SELECT o.name, o.rank, count(*) AS n_genes FROM gene_names AS o GROUP BY o.name, o.rank) AS c
-    GROUP BY c.name
-) AS best ON b.name = best.name AND b.rank = best.rank;
-
 -- name: resolve_model_genes
 -- Make the table sigdb_model_genes: the symbol of each name of a gene list ($names), and its gene of the atlas, if any.
 -- A name means the atlas gene with that symbol, or else the atlas gene with the same approved symbol, unless another
@@ -33,7 +10,7 @@ SELECT
 FROM (
     SELECT
         j.*,
-        row_number() OVER (PARTITION BY j.gene_id ORDER BY j.is_exact DESC, j.position) AS n_claims
+        row_number() OVER (PARTITION BY j.gene_id ORDER BY j.is_exact DESC, j.position ASC) AS n_claims
     FROM (
         SELECT
             i.position, i.name, i.symbol, i.approved,
@@ -46,7 +23,7 @@ FROM (
                     WHEN
                         row_number() OVER (
                             PARTITION BY coalesce(e.symbol, n.plain)
-                            ORDER BY n.name <> coalesce(e.symbol, n.plain), n.position
+                            ORDER BY n.name <> coalesce(e.symbol, n.plain) ASC, n.position ASC
                         ) = 1
                         THEN coalesce(e.symbol, n.plain)
                     ELSE n.name
@@ -75,7 +52,7 @@ FROM (
 -- Add the genes of sigdb_model_genes that the atlas lacks, and their names.
 INSERT INTO sigdb_data.genes (gene_id, symbol, ensembl_id)
 SELECT
-    (SELECT coalesce(max(q.gene_id) + 1, 0) FROM sigdb_data.genes AS q) + row_number() OVER (ORDER BY i.position) - 1,
+    (SELECT coalesce(max(q.gene_id) + 1, 0) FROM sigdb_data.genes AS q) + row_number() OVER (ORDER BY i.position ASC) - 1,
     i.symbol,
     e.name
 FROM sigdb_model_genes AS i
@@ -97,7 +74,7 @@ FROM (
     SELECT n.approved, g.gene_id, g.symbol
     FROM sigdb_model_genes AS n JOIN sigdb_data.genes AS g ON n.symbol = g.symbol
     WHERE n.gene_id IS NULL
-    QUALIFY row_number() OVER (PARTITION BY n.approved ORDER BY g.symbol = n.approved DESC, g.gene_id) = 1
+    QUALIFY row_number() OVER (PARTITION BY n.approved ORDER BY g.symbol = n.approved DESC, g.gene_id ASC) = 1
 ) AS i
 JOIN sigdb_hgnc_names AS h ON i.approved = h.symbol AND h.name <> i.symbol
 WHERE h.is_ambiguous
@@ -108,7 +85,7 @@ WHERE h.is_ambiguous
 SELECT coalesce(i.gene_id, g.gene_id)
 FROM sigdb_model_genes AS i
 LEFT JOIN sigdb_data.genes AS g ON i.symbol = g.symbol
-ORDER BY i.position;
+ORDER BY i.position ASC;
 
 -- name: resolve_columns
 -- The gene of the atlas that each column name ($names) of a study means. Case matters; ambiguous names mean no gene.
@@ -122,5 +99,5 @@ WHERE r._gene IS NOT NULL AND r._rank < 10;
 SELECT g.symbol
 FROM sigdb_data.model_genes AS m JOIN sigdb_data.genes AS g ON m.gene_id = g.gene_id
 WHERE m.model_id = $model_id
-    AND NOT EXISTS (SELECT 1 FROM sigdb_data.gene_names AS n WHERE n.gene_id = g.gene_id AND n.source <> 'symbol')
-ORDER BY m.position;
+    AND NOT EXISTS (SELECT 1 FROM sigdb_data.gene_names AS n WHERE n.gene_id = g.gene_id AND n.source NOT IN ('symbol', 'other'))
+ORDER BY m.position ASC;

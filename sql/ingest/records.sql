@@ -8,7 +8,7 @@ WHERE r.model_id = $model_id
     AND r.baseline = $baseline
     AND r.summation = $summation
     AND r.target_sum = $target_sum
-ORDER BY r.run_id;
+ORDER BY r.run_id ASC;
 
 -- name: find_run_name
 -- One row if a run is called $run.
@@ -65,7 +65,7 @@ FROM sigdb_data.ingest_chunks AS k
 JOIN sigdb_data.studies AS s ON k.study_id = s.study_id
 JOIN sigdb_data.attribution_runs AS r ON k.run_id = r.run_id
 WHERE s.study = $study AND k.run_id <> $run_id
-ORDER BY r.run;
+ORDER BY r.run ASC;
 
 -- name: find_model
 -- The model with this checkpoint, if the atlas has it.
@@ -89,7 +89,7 @@ RETURNING model_id;
 
 -- name: model_genes
 -- The gene list of the model $model_id, in its order.
-SELECT g.gene_id FROM sigdb_data.model_genes AS g WHERE g.model_id = $model_id ORDER BY g.position;
+SELECT g.gene_id FROM sigdb_data.model_genes AS g WHERE g.model_id = $model_id ORDER BY g.position ASC;
 
 -- name: add_model_genes
 -- Record the gene list of a model (sigdb_incoming: gene_id, position).

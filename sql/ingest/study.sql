@@ -21,7 +21,7 @@ INSERT INTO sigdb_data.study_genes (study_id, gene_id)
 SELECT $study_id, i.gene_id
 FROM sigdb_incoming AS i
 WHERE i.gene_id NOT IN (SELECT q.gene_id FROM sigdb_data.study_genes AS q WHERE q.study_id = $study_id)
-ORDER BY i.gene_id;
+ORDER BY i.gene_id ASC;
 
 -- name: add_samples
 -- Record the samples of a study from the obs of its cells (sigdb_obs), or update the samples that the atlas has.
@@ -30,7 +30,7 @@ INSERT INTO sigdb_data.samples (
     sample_id, study_id, sample, donor, tissue, disease, assay, sex, development_stage, in_vivo
 )
 SELECT
-    (SELECT coalesce(max(q.sample_id) + 1, 0) FROM sigdb_data.samples AS q) + row_number() OVER (ORDER BY o.sample) - 1,
+    (SELECT coalesce(max(q.sample_id) + 1, 0) FROM sigdb_data.samples AS q) + row_number() OVER (ORDER BY o.sample ASC) - 1,
     $study_id,
     o.sample,
     any_value(o.donor),
@@ -66,7 +66,7 @@ INSERT INTO sigdb_data.cell_data BY NAME
 SELECT s.sample_id, o.* EXCLUDE (sample, donor, tissue, disease, assay, sex, development_stage, in_vivo)
 FROM sigdb_obs AS o
 JOIN sigdb_data.samples AS s ON s.study_id = $study_id AND s.sample = o.sample
-ORDER BY o.cell_id;
+ORDER BY o.cell_id ASC;
 
 -- name: cell_columns
 -- The columns of cell_data and their types.
@@ -102,17 +102,17 @@ FROM sigdb_data.cell_data;
 
 -- name: cell_counts
 -- The total counts of the cells $first to $last, by cell_id.
-SELECT c.n_counts FROM sigdb_data.cell_data AS c WHERE c.cell_id BETWEEN $first AND $last ORDER BY c.cell_id;
+SELECT c.n_counts FROM sigdb_data.cell_data AS c WHERE c.cell_id BETWEEN $first AND $last ORDER BY c.cell_id ASC;
 
 -- name: cell_groups
 -- The sample and cell type of the cells $first to $last, and the number of this group, by cell_id. Groups are numbered
 -- from 0 by sample and cell type.
 SELECT
     c.cell_id, c.sample_id, c.cell_type,
-    (dense_rank() OVER (ORDER BY c.sample_id, c.cell_type) - 1)::INTEGER AS number
+    (dense_rank() OVER (ORDER BY c.sample_id ASC, c.cell_type ASC) - 1)::INTEGER AS number
 FROM sigdb_data.cell_data AS c
 WHERE c.cell_id BETWEEN $first AND $last
-ORDER BY c.cell_id;
+ORDER BY c.cell_id ASC;
 
 -- name: add_sorted_scores
 -- Add scores of a study (sigdb_scores: gene_id, rank, score), sorted by gene and rank.
@@ -136,7 +136,7 @@ FROM sigdb_sums AS i;
 INSERT INTO sigdb_data.attributed_cells (run_id, cell_id, attribution_scale, completeness_delta, integration_error)
 SELECT $run_id, $first_cell + i.rank, i.attribution_scale, i.completeness_delta, i.integration_error
 FROM sigdb_incoming AS i
-ORDER BY i.rank;
+ORDER BY i.rank ASC;
 
 -- name: add_chunk
 -- Add an entry to the ledger, in the transaction that stores the chunk. packages, versions: names and versions of

@@ -11,14 +11,14 @@ SELECT
     bit_xor(hash(a.gene_id, a.cell_id, a.score)) AS bits, sum(hash(a.gene_id, a.cell_id, a.score)) AS total
 FROM sigdb_data.attributions AS a
 GROUP BY a.run_id, gene_bucket
-ORDER BY a.run_id, gene_bucket;
+ORDER BY a.run_id ASC, gene_bucket ASC;
 
 -- name: attributions
 -- The attributions of a run and a range of genes, in the order of a lake.
 SELECT a.gene_id, a.cell_id, a.score
 FROM sigdb_data.attributions AS a
 WHERE a.run_id = $run_id AND a.gene_id BETWEEN $first AND $last
-ORDER BY a.gene_id, a.cell_id;
+ORDER BY a.gene_id ASC, a.cell_id ASC;
 
 -- name: gene_rows
 -- The mean number of attributions per run and gene id.

@@ -19,7 +19,7 @@ FROM (
     SELECT
         a._gene,
         sum(CASE WHEN signed THEN a._sum_signed ELSE a._sum_abs END) / any_value(n._n_cells) AS _score,
-        sum(a._n_nonzero) / any_value(n._n_cells) AS _fraction,
+        sum(a._n_nonzero)::DOUBLE / any_value(n._n_cells) AS _fraction,
         any_value(n._n_cells) AS _n_cells,
         any_value(m._n_measured) AS _n_measured
     FROM (
@@ -53,4 +53,4 @@ WHERE (
     FROM (SELECT count(*) AS _n FROM sigdb_data.chosen_groups(cell_type, disease, tissue, study, run)) AS k
     WHERE (SELECT e._error FROM sigdb_data.run_check(run, signed) AS e) IS NULL
 ) IS NULL
-ORDER BY rank, gene;
+ORDER BY rank ASC, gene ASC;

@@ -16,14 +16,14 @@ CREATE OR REPLACE MACRO leading_genes(
 SELECT
     c._study AS study, c._tissue AS tissue, c._disease AS disease, c._type AS cell_type, c._n_cells::BIGINT AS n_cells,
     c._symbol AS gene, c._contribution AS contribution, c._contribution / nullif(c._score, 0) AS share, c._rank AS rank,
-    sum(c._contribution) OVER (PARTITION BY c._study, c._tissue, c._disease, c._type ORDER BY c._rank)
+    sum(c._contribution) OVER (PARTITION BY c._study, c._tissue, c._disease, c._type ORDER BY c._rank ASC)
         / nullif(c._score, 0) AS cumulative_share,
     c._score AS score, (c._score - c._contribution) / nullif(1 - abs(c._weight), 0) AS score_without
 FROM (
     SELECT
         v._study, v._tissue, v._disease, v._type, v._n_cells, v._symbol, v._contribution, v._score, t._weight,
         row_number() OVER (
-            PARTITION BY v._study, v._tissue, v._disease, v._type ORDER BY abs(v._contribution) DESC, v._symbol
+            PARTITION BY v._study, v._tissue, v._disease, v._type ORDER BY abs(v._contribution) DESC, v._symbol ASC
         ) AS _rank
     FROM sigdb_data.group_contributions(genes, weights, 'mean', run, signed) AS v
     JOIN sigdb_data.signature_terms(genes, weights, 'mean', run, NULL) AS t ON v._gene = t._gene

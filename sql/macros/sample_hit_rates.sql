@@ -17,7 +17,7 @@ CREATE OR REPLACE MACRO sample_hit_rates(
 ) AS TABLE
 SELECT
     s._study AS study, s._name AS sample, s._donor AS donor, s._tissue AS tissue, s._disease AS disease,
-    r._n_cells AS n_cells, r._n_hits AS n_hits, r._n_hits / nullif(r._n_cells, 0) AS hit_rate, r._z AS mean_z,
+    r._n_cells AS n_cells, r._n_hits AS n_hits, r._n_hits::DOUBLE / nullif(r._n_cells, 0) AS hit_rate, r._z AS mean_z,
     k._n_genes AS n_genes, k._n_measured AS n_measured, r._counts AS median_counts, r._detected AS median_detected,
     r._cutoff AS cutoff
 FROM (
@@ -37,5 +37,5 @@ FROM (
 JOIN sigdb_data.sample_labels() AS s ON r._sample = s._sample
 JOIN sigdb_data.study_coverage(genes, weights, run, NULL) AS k ON s._study_id = k._study
 WHERE r._n_cells >= min_cells
-    AND k._n_measured >= coalesce(min_coverage, 0) * k._n_genes
+    AND k._n_measured::DOUBLE / k._n_genes >= min_coverage::DOUBLE
     AND (SELECT e._error FROM sigdb_data.coverage_check(min_coverage) AS e) IS NULL;

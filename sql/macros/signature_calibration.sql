@@ -19,7 +19,7 @@ CREATE OR REPLACE MACRO signature_calibration(
     measured_only := false
 ) AS TABLE
 SELECT
-    t._study AS study, CASE WHEN c._depth >= 0 THEN ceil(2 ** (c._depth / 2))::BIGINT END AS min_detected,
+    t._study AS study, CASE WHEN c._depth >= 0 THEN ceil(2 ** (c._depth / 2.0::DOUBLE))::BIGINT END AS min_detected,
     c._n_cells AS n_cells, k._n_genes AS n_genes, k._n_measured AS n_measured, c._n_pairs AS n_pairs, c._mean AS mean,
     c._sd AS sd, c._quantile AS cutoff
 FROM sigdb_data.score_calibration(genes, weights, agg, run, signed, measured_only, coalesce(percentile, 99)) AS c

@@ -7,7 +7,7 @@
 -- Example: SELECT signature_genes('MYELOID');  --> ['S100A8', 'S100A9']
 
 CREATE OR REPLACE MACRO signature_genes(name) AS (
-    SELECT coalesce(list(s._gene ORDER BY s._position), []::VARCHAR[])
+    SELECT coalesce(list(s._gene ORDER BY s._position ASC), []::VARCHAR[])
     FROM (
         SELECT q.signature AS _signature, q.position AS _position, q.gene AS _gene FROM sigdb_data.signatures AS q
     ) AS s

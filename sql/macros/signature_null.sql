@@ -28,8 +28,8 @@ FROM (
     SELECT
         m._study, m._tissue, m._disease, m._type, m._n_cells, m._score, m._mean, m._sd, m._n, k._n_sets, m._n_genes,
         m._n_measured,
-        CASE WHEN m._n > 0 THEN greatest((1 + m._n_high) / (1 + m._n), 1 / k._n_sets) END AS _high,
-        CASE WHEN m._n > 0 THEN greatest((1 + m._n_low) / (1 + m._n), 1 / k._n_sets) END AS _low
+        CASE WHEN m._n > 0 THEN greatest((1.0::DOUBLE + m._n_high) / (1 + m._n), 1.0::DOUBLE / k._n_sets) END AS _high,
+        CASE WHEN m._n > 0 THEN greatest((1.0::DOUBLE + m._n_low) / (1 + m._n), 1.0::DOUBLE / k._n_sets) END AS _low
     FROM sigdb_data.null_moments(genes, weights, n_controls, seed, n_bins, missing, run, signed) AS m
     LEFT JOIN sigdb_data.control_counts(genes, weights, n_bins, run) AS k ON m._study_id = k._study
 ) AS p

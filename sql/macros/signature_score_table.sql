@@ -5,7 +5,7 @@
 -- measured_only: divide by the genes that the cell's study measured; NULL if it measured none.
 -- Units:   attribution. The absolute attributions of a cell add up to 1000. 0 if nothing is stored.
 -- Errors:  as for the scalar form.
--- Example: SELECT score FROM signature_score(['S100A8', 'S100A9']) ORDER BY cell_id LIMIT 1;  --> 4.0
+-- Example: SELECT score FROM signature_score(['S100A8', 'S100A9']) ORDER BY cell_id ASC LIMIT 1;  --> 4.0
 
 CREATE OR REPLACE MACRO signature_score(
     genes, weights := NULL, agg := 'mean', missing := 'error', run := NULL, signed := false, measured_only := false

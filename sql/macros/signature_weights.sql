@@ -7,7 +7,7 @@
 -- Example: SELECT signature_weights('MYELOID');  --> [1.0, 0.5]
 
 CREATE OR REPLACE MACRO signature_weights(name) AS (
-    SELECT coalesce(list(s._weight ORDER BY s._position), []::DOUBLE[])
+    SELECT coalesce(list(s._weight ORDER BY s._position ASC), []::DOUBLE[])
     FROM (
         SELECT q.signature AS _signature, q.position AS _position, q.weight AS _weight FROM sigdb_data.signatures AS q
     ) AS s

@@ -7,14 +7,14 @@ SELECT k._error FROM sigdb_data.signature_check($genes, $weights, $agg, $missing
 -- parameters.
 SELECT t._run AS run, t._gene AS gene, t._weight AS weight
 FROM sigdb_data.signature_terms($genes, $weights, $agg, $run, $signatures) AS t
-ORDER BY t._gene;
+ORDER BY t._gene ASC;
 
 -- name: score_coverage
 -- For each study, the factor that turns a mean over all genes into the mean over the genes that the study measured.
 -- NULL if it measured none of them.
 SELECT k._study AS study, k._factor AS factor
 FROM sigdb_data.study_coverage($genes, $weights, $run, $signatures) AS k
-ORDER BY k._study;
+ORDER BY k._study ASC;
 
 -- name: last_cell
 -- The highest cell_id that the run with id $run has attributed. NULL if it has attributed no cell.

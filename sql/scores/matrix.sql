@@ -12,4 +12,4 @@ LEFT JOIN (
     WHERE $study IS NULL OR t.study = $study
 ) AS c ON o.barcode = c.barcode AND (o.sample IS NULL OR o.sample = c.sample)
 GROUP BY o.position
-ORDER BY o.position;
+ORDER BY o.position ASC;

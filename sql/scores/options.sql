@@ -4,4 +4,4 @@ SELECT signature_genes($name), signature_weights($name);
 
 -- name: signature_names
 -- The names of all signatures of the library.
-SELECT i.signature FROM sigdb_data.signature_info AS i ORDER BY i.signature;
+SELECT i.signature FROM sigdb_data.signature_info AS i ORDER BY i.signature ASC;

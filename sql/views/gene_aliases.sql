@@ -9,4 +9,4 @@
 CREATE OR REPLACE VIEW gene_aliases AS
 SELECT n.name AS alias, n.gene_id, n.source, n.is_ambiguous
 FROM sigdb_data.gene_names AS n
-WHERE n.source <> 'symbol';
+WHERE n.source NOT IN ('symbol', 'other');

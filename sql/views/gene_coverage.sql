@@ -11,7 +11,7 @@
 CREATE OR REPLACE VIEW gene_coverage AS
 SELECT
     g.symbol AS gene, g.gene_id, count(m.study_id) AS n_studies, coalesce(sum(c.n_cells), 0)::BIGINT AS n_cells,
-    coalesce(sum(c.n_cells), 0) / any_value(a.n_cells) AS fraction_of_cells
+    coalesce(sum(c.n_cells), 0)::DOUBLE / any_value(a.n_cells) AS fraction_of_cells
 FROM sigdb_data.genes AS g
 LEFT JOIN sigdb_data.study_genes AS m ON g.gene_id = m.gene_id
 LEFT JOIN (

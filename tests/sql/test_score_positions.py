@@ -111,6 +111,40 @@ def test_each_row_may_ask_for_another_signature(toy):
     assert table == rows
 
 
+@pytest.mark.parametrize(
+    "macro",
+    [
+        "signature_hits({genes})",
+        "signature_hits({genes}, cells := 'cells', percentile := 50, against := 'cells')",
+        "sample_hit_rates({genes}, min_cells := 1)",
+        "signature_by_sample({genes})",
+    ],
+)
+def test_each_row_may_ask_a_table_macro_for_another_signature(toy, macro):
+    lists = [["S100A8", "S100A9"], ["CD3E"]]
+    alone = [row for genes in lists for row in toy.execute(f"FROM {macro.format(genes=genes)}").fetchall()]
+    rows = toy.execute(
+        f"SELECT t.* FROM (SELECT unnest({lists}) AS g) AS s, {macro.format(genes='s.g')} AS t"
+    ).fetchall()
+    assert sorted(rows, key=repr) == sorted(alone, key=repr)
+
+
+def test_each_row_may_ask_for_another_signature_of_the_library(toy):
+    query = (
+        "FROM (SELECT unnest(['MYELOID', 'T_CELL']) AS n) AS s, signature_scores([s.n]) AS t SELECT t.* ORDER BY ALL"
+    )
+    assert (
+        toy.execute(query).fetchall()
+        == toy.execute("FROM signature_scores(['MYELOID', 'T_CELL']) ORDER BY ALL").fetchall()
+    )
+
+
+def test_no_score_is_above_the_highest(toy):
+    """The cut-off and the scores are one evaluation: two could differ in the last digits of their sums."""
+    query = "SELECT count(*) FILTER (is_hit) FROM signature_hits(['S100A8'], percentile := 100, against := 'cells')"
+    assert toy.execute(query).fetchall() == [(0,)]
+
+
 DECOYS = ["cells", "genes", "attributions", "signatures", "gene_names", "attributed_cells", "attribution_runs"]
 
 

@@ -9,7 +9,7 @@
 CREATE OR REPLACE MACRO sigdb_data.calibration_cells(run) AS TABLE
 SELECT
     c._cell, c._study, c._depth, c._hash % 200 AS _first,
-    CASE WHEN c._n <= 25 THEN 200 WHEN c._n < 200 THEN ceil(5000 / c._n) ELSE 25 END::BIGINT AS _n_sets
+    CASE WHEN c._n <= 25 THEN 200 WHEN c._n < 200 THEN ceil(5000.0::DOUBLE / c._n) ELSE 25 END::BIGINT AS _n_sets
 FROM (
     SELECT
         d._cell, d._study, d._depth, count(*) OVER (PARTITION BY d._study, d._depth) AS _n,

@@ -11,6 +11,6 @@ FROM (
     SELECT q.run_id AS _run, q.gene_id AS _gene, q.cell_id AS _cell, q.score::DOUBLE AS _score
     FROM sigdb_data.attributions AS q
 ) AS a
-SEMI JOIN sigdb_data.run_of(run) AS o ON a._run = o._run
-SEMI JOIN sigdb_data.calibration_sets(genes, weights, agg, run) AS s ON a._gene = s._gene
-JOIN sigdb_data.calibration_cells(run) AS c ON a._cell = c._cell;
+JOIN sigdb_data.calibration_cells(run) AS c ON a._cell = c._cell
+WHERE a._run IN (SELECT o._run FROM sigdb_data.run_of(run) AS o)
+    AND a._gene IN (SELECT s._gene FROM sigdb_data.calibration_sets(genes, weights, agg, run) AS s);

@@ -12,8 +12,8 @@ SELECT
 FROM (
     SELECT
         s._study,
-        ln((s._n_genes - s._place + 1) / row_number() OVER (
-            PARTITION BY s._study, s._stratum, s._weight ORDER BY s._gene
+        ln((s._n_genes - s._place + 1)::DOUBLE / row_number() OVER (
+            PARTITION BY s._study, s._stratum, s._weight ORDER BY s._gene ASC
         )) AS _log
     FROM sigdb_data.signature_strata(genes, weights, n_bins, run) AS s
     WHERE s._weight IS NOT NULL

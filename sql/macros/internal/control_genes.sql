@@ -20,7 +20,7 @@ FROM (
             p._study, p._stratum, p._gene, p._n_signature, p._n_genes // p._n_signature AS _n_sets, c._shuffle,
             row_number() OVER (
                 PARTITION BY p._study, p._stratum, c._shuffle
-                ORDER BY md5_number_lower(seed || ' shuffle ' || c._shuffle || ' gene ' || p._gene), p._gene
+                ORDER BY md5_number_lower(seed || ' shuffle ' || c._shuffle || ' gene ' || p._gene) ASC, p._gene ASC
             ) AS _rank
         FROM sigdb_data.signature_strata(genes, weights, n_bins, run) AS p
         JOIN (SELECT unnest(range(n_controls)) AS _shuffle) AS c

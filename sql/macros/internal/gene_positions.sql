@@ -9,7 +9,7 @@
 
 CREATE OR REPLACE MACRO sigdb_data.gene_positions(run) AS TABLE
 SELECT
-    p._study, p._gene, row_number() OVER (PARTITION BY p._study ORDER BY p._level, p._gene) - 1 AS _position, p._n
+    p._study, p._gene, row_number() OVER (PARTITION BY p._study ORDER BY p._level ASC, p._gene ASC) - 1 AS _position, p._n
 FROM (
     SELECT
         m._study, m._gene, m._n, round(avg(coalesce(v._logs, 0)) OVER (PARTITION BY m._gene), 9) AS _level
@@ -17,7 +17,6 @@ FROM (
         SELECT q.study_id AS _study, q.gene_id AS _gene, count(*) OVER (PARTITION BY q.study_id) AS _n
         FROM sigdb_data.study_genes AS q JOIN sigdb_data.run_genes(run) AS g ON q.gene_id = g._gene
     ) AS m
-    SEMI JOIN sigdb_data.large_types(run) AS t ON m._study = t._study
     LEFT JOIN (
         SELECT c._study, c._gene, sum(ln(1 + 100 * c._sum / t._n_cells * t._n_genes / 1000) / t._n_types) AS _logs
         FROM (
@@ -30,4 +29,5 @@ FROM (
         JOIN sigdb_data.large_types(run) AS t ON c._study = t._study AND c._type IS NOT DISTINCT FROM t._type
         GROUP BY c._study, c._gene
     ) AS v ON m._study = v._study AND m._gene = v._gene
+    WHERE m._study IN (SELECT t._study FROM sigdb_data.large_types(run) AS t)
 ) AS p;

@@ -9,7 +9,7 @@
 CREATE OR REPLACE MACRO sigdb_data.gene_strata(run, n_bins) AS TABLE
 SELECT
     b._study, b._gene,
-    2 * b._bin + (2 * row_number() OVER (PARTITION BY b._study, b._bin ORDER BY b._nonzero, b._gene) - 2)
+    2 * b._bin + (2 * row_number() OVER (PARTITION BY b._study, b._bin ORDER BY b._nonzero ASC, b._gene ASC) - 2)
         // count(*) OVER (PARTITION BY b._study, b._bin) AS _stratum
 FROM (
     SELECT
@@ -18,7 +18,7 @@ FROM (
     FROM (
         SELECT
             m._study, m._gene, coalesce(v._nonzero, 0) AS _nonzero,
-            row_number() OVER (PARTITION BY m._study ORDER BY coalesce(v._sum, 0), m._gene) AS _rank,
+            row_number() OVER (PARTITION BY m._study ORDER BY coalesce(v._sum, 0) ASC, m._gene ASC) AS _rank,
             count(*) OVER (PARTITION BY m._study) AS _n_genes
         FROM (
             SELECT q.study_id AS _study, q.gene_id AS _gene

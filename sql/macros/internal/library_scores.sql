@@ -14,7 +14,7 @@ FROM (
         (
             SELECT list(n._signature)
             FROM (SELECT unnest(signatures)::VARCHAR AS _signature) AS n
-            ANTI JOIN sigdb_data.materialized_of(signatures, run, signed) AS m ON n._signature = m._signature
+            WHERE n._signature NOT IN (SELECT m._signature FROM sigdb_data.materialized_of(signatures, run, signed) AS m)
         ), agg, run, signed
     ) AS u
     GROUP BY u._signature, u._cell

@@ -25,8 +25,7 @@ FROM (
         UNION ALL
         SELECT count(*)
         FROM (SELECT cell_id AS _cell FROM query_table(cells)) AS a
-        SEMI JOIN sigdb_data.run_cells(run) AS b ON a._cell = b._cell
-        WHERE cells <> 'sigdb_data.cell_data'
+        WHERE cells <> 'sigdb_data.cell_data' AND a._cell IN (SELECT b._cell FROM sigdb_data.run_cells(run) AS b)
     ) AS c
 ) AS p
 WHERE (SELECT r._error FROM sigdb_data.run_check(run, false) AS r) IS NULL;

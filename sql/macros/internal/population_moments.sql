@@ -3,8 +3,8 @@
 -- Internal: the scores of a population, each with the mean, standard deviation and percentile that it is compared with. With
 -- against = 'controls' these are what control sets score in cells of the same study and depth (see score_calibration); NULL
 -- if the study measured none of the genes. With 'cells' they are the population's own. The planner drops the other branch,
--- since its condition is constant. Without a percentile, _quantile is NULL. (With 'cells', the scores are computed twice,
--- because quantile_cont as a window is slower.)
+-- since its condition is constant. Without a percentile, _quantile is NULL. (With 'cells', the scores are computed once:
+-- a sum that is computed twice may differ in its last digits, and a score would lie above the highest one.)
 -- Units:   attribution. The absolute attributions of a cell add up to 1000.
 -- Errors:  as for population_scores.
 -- Example: SELECT max(_quantile) FROM sigdb_data.population_moments(['CD3E'], 100, 'cells', 'cells', NULL, 'sum', 'error', NULL, false, false);  --> 9.0
@@ -19,14 +19,10 @@ LEFT JOIN sigdb_data.score_calibration(genes, weights, agg, run, signed, measure
     ON d._study = k._study AND d._depth = k._depth
 WHERE against = 'controls'
 UNION ALL
-SELECT s._cell, s._score, q._mean, q._sd, q._quantile
+SELECT
+    s._cell, s._score, avg(s._score) OVER () AS _mean, coalesce(stddev_samp(s._score) OVER (), 0) AS _sd,
+    CASE WHEN percentile IS NOT NULL THEN
+        quantile_cont(s._score, CASE WHEN percentile BETWEEN 0 AND 100 THEN percentile / 100.0::DOUBLE ELSE 0 END) OVER ()
+    END AS _quantile
 FROM sigdb_data.population_scores(genes, cells, weights, agg, missing, run, signed, measured_only) AS s
-CROSS JOIN (
-    SELECT
-        avg(t._score) AS _mean, coalesce(stddev_samp(t._score), 0) AS _sd,
-        CASE WHEN percentile IS NOT NULL THEN
-            quantile_cont(t._score, CASE WHEN percentile BETWEEN 0 AND 100 THEN percentile / 100 ELSE 0 END)
-        END AS _quantile
-    FROM sigdb_data.population_scores(genes, cells, weights, agg, missing, run, signed, measured_only) AS t
-) AS q
 WHERE against = 'cells';

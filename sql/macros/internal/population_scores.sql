@@ -14,5 +14,5 @@ WHERE cells = 'sigdb_data.cell_data'
 UNION ALL
 SELECT s._cell, s._score
 FROM sigdb_data.scored_cells(genes, weights, agg, missing, run, signed, measured_only) AS s
-SEMI JOIN (SELECT cell_id AS _cell FROM query_table(cells)) AS c ON s._cell = c._cell
-WHERE cells <> 'sigdb_data.cell_data';
+WHERE cells <> 'sigdb_data.cell_data'
+    AND s._cell IN (SELECT c._cell FROM (SELECT cell_id AS _cell FROM query_table(cells)) AS c);

@@ -2,7 +2,8 @@
 -- Internal: which gene each given name means. One row per element of `genes`, or per gene of the given library signatures.
 -- A name is looked up as a symbol of the atlas, approved symbol, previous symbol, alias and Ensembl id (without its
 -- version), and then as each of these in any case (_rank + 10). The first kind that knows the name decides. _gene is NULL
--- for an unknown name, and for a name of several genes (_ambiguous): a gene is never guessed.
+-- for an unknown name, for the name of a gene that the atlas lacks (source 'other' of gene_names), and for a name of several
+-- genes (_ambiguous): a gene is never guessed.
 -- Units:   _weight: as given; 1 without weights.
 -- Example: SELECT _gene FROM sigdb_data.resolve_genes(['S100A8'], NULL, NULL);  --> 0
 
@@ -12,7 +13,8 @@ SELECT
     c._position,
     any_value(c._asked) AS _asked,
     any_value(c._weight) AS _weight,
-    CASE WHEN arg_min(c._ambiguous, c._rank) THEN NULL ELSE arg_min(c._gene, c._rank) END AS _gene,
+    -- arg_min skips NULL, so a gene that the atlas lacks is -1.
+    CASE WHEN NOT arg_min(c._ambiguous, c._rank) THEN nullif(arg_min(c._gene, c._rank), -1)::UINTEGER END AS _gene,
     min(c._rank) AS _rank,
     coalesce(arg_min(c._ambiguous, c._rank), false) AS _ambiguous
 FROM (
@@ -51,7 +53,9 @@ FROM (
         ) AS u
     ) AS a
     LEFT JOIN (
-        SELECT q.name AS _name, q.name_lower AS _lower, q.gene_id AS _gene, q.rank AS _rank, q.is_ambiguous AS _ambiguous
+        SELECT
+            q.name AS _name, q.name_lower AS _lower, q.rank AS _rank, q.is_ambiguous AS _ambiguous,
+            CASE WHEN q.source = 'other' THEN -1 ELSE q.gene_id::BIGINT END AS _gene
         FROM sigdb_data.gene_names AS q
     ) AS n ON n._lower = lower(a._name)
     GROUP BY ALL

@@ -13,7 +13,7 @@ SELECT
     s._study, s._depth, count(DISTINCT s._cell) AS _n_cells, count(*) AS _n_pairs, avg(s._score) AS _mean,
     stddev_pop(s._score) AS _sd,
     CASE WHEN percentile IS NOT NULL THEN
-        quantile_cont(s._score, CASE WHEN percentile BETWEEN 0 AND 100 THEN percentile / 100 ELSE 0 END)
+        quantile_cont(s._score, CASE WHEN percentile BETWEEN 0 AND 100 THEN percentile / 100.0::DOUBLE ELSE 0 END)
     END AS _quantile
 FROM (
     SELECT

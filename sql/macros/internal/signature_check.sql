@@ -27,13 +27,15 @@ SELECT CASE
     WHEN c._conflicts IS NOT NULL
         THEN error('Given more than once, with different weights: ' || c._conflicts || '. Give each gene one weight.')
     WHEN missing = 'error' AND g._n_missing > 0
-        THEN error(g._n_missing || ' of ' || g._n_asked || ' genes are not in this atlas: ' || g._missing
+        THEN error(g._n_missing || ' of ' || g._n_asked || ' genes are not in '
+            || CASE WHEN g._n_elsewhere > 0 THEN 'the model of this run: ' ELSE 'this atlas: ' END || g._missing
             || CASE WHEN g._n_missing < g._n_asked
                 THEN '. Use missing := ''ignore'' to score the other ' || g._n_asked - g._n_missing
                 ELSE '' END
             || '. check_genes([...]) shows what each name means.')
     WHEN c._empty IS NOT NULL
-        THEN error('None of the genes of ' || c._empty || ' is in this atlas: ' || g._missing || '.')
+        THEN error('None of the genes of ' || c._empty || ' is in '
+            || CASE WHEN g._n_elsewhere > 0 THEN 'the model of this run: ' ELSE 'this atlas: ' END || g._missing || '.')
     WHEN agg = 'mean' AND c._n_zero > 0
         THEN error('All weights are 0, so there is no mean. Use agg := ''sum'' or other weights.')
 END AS _error
@@ -42,24 +44,27 @@ FROM (
         count(*) AS _n_asked,
         count(*) FILTER (r._asked IS NULL) AS _n_null,
         count(*) FILTER (r._gene IS NULL) AS _n_missing,
+        count(*) FILTER (r._gene IS NULL AND starts_with(r._suggestion, 'run := ')) AS _n_elsewhere,
         string_agg(
-            CASE r._status
-                WHEN 'ambiguous' THEN r._asked || ' (ambiguous: ' || r._suggestion || ')'
-                ELSE r._asked || coalesce(' (did you mean ' || r._suggestion || '?)', '')
-            END, ', ' ORDER BY r._signature, r._position) FILTER (r._gene IS NULL) AS _missing,
-        string_agg(r._asked, ', ' ORDER BY r._position)
+            r._asked || CASE
+                WHEN r._status = 'ambiguous' THEN ' (ambiguous' || coalesce(': ' || r._suggestion, '') || ')'
+                WHEN starts_with(r._suggestion, 'run := ') THEN ' (use ' || r._suggestion || ')'
+                ELSE coalesce(' (did you mean ' || r._suggestion || '?)', '')
+            END, ', ' ORDER BY r._signature ASC, r._position ASC
+        ) FILTER (r._gene IS NULL) AS _missing,
+        string_agg(r._asked, ', ' ORDER BY r._position ASC)
             FILTER (r._weight IS NULL OR NOT isfinite(r._weight)) AS _bad_weights
     FROM sigdb_data.gene_report(genes, weights, run, signatures) AS r
 ) AS g
 CROSS JOIN (
     SELECT
-        string_agg(t._conflicts, ', ' ORDER BY t._signature) AS _conflicts,
-        string_agg(t._signature, ', ' ORDER BY t._signature) FILTER (t._n_resolved = 0) AS _empty,
+        string_agg(t._conflicts, ', ' ORDER BY t._signature ASC) AS _conflicts,
+        string_agg(t._signature, ', ' ORDER BY t._signature ASC) FILTER (t._n_resolved = 0) AS _empty,
         count(*) FILTER (t._total = 0) AS _n_zero
     FROM (
         SELECT
             w._signature,
-            string_agg(w._symbol, ', ' ORDER BY w._symbol) FILTER (w._least <> w._most) AS _conflicts,
+            string_agg(w._symbol, ', ' ORDER BY w._symbol ASC) FILTER (w._least <> w._most) AS _conflicts,
             count(w._symbol) AS _n_resolved,
             sum(abs(w._least)) FILTER (w._symbol IS NOT NULL) AS _total
         FROM (
@@ -75,7 +80,7 @@ CROSS JOIN (
     ) AS t
 ) AS c
 CROSS JOIN (
-    SELECT string_agg(coalesce(n._name || coalesce(' (did you mean ' || n._nearest || '?)', ''), 'NULL'), ', ' ORDER BY n._name) AS _unknown
+    SELECT string_agg(coalesce(n._name || coalesce(' (did you mean ' || n._nearest || '?)', ''), 'NULL'), ', ' ORDER BY n._name ASC) AS _unknown
     FROM (
         SELECT a._name, (
             SELECT arg_max(q.signature, jaro_winkler_similarity(upper(q.signature), upper(a._name)))

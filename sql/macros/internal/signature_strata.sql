@@ -12,7 +12,7 @@ FROM (
     SELECT
         a._study, a._stratum, a._gene, t._weight,
         row_number() OVER (
-            PARTITION BY a._study, a._stratum ORDER BY CASE WHEN t._gene IS NULL THEN 1 ELSE 0 END, a._gene
+            PARTITION BY a._study, a._stratum ORDER BY CASE WHEN t._gene IS NULL THEN 1 ELSE 0 END ASC, a._gene ASC
         ) AS _place,
         count(*) OVER (PARTITION BY a._study, a._stratum) AS _n_genes,
         count(t._gene) OVER (PARTITION BY a._study, a._stratum) AS _n_signature

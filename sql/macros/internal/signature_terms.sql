@@ -19,7 +19,7 @@ SELECT
             END
         ELSE 1
     END AS _weight,
-    (dense_rank() OVER (ORDER BY t._gene) - 1) // sigdb_data.branch_size() AS _branch
+    (dense_rank() OVER (ORDER BY t._gene ASC) - 1) // sigdb_data.branch_size() AS _branch
 FROM (
     SELECT r._signature, m._run, r._gene, any_value(r._weight) AS _weight
     FROM sigdb_data.resolve_genes(genes, weights, signatures) AS r

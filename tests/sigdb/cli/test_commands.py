@@ -114,6 +114,16 @@ def test_weights_of_a_column_with_another_name(workdir):
     assert [row["weight"] for row in json.loads(out)] == [2, -1]
 
 
+def test_score_tells_the_genes_that_it_leaves_out(workdir):
+    told = "Left out 1 gene that is not known to the model of this run: NOPE1."
+    arguments = ["score", "toy.duckdb", "CD3E", "NOPE1", "--missing", "ignore"]
+    for more in ([], ["--by", "study"]):
+        assert told in words(run(*arguments, *more, cwd=workdir)[1])
+        _, out, err = run(*arguments, *more, "-f", "csv", cwd=workdir)
+        assert told not in out
+        assert words(err) == told
+
+
 def test_hits_prints_groups_samples_and_sql_and_draws(workdir):
     arguments = ["hits", "toy.duckdb", "CD3E", "--cutoff", "1", "--min-cells", "1", "--min-samples", "1"]
     code, out, err = run(*arguments, "--plot", "hits.svg", cwd=workdir)

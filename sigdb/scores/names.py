@@ -1,0 +1,82 @@
+"""What the names of the genes of a score mean: which were left out, and which are other names of genes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sigdb.errors import listed, macro_message
+from sigdb.statements import ask, run_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import duckdb
+    from sqlglot import exp
+
+    from sigdb.answers import Answer
+
+__all__ = ["ask_scores", "name_notes", "warn_of_names"]
+
+logger = logging.getLogger(__name__)
+
+
+def ask_scores(con: duckdb.DuckDBPyConnection, query: exp.Expression, parameters: Mapping[str, Any]) -> Answer:
+    """Run a statement about the score of $genes; the notes say what its names mean. Raises QueryError as `ask` does."""
+    found = ask(con, query, parameters)
+    return replace(found, notes=name_notes(con, parameters["genes"], run=parameters["run"]))
+
+
+def warn_of_names(
+    con: duckdb.DuckDBPyConnection,
+    genes: Sequence[str] | None = None,
+    *,
+    run: str | int | None = None,
+    signatures: Sequence[str] | None = None,
+) -> None:
+    """Log `name_notes` as warnings, for results that have no place for notes."""
+    for note in name_notes(con, genes, run=run, signatures=signatures):
+        logger.warning(note)
+
+
+def name_notes(
+    con: duckdb.DuckDBPyConnection,
+    genes: Sequence[str] | None = None,
+    *,
+    run: str | int | None = None,
+    signatures: Sequence[str] | None = None,
+) -> tuple[str, ...]:
+    """Sentences on the names that were left out, and on those that are not symbols of the atlas; none if all are.
+
+    genes: the names. signatures: signatures of the library, whose genes count as well. The caller has checked both.
+    """
+    parameters = {"genes": None if genes is None else list(genes), "run": run, "signatures": signatures}
+    rows = run_statement(con, "scores/names.looked_up", parameters)
+    return (*left_out(rows), *other_names(rows))
+
+
+def left_out(rows: Sequence[tuple[str, str | None, str, str | None]]) -> Iterator[str]:
+    """A sentence on the names that mean no gene of the run."""
+    unknown = [
+        f"{name}{macro_message(explain(status, suggestion))}" for name, symbol, status, suggestion in rows if not symbol
+    ]
+    if unknown:
+        number = "1 gene that is" if len(unknown) == 1 else f"{len(unknown)} genes that are"
+        yield f"Left out {number} not known to the model of this run: {listed(unknown)}."
+
+
+def explain(status: str, suggestion: str | None) -> str:
+    """What is known about a name that means no gene, in brackets; nothing if nothing is known."""
+    if status == "ambiguous":
+        return f" (ambiguous{f': {suggestion}' if suggestion else ''})"
+    if suggestion is None:
+        return ""
+    return f" (use {suggestion})" if suggestion.startswith("run := ") else f" (did you mean {suggestion}?)"
+
+
+def other_names(rows: Sequence[tuple[str, str | None, str, str | None]]) -> Iterator[str]:
+    """A sentence on the names that were found by another name of the gene, or in another case."""
+    found = [f"{name} is {symbol} ({status})" for name, symbol, status, _ in rows if symbol]
+    if found:
+        yield f"Names that are not symbols of this atlas: {listed(found, 5)}."
