@@ -155,14 +155,14 @@ FEWEST_BITS, MOST_BITS = 12, 26
 # atlas, the schemas of every database, and the name under which sigdb attaches a new file.
 RESERVED = ("sigdb_data", "cell_scores", "sample_scores", "information_schema", "pg_catalog", "sigdb_new")
 
-# Settings of a connection that is confined to its file (see `trust.confine`): nothing is written beside it.
-CONFINED = {"temp_directory": ""}
-# Settings of a locked connection: it can also load no extensions and store no secrets.
+# Settings of a connection that is confined to its file (see `trust.confine`): nothing is written beside it, and DuckDB
+# 1.4 stores no secrets.
+CONFINED = {"temp_directory": "", "allow_persistent_secrets": "false"}
+# Settings of a locked connection: it can also load no extensions.
 LOCKED = CONFINED | {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
-    "allow_persistent_secrets": "false",
 }
 
 

@@ -79,8 +79,6 @@ def test_a_query_reaches_no_file(here, options):
                 pass
         assert con.execute(SCORE).fetchall() == [(9.0,)]
         assert con.execute("SELECT count(*) FROM signature_hits(['CD3E'], against := 'cells')").fetchall() == [(3,)]
-    if duckdb.__version__.startswith("1.4") and not options:
-        allowed.remove("CREATE PERSISTENT SECRET (TYPE http, BEARER_TOKEN 'x')")
     assert allowed == []
     assert contents(here) == before
 
