@@ -102,9 +102,7 @@ COMMANDS = {
     "export": Command(two_runs, ["export", "a.duckdb", "lake"], "lake"),
     "export again": Command(old_lake, ["export", "a.duckdb", "lake"], "lake"),
     "upgrade": Command(schema_4, ["upgrade", "a.duckdb"]),
-    "drop-study": Command(
-        lambda folder: copy_two_runs(folder / "a.duckdb"), ["drop-study", "a.duckdb", "one", "--yes"]
-    ),
+    "drop-study": Command(two_runs, ["drop-study", "a.duckdb", "one", "--yes"]),
     "optimize": Command(two_runs, ["optimize", "a.duckdb"]),
     "signatures add": Command(signatures, ["signatures", "add", "a.duckdb", "s.gmt"]),
     "signatures materialize": Command(signatures, ["signatures", "materialize", "a.duckdb", "MYELOID"]),
