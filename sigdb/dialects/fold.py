@@ -220,6 +220,20 @@ def fold_setting(node: exp.Expr) -> exp.Expr:
     return exp.Literal.number(SETTINGS[name]) if name in SETTINGS else node
 
 
+def fold_type(node: exp.Expr) -> exp.Expr:
+    """typeof, by which macros tell a text from a list: what is no text is a list."""
+    if is_null(node.this):
+        return exp.Literal.string("NULL")
+    is_text = isinstance(node.this, exp.Literal) and node.this.is_string
+    return exp.Literal.string("VARCHAR" if is_text else "VARCHAR[]")
+
+
+def fold_try_cast(node: exp.Expr) -> exp.Expr:
+    """A cast of what is a list of names to a list of names is left out."""
+    inner: exp.Expr = node.this
+    return inner if node.args["to"].is_type("array") and not is_null(inner) else node
+
+
 def fold_brackets(node: exp.Expr) -> exp.Expr:
     inner: exp.Expr = node.this
     return inner if isinstance(inner, exp.Literal | exp.Boolean | exp.Null | exp.Paren) else node
@@ -289,6 +303,8 @@ RULES: dict[type[Any], Callable[[exp.Expr], exp.Expr]] = {
     exp.Greatest: fold_greatest,
     exp.Anonymous: fold_setting,
     exp.Paren: fold_brackets,
+    exp.Typeof: fold_type,
+    exp.TryCast: fold_try_cast,
     exp.Union: fold_union,
     exp.Select: fold_select,
 }

@@ -145,6 +145,22 @@ def test_no_score_is_above_the_highest(toy):
     assert toy.execute(query).fetchall() == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("FROM signature_score('CD3E')", "write ['CD3E']; for a signature of the library, signature_genes('CD3E')"),
+        ("SELECT signature_score(cell_id, 'CD3E') FROM cells", "The genes must be a list, not the text 'CD3E'"),
+        ("FROM signature_hits('CD3E')", "The genes must be a list, not the text 'CD3E'"),
+        ("FROM signature_by_sample('CD3E')", "The genes must be a list, not the text 'CD3E'"),
+        ("FROM check_genes('CD3E')", "The genes must be a list, not the text 'CD3E'"),
+        ("FROM signature_scores('T_CELL')", "The signatures must be a list, not the text 'T_CELL'. Write ['T_CELL']"),
+    ],
+)
+def test_a_text_where_a_list_belongs_is_explained(toy, query, expected):
+    with pytest.raises(duckdb.Error, match=re.escape(expected)):
+        toy.execute(query).fetchall()
+
+
 DECOYS = ["cells", "genes", "attributions", "signatures", "gene_names", "attributed_cells", "attribution_runs"]
 
 

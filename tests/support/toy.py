@@ -134,17 +134,25 @@ def set_schema_version(path: Path | str, value: object) -> None:
         con.execute("UPDATE sigdb_data.atlas_info SET value = ? WHERE key = 'schema_version'", [str(value)])
 
 
+# The macros of an atlas, without its id.
+MACROS = """
+    SELECT regexp_replace(m.function_name, 'atlas_[0-9a-f]{16}', 'atlas'), m.parameters,
+        regexp_replace(m.macro_definition, 'atlas_[0-9a-f]{16}', 'atlas', 'g'), m.comment
+    FROM duckdb_functions() AS m WHERE NOT m.internal ORDER BY ALL
+"""
+
+
 def fingerprint(path: Path | str) -> dict[str, object]:
-    """Everything in an atlas file: the rows of each table, in order; columns; the text of views and macros."""
+    """Everything in an atlas file: the rows of each table, in order; columns; the text of views and macros.
+
+    The id of the atlas, which public macros contain, is left out: an atlas that was imported has an id of its own.
+    """
     with connect(path) as con:
         query = "SELECT table_name, sql FROM duckdb_tables() WHERE schema_name = 'sigdb_data' ORDER BY ALL"
         tables = con.execute(query).fetchall()
         found: dict[str, object] = {name: con.execute(f"FROM sigdb_data.{name}").fetchall() for name, _ in tables}
         found["tables"] = tables
         columns = "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() ORDER BY ALL"
-        macros = (
-            "SELECT function_name, parameters, macro_definition, comment FROM duckdb_functions() WHERE NOT internal"
-        )
         found["columns"] = con.execute(columns).fetchall()
-        found["macros"] = con.execute(f"{macros} ORDER BY ALL").fetchall()
+        found["macros"] = con.execute(MACROS).fetchall()
     return found

@@ -6,4 +6,4 @@
 
 CREATE OR REPLACE MACRO sigdb_data.branch_needed(n, genes, signatures) AS
     n * sigdb_data.branch_size() < 4294967296
-    AND (signatures IS NOT NULL OR array_length(genes) > n * sigdb_data.branch_size());
+    AND (signatures IS NOT NULL OR array_length(sigdb_data.as_list(genes)) > n * sigdb_data.branch_size());

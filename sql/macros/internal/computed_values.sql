@@ -9,5 +9,5 @@ SELECT v._signature, v._cell, v._value
 FROM sigdb_data.signature_values(NULL, NULL, agg, run, signed, signatures) AS v
 UNION ALL
 SELECT s._signature, z._cell, 0.0 AS _value
-FROM (SELECT DISTINCT unnest(signatures)::VARCHAR AS _signature) AS s
+FROM (SELECT DISTINCT unnest(sigdb_data.as_list(signatures)) AS _signature) AS s
 CROSS JOIN sigdb_data.run_cells(run) AS z;

@@ -13,7 +13,7 @@ FROM (
     FROM sigdb_data.computed_values(
         (
             SELECT list(n._signature)
-            FROM (SELECT unnest(signatures)::VARCHAR AS _signature) AS n
+            FROM (SELECT unnest(sigdb_data.as_list(signatures)) AS _signature) AS n
             WHERE n._signature NOT IN (SELECT m._signature FROM sigdb_data.materialized_of(signatures, run, signed) AS m)
         ), agg, run, signed
     ) AS u

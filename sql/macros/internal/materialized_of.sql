@@ -8,4 +8,4 @@ CREATE OR REPLACE MACRO sigdb_data.materialized_of(signatures, run, signed) AS T
 SELECT m.signature AS _signature, m.materialized_id AS _id, m.total_weight AS _total
 FROM sigdb_data.materialized_signatures AS m
 JOIN sigdb_data.run_of(run) AS o ON m.run_id = o._run
-WHERE list_contains(signatures, m.signature) AND NOT signed;
+WHERE list_contains(sigdb_data.as_list(signatures), m.signature) AND NOT signed;

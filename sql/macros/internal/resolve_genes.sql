@@ -42,14 +42,14 @@ FROM (
                 g._position,
                 g._asked,
                 CASE WHEN weights IS NULL THEN 1.0 ELSE list_extract(weights, g._position) END::DOUBLE AS _weight
-            FROM (SELECT unnest(genes)::VARCHAR AS _asked, generate_subscripts(genes, 1) AS _position) AS g
+            FROM (SELECT unnest(sigdb_data.as_list(genes))::VARCHAR AS _asked, generate_subscripts(sigdb_data.as_list(genes), 1) AS _position) AS g
             UNION ALL
             SELECT s._signature, s._position, s._asked, s._weight
             FROM (
                 SELECT q.signature AS _signature, q.position AS _position, q.gene AS _asked, q.weight AS _weight
                 FROM sigdb_data.signatures AS q
             ) AS s
-            WHERE list_contains(signatures, s._signature)
+            WHERE list_contains(sigdb_data.as_list(signatures), s._signature)
         ) AS u
     ) AS a
     LEFT JOIN (

@@ -2,7 +2,8 @@
 -- Internal: one row with NULL, or an error that says what is wrong with the arguments, how many are wrong, the nearest valid
 -- value and what to do. A macro uses it in a WHERE, as (SELECT _error FROM ...) IS NULL: in a SELECT list, the optimiser
 -- drops it.
--- Errors:  an unknown agg, missing or run; signed := true if the scores of the run have no signs; an unknown signature; an
+-- Errors:  an unknown agg, missing or run; a text where a list belongs; signed := true if the scores of the run have no
+--          signs; an unknown signature; an
 --          empty list; a NULL gene; weights of another length, or not finite; a gene given twice with two weights; an unknown gene
 --          with missing := 'error'; no known gene; weights that add up to 0.
 -- Example: SELECT _error IS NULL FROM sigdb_data.signature_check(['CD3E'], NULL, 'mean', 'error', NULL, false, NULL);  --> true
@@ -27,8 +28,9 @@ SELECT CASE
     WHEN c._conflicts IS NOT NULL
         THEN error('Given more than once, with different weights: ' || c._conflicts || '. Give each gene one weight.')
     WHEN missing = 'error' AND g._n_missing > 0
-        THEN error(g._n_missing || ' of ' || g._n_asked || ' genes are not in '
-            || CASE WHEN g._n_elsewhere > 0 THEN 'the model of this run: ' ELSE 'this atlas: ' END || g._missing
+        THEN error(g._n_missing || ' of ' || g._n_asked
+            || CASE WHEN g._n_elsewhere > 0 THEN ' genes are not in the model of this run: ' ELSE ' genes are not in this atlas: ' END
+            || g._missing
             || CASE WHEN g._n_missing < g._n_asked
                 THEN '. Use missing := ''ignore'' to score the other ' || g._n_asked - g._n_missing
                 ELSE '' END
@@ -86,8 +88,9 @@ CROSS JOIN (
             SELECT arg_max(q.signature, jaro_winkler_similarity(upper(q.signature), upper(a._name)))
             FROM sigdb_data.signature_info AS q
         ) AS _nearest
-        FROM (SELECT unnest(signatures)::VARCHAR AS _name) AS a
+        FROM (SELECT unnest(sigdb_data.as_list(signatures)) AS _name) AS a
         WHERE a._name IS NULL OR a._name NOT IN (SELECT q.signature FROM sigdb_data.signature_info AS q)
     ) AS n
 ) AS k
-WHERE (SELECT r._error FROM sigdb_data.run_check(run, signed) AS r) IS NULL;
+WHERE (SELECT r._error FROM sigdb_data.run_check(run, signed) AS r) IS NULL
+    AND (SELECT l._error FROM sigdb_data.list_check(genes, signatures) AS l) IS NULL;

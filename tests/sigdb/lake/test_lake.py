@@ -22,7 +22,7 @@ from sigdb.errors import AtlasError, AtlasNotFoundError, AtlasVersionError
 from sigdb.lake import export, files, manifest
 from tests.sql.test_headers import OBJECTS, as_text
 from tests.support.lakes import QUERIES, assert_same, copy_toy_lake, copy_two_runs, copy_two_runs_lake
-from tests.support.toy import TOY_GENES, fingerprint, make_toy, new_atlas, write_study
+from tests.support.toy import MACROS, TOY_GENES, fingerprint, make_toy, new_atlas, write_study
 
 pytestmark = pytest.mark.file_only("it makes lakes of its own, and compares them with the atlas file")
 
@@ -94,8 +94,7 @@ def test_python_functions_answer_as_on_the_atlas(two_runs, whole):
 def test_types_comments_and_macros_are_those_of_the_atlas(two_runs, whole):
     queries = (
         "SELECT schema_name, table_name, column_name, data_type, comment FROM duckdb_columns() ORDER BY ALL",
-        "SELECT function_name, parameters, macro_definition, comment "
-        "FROM duckdb_functions() WHERE NOT internal ORDER BY ALL",
+        MACROS,
         "SELECT view_name, comment FROM duckdb_views() WHERE NOT internal AND schema_name <> 'sigdb_data' ORDER BY ALL",
     )
     with sigdb.connect(two_runs) as atlas, sigdb.connect(whole) as con:
