@@ -144,7 +144,7 @@ wheel: .venv/ready
 # Other clients, without sigdb: four versions of DuckDB's Python package, each alone in a folder, and Node if npm is there.
 .clients/ready: Makefile
 	mkdir -p .clients
-	for version in 1.4.2 1.4.5 1.5.6 2.0.0; do \
+	for version in 1.4.2 1.4.5 1.5.6 2.0.1; do \
 		$(PYTHON) -m pip install --quiet --no-deps --upgrade --target .clients/duckdb-$$version duckdb==$$version || exit 1; \
 	done
 	if command -v npm > /dev/null; then npm install --silent --no-save --prefix .clients/node @duckdb/node-api@$(NODE_API); \

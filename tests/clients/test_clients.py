@@ -21,7 +21,7 @@ from tests.support.toy import write_study
 
 HERE = Path(__file__).parent
 CLIENTS = ROOT / ".clients"
-VERSIONS = ("1.4.2", "1.4.5", "1.5.6", "2.0.0")
+VERSIONS = ("1.4.2", "1.4.5", "1.5.6", "2.0.1")
 
 QUERIES = {
     "table macro": """
