@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,6 +11,8 @@ from sigdb.errors import ObsError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    import pandas as pd
 
 __all__ = ["fit", "label", "parse", "parse_table", "to_boolean", "to_column", "to_text"]
 
@@ -25,13 +26,6 @@ BOOLEANS = pa.array(["true", "false"])
 EXACT = 2**53
 KINDS = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
 WIDER = {"DOUBLE": pa.float64(), "UBIGINT": pa.uint64()}
-# The types of pandas for columns with missing values.
-NULLABLE = {
-    pa.int64(): pd.Int64Dtype(),
-    pa.float64(): pd.Float64Dtype(),
-    pa.bool_(): pd.BooleanDtype(),
-    pa.string(): pd.StringDtype(),
-}
 
 
 def label(value: object) -> str:
@@ -60,7 +54,7 @@ def to_column(values: pd.Series[object]) -> pa.Array:
     Whole numbers become integers, even if they are stored as floating-point numbers. Categories get the type of what
     they name. Text stays text, unless it only says true and false, or only whole numbers that end in .0.
     """
-    if isinstance(values.dtype, pd.DatetimeTZDtype):
+    if getattr(values.dtype, "tz", None) is not None:
         raise ObsError(
             f"obs column {values.name!r} has times with a time zone, which few clients of DuckDB can read. Convert it "
             "to times in UTC (tz_convert('UTC').dt.tz_localize(None)) or to text, or drop it."
@@ -134,8 +128,16 @@ def parse(column: pa.Array) -> pa.Array:
 
 def parse_table(table: pa.Table, text: Collection[str]) -> pd.DataFrame:
     """A table of text as a data frame, parsed. text: columns that stay as they are."""
+    import pandas as pd  # storing studies, which uses this module too, does not need pandas
+
     columns = {name: table[name] if name in text else parse(table[name]) for name in table.column_names}
-    return pa.table(columns).to_pandas(types_mapper=NULLABLE.get)
+    can_be_missing = {
+        pa.int64(): pd.Int64Dtype(),
+        pa.float64(): pd.Float64Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
+        pa.string(): pd.StringDtype(),
+    }
+    return pa.table(columns).to_pandas(types_mapper=can_be_missing.get)
 
 
 def fit(column: pa.ChunkedArray, kind: str) -> pa.ChunkedArray | None:

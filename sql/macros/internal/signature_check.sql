@@ -21,8 +21,10 @@ SELECT CASE
             || 'Give at least one gene.')
     WHEN g._n_null > 0
         THEN error(g._n_null || ' of ' || g._n_asked || ' genes are NULL. Remove them.')
-    WHEN weights IS NOT NULL AND array_length(weights) <> g._n_asked
-        THEN error(array_length(weights) || ' weights for ' || g._n_asked || ' genes. Give one weight per gene, in the same order.')
+    WHEN weights IS NOT NULL AND TRY_CAST(weights AS DOUBLE[]) IS NULL
+        THEN error('The weights must be a list of numbers, one per gene, not ' || weights::VARCHAR || '.')
+    WHEN weights IS NOT NULL AND array_length(TRY_CAST(weights AS DOUBLE[])) <> g._n_asked
+        THEN error(array_length(TRY_CAST(weights AS DOUBLE[])) || ' weights for ' || g._n_asked || ' genes. Give one weight per gene, in the same order.')
     WHEN g._bad_weights IS NOT NULL
         THEN error('Weights must be finite numbers. They are not finite for: ' || g._bad_weights || '.')
     WHEN c._conflicts IS NOT NULL
