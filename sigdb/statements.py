@@ -157,9 +157,7 @@ def full_names(sql: str) -> str:
     of the atlas that calls abs(x) would call that one. `sql/` has the plain names. generate_subscripts is a macro in
     DuckDB itself, with plain names in its body, so it is written out.
     """
-    sql = re.sub(
-        r"(?<!\.)\bgenerate_subscripts\((\$?\w+), 1\)", r"unnest(generate_series(1, array_length(\1, 1)))", sql
-    )
+    sql = re.sub(r"(?<!\.)\bgenerate_subscripts\(([^,]+), 1\)", r"unnest(generate_series(1, array_length(\1, 1)))", sql)
     tokens = sqlglot.tokenize(sql, dialect="duckdb")
     starts = [
         name.start

@@ -120,8 +120,8 @@ def sessions(block):
 def test_commands_print_what_the_page_says(folder, block):
     programs = {"sigdb": [sys.executable, "-m", "sigdb.cli"], "duckdb": [Path(sys.executable).with_name("duckdb")]}
     for (program, *rest), output in sessions(block.code):
-        done = subprocess.run([*programs[program], *rest], capture_output=True, text=True, cwd=folder)
-        assert done.stderr == ""
+        together = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run([*programs[program], *rest], text=True, cwd=folder, **together)
         found, expected = words(done.stdout), words(output)
         assert len(found) == len(expected)
         for got, want in zip(found, expected, strict=True):

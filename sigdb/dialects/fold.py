@@ -255,10 +255,15 @@ def is_empty(query: exp.Expr) -> bool:
     """Whether a query has no rows for any data. An aggregate without GROUP BY always has one row."""
     if not isinstance(query, exp.Select):
         return False
-    grouped = query.args.get("group") or not any(each.find(exp.AggFunc) for each in query.expressions)
+    grouped = query.args.get("group") or not any(map(is_aggregate, query.expressions))
     inner = [join.args.get("on") for join in query.args.get("joins") or [] if not join.side and join.kind != "ANTI"]
     conditions = [query.args.get("where"), *inner]
     return bool(grouped) and any(is_false(each.this if isinstance(each, exp.Where) else each) for each in conditions)
+
+
+def is_aggregate(value: exp.Expr) -> bool:
+    """Whether a value is aggregated over rows. A window function gives one value for each row."""
+    return any(not isinstance(each.parent, exp.Window) for each in value.find_all(exp.AggFunc))
 
 
 def is_false(condition: exp.Expr | None) -> bool:

@@ -3,7 +3,7 @@
 SELECT q.sequence_name
 FROM system.main.duckdb_sequences() AS q
 WHERE q.database_name = system.main.current_database() AND q.schema_name = 'sigdb_data'
-ORDER BY q.sequence_name;
+ORDER BY q.sequence_name ASC;
 
 -- name: create
 -- Give the atlas an id. sigdb/atlas/identity.py puts the id in the place of `atlas_id`. Macros look for names in the

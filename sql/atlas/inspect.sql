@@ -50,7 +50,7 @@ QUALIFY max(c.column_index) OVER () <= 200;
 SELECT v.view_name
 FROM system.main.duckdb_views() AS v
 WHERE v.database_name = system.main.current_database() AND v.schema_name = 'sigdb_data'
-ORDER BY v.view_name;
+ORDER BY v.view_name ASC;
 
 -- name: functions
 -- The names of DuckDB's functions that are in system.main.
@@ -65,7 +65,7 @@ SELECT system.main.lower(f.function_name) AS name
 FROM system.main.duckdb_functions() AS f
 GROUP BY name
 HAVING system.main.bool_or(f.internal) AND NOT system.main.bool_and(f.internal)
-ORDER BY name;
+ORDER BY name ASC;
 
 -- name: all_tables
 -- All tables of the file, also tables that are not part of sigdb, and the views over the files of a lake.
@@ -76,7 +76,7 @@ UNION ALL
 SELECT v.view_name, v.schema_name, v.database_name
 FROM system.main.duckdb_views() AS v
 WHERE v.database_name = system.main.current_database() AND v.schema_name = 'sigdb_data'
-ORDER BY ALL;
+ORDER BY ALL ASC;
 
 -- name: other_tables
 -- All tables of the file except the attributions, including tables that are not part of sigdb. A table with a foreign

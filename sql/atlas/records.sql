@@ -59,4 +59,4 @@ JOIN sizes AS b ON p.earlier_id = b.study_id
 JOIN sigdb_data.studies AS l ON p.later_id = l.study_id
 JOIN sigdb_data.studies AS e ON p.earlier_id = e.study_id
 WHERE p.n >= least(a.n, b.n) * CASE WHEN p.n < 10 THEN 0.5 ELSE 0.1 END
-ORDER BY p.later_id, p.earlier_id;
+ORDER BY p.later_id ASC, p.earlier_id ASC;

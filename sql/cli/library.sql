@@ -24,7 +24,7 @@ SELECT
 
 -- name: named_like_genes
 -- Which of $names, the names of signatures, are also names of genes of this atlas, in order.
-SELECT c.gene FROM check_genes($names) AS c WHERE c.status NOT IN ('missing', 'ambiguous') ORDER BY c.gene;
+SELECT c.gene FROM check_genes($names) AS c WHERE c.status NOT IN ('missing', 'ambiguous') ORDER BY c.gene ASC;
 
 -- name: signature_names
 -- The names of all signatures of the library, in order.

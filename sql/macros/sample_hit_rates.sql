@@ -37,5 +37,5 @@ FROM (
 JOIN sigdb_data.sample_labels() AS s ON r._sample = s._sample
 JOIN sigdb_data.study_coverage(genes, weights, run, NULL) AS k ON s._study_id = k._study
 WHERE r._n_cells >= min_cells
-    AND k._n_measured::DOUBLE / k._n_genes >= min_coverage::DOUBLE
+    AND k._n_measured::DOUBLE / k._n_genes >= coalesce(min_coverage, 0)::DOUBLE
     AND (SELECT e._error FROM sigdb_data.coverage_check(min_coverage) AS e) IS NULL;

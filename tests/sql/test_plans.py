@@ -27,7 +27,7 @@ def con(tmp_path_factory):
     with new_atlas(path, GENES) as atlas:
         write_study(atlas, dense, GENES)
         atlas.add_signatures([Signature("ALL", tuple(GENES))])
-    with sigdb.connect(path) as con:
+    with sigdb.connect(path, trusted=True) as con:
         yield con
 
 
@@ -75,7 +75,7 @@ def dense(tmp_path_factory):
         atlas.add_signatures([Signature(f"S{i}", tuple(genes[i : i + 20])) for i in range(20)])
         with atlas.transaction() as con:
             cluster(con)
-    with sigdb.connect(path) as con:
+    with sigdb.connect(path, trusted=True) as con:
         yield con
 
 

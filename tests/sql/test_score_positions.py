@@ -153,7 +153,10 @@ def test_no_score_is_above_the_highest(toy):
         ("FROM signature_hits('CD3E')", "The genes must be a list, not the text 'CD3E'"),
         ("FROM signature_by_sample('CD3E')", "The genes must be a list, not the text 'CD3E'"),
         ("FROM signature_score(['CD3E'], weights := 2)", "The weights must be a list of numbers, one per gene, not 2"),
-        ("FROM signature_score(['CD3E'], weights := 'a')", "The weights must be a list of numbers, one per gene, not a"),
+        (
+            "FROM signature_score(['CD3E'], weights := 'a')",
+            "The weights must be a list of numbers, one per gene, not a",
+        ),
         ("FROM check_genes('CD3E')", "The genes must be a list, not the text 'CD3E'"),
         ("FROM signature_scores('T_CELL')", "The signatures must be a list, not the text 'T_CELL'. Write ['T_CELL']"),
     ],

@@ -41,7 +41,7 @@ FROM (
                 NULL::VARCHAR AS _signature,
                 g._position,
                 g._asked,
-                CASE WHEN weights IS NULL THEN 1 ELSE list_extract(TRY_CAST(weights AS DOUBLE[]), g._position) END AS _weight
+                CASE WHEN weights IS NULL THEN 1 ELSE list_extract(TRY_CAST(weights AS DOUBLE[]), g._position) END::DOUBLE AS _weight
             FROM (SELECT unnest(sigdb_data.as_list(genes))::VARCHAR AS _asked, generate_subscripts(sigdb_data.as_list(genes), 1) AS _position) AS g
             UNION ALL
             SELECT s._signature, s._position, s._asked, s._weight

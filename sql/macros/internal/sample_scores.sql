@@ -20,6 +20,6 @@ LEFT JOIN (
     FROM sigdb_data.summary_values(genes, weights, agg, run, signed) AS u
     GROUP BY u._sample, u._cell_type
 ) AS v ON n._sample = v._sample AND n._type IS NOT DISTINCT FROM v._cell_type
-WHERE k._n_measured::DOUBLE / k._n_genes >= min_coverage::DOUBLE
+WHERE k._n_measured::DOUBLE / k._n_genes >= coalesce(min_coverage, 0)::DOUBLE
     AND (SELECT c._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, signed, NULL) AS c) IS NULL
     AND (SELECT e._error FROM sigdb_data.coverage_check(min_coverage) AS e) IS NULL;

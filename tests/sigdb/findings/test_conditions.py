@@ -65,8 +65,8 @@ def test_a_column_that_cells_lack_is_refused_by_name(toy, finding, condition):
 
 def test_genes_of_a_cell_are_not_genes_of_a_signature(toy):
     """Cells of the toy atlas have 5 detected genes; the signature has two."""
-    every = sigdb.group_scores(toy, GENES, min_cells=1, cells="n_genes = 5").table.num_rows
-    assert every == 2
+    ((n_groups,),) = toy.execute("SELECT count(DISTINCT (cell_type, disease)) FROM cells").fetchall()
+    assert sigdb.group_scores(toy, GENES, min_cells=1, cells="n_genes = 5").table.num_rows == n_groups > 0
     assert sigdb.group_scores(toy, GENES, min_cells=1, cells="n_genes = 2").table.num_rows == 0
 
 

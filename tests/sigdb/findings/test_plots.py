@@ -21,7 +21,7 @@ from tests.support.toy import new_atlas, obs_of, write_study
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
 # Characters that end the program which draws PNG and SVG.
 BROKEN = HOSTILE + "\x1b[31m\x0b\x01\r\ufffe"
-GENE = "<b>G&'\""
+GENE = "<b>G&'"
 GENES = [GENE, *(f"TOYGENE{n}" for n in range(60))]
 
 
