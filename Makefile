@@ -57,7 +57,7 @@ test: .venv/ready .venv-oldest/ready .venv-tools/ready .clients/ready .originals
 	$(BIN)/python -m pytest $(PARALLEL) --nbmake $(NOTEBOOKS) tests
 	.venv-oldest/bin/python -m pytest $(PARALLEL) $(OLDEST_TESTS)
 
-test-thorough: .venv/ready .originals/ready
+test-thorough: .venv/ready .venv-tools/ready .originals/ready
 	$(BIN)/python -m pytest $(PARALLEL) --thorough -m 'slow or hypothesis' tests
 	$(BIN)/python -m pytest $(PARALLEL) --nbmake $(SLOW_NOTEBOOKS)
 

@@ -69,9 +69,17 @@ def tokens(page):
 BLOCKS = [Block(page, token.info, token.content) for page in WRITTEN for token in tokens(page) if token.type == "fence"]
 
 
+# Pages whose blocks take long.
+SLOW_PAGES = ("docs/guides/check-a-model.md",)
+
+
 def each_block(language):
     """A test for each block of a language."""
-    found = [block for block in BLOCKS if block.info == language]
+    found = [
+        pytest.param(block, marks=[pytest.mark.slow] * (block.page in SLOW_PAGES))
+        for block in BLOCKS
+        if block.info == language
+    ]
     return pytest.mark.parametrize("block", found, ids=lambda block: f"{block.page}: {block.code[:30]}")
 
 
@@ -133,6 +141,7 @@ def test_python_runs(folder, block):
     assert run([sys.executable, "-c", f"{BEFORE.get(block.page, '')}\n{block.code}"], folder).stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TOOLS.exists(), reason="the tools are not installed: make .venv-tools/ready")
 @each_block("python tools")
 def test_database_tools_run_without_sigdb(folder, block):

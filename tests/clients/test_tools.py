@@ -34,6 +34,7 @@ def ask(tool, path, query=QUERY, genes=GENES):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", ["sqlalchemy", "pandas", "polars", "adbc"])
 def test_a_bound_list_of_genes_gives_the_same_rows(demo_path, tool):
     with sigdb.connect(demo_path) as con:

@@ -79,6 +79,7 @@ def rates_of_random_signatures(con, rng, genes, n_signatures, size=8):
     return np.array([con.execute(query, {"g": each}).fetchall()[0][0] for each in drawn])
 
 
+@pytest.mark.slow
 def test_a_planted_programme_is_found_at_any_depth_and_nothing_else(tmp_path):
     """Half of the cells are thinned to 30 % of their counts: they have the hit rate of the other half."""
     rng = np.random.default_rng(1)

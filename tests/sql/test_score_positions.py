@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 import sigdb
-from tests.support.lakes import path_to_read
+from tests.support.lakes import assert_same, path_to_read
 
 S = "signature_score({cell}, ['S100A8', 'S100A9'])"
 
@@ -126,7 +126,7 @@ def test_each_row_may_ask_a_table_macro_for_another_signature(toy, macro):
     rows = toy.execute(
         f"SELECT t.* FROM (SELECT unnest({lists}) AS g) AS s, {macro.format(genes='s.g')} AS t"
     ).fetchall()
-    assert sorted(rows, key=repr) == sorted(alone, key=repr)
+    assert_same(sorted(rows, key=repr), sorted(alone, key=repr))
 
 
 def test_each_row_may_ask_for_another_signature_of_the_library(toy):

@@ -276,6 +276,7 @@ def test_what_cannot_be_checked(tmp_path, model):
         check_model(model, study, Method(n_steps=2), n_cells=10, compute=CPU).write(tmp_path / "check.pdf")
 
 
+@pytest.mark.slow
 def test_the_page_contains_the_verdict_and_charts(tmp_path, model):
     pytest.importorskip("vl_convert")
     found = check_model(model, small_study(tmp_path / "s.h5ad"), Method(n_steps=4), n_cells=20, compute=CPU)

@@ -83,6 +83,7 @@ def test_size_and_provenance(demo_path):
         assert 999.9 < low < high < 1000.1
 
 
+@pytest.mark.slow
 def test_an_interrupted_demo_leaves_no_atlas(tmp_path):
     def stop(study, done, total):
         if study.startswith("baron"):

@@ -80,6 +80,7 @@ def run(processes, *args, killed_after=None, **keywords):
     return process.exitcode
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments(folder, small_model, whole, processes):
     """Each process lives a little longer than the last one. The atlas always holds whole studies only."""
     seen = []
@@ -151,7 +152,9 @@ def test_killed_at_a_chosen_moment(with_atlas, small_model, whole, processes, mo
     assert not (folder / f"{ATLAS}.ingest").exists()
 
 
-@pytest.mark.parametrize("file_limit", [500, 5_000, 300_000])
+@pytest.mark.parametrize(
+    "file_limit", [500, pytest.param(5_000, marks=pytest.mark.slow), pytest.param(300_000, marks=pytest.mark.slow)]
+)
 def test_a_full_disk(folder, small_model, whole, processes, file_limit):
     """No file can grow beyond a limit, neither a chunk nor the atlas."""
     exit_code = run(processes, folder, small_model, file_limit=file_limit)

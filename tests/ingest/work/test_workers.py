@@ -22,6 +22,7 @@ from tests.ingest.conftest import contents, scores_of, small_adata
 from tests.support.formats import matrix_folder
 
 
+@pytest.mark.slow
 def test_workers_store_the_same_to_the_last_bit(tmp_path, model, file, monkeypatch):
     monkeypatch.setattr(pipeline, "CHUNK_CELLS", 16)
     device = "cuda:0" if torch.cuda.is_available() else "cpu"  # the ledger records the number of a worker's GPU

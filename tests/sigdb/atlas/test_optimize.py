@@ -105,6 +105,7 @@ def test_scores_are_rounded(copy, decimals):
     assert wrong <= {"sums"}, "the scores of this atlas never add up to 1000"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decimals", [-1, 1, 7])
 def test_decimals_out_of_range_are_refused(copy, decimals):
     before = fingerprint(copy)
@@ -172,6 +173,7 @@ def test_a_table_that_cannot_be_copied_is_named(copy):
     assert content(copy) == before
 
 
+@pytest.mark.slow
 def test_the_file_behind_a_link_is_replaced_and_keeps_its_mode(copy):
     before = content(copy)
     copy.chmod(0o664)
@@ -227,6 +229,7 @@ def interrupt_optimize(path, monkeypatch):
     return path.with_name(path.name + ".optimizing")
 
 
+@pytest.mark.slow
 def test_finished_ranges_are_not_sorted_again(copy, monkeypatch):
     before = content(copy)
     unfinished = interrupt_optimize(copy, monkeypatch)
@@ -247,6 +250,7 @@ def test_finished_ranges_are_not_sorted_again(copy, monkeypatch):
     assert content(copy) == before
 
 
+@pytest.mark.slow
 def test_an_atlas_that_has_changed_is_copied_from_the_start(copy, monkeypatch):
     interrupt_optimize(copy, monkeypatch)
     with Atlas(copy) as atlas:
@@ -281,6 +285,7 @@ def test_objects_that_changed_in_the_meantime_are_copied(copy, monkeypatch, stat
         assert len(con.execute("FROM duckdb_indexes() WHERE index_name = 'mine'").fetchall()) == ("INDEX" in statement)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["database", "text"])
 def test_another_file_in_the_way_is_left_alone(copy, kind):
     before = content(copy)
@@ -300,6 +305,7 @@ def test_another_file_in_the_way_is_left_alone(copy, kind):
     assert other.read_bytes() == held
 
 
+@pytest.mark.slow
 def test_killed_before_anything_was_noted(copy):
     before = content(copy)
     with duckdb.connect(copy.with_name(copy.name + ".optimizing"), config={"storage_compatibility_version": "v1.2.0"}):
@@ -308,6 +314,7 @@ def test_killed_before_anything_was_noted(copy):
     assert content(copy) == before
 
 
+@pytest.mark.slow
 def test_killed_before_the_last_step(copy):
     """The new file is complete, but it has not replaced the old one yet."""
     before = content(copy)

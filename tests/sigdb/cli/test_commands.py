@@ -9,6 +9,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 import sigdb
 from tests.sigdb.cli.conftest import run, words
 
@@ -183,6 +185,7 @@ def test_commands_read_a_lake_as_they_read_an_atlas(workdir, toy_path):
         assert (code, reason in words(err)) == (1, True), err
 
 
+@pytest.mark.slow
 def test_check_a_model(workdir):
     """Two checkpoints that are the same agree. The table is for programs, the page for people."""
     arguments = ["models", "check", "model", "model", "--model", "mlp", "--cells", "study.h5ad", "--steps", "4"]

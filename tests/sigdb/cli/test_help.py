@@ -16,9 +16,11 @@ from sigdb.dialects.expand import SCHEMA
 from tests.sigdb.cli.conftest import commands, run, words
 
 COMMANDS = dict(commands())
+SLOW = ("hits", "models check", "report")
+EVERY = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in COMMANDS]
 
 
-@pytest.mark.parametrize("name", COMMANDS, ids=lambda name: name.replace(" ", "-"))
+@pytest.mark.parametrize("name", EVERY, ids=lambda name: name.replace(" ", "-"))
 def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, name):
     command = COMMANDS[name]
     code, out, _ = run(*name.split(), "--help")

@@ -64,6 +64,7 @@ def test_the_file_is_made_only_once(lake, folder, made):
     assert n_cells(lake.with_name("shown.duckdb")) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change", ["another place", "another export", "a file written again", "sigdb", "DuckDB", "SQL"]
 )
@@ -108,6 +109,7 @@ DAMAGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_entry_is_made_again(lake, folder, made, damage):
     n_cells(lake)
@@ -121,6 +123,7 @@ def test_a_damaged_entry_is_made_again(lake, folder, made, damage):
     assert len(made) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("obstacle", ["a file", "a folder in the place of the entry", "a read-only folder"])
 def test_lakes_open_without_a_usable_folder(lake, folder, made, obstacle):
     if obstacle == "a file":

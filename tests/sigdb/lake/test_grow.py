@@ -41,6 +41,7 @@ def add_then_fail(atlas, known):
     atlas.add_signatures([Signature("LOST TOO", ("GENE02",)), known])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_grown_lake_shows_what_it_showed_before(lake, two_runs, name):
     assert_same(rows(lake, QUERIES[name]), rows(two_runs, QUERIES[name]))
@@ -53,6 +54,7 @@ def test_files_that_have_not_changed_are_kept(lake):
     assert {file.path for file in manifest.read(str(lake)).files} == before
 
 
+@pytest.mark.slow
 def test_changes_in_a_block_appear_at_its_end(lake, two_runs, tmp_path):
     """Signatures are added, materialised and viewed as in an atlas. An error in the block undoes all of it."""
     new = Signature("NEW", ("GENE02", "GENE14"), (1.0, 2.0))
@@ -76,6 +78,7 @@ def test_changes_in_a_block_appear_at_its_end(lake, two_runs, tmp_path):
     assert manifest.read(str(lake)) == before
 
 
+@pytest.mark.slow
 def test_on_the_command_line(lake, two_runs, tmp_path, monkeypatch, capsys):
     (tmp_path / "mine.txt").write_text("GENE02\nGENE14\n")
     monkeypatch.setattr(sys, "argv", ["sigdb", "signatures", "add", str(lake), str(tmp_path / "mine.txt")])
