@@ -1,4 +1,4 @@
-"""Why names of a study's columns are no names of human genes."""
+"""Why the name of a column may not be the name of a human gene."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ UNNAMED = re.compile(
     r"ENSG\d{11}(\.\d+)?|LOC\d+|LINC\d+|[A-Z]{1,2}\d{5,6}\.\d+|(RP\d+|CT[A-D]|KB|GS\d|LA16c|XX\w*|LL\w*)-\S+|hsa-\S+|GeneID:\d+"
 )
 MONTH = r"(jan|feb|m(ar|är|rz)|apr|may|mai|jun|jul|aug|sept?|o[ck]t|nov|de[cz])[a-z]*"
+ANTIBODY = (
+    r".*(totalseq|hashtag|isotype|antibody).*|(ab|adt|hto|prot|cite)[-_.:].*|.*[-_.:](ab|adt|hto|prot)|hto[-_]?\d+"
+)
 # A pattern of the name, in small letters, and the reason.
 SHAPES = {
     rf"(\d{{1,2}}[-./ ]+{MONTH}|{MONTH}[-./ ]+\d{{1,4}}|\d{{4}}[-/.]\d\d[-/.]\d\d.*|\d\d?[/.]\d\d?[/.]\d+)([-.]\d+)?"
     r"|[34]\d{4}(\.0)?|\d(\.\d+)?e\+\d+": "that a spreadsheet turned into dates or numbers",
     r"ercc-\d+|sirv\d+": "of spike-ins",
     r"(nan|none|na|<na>|null|)": "missing",
-    r".*(totalseq|hashtag|isotype|antibody).*|(ab|adt|hto|prot|cite)[-_.:].*|.*[-_.:](ab|adt|hto|prot)|hto[-_]?\d+": ""
-    "of antibodies or hashtags",
+    ANTIBODY: "of antibodies or hashtags",
     r"ens(mus|rno)[gt]\d+.*": "of another species",
     r"ensg\d{11}.+": "with an ending after the Ensembl id",
     r"(enst|nm_|nr_|xm_)\d+.*": "of transcripts",
@@ -55,8 +57,8 @@ def describe_unknown(names: Sequence[str], n_columns: int) -> list[str]:
         found.setdefault(reason(name), []).append(name)
     if not found:
         return []
-    parts = [f"{len(each):,} {why} ({listed(map(repr, each), 3)})" for why, each in found.items()]
-    parts.sort(key=lambda part: -int(part.split()[0].replace(",", "")))
+    largest_first = sorted(found.items(), key=lambda item: -len(item[1]))
+    parts = [f"{len(each):,} {why} ({listed(map(repr, each), 3)})" for why, each in largest_first]
     return [f"{len(unknown):,} of {n_columns:,} columns have names that no human gene has: {'; '.join(parts)}"]
 
 

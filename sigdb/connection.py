@@ -38,9 +38,9 @@ def connect(
 
     An atlas file is a program: its views and macros run when you query it. So a read-only connection to a file reaches
     no other file of the machine: DuckDB refuses `COPY ... TO`, `read_csv`, `ATTACH` and extensions. It also has no
-    place on disk for what does not fit into memory. `trusted=True` lifts this for a file whose maker you trust. Use
-    `locked=True` for queries of people that you do not trust. DuckDB does not open one file in two of these ways in one
-    process.
+    place on disk for what does not fit into memory. `trusted=True` lifts this for a file whose maker you trust. Queries
+    can read data frames in variables of your program. Use `locked=True`, which prevents that too, for queries of people
+    that you do not trust. DuckDB does not open one file in two of these ways in one process.
 
     To open a lake faster the next time, sigdb keeps a small file of its views in the user's cache folder. The
     environment variable SIGDB_CACHE_DIR names another folder; if it is empty, nothing is kept.
@@ -62,7 +62,7 @@ def connect(
         default, these are DuckDB's.
     time_limit
         The seconds after which a locked connection ends all its queries, from when it was opened. By default, there is
-        no limit.
+        no limit. A cursor of it (`con.cursor()`) has none either, so open a connection for each person.
 
     Returns
     -------

@@ -205,8 +205,8 @@ def _read_table(path: Path, text: str, name: str, weight_column: str | None) -> 
             f"{path}: fewer or more columns than the header in {len(odd)} of {len(rows)} lines: line {listed(odd)}."
         )
     columns = {each: [row[place] for row in rows[1:]] for place, each in enumerate(header)}
-    if len(columns) < len(header):
-        raise SignatureError(f"{path}: two columns have the same name. The header is {listed(rows[0])}.")
+    if repeated := [name for name, count in Counter(filter(None, header)).items() if count > 1]:
+        raise SignatureError(f"{path}: more than one column has the name {listed(repeated)}.")
     genes = columns.pop(gene_columns[0])
     return Signature(name, tuple(genes), _weights(path, columns, weight_column), source=path.name)
 
@@ -230,11 +230,14 @@ def _weights(path: Path, columns: dict[str, list[str]], chosen: str | None) -> t
     if chosen and not found:
         raise SignatureError(f"{path} has no column {chosen}.{nearest(chosen, columns)} It has: {listed(columns)}.")
     for column, cells in columns.items():
-        kinds = set(cells)
-        if column not in found and 1 < len(kinds) < len(cells) and not all(map(_is_number, kinds)):
+        stated = [cell for cell in cells if cell]
+        kinds = set(stated)
+        is_used = column in (*found, *GENE_COLUMNS)
+        if chosen is None and not is_used and 1 < len(kinds) < len(stated) and not all(map(_is_number, kinds)):
             raise SignatureError(
                 f"{path}: the column {column} has {len(kinds)} values, such as {listed(sorted(kinds), 3)}. If they "
-                "name several signatures, write one file for each, or a GMT file. Otherwise, remove the column."
+                "name several signatures, write one file for each, or a GMT file. Otherwise, remove the column, or "
+                "name the column of weights with `weight_column` ('' for none)."
             )
     if found and chosen != "":
         return tuple(_weight(path, cell) for cell in columns[found[0]])

@@ -22,8 +22,9 @@ __all__ = ["Features", "Genes", "choose_genes", "choose_genome"]
 # Types of columns, in small letters and without signs. 10x Genomics says "Gene Expression", "Antibody Capture" and so
 # on; others abbreviate.
 GENE_TYPES = {"geneexpression", "gene", "genes", "gex", "rna", "mrna", "transcriptome", "expression"}
+# These types of HGNC and NCBI are of genes, though they contain such a word: "gene with protein product".
 OTHER_TYPES = re.compile(
-    r".*(antibod|antigen|capture|crispr|guide|hashtag|multiplex|peak|protein(?!coding)|surface|spikein|atac|chromatin).*"
+    r"(?!genewithproteinproduct|guiderna|antigenreceptorgene).*(antibod|antigen|capture|crispr|guide|hashtag|multiplex|peak|protein(?!coding)|surface|spikein|atac|chromatin).*"
     r"|adts?|htos?|cmos?|abseq|prot|citeseq|totalseq|sampletags?|custom|s?grnas?|vdj[tb]?|tcr|bcr|ercc"
 )
 # Genes have biotypes, such as protein_coding, lncRNA and pseudogene.
@@ -32,6 +33,8 @@ BIOTYPES = re.compile(r".*(gene|rna|coding).*")
 TYPE_NAMES = re.compile(
     r"(features?|gene)?(bio|library|capture)?(types?|class|kind)|modalit(y|ies)|assays?|omics?|spikein"
 )
+# A column with such a name may also say what the protein of a gene does, such as "cell surface receptor".
+UNSURE_NAMES = re.compile(r".*(class|kind)")
 TYPE_VALUES = re.compile(r"(Gene Expression|(Antibody|Multiplexing|CRISPR Guide|Antigen) Capture)")
 SPIKE_IN = re.compile(r"ERCC-\d{5}")
 
@@ -60,7 +63,7 @@ class Features:
             if kind in ("genome", "genomes"):
                 genomes = np.where(genomes == "", values, genomes)
             elif says_types(kind, values):
-                # What one column says to be no gene is none, whatever another says.
+                # If one column of var says that a feature is not a gene, it is not, even if another says so.
                 types = np.where((types == "") | is_other(values), values, types)
         return cls(names, types, genomes)
 
@@ -92,7 +95,8 @@ def choose_genes(path: Path, features: Features, genome: str | None, *, can_choo
         )
     notes, n_unstated = [], int((is_gene & (types == "")).sum())
     if n_left_out:
-        notes.append(f"{n_left_out:,} of {len(names):,} columns are no genes and left out: {counted(types[~is_gene])}")
+        kinds = counted(types[~is_gene])
+        notes.append(f"{n_left_out:,} of {len(names):,} columns are not genes and are left out: {kinds}")
     if n_unstated and any(plain(word) in GENE_TYPES for word in set(types)):
         notes.append(f"{n_unstated:,} columns are taken as genes, though the file does not say what they are")
     there = sorted(set(genomes[is_gene]) - {""})
@@ -162,8 +166,10 @@ def without_prefix(name: str, genome: str) -> str:
 def says_types(kind: str, values: NDArray[np.object_]) -> bool:
     """Whether a column of var, by its plain name and values, gives the types of features."""
     words = set(values)
-    if TYPE_NAMES.fullmatch(kind):
+    if TYPE_NAMES.fullmatch(kind) and not UNSURE_NAMES.fullmatch(kind):
         return any(plain(word) in GENE_TYPES or OTHER_TYPES.fullmatch(plain(word)) for word in words)
+    if UNSURE_NAMES.fullmatch(kind):
+        return any(plain(word) in GENE_TYPES for word in words)
     return any(TYPE_VALUES.fullmatch(word) for word in words)
 
 

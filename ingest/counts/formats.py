@@ -1,4 +1,4 @@
-"""Say what to do with a file that is none of the formats that can be read: packed, text, of R, or oddly compressed."""
+"""Say what to do with a file in a format that is not read: a packed file, a table of text, a file of R and so on."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def check_format(path: Path) -> None:
         if start.startswith(magic):
             unpack = "tar -xf" if name.endswith((".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")) else program
             raise CountsError(
-                f"{path} is packed, but counts are read from places all over a file. Unpack it with {unpack}, and name "
+                f"{path} is packed, but parts of a file are read in any order. Unpack it with {unpack}, and name "
                 "the file or folder that comes out."
             )
 

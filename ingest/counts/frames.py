@@ -31,11 +31,11 @@ def read_frame(store: Group, key: str) -> pd.DataFrame:
         values = pd.DataFrame(values).set_index(index) if index else None
     if not isinstance(values, pd.DataFrame):
         raise TypeError(f"its {key} is not a table")
-    check_lengths(element, values, key)
+    check_columns_complete(element, values, key)
     return add_labels(values.loc[:, ~values.columns.duplicated()], labels_beside(element))
 
 
-def check_lengths(table: Group, frame: pd.DataFrame, key: str) -> None:
+def check_columns_complete(table: Group, frame: pd.DataFrame, key: str) -> None:
     """Raise ValueError if a column of a table has not one value for each row; pandas repeats a single value."""
     for name in frame.columns:
         column = table[name]

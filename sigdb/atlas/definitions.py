@@ -36,7 +36,7 @@ def is_same(one: str, other: str) -> bool:
 
 @cache
 def tree_of(definition: str) -> exp.Expr | None:
-    """The syntax tree of a definition, without parentheses, which its shape makes needless; None if it is no SQL."""
+    """The syntax tree of a definition without parentheses, because a tree has the order; None if it is not SQL."""
     for shown, plain in SPELLINGS.items():
         definition = re.sub(shown, plain, definition)
     try:
@@ -47,14 +47,20 @@ def tree_of(definition: str) -> exp.Expr | None:
         if isinstance(node, exp.Paren) or (isinstance(node.parent, exp.Union) and not node.alias):
             node.replace(node.this)
     for union in list(tree.find_all(exp.Union)):
-        if not isinstance(union.parent, exp.Union):
+        if is_plain(union) and not is_plain(union.parent):
             union.replace(reduce(unite, branches(union)))
     return tree
 
 
+def is_plain(query: exp.Expr | None) -> bool:
+    """Whether a query is UNION ALL of two queries, without WITH, ORDER BY, LIMIT or BY NAME."""
+    others = query.args.items() if isinstance(query, exp.Union) else [("is_union", True)]
+    return not any(value for name, value in others if name not in ("this", "expression"))
+
+
 def branches(query: exp.Expr) -> list[exp.Expr]:
     """The queries that UNION ALL puts together, in order, however they are nested."""
-    if isinstance(query, exp.Union) and not query.args["distinct"]:
+    if is_plain(query):
         return [*branches(query.this), *branches(query.expression)]
     return [query]
 

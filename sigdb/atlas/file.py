@@ -314,8 +314,8 @@ def way_out(error: duckdb.Error, path: str | os.PathLike[str]) -> str:
         )
     if any(word in str(error) for word in ("Corrupt", "checksum", "not enough bytes", "not a valid DuckDB")):
         return (
-            " The file is damaged, or no atlas. Put it back from a copy, make it again from its studies, or make it "
-            "from its lake with `sigdb.import_lake(lake, path)`."
+            " The file is damaged, or it is not an atlas. Put it back from a copy, make it again from its studies, or "
+            "make it from its lake with `sigdb.import_lake(lake, path)`."
         )
     return ""
 

@@ -47,5 +47,6 @@ def check_tables(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str]) -
         raise AtlasError(
             f"{path} is refused: {len(names)} of its tables are views, which can run anything when they are read: "
             f"{listed([f'sigdb_data.{name}' for name in names], 3)}. A file of `sigdb.attach_lake(lake, path)` is made "
-            "so. If you made it, or trust who did, use `trusted=True`."
+            "so. If you made it, or trust who did, use `trusted=True`. Otherwise, get the atlas as a file with rows "
+            "of its own."
         )

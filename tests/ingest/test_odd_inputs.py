@@ -266,7 +266,7 @@ def with_cut_layer(adata):
 
 
 ODD_COUNTS = {
-    "antibodies": (with_antibodies, (), "3 of 33 columns are no genes and left out: 3 Antibody Capture"),
+    "antibodies": (with_antibodies, (), "3 of 33 columns are not genes and are left out: 3 Antibody Capture"),
     "genomes": (with_another_genome, ("--layer", "GRCh38"), "2 columns of other genomes are left out: 2 mm10"),
     "cut layer": (with_cut_layer, (), "taken from raw/X, which has 30 columns; layers/counts has counts of only 15"),
 }

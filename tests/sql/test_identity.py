@@ -34,6 +34,9 @@ CALLS = {
 }
 
 
+of_a_file = pytest.mark.file_only("the file that shows a lake has an id of its own")
+
+
 @pytest.fixture(scope="module")
 def other_path(tmp_path_factory):
     """An atlas with the genes, names and signatures of the toy atlas, and other scores."""
@@ -80,6 +83,7 @@ def test_the_numbers_of_its_own_atlas_or_an_error(two, call):
         two.execute(CALLS[call].replace("ATLAS", "one"))
 
 
+@of_a_file
 @pytest.mark.parametrize("call", ["signature_score", "table of scores", "gene_importance"])
 def test_a_copy_is_an_error_while_it_is_attached(toy_path, tmp_path, call):
     shutil.copy(toy_path, tmp_path / "copy.duckdb")
@@ -101,6 +105,7 @@ def ids_of(*paths):
     return found
 
 
+@of_a_file
 def test_each_new_atlas_has_an_id_of_its_own_and_keeps_it(toy_path, other_path, tmp_path):
     before = ids_of(toy_path, other_path)
     assert None not in before
@@ -114,6 +119,7 @@ def test_each_new_atlas_has_an_id_of_its_own_and_keeps_it(toy_path, other_path, 
     assert len({*before, *ids_of(tmp_path / "imported.duckdb", tmp_path / "lake")}) == 4
 
 
+@of_a_file
 def test_an_atlas_of_an_older_sigdb_gets_an_id(toy_path, tmp_path):
     path = shutil.copy(toy_path, tmp_path / "copy.duckdb")
     (old,) = ids_of(path)
@@ -132,6 +138,7 @@ def test_an_atlas_of_an_older_sigdb_gets_an_id(toy_path, tmp_path):
         assert con.execute("SELECT signature_score(1, ['CD3E'])").fetchall() == [(9.0,)]
 
 
+@of_a_file
 def test_a_database_that_is_copied_by_duckdb(toy_path, tmp_path):
     with duckdb.connect(tmp_path / "copied.duckdb") as con:
         con.execute(f"ATTACH '{toy_path}' AS toy (READ_ONLY)")

@@ -45,6 +45,8 @@ def read(path, layer=None):
         ({"kit": ("Gene Expression", "Antibody Capture")}, "3 Antibody Capture"),
         ({"feature_biotype": ("gene", "spike-in"), "feature_type": ("protein_coding", "synthetic")}, "3 spike-in"),
         ({"gene_type": ("protein_coding", "surface protein")}, "3 surface protein"),
+        ({"gene_type": ("gene with protein product", "protein")}, "3 protein"),
+        ({"class": ("gene", "surface protein")}, "3 surface protein"),
         ({"feature_types": (np.nan, "Antibody Capture")}, "3 Antibody Capture"),
         ({"feature_types": ("Gene Expression", None)}, "3 of unknown kind"),
         ({"a": (1.0, 2.0), "modality": ("RNA", "RNA"), "feature_types": ("", "Custom")}, "3 Custom"),
@@ -57,7 +59,7 @@ def test_only_genes_are_counted(tmp_path, columns, note):
     counts, names, notes = read(h5ad(adata, tmp_path / "a"))
     np.testing.assert_array_equal(counts, small_counts().toarray())
     assert names == tuple(GENES)
-    assert notes == (f"3 of 33 columns are no genes and left out: {note}",)
+    assert notes == (f"3 of 33 columns are not genes and are left out: {note}",)
 
 
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
@@ -96,7 +98,7 @@ def test_what_is_left_out_is_noted_in_every_format(tmp_path, form):
     counts, names, notes = read(WRITERS[form](adata, tmp_path / "a"))
     np.testing.assert_array_equal(counts, small_counts().toarray()[:, :25])
     assert names == tuple(GENES[:25])
-    assert notes == ("5 of 30 columns are no genes and left out: 3 Antibody Capture, 1 Custom, 1 Peaks",)
+    assert notes == ("5 of 30 columns are not genes and are left out: 3 Antibody Capture, 1 Custom, 1 Peaks",)
 
 
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
@@ -113,7 +115,7 @@ def test_types_of_var_hold_for_raw(tmp_path):
     cut.write_h5ad(tmp_path / "cut.h5ad")
     _, names, notes = read(tmp_path / "cut.h5ad")
     assert names == tuple(GENES)
-    assert notes[0] == "3 of 33 columns are no genes and left out: 3 Antibody Capture"
+    assert notes[0] == "3 of 33 columns are not genes and are left out: 3 Antibody Capture"
     assert notes[1] == "3 columns are taken as genes, though the file does not say what they are"
 
 
@@ -122,7 +124,7 @@ def test_spike_ins_are_known_by_their_names(tmp_path):
     adata.var_names = [*GENES[:27], "ERCC-00002", "ERCC-00130", "ERCC1"]
     _, names, notes = read(h5ad(adata, tmp_path / "a"))
     assert names == (*GENES[:27], "ERCC1")
-    assert notes == ("2 of 30 columns are no genes and left out: 2 spike-in",)
+    assert notes == ("2 of 30 columns are not genes and are left out: 2 spike-in",)
 
 
 def test_a_file_without_genes_is_refused(tmp_path):
@@ -180,3 +182,18 @@ def test_the_matrix_of_cellbender_has_no_features(tmp_path):
     counts, names, _ = read(path)
     assert names == tuple(GENES)
     np.testing.assert_array_equal(counts, small_counts().toarray())
+
+
+@pytest.mark.filterwarnings("ignore:Variable names are not unique")
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"gene_type": ("gene with protein product", "RNA, long non-coding")},
+        {"gene_biotype": ("protein_coding", "guide_RNA")},
+        {"class": ("surface protein", "receptor")},
+        {"gene_class": ("Cell surface antigen", "kinase")},
+    ],
+)
+def test_what_is_said_of_genes_leaves_none_out(tmp_path, columns):
+    with open_counts(h5ad(with_antibodies(columns), tmp_path)) as file:
+        assert not any("left out" in note for note in file.notes)

@@ -121,7 +121,7 @@ def test_damage_has_a_way_out(tmp_path, case):
     DAMAGE[case](copy_toy(tmp_path / "toy.duckdb"))
     code, _, err = run("info", "toy.duckdb", cwd=tmp_path)
     assert code == 1
-    assert "The file is damaged, or no atlas. Put it back from a copy" in words(err)
+    assert "The file is damaged, or it is not an atlas. Put it back from a copy" in words(err)
     assert "`sigdb import-lake LAKE" in words(err)
 
 
