@@ -51,7 +51,7 @@ def ask_the_package(*arguments):
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[2]}-{case[3]}")
 def test_hit_rates_equal_the_hit_rates_of_the_package(demo_path, tmp_path, case):
     mode, value, side, min_cells, min_samples = case
-    with sigdb.connect(demo_path) as con:
+    with sigdb.connect(demo_path, trusted=True) as con:
         con.sql(
             """SELECT c.study || '/' || c.sample AS sample, c.study, coalesce(c.tissue, 'NA') AS tissue,
             coalesce(c.disease, 'NA') AS disease, s.score
