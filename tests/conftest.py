@@ -78,6 +78,7 @@ def toy(toy_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.fixture(scope="session")
 def demo_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo atlas, built from the bundled studies; read-only by agreement."""
+    pytest.importorskip("torch", reason="the demo atlas is made with torch")
     return copy_prebuilt("demo.duckdb", make_demo, tmp_path_factory.mktemp("demo") / "demo.duckdb")
 
 

@@ -333,7 +333,8 @@ def schema_version(con: duckdb.DuckDBPyConnection, path: str | os.PathLike[str])
     """The schema version that an atlas records. Raises AtlasError if the file is not an atlas."""
     try:
         rows = statements.run_statement(con, "atlas/records.info", {"key": "schema_version"})
-    except duckdb.CatalogException as error:
+    except (duckdb.CatalogException, duckdb.PermissionException) as error:
+        # DuckDB 1.4 looks for a file with the name of a schema that does not exist.
         raise AtlasError(
             f"{path} is a DuckDB file but not a sigdb atlas: it has no table sigdb_data.atlas_info."
         ) from error

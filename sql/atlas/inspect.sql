@@ -16,7 +16,8 @@ FROM duckdb_views() AS v
 WHERE v.database_name = current_database() AND v.schema_name = 'main' AND NOT v.internal
 UNION ALL
 SELECT
-    'macro', f.schema_name || '.' || f.function_name || '(' || array_to_string(f.parameters, ', ') || ')', f.comment,
+    'macro', f.schema_name || '.' || f.function_name || '(' || coalesce(array_to_string(f.parameters, ', '), '') || ')',
+    f.comment,
     f.macro_definition
 FROM duckdb_functions() AS f
 WHERE f.database_name = current_database() AND f.function_type IN ('macro', 'table_macro') AND NOT f.internal
