@@ -90,7 +90,7 @@ CROSS JOIN (
             SELECT arg_max(q.signature, jaro_winkler_similarity(upper(q.signature), upper(a._name)))
             FROM sigdb_data.signature_info AS q
         ) AS _nearest
-        FROM (SELECT unnest(sigdb_data.as_list(signatures)) AS _name) AS a
+        FROM (SELECT unnest(sigdb_data.as_list(signatures))::VARCHAR AS _name) AS a
         WHERE a._name IS NULL OR a._name NOT IN (SELECT q.signature FROM sigdb_data.signature_info AS q)
     ) AS n
 ) AS k
