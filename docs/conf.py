@@ -43,7 +43,9 @@ napoleon_google_docstring = False
 # A "Returns" section may be a sentence alone, which would otherwise be taken for a type.
 napoleon_use_rtype = False
 # Packages of the extras are not installed to build the site. Sphinx replaces them by mocks.
-autodoc_mock_imports = ["anndata", "captum", "h5py", "pandas", "safetensors", "scipy", "torch", "zarr"]
+autodoc_mock_imports = [
+    *("anndata", "captum", "h5py", "hdf5plugin", "numcodecs", "pandas", "safetensors", "scipy", "torch", "zarr"),
+]
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"

@@ -21,7 +21,7 @@ INTEGER = r"^(0|-?[1-9]\d{0,18})$"
 DECIMAL = r"^-?(0|[1-9]\d{0,14})(\.0|\.\d{0,19}[1-9])?(e[+-]\d{2,3})?$"
 # As pandas writes whole numbers in a column that once had missing values.
 WHOLE_DECIMAL = r"^(0|-?[1-9]\d{0,14})\.0$"
-BOOLEANS = pa.array(["true", "false"])
+BOOLEANS = ["true", "false"]
 # Whole numbers up to this one are exact as DOUBLE.
 EXACT = 2**53
 KINDS = {pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN"}
@@ -104,7 +104,7 @@ def matches(column: pa.Array, pattern: str) -> bool:
 
 def says_booleans(column: pa.Array) -> bool:
     """Whether all texts are true or false, in upper or lower case."""
-    return all_true(pc.if_else(pc.is_valid(column), pc.is_in(pc.utf8_lower(column), BOOLEANS), None))
+    return all_true(pc.if_else(pc.is_valid(column), pc.is_in(pc.utf8_lower(column), pa.array(BOOLEANS)), None))
 
 
 def parse(column: pa.Array) -> pa.Array:

@@ -22,7 +22,7 @@ SELECT CASE
     WHEN g._n_null > 0
         THEN error(g._n_null || ' of ' || g._n_asked || ' genes are NULL. Remove them.')
     WHEN weights IS NOT NULL AND TRY_CAST(weights AS DOUBLE[]) IS NULL
-        THEN error('The weights must be a list of numbers, one per gene, not ' || weights::VARCHAR || '.')
+        THEN error('The weights must be a list of numbers, one per gene.')
     WHEN weights IS NOT NULL AND array_length(TRY_CAST(weights AS DOUBLE[])) <> g._n_asked
         THEN error(array_length(TRY_CAST(weights AS DOUBLE[])) || ' weights for ' || g._n_asked || ' genes. Give one weight per gene, in the same order.')
     WHEN g._bad_weights IS NOT NULL
