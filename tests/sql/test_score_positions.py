@@ -155,7 +155,7 @@ def test_no_score_is_above_the_highest(toy):
         ("FROM signature_score(['CD3E'], weights := 2)", "The weights must be a list of numbers, one per gene"),
         (
             "FROM signature_score(['CD3E'], weights := 'a')",
-            "The weights must be a list of numbers, one per gene, not a",
+            "The weights must be a list of numbers, one per gene",
         ),
         ("FROM check_genes('CD3E')", "The genes must be a list, not the text 'CD3E'"),
         ("FROM signature_scores('T_CELL')", "The signatures must be a list, not the text 'T_CELL'. Write ['T_CELL']"),
