@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sigdb.atlas import materialized, schema
+from sigdb.atlas import schema
+from sigdb.atlas.file import ALL_CELLS
 from sigdb.errors import AtlasError, nearest
 from sigdb.statements import run_statement, statement
 
@@ -38,7 +39,7 @@ def cluster(con: duckdb.DuckDBPyConnection) -> None:
 def rebuild_summary(con: duckdb.DuckDBPyConnection) -> None:
     """Compute the cube and the group sizes again."""
     run_statement(con, "atlas/derived.clear_summary")
-    first, last = materialized.ALL_CELLS
+    first, last = ALL_CELLS
     for (run_id,) in run_statement(con, "atlas/derived.run_ids"):
         cells = {"run_id": run_id, "first": first, "last": last}
         run_statement(con, "atlas/derived.add_summary", cells)

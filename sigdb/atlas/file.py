@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "ALL_CELLS",
     "ROW_GROUP_SIZE",
     "SCHEMA_VERSION",
     "attach_new",
@@ -147,6 +148,8 @@ def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, options: str) 
 
 
 SCHEMA_VERSION = 5
+# The smallest and the largest id that a cell can have, a UINTEGER.
+ALL_CELLS = (0, 2**32 - 1)
 
 # perfect_ht_threshold: DuckDB's default, and the largest that sigdb sets (1 GB per thread).
 FEWEST_BITS, MOST_BITS = 12, 26

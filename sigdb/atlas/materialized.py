@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from sigdb.atlas.file import ALL_CELLS
 from sigdb.scores.engine import check_score
 from sigdb.statements import run_statement
 
@@ -14,9 +13,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["ALL_CELLS", "drop", "extend", "materialize", "rebuild", "refresh"]
-
-ALL_CELLS = (0, int(np.iinfo(np.uint32).max))
+__all__ = ["drop", "extend", "materialize", "rebuild", "refresh"]
 
 
 def materialize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sigdb.atlas.file import ALL_CELLS
 from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
@@ -11,11 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["overlap_notes"]
 
-# The largest id that a cell can have, a UINTEGER.
-LAST_CELL = 2**32 - 1
 
-
-def overlap_notes(con: duckdb.DuckDBPyConnection, first: int = 0, last: int = LAST_CELL) -> list[str]:
+def overlap_notes(con: duckdb.DuckDBPyConnection, first: int = ALL_CELLS[0], last: int = ALL_CELLS[1]) -> list[str]:
     """A note on each pair of studies that seem to share cells. first, last: the ids of the later cells.
 
     The same cell has the same barcode and the same total counts.
