@@ -92,8 +92,6 @@ def matched_null(
     ------
     QueryError
         If the genes, a condition or an option cannot be used.
-    MissingDependencyError
-        If the extra `stats` is not installed.
 
     Examples
     --------

@@ -12,6 +12,7 @@ from scipy import stats
 from sigdb.findings.statistics import (
     Effect,
     adjust_families,
+    benjamini_hochberg,
     combine,
     effect_of,
     fit_groups,
@@ -271,6 +272,15 @@ def test_hc2_errors_are_those_of_statsmodels():
     found = fit_groups(scores, group, np.column_stack([np.ones(15), age])).columns
     model = sm.OLS(scores[:, 0], np.column_stack([group, np.ones(15), age])).fit(cov_type="HC2")
     assert (found["difference"][0], found["difference_se"][0]) == pytest.approx((model.params[0], model.bse[0]))
+
+
+@given(st.lists(st.one_of(st.none(), st.just(np.nan), st.floats(0, 1), st.sampled_from([0.0, 0.01, 0.5])), max_size=20))
+def test_adjusted_p_values_are_those_of_scipy(p_values):
+    """Where a p value is missing, its adjusted value is, and the others are as if it were not there."""
+    found = benjamini_hochberg(p_values)
+    there = [p for p in p_values if p is not None and p == p]
+    assert [q is None for q in found] == [p is None or p != p for p in p_values]
+    np.testing.assert_allclose([q for q in found if q is not None], stats.false_discovery_control(there))
 
 
 def test_families_are_adjusted_by_themselves():
