@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 else:
     # Opening an atlas does not need these modules, and importing them takes longer than everything else.
-    pa, sqlglot, exp = LazyModule("pyarrow"), LazyModule("sqlglot"), LazyModule("sqlglot.expressions")
+    sqlglot, exp = LazyModule("sqlglot"), LazyModule("sqlglot.expressions")
 
 __all__ = [
     "ask",
@@ -79,7 +79,7 @@ def ask(con: duckdb.DuckDBPyConnection, query: exp.Expression, parameters: Mappi
     named = {node.name for node in query.find_all(exp.Placeholder)}
     bound = {name: value for name, value in parameters.items() if name in named}
     try:
-        table = pa.table(con.sql(full_names(to_sql(query)), params=bound or None))
+        table = con.sql(full_names(to_sql(query)), params=bound or None).to_arrow_table()
     except duckdb.Error as error:
         raise QueryError(macro_message(message(error))) from error
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest.check.measures import Measure
-    from sigdb.findings.report import Page
+    from sigdb.findings.page import Page
 
 __all__ = ["ModelCheck", "check_model"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from sigdb.findings.page import Section, check_is_page, write_page
 from sigdb.findings.plots.theme import GREY, PALETTE, altair_module, style
-from sigdb.findings.report import Section, check_is_page, write_page
 
 if TYPE_CHECKING:
     import os
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ingest.check.check import ModelCheck
-    from sigdb.findings.report import Page
+    from sigdb.findings.page import Page
 
 __all__ = ["write_check"]
 
@@ -48,7 +48,8 @@ def write_check(found: ModelCheck, path: str | os.PathLike[str]) -> Page:
     check_is_page(path)
     method = found.method
     about = f"{method.name} with the summation {method.summation}, {'; '.join(found.notes)}, sigdb "
-    return write_page(path, f"Explanation of {found.model}", about + version("sigdb-atlas") + ".", sections_of(found))
+    about += version("sigdb-atlas") + "."
+    return write_page(path, f"Explanation of {found.model}", about, list(sections_of(found)), [found.verdict])
 
 
 def sections_of(found: ModelCheck) -> Iterator[Section]:
@@ -56,10 +57,11 @@ def sections_of(found: ModelCheck) -> Iterator[Section]:
     caution = "The tests ask whether attributions describe the model. They do not ask whether the model is right."
     rows = found.table.to_pylist()
     must_hold = [row["needs"] is not None for row in rows]
-    yield Section("Verdict", f"{found.verdict} {caution}", found.table.filter(must_hold))
+    yield Section("Verdict", caution, tables={"Tests that must hold": found.table.filter(must_hold)})
     for test in dict.fromkeys(row["test"] for row in rows):
         own = found.table.filter([row["test"] == test for row in rows]).drop_columns(["test"])
-        yield Section(test.capitalize(), EXPLANATIONS[test], own, chart_of(found, test, own))
+        name = test.capitalize()
+        yield Section(name, EXPLANATIONS[test], charts={name: chart_of(found, test, own)}, tables={name: own})
 
 
 def chart_of(found: ModelCheck, test: str, own: pa.Table) -> Any:

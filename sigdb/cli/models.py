@@ -106,7 +106,7 @@ def check(
     with needs_extra("ingest"):
         from ingest.check.check import check_model
     if options.page is not None:
-        from sigdb.findings.report import check_is_page
+        from sigdb.findings.page import check_is_page
 
         check_is_page(options.page)
     models = [

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sigdb.answers import Answer
 
-__all__ = ["calibrated_scores", "embedding", "gene_dots", "group_scores", "score_bins"]
+__all__ = ["calibrated_scores", "embedding", "embeddings_of", "gene_dots", "group_scores", "score_bins"]
 
 
 def group_scores(
@@ -228,7 +228,7 @@ def embedding(
     names = [f"{basis}_1", f"{basis}_2"]
     known = column_types(con, "cells")
     if not set(names) <= set(known):
-        there = [name.removesuffix("_1") for name in known if name.endswith("_1") and f"{name[:-1]}2" in known]
+        there = embeddings_of(con)
         raise QueryError(
             f"There is no embedding {basis} in this atlas.{nearest(basis, there)} It has: {listed(there) or 'none'}. "
             f"To keep an embedding of a study, name X_{basis} in `obsm` when you ingest it."
@@ -238,6 +238,13 @@ def embedding(
     notes = ("Each study has an embedding of its own: positions of different studies cannot be compared.", RAW)
     found = ask_scores(con, keep_cells(query, cells), parameters)
     return replace(found, notes=(*notes, *found.notes))
+
+
+def embeddings_of(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """The names of the embeddings that the cells have: umap first, then by name."""
+    known = column_types(con, "cells")
+    names = [name.removesuffix("_1") for name in known if name.endswith("_1") and f"{name[:-1]}2" in known]
+    return sorted(names, key=lambda name: (name != "umap", name))
 
 
 def gene_dots(

@@ -1,90 +1,48 @@
-"""A report on a signature: one self-contained HTML page. The template escapes everything that comes from data."""
+"""A report on a signature: what the findings say, their charts, tables and SQL, as one self-contained HTML page."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 
 from sigdb.answers import format_value
-from sigdb.errors import QueryError, needs_extra
-from sigdb.findings import plots
+from sigdb.findings import plots, summary
 from sigdb.findings.compare import compare
-from sigdb.findings.groups import gene_dots, group_scores, score_bins
+from sigdb.findings.groups import embedding, embeddings_of, gene_dots, group_scores, score_bins
 from sigdb.findings.hits import hits
 from sigdb.findings.leading import leading_genes
 from sigdb.findings.nulls import matched_null
+from sigdb.findings.page import Page, Section, check_is_page, write_page
 from sigdb.scores.options import score_parameters
 from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from sigdb.answers import Answer
     from sigdb.findings.comparability import Finding
+    from sigdb.findings.compare import Comparison
+    from sigdb.findings.hits import Hits
+    from sigdb.findings.nulls import Null
 
-__all__ = ["Page", "Section", "check_is_page", "write_page", "write_report"]
+__all__ = ["write_report"]
 
-ROWS = 200
-# Vega, Vega-Lite and Vega-Embed, in the versions that Altair writes for.
-BUNDLE = "window.vegaEmbed = vegaEmbed;"
 ABOUT = (
     "Scores are attributions: how much the genes moved the model's embedding of a cell, in thousandths of all genes "
     "together. They are not expression. This page describes these cells, samples and donors. It does not show causes."
 )
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page: text, a chart, a table, and the SQL behind them."""
-
-    title: str
-    text: str
-    table: pa.Table | None = None
-    chart: Any = None
-    sql: Sequence[str] = ()
-
-    def for_template(self) -> dict[str, Any]:
-        """The section as the template takes it."""
-        rows = [] if self.table is None else self.table.slice(0, ROWS).to_pylist()
-        names = [] if self.table is None else self.table.column_names
-        return {
-            "title": self.title,
-            "text": self.text,
-            "names": names,
-            "numbers": {name for name in names if any(isinstance(row[name], int | float) for row in rows)},
-            "sql": list(self.sql),
-            "chart": None if self.chart is None else self.chart.to_dict(),
-            "rows": [[format_value(row[name]) for name in names] for row in rows],
-            "n_rows": 0 if self.table is None else self.table.num_rows,
-        }
-
-
-@dataclass(frozen=True)
-class Page:
-    """The page that was written.
-
-    Attributes
-    ----------
-    path : pathlib.Path
-        The file.
-    n_charts, n_tables : int
-        The number of charts and tables on the page.
-    """
-
-    path: Path
-    n_charts: int
-    n_tables: int
+# Leading genes of a group, genes in the chart of genes, and cells of a study that the embedding shows one by one.
+LEADING, DOTS, POINTS = 8, 24, 2000
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What the page is about, and the smallest groups it shows."""
+    """What the page is about, and the smallest groups that it shows."""
 
     genes: str | Sequence[str]
     title: str
@@ -97,6 +55,33 @@ class Subject:
     min_cells: int
     min_samples: int
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def cut(self) -> dict[str, Any]:
+        """The choice of cells, and the size of the smallest groups."""
+        return {"cells": self.cells, "min_cells": self.min_cells}
+
+    def settings(self) -> pa.Table:
+        """What the page was asked for, as a table."""
+        given = {name: value for name, value in asdict(self).items() if name not in ("genes", "title", "options")}
+        return two_columns(given | self.options)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that the page shows, each asked once."""
+
+    hits: Hits
+    scores: Answer
+    bins: Answer
+    comparison: Comparison | None
+    null: Null
+    leading: Answer
+    dots: Answer | None
+    embedding: Answer | None
+    coverage: Answer
+    missing: Answer
+    provenance: Answer
 
 
 def write_report(
@@ -117,9 +102,9 @@ def write_report(
     missing: str = "error",
     run: str | int | None = None,
 ) -> Page:
-    """Write a page about a signature: coverage, scores, hits, comparisons, nulls, SQL and provenance.
+    """Write a page about a signature: what was found in a few sentences, then charts, tables, SQL and provenance.
 
-    The page needs no other file and no network.
+    The page needs no other file and no network. Its tables can be sorted, and downloaded as CSV with all rows.
 
     Parameters
     ----------
@@ -169,130 +154,145 @@ def write_report(
     subject = Subject(
         genes, name, cells, by, reference, paired_by, against, percentile, min_cells, min_samples, options
     )
+    found = find_all(con, subject)
     chosen = f" Cells: {cells}." if cells else ""
     about = f"{atlas}, sigdb {version('sigdb-atlas')}, DuckDB {duckdb.__version__}.{chosen} {ABOUT}"
-    return write_page(path, f"Signature {name}", about, sections_of(con, subject))
+    return write_page(path, f"Signature {name}", about, list(sections_of(found, subject)), answer_of(found, subject))
 
 
-def check_is_page(path: str | os.PathLike[str]) -> None:
-    """Raise an error if a path does not end in .html or has no folder, or if the extra `plots` is not installed."""
-    if Path(path).suffix.lower() not in (".html", ".htm"):
-        raise QueryError(f"A report is an .html file, not {Path(path).name!r}.")
-    if not Path(path).parent.is_dir():
-        raise QueryError(f"There is no folder {Path(path).parent} to write {Path(path).name} into.")
-    with needs_extra("plots"):
-        import jinja2  # noqa: F401
-        import vl_convert  # noqa: F401
-
-
-def write_page(path: str | os.PathLike[str], title: str, about: str, sections: Iterable[Section]) -> Page:
-    """Write sections as one self-contained page."""
-    check_is_page(path)
-    import jinja2
-    import vl_convert
-    from markupsafe import Markup
-
-    filled = [section.for_template() for section in sections]
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.globals["zip"] = zip
-    template = environment.from_string((files("sigdb") / "data" / "report.html").read_text(encoding="utf-8"))
-    # The bundle is code of vl-convert, not data. A closing tag in it would end the script.
-    javascript = Markup(vl_convert.javascript_bundle(BUNDLE).replace("</script", "<\\/script"))
-    page = template.render(title=title, about=about, sections=filled, javascript=javascript)
-    Path(path).write_text(page, encoding="utf-8")
-    return Page(Path(path), sum(s["chart"] is not None for s in filled), sum(bool(s["rows"]) for s in filled))
-
-
-def sections_of(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Section]:
-    """The sections of the page, in order."""
-    parameters = score_parameters(con, subject.genes, **subject.options)
-    coverage = ask(con, parse_statement("findings/coverage"), parameters)
-    text = "n_asked: genes of the signature; n_genes: genes that the model knows; n_measured: genes that the study "
-    text += "measured. A gene that was not measured counts as 0, which is not a measurement of 0."
-    yield Section("Coverage", text, coverage.table, sql=[coverage.sql])
-    yield from score_sections(con, subject)
-    yield hit_section(con, subject)
+def find_all(con: duckdb.DuckDBPyConnection, subject: Subject) -> Findings:
+    """Ask for everything that the page shows. The page is not written if one of them fails."""
+    genes, options, by = subject.genes, subject.options, subject.by
+    parameters = score_parameters(con, genes, **options)
+    rule: dict[str, Any] = {
+        "against": subject.against,
+        "percentile": subject.percentile,
+        "min_samples": subject.min_samples,
+    }
+    comparison = None
     if subject.reference is not None:
-        yield comparison_section(con, subject)
-    yield null_section(con, subject)
-    made = ask(con, parse_statement("findings/provenance"), parameters)
-    yield Section("Provenance", "How the attributions were made.", transpose(made.table), sql=[made.sql])
+        sides: dict[str, Any] = {"reference": subject.reference, "paired_by": subject.paired_by}
+        comparison = compare(
+            con, genes, by=by, **sides, **subject.cut, min_units=max(subject.min_samples, 2), **options
+        )
+    leading = leading_genes(con, genes, n=LEADING, min_cells=subject.min_cells, **options)
+    leaders = list(dict.fromkeys(leading.column("gene")))[:DOTS]
+    basis = next(iter(embeddings_of(con)), None)
+    return Findings(
+        hits=hits(con, genes, by=by, **rule, **subject.cut, **options),
+        scores=group_scores(con, genes, by=by, **subject.cut, **options),
+        bins=score_bins(con, genes, **subject.cut, **options),
+        comparison=comparison,
+        null=matched_null(con, genes, min_cells=subject.min_cells, **options),
+        leading=leading,
+        dots=gene_dots(con, leaders, **subject.cut, run=options["run"]) if leaders else None,
+        embedding=embedding(con, genes, basis=basis, cells=subject.cells, max_points=POINTS, **options)
+        if basis
+        else None,
+        **{name: ask(con, parse_statement(f"findings/{query}"), parameters) for name, query in ABOUT_GENES.items()},
+    )
 
 
-def score_sections(con: duckdb.DuckDBPyConnection, subject: Subject) -> Iterator[Section]:
-    """Scores by group, their distribution, and the genes."""
-    cut: dict[str, Any] = {"cells": subject.cells, "min_cells": subject.min_cells}
-    means = group_scores(con, subject.genes, by=subject.by, **cut, **subject.options)
+# The findings that are statements without options of their own.
+ABOUT_GENES = {"coverage": "coverage", "missing": "missing_genes", "provenance": "provenance"}
+
+
+def answer_of(found: Findings, subject: Subject) -> list[str]:
+    """The sentences that the page opens with."""
+    return [
+        summary.groups_sentence(found.scores, subject.min_cells)
+        + " "
+        + summary.samples_sentence(found.hits, subject.min_cells, subject.min_samples),
+        summary.comparison_sentence(found.comparison, subject.by),
+        summary.coverage_sentence(found.coverage.table, found.missing.table),
+        *summary.cautions_of([found.hits, found.scores]),
+    ]
+
+
+def sections_of(found: Findings, subject: Subject) -> Iterator[Section]:
+    """The sections of the page, in order."""
+    yield hit_section(found.hits, subject)
+    yield from score_sections(found, subject)
+    if found.comparison is not None:
+        yield comparison_section(found.comparison, subject)
+    yield null_section(found.null)
+    yield gene_section(found)
+    if found.embedding is not None:
+        text = "Each cell, or the mean of the cells of a square, in the embedding that came with its study."
+        charts = drawn("Embedding", found.embedding, plots.embedding)
+        yield Section("Embedding", text, found.embedding.notes, charts, sql=[found.embedding.sql])
+    yield coverage_section(found)
+    tables = {"How the attributions were made": two_columns(found.provenance.table.to_pylist()[0])}
+    text = "The run that made the attributions, and what this page was asked for."
+    yield Section(
+        "Provenance", text, tables=tables | {"Settings of this page": subject.settings()}, sql=[found.provenance.sql]
+    )
+
+
+def drawn(title: str, found: Finding, chart: Callable[[Any, str], Any]) -> dict[str, Any]:
+    """The chart of a finding by its title; no chart if there are no rows. The text of the section has the notes."""
+    return {title: chart(replace(found, notes=()), title)} if found.table.num_rows else {}
+
+
+def hit_section(found: Hits, subject: Subject) -> Section:
+    """The samples by their hit rates."""
+    text = f"Samples of {subject.min_cells} cells or more, and the part of their cells that are hits. A rank is not a "
+    text += f"test, and cohorts differ in more than {subject.by}."
+    charts = drawn(f"Hits by {subject.by}", found, plots.hit_rates)
+    return Section(
+        "Hits", text, found.notes, charts, {"Groups": found.table, "Samples": found.all_samples}, [found.sql]
+    )
+
+
+def score_sections(found: Findings, subject: Subject) -> Iterator[Section]:
+    """Scores by group, and their distribution."""
     title = f"Score by cell type and {subject.by}"
     text = f"Groups of {subject.min_cells} cells or more. z compares each cell with matched control genes at the same "
     text += "depth; score does not. least_measured: the genes measured by the study of lowest coverage."
-    yield Section(title, " ".join([text, *means.notes]), means.table, plots.heat_map(bare(means), title), [means.sql])
-    bins = score_bins(con, subject.genes, **cut, **subject.options)
+    scores = found.scores
+    charts = drawn(title, scores, plots.heat_map)
+    yield Section(title, text, scores.notes, charts, {title: scores.table}, [scores.sql])
+    title = "Distribution of scores"
     text = "The scores of single cells by cell type, not calibrated: shallow cells and small panels score higher."
-    yield Section("Distribution", text, None, plots.distributions(bare(bins)), [bins.sql])
-    leading = leading_genes(con, subject.genes, n=8, min_cells=subject.min_cells, **subject.options)
-    names = list(dict.fromkeys(leading.column("gene")))[:24]
-    dots = gene_dots(con, names, **cut, run=subject.options["run"])
-    text = "The leading genes of the groups with the highest scores. A gene that a study did not measure counts as 0."
-    yield Section(
-        "Genes", " ".join([text, *leading.notes]), leading.table, plots.dots(bare(dots)), [leading.sql, dots.sql]
-    )
+    notes = [note for note in found.bins.notes if note not in scores.notes]
+    yield Section(title, text, notes, drawn(title, found.bins, plots.distributions), sql=[found.bins.sql])
 
 
-def hit_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
-    """The samples by their hit rates."""
-    found = hits(
-        con,
-        subject.genes,
-        cells=subject.cells,
-        by=subject.by,
-        against=subject.against,
-        percentile=subject.percentile,
-        min_cells=subject.min_cells,
-        min_samples=subject.min_samples,
-        **subject.options,
-    )
-    chart = plots.hit_rates(bare(found), f"Hits by {subject.by}") if found.samples.num_rows else None
-    caution = f"Ranks are not a test, and cohorts differ in more than {subject.by}."
-    return Section("Hits", " ".join([*found.notes, caution]), found.all_samples, chart, [found.sql])
-
-
-def comparison_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
+def comparison_section(found: Comparison, subject: Subject) -> Section:
     """Donors of each group beside donors of the reference."""
-    found = compare(
-        con,
-        subject.genes,
-        by=subject.by,
-        reference=str(subject.reference),
-        paired_by=subject.paired_by,
-        cells=subject.cells,
-        min_cells=subject.min_cells,
-        min_units=subject.min_samples,
-        **subject.options,
-    )
+    title = f"{subject.by} against {subject.reference}"
     tested = any(g is not None for g in found.column("hedges_g"))
-    chart = plots.effects(bare(found), f"{subject.by} against {subject.reference}") if tested else None
     text = "The units are donors. q values are adjusted over these rows (Benjamini and Hochberg)."
-    left_out = found.notes or ("No unit was left out.",)
+    notes = found.notes or ("No unit was left out.",)
+    charts = drawn(title, found, plots.effects) if tested else {}
     sql = [each.sql for each in found.units.values()]
-    return Section("Donors", " ".join([text, *left_out]), found.table, chart, sql)
+    return Section("Donors", text, notes, charts, {title: found.table}, sql)
 
 
-def null_section(con: duckdb.DuckDBPyConnection, subject: Subject) -> Section:
+def null_section(found: Null) -> Section:
     """The scores beside the scores of random sets of matched genes."""
-    found = matched_null(con, subject.genes, min_cells=subject.min_cells, **subject.options)
+    title = "Against matched genes"
     text = "Is the score higher than for random genes with similar attributions in that study? All cells of the atlas "
     text += "count."
-    text = " ".join([text, *found.notes])
-    return Section("Against matched genes", text, found.table, plots.null_scores(bare(found)), [found.sql])
+    return Section(title, text, found.notes, drawn(title, found, plots.null_scores), {title: found.table}, [found.sql])
 
 
-def bare(found: Finding) -> Finding:
-    """A finding without notes, for its chart: the text of the section has them."""
-    return replace(found, notes=())
+def gene_section(found: Findings) -> Section:
+    """The genes that contribute most."""
+    text = "The leading genes of the groups with the highest scores. A gene that a study did not measure counts as 0."
+    charts = {} if found.dots is None else drawn("Leading genes by cell type", found.dots, plots.dots)
+    sql = [found.leading.sql, *([] if found.dots is None else [found.dots.sql])]
+    return Section("Leading genes", text, found.leading.notes, charts, {"Leading genes": found.leading.table}, sql)
 
 
-def transpose(table: pa.Table) -> pa.Table:
-    """A table of one row as a table of two columns."""
-    row = table.to_pylist()[0]
+def coverage_section(found: Findings) -> Section:
+    """What the studies measured of the signature, and the missing genes by name."""
+    text = "n_asked: genes of the signature; n_genes: genes that the model knows; n_measured: genes that the study "
+    text += "measured. A gene that was not measured counts as 0, which is not a measurement of 0."
+    tables = {"Coverage by study": found.coverage.table, "Missing genes": found.missing.table}
+    return Section("Coverage", text, tables=tables, sql=[found.coverage.sql, found.missing.sql])
+
+
+def two_columns(row: dict[str, Any]) -> pa.Table:
+    """A table of names and values."""
     return pa.table({"what": list(row), "value": [format_value(value) for value in row.values()]})

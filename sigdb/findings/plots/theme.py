@@ -98,7 +98,7 @@ def style(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
     """Give a chart its title and the theme."""
     alt = altair_module()
     lines = [part for line in subtitle for part in wrap(line, SUBTITLE_WIDTH)]
-    return make_safe(
+    return safe_value(
         chart.properties(title=alt.Title(title, subtitle=lines, anchor="start"))
         .configure(font="Helvetica, Arial, sans-serif", background="white")
         .configure_title(fontSize=14, subtitleFontSize=11, subtitleColor="#444", offset=12)
@@ -119,19 +119,23 @@ def make_safe(chart: Any) -> Any:
     """The chart with its texts changed where they would break a file or run as code.
 
     Altair writes the texts of a chart into a script, in files and in notebooks. The program that draws PNG and SVG ends
-    at control characters.
+    at control characters. `safe_value` is enough for a chart of ours, whose data are lists: to make a chart of a
+    specification takes long.
     """
     return type(chart).from_dict(safe_value(chart.to_dict()), validate=False)
 
 
 def safe_value(value: Any) -> Any:
-    """A value of a specification in which control characters are escapes, and script tags are no tags."""
+    """A chart, or a value of one, in which control characters are escapes, and script tags are no tags."""
     if isinstance(value, str):
         return SCRIPT_TAG.sub("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", printable(value, keep="\t\n"))
     if isinstance(value, list):
         return [safe_value(each) for each in value]
     if isinstance(value, dict):
         return {safe_value(key): safe_value(each) for key, each in value.items()}
+    if isinstance(value, altair_module().SchemaBase):
+        with altair_module().utils.schemapi.debug_mode(False):  # it is valid already
+            return type(value)(*map(safe_value, value._args), **safe_value(value._kwds))
     return value
 
 
