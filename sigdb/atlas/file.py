@@ -158,6 +158,9 @@ FEWEST_BITS, MOST_BITS = 12, 26
 # atlas, the schemas of every database, and the name under which sigdb attaches a new file.
 RESERVED = ("sigdb_data", "cell_scores", "sample_scores", "information_schema", "pg_catalog", "sigdb_new")
 
+# Setting of a connection that reads: a name in a query is a table, and never a variable of the Python program. Its
+# cursors keep it, which they would not after SET.
+NO_VARIABLES = {"python_enable_replacements": "false"}
 # Settings of a connection that is confined to its file (see `trust.confine`): nothing is written beside it, and DuckDB
 # 1.4 stores no secrets.
 CONFINED = {"temp_directory": "", "allow_persistent_secrets": "false"}
@@ -228,7 +231,12 @@ def open_file(
             "`ingest.demo.build_demo(path)` makes the demo."
         )
     with explain_open_errors(path):
-        return duckdb.connect(str(Path(path).absolute()), read_only=read_only, config=config or {})
+        if read_only:
+            return duckdb.connect(str(Path(path).absolute()), read_only=True, config=NO_VARIABLES | (config or {}))
+        # Without settings, so that it can be opened beside connections of DuckDB itself.
+        con = duckdb.connect(str(Path(path).absolute()))
+        con.execute("SET python_enable_replacements = false")
+        return con
 
 
 def open_atlas(
