@@ -185,10 +185,14 @@ def macro_message(text: str) -> str:
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Turn a failed import inside the block into a MissingDependencyError that names the extra to install."""
+    """Turn a failed import inside the block into a MissingDependencyError that names the extra to install.
+
+    sigdb is not on PyPI, so an extra can only be installed from its source.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"This needs the package {error.name}. Install it: pip install 'sigdb-atlas[{extra}]'"
+            f"This needs the package {error.name}. Install it in the folder of sigdb's source: "
+            f"pip install -e '.[{extra}]'"
         ) from error

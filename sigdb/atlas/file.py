@@ -367,7 +367,7 @@ def check_not_newer(found: int, path: str | os.PathLike[str]) -> None:
     if found > SCHEMA_VERSION:
         raise AtlasVersionError(
             f"{path} has atlas schema {found}; this sigdb knows schemas up to {SCHEMA_VERSION}. "
-            "Update sigdb: pip install --upgrade sigdb-atlas"
+            "Update the source of sigdb, and install it again."
         )
 
 

@@ -108,7 +108,7 @@ def test_a_database_that_is_no_atlas(tmp_path):
 
 def test_newer_schema_is_refused_by_name_and_older_one_points_to_upgrade(copy):
     set_schema_version(copy, SCHEMA_VERSION + 1)
-    with pytest.raises(AtlasVersionError, match="pip install --upgrade"):
+    with pytest.raises(AtlasVersionError, match="Update the source of sigdb"):
         sigdb.connect(copy)
     with pytest.raises(AtlasVersionError, match="knows schemas up to"):
         upgrade(copy)
