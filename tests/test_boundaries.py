@@ -215,7 +215,9 @@ FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 def test_messages_name_parameters_not_flags(path):
     """The command line turns `` `layer` `` into --layer, and `` `sigdb.export_lake(atlas, lake)` `` into a command."""
     command = re.compile(rf"\bsigdb ({'|'.join(commands())})\b")
-    assert [f"{line}: {text}" for line, text in texts_of(tree_of(path)) if FLAG.search(text) or command.search(text)] == []
+    assert [
+        f"{line}: {text}" for line, text in texts_of(tree_of(path)) if FLAG.search(text) or command.search(text)
+    ] == []
 
 
 @cache

@@ -13,7 +13,15 @@ import duckdb
 from sigdb import statements
 from sigdb.atlas.trust import check_captures, check_tables, confine
 from sigdb.disk import is_address, is_lake
-from sigdb.errors import AtlasError, AtlasLockedError, AtlasNotFoundError, AtlasVersionError, listed, message
+from sigdb.errors import (
+    AtlasError,
+    AtlasLockedError,
+    AtlasNotFoundError,
+    AtlasVersionError,
+    listed,
+    message,
+    nearest_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -227,8 +235,8 @@ def open_file(
         )
     if not Path(path).is_file():
         raise AtlasNotFoundError(
-            f"There is no atlas at {path}. `ingest.ingest_files(path, sources, model)` makes one from counts, "
-            "`ingest.demo.build_demo(path)` makes the demo."
+            f"There is no atlas at {path}.{nearest_file(Path(path))} `ingest.ingest_files(path, sources, model)` makes "
+            "one from counts, `ingest.demo.build_demo(path)` makes the demo."
         )
     with explain_open_errors(path):
         if read_only:

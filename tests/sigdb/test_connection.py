@@ -41,7 +41,9 @@ def test_a_connection_is_a_plain_read_only_duckdb_connection(toy):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"trusted": True}, {"locked": True}, {"read_only": False}], ids=["read", "trusted", "locked", "write"]
+    "options",
+    [{}, {"trusted": True}, {"locked": True}, {"read_only": False}],
+    ids=["read", "trusted", "locked", "write"],
 )
 def test_a_name_in_a_query_is_a_table_and_never_a_variable(copy, options):
     cell = pa.table({"cell_id": [1]})
