@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["check_names", "ingest_files", "ingest_study"]
 
 CHUNK_CELLS = 2048
+# A CPU attributes tens to hundreds of cells a second. A chunk takes seconds, so that an interruption costs no more.
+CPU_CHUNK_CELLS = 512
 # SIGnature's threshold for SCimilarity: with fewer genes, data are of another species or use other names.
 MIN_GENES = 500
 # Barcodes with fewer counts are empty droplets to EmptyDrops (Lun et al. 2019), by default.
@@ -183,7 +185,8 @@ def prepare_study(
     settings = run_settings(options, profile)
     run_id = add_run(con, model_id, settings, options.run)
     inputs = attribution_inputs(file, genes, model, profile)
-    folder = stage_folder(home, source.name, settings, CHUNK_CELLS, inputs)
+    n_chunk = chunk_cells(options.compute)
+    folder = stage_folder(home, source.name, settings, n_chunk, inputs)
     study = StudyInfo(source.name, file.counts_from, source.title, source.organism, source.source, source.licence)
     measured = [gene_ids[n] for n in genes.measured]
     # These can fail, so they come before the folder is made.
@@ -199,12 +202,18 @@ def prepare_study(
         method=options.method,
         baseline=profile.x if profile else None,
         batch_size=batch_size,
-        n_chunk=CHUNK_CELLS,
+        n_chunk=n_chunk,
         stage=stage,
         device=settings.device,
         versions=settings.versions,
     )
     return job, writer, [] if writer.has_cells else notes
+
+
+def chunk_cells(compute: Compute) -> int:
+    """The number of cells in a chunk."""
+    is_local_cpu = compute.kind == "cpu" and not compute.is_remote
+    return min(CHUNK_CELLS, CPU_CHUNK_CELLS) if is_local_cpu else CHUNK_CELLS
 
 
 def attribution_inputs(

@@ -38,9 +38,12 @@ def connect(
 
     An atlas file is a program: its views and macros run when you query it. So a read-only connection to a file reaches
     no other file of the machine: DuckDB refuses `COPY ... TO`, `read_csv`, `ATTACH` and extensions. It also has no
-    place on disk for what does not fit into memory. `trusted=True` lifts this for a file whose maker you trust. Queries
-    can read data frames in variables of your program. Use `locked=True`, which prevents that too, for queries of people
-    that you do not trust. DuckDB does not open one file in two of these ways in one process.
+    place on disk for what does not fit into memory. `trusted=True` lifts this for a file whose maker you trust. Use
+    `locked=True` for queries of people that you do not trust. DuckDB does not open one file in two of these ways in one
+    process, and it does not open a file for reading beside a connection of `duckdb.connect`.
+
+    A name in a query is a table of the atlas, and never a variable of your program. To query a data frame, give it a
+    name: `con.register("frame", frame)`.
 
     To open a lake faster the next time, sigdb keeps a small file of its views in the user's cache folder. The
     environment variable SIGDB_CACHE_DIR names another folder; if it is empty, nothing is kept.

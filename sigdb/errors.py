@@ -163,7 +163,8 @@ CONFINED = {
 def message(error: Exception | str) -> str:
     """The first paragraph of an error on one line, without the prefix that DuckDB adds, such as "Binder Error: "."""
     first = str(error).strip().split("\n\n")[0]
-    text = " ".join(re.sub(r"^(Invalid Input|Binder|Catalog|Parser|IO|HTTP|Conversion) Error: ", "", first).split())
+    kinds = "Invalid Input|Binder|Catalog|Parser|IO|HTTP|Conversion|Permission"
+    text = " ".join(re.sub(rf"^({kinds}) Error: ", "", first).split())
     hints = [hint for said, hint in CONFINED.items() if isinstance(error, Exception) and said in text]
     return ". ".join([text.rstrip("."), *hints]) if hints else text
 
@@ -176,19 +177,43 @@ def no_memory(what: object) -> str:
     )
 
 
+# What a macro says to people who write SQL, and the same for Python.
+IN_PYTHON = {
+    ". check_genes([...])": ". The macro check_genes([...])",
+    "The population chosen_cells": "The population of `cells`",  # the name that findings give to it
+    " (signature_genes gives an empty list for an unknown name)": "",
+}
+
+
 def macro_message(text: str) -> str:
-    """The message of a macro in Python's terms: missing := 'ignore' becomes `missing='ignore'`."""
+    """The message of a macro in Python's terms: missing := 'ignore' becomes `missing='ignore'`.
+
+    A message that starts in lower case starts with the names of parameters: "cutoff and sd must be finite numbers".
+    """
     words = {"true": "True", "false": "False", "NULL": "None"}
     option = r"(?<!`)\b(\w+) := ('[^']*'|\d+\.\d+|\w+)"
-    return re.sub(option, lambda found: f"`{found[1]}={words.get(found[2], found[2])}`", text)
+    text = re.sub(option, lambda found: f"`{found[1]}={words.get(found[2], found[2])}`", text)
+    text = re.sub(r"^([a-z_]+)(?: and ([a-z_]+))?(?= (?:must|is) )", name_parameters, text)
+    for said, in_python in IN_PYTHON.items():
+        text = text.replace(said, in_python)
+    return text
+
+
+def name_parameters(found: re.Match[str]) -> str:
+    """One or two names as parameters."""
+    return " and ".join(f"`{name}`" for name in found.groups() if name)
 
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Turn a failed import inside the block into a MissingDependencyError that names the extra to install."""
+    """Turn a failed import inside the block into a MissingDependencyError that names the extra to install.
+
+    sigdb is not on PyPI, so an extra can only be installed from its source.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            f"This needs the package {error.name}. Install it: pip install 'sigdb-atlas[{extra}]'"
+            f"This needs the package {error.name}. Install it in the folder of sigdb's source: "
+            f"pip install -e '.[{extra}]'"
         ) from error

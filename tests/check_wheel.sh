@@ -33,16 +33,16 @@ if "$bin/sigdb" demo elsewhere.duckdb 2> message; then
     echo "sigdb demo built an atlas without the ingest extra" >&2
     exit 1
 fi
-grep -q "pip install 'sigdb-atlas\[ingest\]'" message
+grep -q "pip install -e '.\[ingest\]'" message
 if "$bin/sigdb" compare "$atlas" LYZ --by tissue --reference blood --paired-by donor --min-cells 1 2> message; then
     echo "sigdb compare tested without the stats extra" >&2
     exit 1
 fi
-grep -q "pip install 'sigdb-atlas\[stats\]'" message
+grep -q "pip install -e '.\[stats\]'" message
 if "$bin/sigdb" hits "$atlas" LYZ --plot hits.html 2> message; then
     echo "sigdb hits drew without the plots extra" >&2
     exit 1
 fi
-grep -q "pip install 'sigdb-atlas\[plots\]'" message
+grep -q "pip install -e '.\[plots\]'" message
 rm message
 echo "The wheel works without extras."

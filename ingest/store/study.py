@@ -239,8 +239,15 @@ def keep_or_remove_chunks(stage: Stage, n_cells: int) -> Iterator[None]:
         yield
     except BaseException as error:
         is_at_fault = isinstance(error, AT_FAULT) and not isinstance(error, DamagedError)
-        if n_kept := 0 if is_at_fault else stage.n_cells:
-            log.warning("%d of %d cells are done and kept. The same command continues from there.", n_kept, n_cells)
+        n_kept = 0 if is_at_fault else stage.n_cells
+        if n_kept:
+            log.warning(
+                "%s of %s cells are done and kept. The same command continues from there.",
+                f"{n_kept:,}",
+                f"{n_cells:,}",
+            )
         else:
             stage.remove()
+            if not isinstance(error, Exception):
+                log.warning("No cells are kept: the first ones were not finished.")
         raise

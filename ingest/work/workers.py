@@ -6,11 +6,12 @@ import logging
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -21,7 +22,7 @@ from ingest.attribution.device import find_device, set_up
 from sigdb.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from multiprocessing.sharedctypes import Synchronized
     from types import TracebackType
 
@@ -68,7 +69,10 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the processes. Chunks that are not started stay undone."""
+        """End the processes. Chunks that are not started stay undone; after Ctrl-C, started ones too."""
+        if kind is not None and not issubclass(kind, Exception):
+            for process in list(self.pool._processes.values()):
+                process.kill()  # as `kill_workers` does, from Python 3.14 on
         self.pool.shutdown(cancel_futures=True)
 
     def run(self, numbers: Sequence[int], done: Callable[[int], None]) -> None:
@@ -79,7 +83,7 @@ class Workers:
         while waiting or under_way:
             try:
                 while waiting and len(under_way) < 2 * self.compute.workers:
-                    under_way.append((waiting[0], self.pool.submit(do_chunk, waiting[0])))
+                    under_way.append((waiting[0], self.submit(waiting[0])))
                     waiting.popleft()
                 n_cells = under_way[0][1].result()
             except BrokenProcessPool as error:
@@ -91,13 +95,17 @@ class Workers:
                     ) from error
                 self.replace_pool()
                 under_way = deque(
-                    (number, future if has_result(future) else self.pool.submit(do_chunk, number))
-                    for number, future in under_way
+                    (number, future if has_result(future) else self.submit(number)) for number, future in under_way
                 )
                 continue
             deaths_in_a_row = 0
             under_way.popleft()
             done(n_cells)
+
+    def submit(self, number: int) -> Future[int]:
+        """Have a process attribute chunk `number`; the pool may start a process for it."""
+        with blocked_interrupt():
+            return self.pool.submit(do_chunk, number)
 
     def replace_pool(self) -> None:
         """Start a new pool after a process was killed, which ends the other processes of its pool too."""
@@ -105,6 +113,19 @@ class Workers:
         log.warning("A worker process was killed. Another one replaces it and attributes its cells again.")
         self.pool.shutdown(cancel_futures=True)
         self.pool = self.new_pool()
+
+
+@contextmanager
+def blocked_interrupt() -> Iterator[None]:
+    """Block SIGINT in processes that the block starts. A terminal sends Ctrl-C to them too, but their parent answers."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def has_result(future: Future[int]) -> bool:

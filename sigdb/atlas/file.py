@@ -13,7 +13,15 @@ import duckdb
 from sigdb import statements
 from sigdb.atlas.trust import check_captures, check_tables, confine
 from sigdb.disk import is_address, is_lake
-from sigdb.errors import AtlasError, AtlasLockedError, AtlasNotFoundError, AtlasVersionError, listed, message
+from sigdb.errors import (
+    AtlasError,
+    AtlasLockedError,
+    AtlasNotFoundError,
+    AtlasVersionError,
+    listed,
+    message,
+    nearest_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -158,6 +166,9 @@ FEWEST_BITS, MOST_BITS = 12, 26
 # atlas, the schemas of every database, and the name under which sigdb attaches a new file.
 RESERVED = ("sigdb_data", "cell_scores", "sample_scores", "information_schema", "pg_catalog", "sigdb_new")
 
+# Setting of a connection that reads: a name in a query is a table, and never a variable of the Python program. Its
+# cursors keep it, which they would not after SET.
+NO_VARIABLES = {"python_enable_replacements": "false"}
 # Settings of a connection that is confined to its file (see `trust.confine`): nothing is written beside it, and DuckDB
 # 1.4 stores no secrets.
 CONFINED = {"temp_directory": "", "allow_persistent_secrets": "false"}
@@ -224,11 +235,16 @@ def open_file(
         )
     if not Path(path).is_file():
         raise AtlasNotFoundError(
-            f"There is no atlas at {path}. `ingest.ingest_files(path, sources, model)` makes one from counts, "
-            "`ingest.demo.build_demo(path)` makes the demo."
+            f"There is no atlas at {path}.{nearest_file(Path(path))} `ingest.ingest_files(path, sources, model)` makes "
+            "one from counts, `ingest.demo.build_demo(path)` makes the demo."
         )
     with explain_open_errors(path):
-        return duckdb.connect(str(Path(path).absolute()), read_only=read_only, config=config or {})
+        if read_only:
+            return duckdb.connect(str(Path(path).absolute()), read_only=True, config=NO_VARIABLES | (config or {}))
+        # Without settings, so that it can be opened beside connections of DuckDB itself.
+        con = duckdb.connect(str(Path(path).absolute()))
+        con.execute("SET python_enable_replacements = false")
+        return con
 
 
 def open_atlas(
@@ -359,7 +375,7 @@ def check_not_newer(found: int, path: str | os.PathLike[str]) -> None:
     if found > SCHEMA_VERSION:
         raise AtlasVersionError(
             f"{path} has atlas schema {found}; this sigdb knows schemas up to {SCHEMA_VERSION}. "
-            "Update sigdb: pip install --upgrade sigdb-atlas"
+            "Update the source of sigdb, and install it again."
         )
 
 

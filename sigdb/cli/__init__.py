@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from sigdb.cli.commands import Commands
-from sigdb.cli.signals import listen, received, stopped
+from sigdb.cli.signals import end, listen, received, stopped
 
 __all__ = ["app", "main"]
 
@@ -85,7 +85,7 @@ def main() -> None:
     from sigdb.cli.output import print_error
 
     print_error(stopped(received[0]))
-    sys.exit(128 + received[0])
+    end()
 
 
 def print_problem(error: Exception) -> None:

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from sigdb.cli.trust import add_option
 
-__all__ = ["MODULES", "Commands", "Group", "find_command", "running"]
+__all__ = ["MODULES", "Commands", "Group", "arguments", "find_command", "running"]
 
 # The module of `sigdb.cli` that holds each command or group of commands, in the order of `sigdb --help`.
 MODULES = {
@@ -45,6 +45,8 @@ MODULES = {
 
 # The command that runs. The classes of commands have other modules in other versions of typer, hence Any.
 running: ContextVar[Any] = ContextVar("running", default=None)
+# What follows the name of this command on the command line.
+arguments: ContextVar[tuple[str, ...]] = ContextVar("arguments", default=())
 
 
 class Group(TyperGroup):
@@ -54,6 +56,7 @@ class Group(TyperGroup):
         """Find the command that the arguments name."""
         resolved = super().resolve_command(ctx, args)
         running.set(resolved[1])
+        arguments.set(tuple(resolved[2]))
         return resolved
 
 

@@ -54,7 +54,7 @@ def ingest(
 
     sources = list_sources(parameters)
     compute = Compute(device, parameters.precision, parameters.batch_size, workers, threads)
-    with progress_bars(quiet=parameters.quiet) as report:
+    with progress_bars(quiet=parameters.quiet, first="Reading the model and the cells", last="storing") as report:
         options = make_options(parameters, compute, report)
         with needs_extra("ingest"):
             from ingest.pipeline import ingest_files
@@ -104,7 +104,7 @@ def ingest_spark(
     sources = list_sources(parameters)
     compute = Compute(device, parameters.precision, parameters.batch_size, is_remote=True)
     settings = parse_settings(conf or [])
-    with progress_bars(quiet=parameters.quiet) as report:
+    with progress_bars(quiet=parameters.quiet, first="Reading the model and the cells", last="storing") as report:
         options = make_options(parameters, compute, report)
         with needs_extra("ingest"):
             from ingest.spark.driver import ingest_into_lake, spark_session

@@ -63,7 +63,7 @@ def load(
     with needs_extra("ingest"):
         from ingest.given.files import load_file, read_names
     about = {"title": title, **describe_source(parameters)}
-    with progress_bars(quiet=parameters.quiet) as report:
+    with progress_bars(quiet=parameters.quiet, first="Reading the cells", last="storing") as report:
         options = load_options(parameters, report, read_names(measured) if measured else None)
         done = load_file(atlas, matrix, options, study=study or "", obs=obs, genes=genes, layer=layer, about=about)
     print_outcome(atlas, [done] if done else [], [] if done else [study or matrix.stem])
@@ -102,7 +102,7 @@ def import_signature(
         from ingest.given import signature
         from ingest.given.files import read_names
     about = describe_source(parameters)
-    with progress_bars(quiet=parameters.quiet) as report:
+    with progress_bars(quiet=parameters.quiet, first="Reading the cells", last="storing") as report:
         options = load_options(parameters, report)
         reports, skipped = signature.import_signature(
             atlas, folder, read_names(genes), options, study_column=study_column, about=about

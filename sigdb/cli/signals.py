@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
 import time
 from threading import Thread, current_thread, main_thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["listen", "received", "stopped"]
+__all__ = ["end", "listen", "received", "stopped"]
 
 # Windows has no SIGHUP.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+# Seconds until a command that is still cleaning up says so.
+ANSWER = 0.7
 # Seconds for cleaning up. Some queries of DuckDB do not stop before they are finished.
 GRACE = 10.0
 # The signals that this process has received.
@@ -47,10 +50,21 @@ def interrupt(number: int, _: FrameType | None) -> None:
 def end_late(reader: int) -> None:
     """After a signal, end the process if it does not end by itself. The atlas is as after a kill: as it was."""
     number = os.read(reader, 1)[0]
-    time.sleep(GRACE)
+    time.sleep(min(ANSWER, GRACE))
+    sys.stderr.write(f"\nStopping. This takes {GRACE:.0f} seconds at most.\n")
+    sys.stderr.flush()
+    time.sleep(max(0, GRACE - ANSWER))
     sys.stderr.write(f"Error: {stopped(number)}\n")
     sys.stderr.flush()
     os._exit(128 + number)
+
+
+def end() -> NoReturn:
+    """End the process after a signal, once the command has cleaned up. Python would take seconds to unload torch."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(128 + received[0])
 
 
 def stopped(number: int) -> str:

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from types import EllipsisType
 from typing import Any
 
-from sigdb.cli.commands import find_command, running
+from sigdb.cli.commands import arguments, find_command, running
 from sigdb.errors import macro_message
 
 __all__ = ["COMMANDS", "translate"]
@@ -35,6 +35,7 @@ COMMANDS = {
     "hits": "hits",
     "import_lake": "import-lake",
     "import_signature": "import-signature",
+    "IngestOptions": "ingest",
     "ingest_files": "ingest",
     "ingest_into_lake": "ingest-spark",
     "leading_genes": "leading",
@@ -51,8 +52,11 @@ COMMANDS = {
     "verify": "verify",
     "write_report": "report",
 }
-# The macro that other macros name in their messages, and its command.
-CHECK_GENES = "check_genes([...])", "`sigdb genes check ATLAS GENE...`"
+# What macros name in their messages, and the arguments of the command that shows the same, after `sigdb`.
+MACROS = {
+    "The macro check_genes([...]) shows": "genes check {atlas} GENE...",
+    "FROM signature_info lists": "signatures list {atlas}",
+}
 # What these functions do is an option of their command.
 FLAGS = {"drop_views": ["--remove"], "unmaterialize": ["--remove"]}
 
@@ -61,8 +65,18 @@ def translate(text: str, command: Any = None) -> str:
     """A message with its parameters as options of a command (default: the one that runs), its calls as commands."""
     command = command or running.get()
     if command and command.name != "sql":
-        text = macro_message(text).replace(*CHECK_GENES)
+        text = macro_message(text)
+        for said, words in MACROS.items():
+            if said in text:
+                line = words.format(atlas=named_atlas(command))
+                text = text.replace(said, f"`sigdb {line}` {said.split()[-1]}")
     return re.sub(r"`([^`]+)`", lambda code: translate_code(code[1], command) or code[0], text)
+
+
+def named_atlas(command: Any) -> str:
+    """The atlas that the command line names, or ATLAS."""
+    with command.make_context(command.name, [*arguments.get()], resilient_parsing=True) as context:
+        return shlex.quote(str(context.params.get("atlas") or "ATLAS"))
 
 
 def translate_code(code: str, command: Any) -> str | None:

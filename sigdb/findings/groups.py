@@ -231,7 +231,7 @@ def embedding(
         there = embeddings_of(con)
         raise QueryError(
             f"There is no embedding {basis} in this atlas.{nearest(basis, there)} It has: {listed(there) or 'none'}. "
-            f"To keep an embedding of a study, name X_{basis} in `obsm` when you ingest it."
+            f"To keep an embedding of a study, ingest it with `ingest.IngestOptions(obsm=['X_{basis}'])`."
         )
     parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "max_points": max_points}
     query = replace_columns(parse_statement("findings/embedding"), x_column=names[0], y_column=names[1])

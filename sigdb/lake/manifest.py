@@ -108,9 +108,9 @@ class Manifest:
                 "`sigdb.export_lake(atlas, lake)`."
             )
         return (
-            "Studies were added to this lake, so make an atlas of it with the sigdb that wrote it "
-            f"(pip install sigdb-atlas=={self.sigdb_version}, then `sigdb.import_lake(lake, path)`), and upgrade the "
-            "atlas with this sigdb: `sigdb.upgrade(path)`"
+            f"Studies were added to this lake, so make an atlas of it with the sigdb that wrote it, version "
+            f"{self.sigdb_version} (`sigdb.import_lake(lake, path)`), and upgrade the atlas with this sigdb: "
+            "`sigdb.upgrade(path)`"
         )
 
     @property
@@ -177,7 +177,7 @@ def parse(root: str, text: str | bytes) -> Manifest:
         if found["format_version"] != FORMAT:
             raise AtlasVersionError(
                 f"{root} is a lake of format {found['format_version']}; this sigdb reads format {FORMAT}. "
-                "Update sigdb (pip install --upgrade sigdb-atlas)."
+                "Update the source of sigdb, and install it again."
             )
         names = Manifest.__dataclass_fields__.keys() - {"root", "files"}
         parsed = Manifest(root=root, files=[File(**file) for file in found["files"]], **{n: found[n] for n in names})

@@ -40,6 +40,21 @@ def test_a_connection_is_a_plain_read_only_duckdb_connection(toy):
         toy.execute("DELETE FROM sigdb_data.genes")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"trusted": True}, {"locked": True}, {"read_only": False}],
+    ids=["read", "trusted", "locked", "write"],
+)
+def test_a_name_in_a_query_is_a_table_and_never_a_variable(copy, options):
+    cell = pa.table({"cell_id": [1]})
+    with sigdb.connect(copy, **options) as con, con.cursor() as cursor:
+        for each in (con, cursor) if options != {"read_only": False} else (con,):
+            with pytest.raises(duckdb.CatalogException, match=r'Did you mean "cells'):
+                each.sql("SELECT * FROM cell")
+        con.register("frame", cell)
+        assert con.sql("FROM frame").fetchall() == [(1,)], "a name that was given is a table"
+
+
 def test_a_locked_connection_reaches_nothing_but_the_atlas(copy, tmp_path):
     secret = tmp_path / "secret.csv"
     secret.write_text("a\n1\n")
@@ -95,7 +110,7 @@ def test_a_database_that_is_no_atlas(tmp_path):
 
 def test_newer_schema_is_refused_by_name_and_older_one_points_to_upgrade(copy):
     set_schema_version(copy, SCHEMA_VERSION + 1)
-    with pytest.raises(AtlasVersionError, match="pip install --upgrade"):
+    with pytest.raises(AtlasVersionError, match="Update the source of sigdb"):
         sigdb.connect(copy)
     with pytest.raises(AtlasVersionError, match="knows schemas up to"):
         upgrade(copy)

@@ -236,7 +236,7 @@ def test_a_study_whose_rows_are_apart(published, tmp_path):
 
 def test_without_tiledb(published, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tiledb", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'sigdb-atlas\[signature\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install -e '\.\[signature\]'"):
         import_signature(tmp_path / "a.duckdb", published / "atlas", GENES, LoadOptions())
 
 

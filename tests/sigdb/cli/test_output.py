@@ -145,7 +145,25 @@ def test_a_bar_tells_speed_and_time_left(monkeypatch):
             report("study", done, 20_000)
             time.sleep(0.01)
     bar = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.file.getvalue()).split("\r")[-1]
-    assert re.search(r"study .* 20000/20000 cells [\d,]+ cells/s 0:00:0\d 0:00:00", bar), bar
+    assert re.search(r"study .* 20,000 of 20,000 cells, [\d,]+ cells/s, 0:00:0\d elapsed", bar), bar
+
+
+def test_what_has_no_count_is_named_while_it_lasts(monkeypatch):
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(cli_progress, "errors", terminal)
+    shown = []
+    with progress_bars(first="Reading the model", last="storing") as report:
+        time.sleep(0.2)
+        shown.append(terminal.file.getvalue())
+        report("study", 5, 10)
+        terminal.file.truncate(0)
+        time.sleep(0.2)
+        shown.append(terminal.file.getvalue())
+        report("study", 10, 10)
+        time.sleep(0.2)
+        shown.append(terminal.file.getvalue())
+    assert ["Reading the model" in each for each in shown] == [True, False, False]
+    assert ["study: storing" in each for each in shown] == [False, False, True]
 
 
 def test_a_pipe_that_closes_early_gets_no_message(demo_path):

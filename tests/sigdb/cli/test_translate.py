@@ -10,8 +10,10 @@ from importlib import import_module
 
 import pytest
 
-from sigdb.cli.commands import find_command, running
-from sigdb.cli.translate import COMMANDS, translate
+from sigdb.cli.commands import arguments, find_command, running
+from sigdb.cli.translate import COMMANDS, MACROS, translate
+from sigdb.errors import IN_PYTHON
+from sigdb.findings.columns import CHOSEN
 from tests.sigdb.cli.conftest import commands
 from tests.support import ROOT
 
@@ -68,6 +70,47 @@ MESSAGES = {
 def test_messages_are_translated(case):
     command, text, expected = MESSAGES[case]
     assert translate(text, find_command(command)) == expected
+
+
+MACRO_MESSAGES = {
+    "one parameter": ("score", "missing must be 'error'", "--missing must be 'error'"),
+    "two parameters": ("hits", "cutoff and sd must be finite numbers.", "--cutoff and --sd must be finite numbers."),
+    "no parameter": ("hits", "None of the genes is known.", "None of the genes is known."),
+    "a macro to ask": (
+        "score",
+        "LYZZ is missing. check_genes([...]) shows what each name means.",
+        "LYZZ is missing. `sigdb genes check 'my atlas' GENE...` shows what each name means.",
+    ),
+    "a view to read": (
+        "signatures materialize",
+        "FROM signature_info lists the signatures.",
+        "`sigdb signatures list 'my atlas'` lists the signatures.",
+    ),
+    "a population": (
+        "hits",
+        "The population chosen_cells has no cells that this run has attributed.",
+        "The population of --cells has no cells that this run has attributed.",
+    ),
+    "advice for SQL": (
+        "score",
+        "The list is empty or NULL (signature_genes gives an empty list for an unknown name). Give at least one gene.",
+        "The list is empty or NULL. Give at least one gene.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MACRO_MESSAGES)
+def test_messages_of_macros_are_translated(case):
+    command, text, expected = MACRO_MESSAGES[case]
+    arguments.set(("--missing", "ignore", "my atlas", "LYZ"))
+    assert translate(text, find_command(command)) == expected
+    assert translate(text, find_command("sql")) == text, "who writes SQL reads about SQL"
+
+
+def test_what_macros_say_is_translated_as_they_say_it():
+    sql = "".join(path.read_text() for path in (ROOT / "sql" / "macros").rglob("*.sql"))
+    sql = sql.replace("' || cells || '", CHOSEN)  # as `hits` names its population
+    assert [text for text in (*IN_PYTHON, *MACROS) if text.removeprefix("The macro ") not in sql] == []
 
 
 def test_without_a_command_only_calls_are_translated():

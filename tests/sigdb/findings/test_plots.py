@@ -240,5 +240,5 @@ def test_a_report_that_cannot_be_made_leaves_no_file(con, tmp_path):
 def test_a_missing_package_is_named(con, monkeypatch, package, extra, call):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setitem(sys.modules, f"{package}.api", None)
-    with pytest.raises(MissingDependencyError, match=rf"pip install 'sigdb-atlas\[{extra}\]'"):
+    with pytest.raises(MissingDependencyError, match=rf"pip install -e '\.\[{extra}\]'"):
         call(con)

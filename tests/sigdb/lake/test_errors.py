@@ -67,7 +67,7 @@ DAMAGE = {
     ),
     "a newer schema": (
         lambda lake: edit_manifest(lake, lambda held: held.update(schema_version=99)),
-        r"has atlas schema 99; this sigdb knows schemas up to .*pip install --upgrade",
+        r"has atlas schema 99; this sigdb knows schemas up to .*Update the source of sigdb",
     ),
     "an older schema": (
         lambda lake: edit_manifest(lake, lambda held: held.update(schema_version=1)),

@@ -185,7 +185,7 @@ def edit_manifest(lake, **changes):
 FLAWS = {
     "an older schema": (
         lambda lake: edit_manifest(lake, schema_version=1, sigdb_version="0.0.7"),
-        r"with the sigdb that wrote it \(pip install sigdb-atlas==0\.0\.7, then `sigdb\.import_lake.* and upgrade the",
+        r"with the sigdb that wrote it, version 0\.0\.7 \(`sigdb\.import_lake.* and upgrade the",
     ),
     "a missing file": (
         lambda lake: next(lake.glob("genes/*.parquet")).unlink(),
