@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from sigdb.answers import format_value
+from sigdb.disk import check_target
 from sigdb.errors import QueryError, needs_extra
 from sigdb.findings import plots
 from sigdb.findings.compare import compare
@@ -178,8 +179,7 @@ def check_is_page(path: str | os.PathLike[str]) -> None:
     """Raise an error if a path does not end in .html or has no folder, or if the extra `plots` is not installed."""
     if Path(path).suffix.lower() not in (".html", ".htm"):
         raise QueryError(f"A report is an .html file, not {Path(path).name!r}.")
-    if not Path(path).parent.is_dir():
-        raise QueryError(f"There is no folder {Path(path).parent} to write {Path(path).name} into.")
+    check_target(Path(path))
     with needs_extra("plots"):
         import jinja2  # noqa: F401
         import vl_convert  # noqa: F401
