@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from sigdb.errors import MissingDependencyError
+from sigdb.text import format_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,22 +107,6 @@ def html_row(row: Mapping[str, Any]) -> str:
         style = ' style="text-align: right"' if isinstance(value, int | float) else ""
         cells.append(f"<td{style}>{escape(format_value(value))}</td>")
     return f"<tr>{''.join(cells)}</tr>"
-
-
-def format_value(value: Any) -> str:
-    """A value for a reader: four significant digits, thousands separated by commas, nothing for NULL."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        pairs = all(isinstance(each, tuple) for each in value)
-        return ", ".join(" ".join(map(str, each)) if pairs else str(each) for each in value)
-    return str(value)
 
 
 def left_out_note(what: str, reasons: Mapping[str, int]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Helpers for files: flush them to disk, read the clock, and tell a lake from an atlas file."""
+"""Helpers for files: flush them to disk, check where to write, read the clock, tell a lake from an atlas file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["is_address", "is_lake", "now", "size_text", "sync"]
+from sigdb.errors import AtlasNotFoundError, OptionError, nearest, nearest_file
+
+__all__ = ["check_atlas", "check_target", "is_address", "is_lake", "now", "size_text", "sync"]
 
 # Windows cannot open a folder, and it flushes a file only through a handle that may write to it.
 CAN_OPEN_FOLDERS = os.name != "nt"
@@ -21,6 +23,28 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def check_atlas(path: str | os.PathLike[str]) -> None:
+    """Raise AtlasNotFoundError, with the nearest name, if there is no file at a path."""
+    if not Path(path).is_file():
+        raise AtlasNotFoundError(
+            f"There is no atlas at {path}.{nearest_file(Path(path))} `ingest.ingest_files(path, sources, model)` makes "
+            "one from counts, `ingest.demo.build_demo(path)` makes the demo."
+        )
+
+
+def check_target(path: Path) -> None:
+    """Raise OptionError if a file cannot be written at a path: it is a folder, or it has no folder to write into."""
+    if path.is_dir():
+        raise OptionError(f"{path} is a folder. Name a file.")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        known = [each.name for each in folder.parent.iterdir() if each.is_dir()] if folder.parent.is_dir() else []
+        hint = nearest(folder.name, known)
+        raise OptionError(f"There is no folder {path.parent} to write {path.name} into.{hint}")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise OptionError(f"You may not write {path}. Choose another folder.")
 
 
 def now() -> datetime:

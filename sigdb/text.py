@@ -1,10 +1,13 @@
-"""Names from files as text that is safe to show: on a terminal, in a chart and in a page."""
+"""Values as text that is safe to show: on a terminal, in a chart and in a page."""
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from math import isfinite
+from typing import Any
 
-__all__ = ["printable"]
+__all__ = ["format_number", "format_value", "printable"]
 
 # Characters that a terminal obeys instead of showing them, that turn text around, or that no font and no XML has.
 UNPRINTABLE = re.compile(
@@ -20,3 +23,29 @@ def printable(text: str, *, keep: str = "") -> str:
         return character if character in keep else character.encode("unicode_escape").decode()
 
     return UNPRINTABLE.sub(escape, text)
+
+
+def format_value(value: Any, *, grouped: bool = True) -> str:
+    """A value for a reader; nothing for NULL. grouped: commas separate the thousands of an integer."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}" if grouped else str(value)
+    if isinstance(value, float | Decimal):
+        return format_number(float(value))
+    if isinstance(value, list):
+        pairs = all(isinstance(each, tuple) for each in value)
+        return printable(", ".join(" ".join(map(str, each)) if pairs else str(each) for each in value))
+    return printable(str(value))
+
+
+def format_number(value: float) -> str:
+    """A number for a reader: four significant digits, but no digit before the point is lost.
+
+    Only numbers below 0.0001, and those of 16 digits, have an exponent: 2,241 and 0.00052, but 1.2e-07.
+    """
+    # From here on, four significant digits leave nothing behind the point.
+    whole = isfinite(value) and 999.95 <= abs(value) < 1e15
+    return f"{value:,.0f}" if whole else f"{value:.4g}"

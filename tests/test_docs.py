@@ -126,7 +126,7 @@ def sessions(block):
 
 @each_block("console")
 def test_commands_print_what_the_page_says(folder, block):
-    programs = {"sigdb": [sys.executable, "-m", "sigdb.cli"], "duckdb": [Path(sys.executable).with_name("duckdb")]}
+    programs = {"sigdb": [sys.executable, "-m", "sigdb"], "duckdb": [Path(sys.executable).with_name("duckdb")]}
     for (program, *rest), output in sessions(block.code):
         together = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         done = subprocess.run([*programs[program], *rest], text=True, cwd=folder, **together)

@@ -12,16 +12,8 @@ import duckdb
 
 from sigdb import statements
 from sigdb.atlas.trust import check_captures, check_tables, confine
-from sigdb.disk import is_address, is_lake
-from sigdb.errors import (
-    AtlasError,
-    AtlasLockedError,
-    AtlasNotFoundError,
-    AtlasVersionError,
-    listed,
-    message,
-    nearest_file,
-)
+from sigdb.disk import check_atlas, is_address, is_lake
+from sigdb.errors import AtlasError, AtlasLockedError, AtlasVersionError, listed, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -233,11 +225,7 @@ def open_file(
             f"{path} is {kind}, not an atlas file. A lake is read-only. "
             "`sigdb.import_lake(lake, path)` makes an atlas file of it."
         )
-    if not Path(path).is_file():
-        raise AtlasNotFoundError(
-            f"There is no atlas at {path}.{nearest_file(Path(path))} `ingest.ingest_files(path, sources, model)` makes "
-            "one from counts, `ingest.demo.build_demo(path)` makes the demo."
-        )
+    check_atlas(path)
     with explain_open_errors(path):
         if read_only:
             return duckdb.connect(str(Path(path).absolute()), read_only=True, config=NO_VARIABLES | (config or {}))

@@ -3,45 +3,60 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, wraps
 from importlib import import_module
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
 
-from sigdb.cli.trust import add_option
+from sigdb.cli.added import add_options
 
-__all__ = ["MODULES", "Commands", "Group", "arguments", "find_command", "running"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-# The module of `sigdb.cli` that holds each command or group of commands, in the order of `sigdb --help`.
-MODULES = {
-    "demo": "demo",
-    "ingest": "ingest",
-    "ingest-spark": "ingest",
-    "load": "load",
-    "import-signature": "load",
-    "drop-study": "atlas",
-    "info": "atlas",
-    "sql": "ask",
-    "transpile": "ask",
-    "score": "ask",
-    "hits": "findings",
-    "compare": "findings",
-    "null": "findings",
-    "leading": "findings",
-    "embedding": "findings",
-    "report": "findings",
-    "upgrade": "atlas",
-    "optimize": "atlas",
-    "verify": "atlas",
-    "export": "lake",
-    "attach-lake": "lake",
-    "import-lake": "lake",
-    "signatures": "library",
-    "genes": "genes",
-    "models": "models",
+__all__ = ["MODULES", "PANELS", "Commands", "Group", "arguments", "find_command", "running"]
+
+# The commands in the order of `sigdb --help`, under its headings. Each has the module of `sigdb.cli` that holds it.
+PANELS = {
+    "Ask": {
+        "info": "atlas",
+        "sql": "ask",
+        "score": "ask",
+        "signatures": "library",
+        "genes": "genes",
+        "transpile": "ask",
+    },
+    "Find": {
+        "hits": "findings",
+        "compare": "findings",
+        "null": "findings",
+        "leading": "findings",
+        "embedding": "findings",
+        "report": "findings",
+    },
+    "Make": {
+        "demo": "demo",
+        "ingest": "ingest",
+        "ingest-spark": "ingest",
+        "load": "load",
+        "import-signature": "load",
+        "models": "models",
+    },
+    "Keep": {
+        "verify": "atlas",
+        "optimize": "atlas",
+        "upgrade": "atlas",
+        "drop-study": "atlas",
+    },
+    "Lake": {
+        "export": "lake",
+        "attach-lake": "lake",
+        "import-lake": "lake",
+    },
 }
+MODULES = {name: module for commands in PANELS.values() for name, module in commands.items()}
 
 # The command that runs. The classes of commands have other modules in other versions of typer, hence Any.
 running: ContextVar[Any] = ContextVar("running", default=None)
@@ -77,11 +92,30 @@ def load_command(name: str) -> Any:
     """Import the module of a command, and make the command."""
     module = import_module(f"sigdb.cli.{MODULES[name]}")
     command: Any = typer.main.get_group(module.app).commands[name]
+    command.rich_help_panel = next(panel for panel, commands in PANELS.items() if name in commands)
     for each in (command, *getattr(command, "commands", {}).values()):
         # The whole first paragraph: typer would cut it off.
         each.short_help = (each.help or "").split("\n\n")[0]
-        add_option(each)
+        if any(parameter.name == "form" for parameter in each.params):
+            each.callback = with_format(each.callback)
+        add_options(each)
     return command
+
+
+def with_format(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of a command, which gets the format that the suffix of --output says if no other one was asked for.
+
+    The callback of an option could not do this: it may see --output or not.
+    """
+
+    @wraps(callback)
+    def run(**values: Any) -> Any:
+        from sigdb.cli.formats import format_of
+
+        output = values.get("output")
+        return callback(**values | {"form": format_of(values["form"], Path(output) if output else None)})
+
+    return run
 
 
 def find_command(name: str) -> Any:

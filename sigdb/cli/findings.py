@@ -17,10 +17,12 @@ from sigdb.cli.options import (
     FormatOption,
     MissingOption,
     OutputOption,
+    PlotOption,
     RunOption,
 )
-from sigdb.cli.output import console, write_finding
+from sigdb.cli.output import console, print_written, write_finding
 from sigdb.cli.parameters import expand_options
+from sigdb.cli.paths import page
 from sigdb.cli.signature import SignatureParameters
 
 if TYPE_CHECKING:
@@ -74,12 +76,9 @@ MinUnitsOption = Annotated[int, typer.Option(min=2, help="The fewest units of a 
 class View:
     """How a finding is shown: as a chart, as the SQL behind it, or as a table."""
 
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="Draw a chart into this file: .html, .png, .svg or .json. This needs the extra plots."),
-    ] = None
+    plot: PlotOption = None
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL behind the finding instead of the table.")] = False
-    form: FormatOption = Format.table
+    form: FormatOption = None
     output: OutputOption = None
 
     def show(self, found: Any, chart: str, title: str = "", *, table: pa.Table | None = None) -> None:
@@ -88,6 +87,7 @@ class View:
             from sigdb.findings import plots
 
             plots.save(getattr(plots, chart)(found, *filter(None, [title])), self.plot)
+            print_written(self.plot, "the chart")
         if self.sql:
             console.print(f"{found.sql};", soft_wrap=True)
             return
@@ -327,7 +327,7 @@ class ReportOptions:
 def report(
     atlas: AtlasPath,
     signature: SignatureParameters,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write, an .html file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write, an .html file.", callback=page)],
     options: ReportOptions,
 ) -> None:
     """Write one self-contained page about a signature: hits, groups, nulls, leading genes, SQL and provenance."""
@@ -335,8 +335,8 @@ def report(
     from sigdb.findings.report import write_report
 
     with connect(atlas) as con:
-        page = write_report(
+        written = write_report(
             con, signature.look_up(con), output, atlas=Path(atlas).name, title=signature.title, **asdict(options)
         )
     size = output.stat().st_size / 1e6
-    console.print(f"Wrote {output}: {page.n_charts} charts, {page.n_tables} tables, {size:.1f} MB.")
+    console.print(f"Wrote {output}: {written.n_charts} charts, {written.n_tables} tables, {size:.1f} MB.")

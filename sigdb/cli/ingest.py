@@ -17,7 +17,7 @@ from sigdb.cli.options import (
     parse_settings,
 )
 from sigdb.cli.parameters import expand_options
-from sigdb.errors import ModelError, OptionError, nearest_file, needs_extra
+from sigdb.errors import OptionError, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,22 +118,13 @@ def ingest_spark(
 
 
 def list_sources(parameters: IngestParameters) -> list[Source]:
-    """The files to ingest, with what is known about each study. Missing files are found before torch is loaded."""
-    from ingest.options import Source, check_exists
+    """The files to ingest, with what is known about each study."""
+    from ingest.options import Source
 
     p = parameters
     if len(p.files) > 1 and (p.study or p.title or p.source or p.obs):
         raise OptionError(f"--study, --title, --source and --obs are for one file, but {len(p.files)} are given.")
-    for path in p.files:
-        check_exists(path)
-    check_weights(p.weights)
     return [Source(file, p.study or "", p.title, p.organism, p.source, p.licence, p.obs) for file in p.files]
-
-
-def check_weights(path: Path) -> None:
-    """Raise ModelError, with the nearest name, if there is no model at a path."""
-    if not path.exists():
-        raise ModelError(f"There is no model folder {path}.{nearest_file(path)}")
 
 
 def make_options(

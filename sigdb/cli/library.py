@@ -10,7 +10,6 @@ import typer
 from sigdb.cli.commands import Group
 from sigdb.cli.options import (
     AtlasPath,
-    Format,
     FormatOption,
     MissingOption,
     OutputOption,
@@ -18,6 +17,7 @@ from sigdb.cli.options import (
     WritablePath,
 )
 from sigdb.cli.output import console, dump, print_note
+from sigdb.cli.paths import existing
 
 app = typer.Typer()
 signatures_app = typer.Typer(
@@ -37,7 +37,9 @@ def add(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", help="GMT files; or CSV, TSV or text files with one gene per line, or gene,weight."
+            metavar="FILE...",
+            help="GMT files; or CSV, TSV or text files with one gene per line, or gene,weight.",
+            callback=existing(),
         ),
     ],
     name: Annotated[
@@ -76,7 +78,7 @@ def add(
 
 
 @signatures_app.command("list", epilog="Example: sigdb signatures list demo.duckdb --format csv")
-def list_signatures(atlas: AtlasPath, form: FormatOption = Format.table, output: OutputOption = None) -> None:
+def list_signatures(atlas: AtlasPath, form: FormatOption = None, output: OutputOption = None) -> None:
     """List the signatures of the library, with the number of their genes that the atlas can score."""
     from sigdb.cli.trust import connect
     from sigdb.statements import statement
@@ -89,7 +91,7 @@ def list_signatures(atlas: AtlasPath, form: FormatOption = Format.table, output:
 def show(
     atlas: AtlasPath,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a signature of the library.")],
-    form: FormatOption = Format.table,
+    form: FormatOption = None,
     output: OutputOption = None,
 ) -> None:
     """Show the genes of a signature, and what each means in this atlas."""

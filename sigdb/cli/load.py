@@ -9,6 +9,7 @@ import typer
 
 from sigdb.cli.options import GivenParameters, ImportParameters, NewAtlasPath, parse_mapping
 from sigdb.cli.parameters import expand_options
+from sigdb.cli.paths import existing
 from sigdb.errors import needs_extra
 
 if TYPE_CHECKING:
@@ -27,26 +28,36 @@ def load(
     atlas: NewAtlasPath,
     matrix: Annotated[
         Path,
-        typer.Option(help="The scores, cells x genes: a sparse matrix of scipy (.npz), or an AnnData file (.h5ad)."),
+        typer.Option(
+            help="The scores, cells x genes: a sparse matrix of scipy (.npz), or an AnnData file (.h5ad).",
+            callback=existing("file or folder"),
+        ),
     ],
     parameters: GivenParameters,
     obs: Annotated[
         Path | None,
         typer.Option(
             help="A table of cell metadata (.csv, .tsv, .parquet), where the column `barcode`, or else the first one, "
-            "names the cells. With .npz: one row per cell, in the order of the matrix. With .h5ad: joined by name."
+            "names the cells. With .npz: one row per cell, in the order of the matrix. With .h5ad: joined by name.",
+            callback=existing(),
         ),
     ] = None,
     genes: Annotated[
         Path | None,
-        typer.Option(help="The names of the genes, one per line, in the order of the matrix. Needed with .npz."),
+        typer.Option(
+            help="The names of the genes, one per line, in the order of the matrix. Needed with .npz.",
+            callback=existing(),
+        ),
     ] = None,
     layer: Annotated[
         str | None, typer.Option(help="The layer of the .h5ad file that holds the scores. Default: X.")
     ] = None,
     measured: Annotated[
         Path | None,
-        typer.Option(help="The names of the genes that the study measured, one per line. Default: all genes."),
+        typer.Option(
+            help="The names of the genes that the study measured, one per line. Default: all genes.",
+            callback=existing(),
+        ),
     ] = None,
     study: Annotated[str | None, typer.Option(help="The name of the study. Default: the name of the file.")] = None,
     title: Annotated[str | None, typer.Option(help="The title of the study.")] = None,
@@ -83,9 +94,13 @@ def import_signature(
             metavar="FOLDER",
             help="A folder with one folder per cell type, each with an array `attributions` and a file "
             "`cell_metadata.csv.gz`.",
+            callback=existing("folder"),
         ),
     ],
-    genes: Annotated[Path, typer.Option(help="The names of the genes, one per line, in the order of the arrays.")],
+    genes: Annotated[
+        Path,
+        typer.Option(help="The names of the genes, one per line, in the order of the arrays.", callback=existing()),
+    ],
     parameters: ImportParameters,
     study_column: Annotated[str, typer.Option(help="The column of the metadata that names the study.")] = "study",
 ) -> None:

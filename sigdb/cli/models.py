@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sigdb.cli.commands import Group
-from sigdb.cli.ingest import check_weights, read_model
+from sigdb.cli.ingest import read_model
 from sigdb.cli.options import (
     CovariatesOption,
     DeviceOption,
@@ -21,12 +21,14 @@ from sigdb.cli.options import (
     ModelOption,
     ModelParameters,
     OutputOption,
+    PageOption,
     QuadratureOption,
     StepsOption,
     SummationOption,
 )
-from sigdb.cli.output import console, dump_table, print_note
+from sigdb.cli.output import console, dump_table, print_note, print_written
 from sigdb.cli.parameters import expand_options
+from sigdb.cli.paths import existing
 
 app = typer.Typer()
 models_app = typer.Typer(
@@ -59,7 +61,12 @@ class CheckOptions:
     """The options of `sigdb models check`."""
 
     cells: Annotated[
-        Path, typer.Option(metavar="FILE", help="A file of raw counts, as for `sigdb ingest`, to draw the cells from.")
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="A file of raw counts, as for `sigdb ingest`, to draw the cells from.",
+            callback=existing("file or folder"),
+        ),
     ]
     model: ModelOption
     covariates: CovariatesOption = field(default_factory=list)
@@ -72,10 +79,8 @@ class CheckOptions:
     layer: LayerOption = None
     min_genes: MinGenesOption = None
     device: DeviceOption = "auto"
-    page: Annotated[
-        Path | None, typer.Option(help="Write a page with charts to this .html file. This needs the extra plots.")
-    ] = None
-    form: FormatOption = Format.table
+    page: PageOption = None
+    form: FormatOption = None
     output: OutputOption = None
 
 
@@ -87,7 +92,9 @@ def check(
     weights: Annotated[
         list[Path],
         typer.Argument(
-            metavar="MODEL...", help="The folder of the model. More: other checkpoints of it, to see if they agree."
+            metavar="MODEL...",
+            help="The folder of the model. More: other checkpoints of it, to see if they agree.",
+            callback=existing("model folder"),
         ),
     ],
     options: CheckOptions,
@@ -96,19 +103,12 @@ def check(
 
     Deletion and insertion of genes, infidelity, shuffled weights, doubled steps, another baseline and summation.
     """
-    from ingest.options import Compute, Method, check_exists
+    from ingest.options import Compute, Method
     from sigdb.errors import needs_extra
 
-    check_exists(options.cells)
-    for path in weights:
-        check_weights(path)
     method = Method(options.method, options.summation, options.n_steps, options.quadrature)
     with needs_extra("ingest"):
         from ingest.check.check import check_model
-    if options.page is not None:
-        from sigdb.findings.page import check_is_page
-
-        check_is_page(options.page)
     models = [
         read_model(ModelParameters(model=options.model, weights=path, covariates=options.covariates))
         for path in weights
@@ -129,3 +129,4 @@ def check(
             print_note(note)
     if options.page is not None:
         found.write(options.page)
+        print_written(options.page, "the page")

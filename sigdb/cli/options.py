@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingest.options import ARCHITECTURES, IF_EXISTS, METHODS, PRECISIONS, QUADRATURES, SUMMATIONS
+from sigdb.cli.paths import existing, existing_atlas, new_file, page, picture
 from sigdb.cli.trust import ATLAS_TO_READ
 from sigdb.errors import ModelError, ObsError, SigdbError, SparkError, nearest
 
@@ -26,8 +27,12 @@ class Format(StrEnum):
 
     table = "table"
     csv = "csv"
+    tsv = "tsv"
     json = "json"
+    ndjson = "ndjson"
     parquet = "parquet"
+    md = "md"
+    html = "html"
 
 
 def choice(known: Mapping[str, str], text: str) -> Any:
@@ -46,14 +51,19 @@ def choice(known: Mapping[str, str], text: str) -> Any:
 
 # Atlases, lakes and signatures
 
-AtlasPath = Annotated[str, typer.Argument(metavar="ATLAS", help=ATLAS_TO_READ)]
-AtlasFile = Annotated[str, typer.Argument(metavar="ATLAS", help="The atlas file.")]
+AtlasPath = Annotated[str, typer.Argument(metavar="ATLAS", help=ATLAS_TO_READ, callback=existing_atlas)]
+AtlasFile = Annotated[str, typer.Argument(metavar="ATLAS", help="The atlas file.", callback=existing_atlas)]
 WritablePath = Annotated[
     str,
-    typer.Argument(metavar="ATLAS", help="The atlas file, or a lake to which `sigdb ingest-spark` added studies."),
+    typer.Argument(
+        metavar="ATLAS",
+        help="The atlas file, or a lake to which `sigdb ingest-spark` added studies.",
+        callback=existing_atlas,
+    ),
 ]
 NewAtlasPath = Annotated[
-    Path, typer.Argument(metavar="ATLAS", help="The atlas file. It is created if it does not exist.")
+    Path,
+    typer.Argument(metavar="ATLAS", help="The atlas file. It is created if it does not exist.", callback=new_file),
 ]
 MissingOption = Annotated[
     str,
@@ -64,9 +74,32 @@ MissingOption = Annotated[
 RunOption = Annotated[
     str | None, typer.Option(help="The attribution run to read. Default: the default run of the atlas.")
 ]
-FormatOption = Annotated[Format, typer.Option("--format", "-f", help="The format of the result.")]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        help="The format of the result. Default: the one that the suffix of --output says, and a table otherwise.",
+    ),
+]
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write the result to this file instead of the terminal.")
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Write the whole result to this file instead of the terminal: .csv, .tsv, .json, .ndjson, .parquet, .md, "
+        ".html or .txt.",
+        callback=new_file,
+    ),
+]
+PlotOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Draw a chart into this file: .html, .png, .svg or .json. This needs the extra plots.", callback=picture
+    ),
+]
+PageOption = Annotated[
+    Path | None,
+    typer.Option(help="Write a page with charts to this .html file. This needs the extra plots.", callback=page),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and the final report.")]
 
@@ -131,7 +164,10 @@ class ModelParameters:
     """The parameters of a command that loads a model."""
 
     model: ModelOption
-    weights: Annotated[Path, typer.Option(help="The folder of the model. For ssl: the checkpoint file.")]
+    weights: Annotated[
+        Path,
+        typer.Option(help="The folder of the model. For ssl: the checkpoint file.", callback=existing("model folder")),
+    ]
     covariates: CovariatesOption = field(default_factory=list)
 
 
@@ -145,6 +181,7 @@ class IngestParameters(ModelParameters):
             metavar="FILE...",
             help="Files of raw counts, one study per file: AnnData (.h5ad, or a zarr folder) or the output of Cell "
             "Ranger (.h5, or a folder with matrix.mtx).",
+            callback=existing("file or folder"),
         ),
     ]
     method: MethodOption = "ig"
@@ -160,7 +197,10 @@ class IngestParameters(ModelParameters):
         ),
     ] = None
     baseline_file: Annotated[
-        Path | None, typer.Option(help="The file of the reference cells. Default: the first FILE.")
+        Path | None,
+        typer.Option(
+            help="The file of the reference cells. Default: the first FILE.", callback=existing("file or folder")
+        ),
     ] = None
     max_error: Annotated[
         float | None,
@@ -191,7 +231,8 @@ class IngestParameters(ModelParameters):
         Path | None,
         typer.Option(
             help="A table of cell metadata (.csv, .tsv, .parquet), with one FILE: one row per cell, named by the "
-            "column `barcode` or else by the first column. Its columns replace columns of the same name in FILE."
+            "column `barcode` or else by the first column. Its columns replace columns of the same name in FILE.",
+            callback=existing(),
         ),
     ] = None
     run: RunNameOption = None

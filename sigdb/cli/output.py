@@ -1,20 +1,18 @@
-"""What the command line prints: tables for people, CSV and JSON for programs."""
+"""What the command line prints, and what it writes to files."""
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
-from collections import Counter
-from decimal import Decimal
-from math import isfinite
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.segment import Segment
 from rich.text import Text
 
+from sigdb.cli.formats import WRITERS, format_of
 from sigdb.cli.options import Format
+from sigdb.cli.tables import write_table
 from sigdb.cli.translate import translate
 from sigdb.errors import QueryError, message
 from sigdb.text import printable
@@ -22,7 +20,6 @@ from sigdb.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
-    from typing import TextIO
 
     import duckdb
     import pyarrow as pa
@@ -41,6 +38,8 @@ __all__ = [
     "print_query",
     "print_table",
     "print_warning",
+    "print_written",
+    "show_rows",
     "write_finding",
 ]
 
@@ -73,20 +72,6 @@ def shown(text: str) -> str:
     return printable(text, keep="\n")
 
 
-class UnixLines:
-    """A file for `csv.writer` that ends lines with a line feed.
-
-    Before Python 3.13, `csv.writer` quotes a carriage return in a value only if it ends its own lines with one.
-    """
-
-    def __init__(self, file: TextIO) -> None:
-        self.file = file
-
-    def write(self, row: str) -> int:
-        """Write a row that ends with a carriage return and a line feed."""
-        return self.file.write(row.removesuffix("\r\n") + "\n")
-
-
 # A log or a pipe has no width: a table there must not lose columns.
 console = Terminal(width=None if sys.stdout.isatty() else 160)
 errors = Terminal(stderr=True, width=None if sys.stderr.isatty() else 120)
@@ -107,56 +92,109 @@ def print_note(text: str, out: Console = console) -> None:
     out.print(translate(text))
 
 
-def write_finding(found: Answer, form: Format, output: Path | None, table: pa.Table | None = None) -> None:
+def print_written(path: Path, what: str) -> None:
+    """Say on standard error what a file holds now."""
+    errors.print(f"Wrote {path}: {what}.", soft_wrap=True)
+
+
+def write_finding(found: Answer, form: Format | None, output: Path | None, table: pa.Table | None = None) -> None:
     """Write the table of a finding, or another one, as `sigdb sql` does; then print its notes."""
     dump_table(found.table if table is None else table, form, output)
-    print_notes(found.notes, form)
+    print_notes(found.notes, form, output)
 
 
-def print_notes(notes: Iterable[str], form: Format) -> None:
-    """Print the notes of a result; to standard error if the result is for a program."""
+def print_notes(notes: Iterable[str], form: Format | None, output: Path | None = None) -> None:
+    """Print the notes of a result: under a table for people, and to standard error otherwise."""
     for note in notes:
-        print_note(note, console if form is Format.table else errors)
+        print_note(note, console if form in (None, Format.table) and output is None else errors)
 
 
-def batches(con: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of the statement that was just executed, in batches."""
-    while rows := con.fetchmany(BATCH):
-        yield rows
+class Batches:
+    """The rows of the statement that was just executed, in batches; `n` rows were read so far."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        self.con, self.n = con, 0
+
+    def __iter__(self) -> Iterator[list[tuple[Any, ...]]]:
+        while rows := self.con.fetchmany(BATCH):
+            self.n += len(rows)
+            yield rows
 
 
 def dump(
-    con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any], form: Format, output: Path | None
+    con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any], form: Format | None, output: Path | None
 ) -> None:
-    """Run a query and write its result to a file or to standard output, in bounded memory."""
+    """Run a query and write its result to a file or to standard output, in bounded memory.
+
+    Without a format, the suffix of the file decides. A table on standard output is cut after SHOWN rows, a file never.
+    """
+    form = format_of(form, output)
     if not query.strip():
         raise QueryError("There is no query.")
-    if form is Format.parquet:
-        if output is None:
-            raise QueryError("Parquet cannot be printed. Name a file with --output FILE.")
-        result = con.sql(query, params=parameters or None)
-        if result is None:  # DuckDB 1.x, for a statement without rows
-            raise QueryError("This statement has no result to write.")
-        write_parquet(result, output)
+    if output is not None:
+        with in_place(output) as unfinished:
+            write = write_parquet if form is Format.parquet else write_file
+            n_rows, n_columns = write(con, query, parameters, unfinished, form)
+        print_written(output, f"{count(n_rows, 'row')}, {count(n_columns, 'column')}")
         return
     con.execute(query, parameters)
-    if output is None:
-        write_rows(con, form, sys.stdout)
+    if form is Format.table:
+        show_rows(con)
     else:
-        with output.open("w", encoding="utf-8", newline="") as file:
-            write_rows(con, form, file)
+        WRITERS[form](column_names(con), iter(Batches(con)), sys.stdout)
 
 
-def write_parquet(result: duckdb.DuckDBPyRelation, output: Path) -> None:
-    """Write a result to a Parquet file, on another connection: the connection to the atlas may write no file."""
+@contextmanager
+def in_place(output: Path) -> Iterator[Path]:
+    """A file to write instead of `output`, which it replaces at the end. After an error, `output` is as it was."""
+    if output.exists() and not output.is_file():  # a device or a pipe
+        yield output
+        return
+    output = output.resolve()
+    unfinished = output.with_name(f".{output.name}.unfinished")
+    try:
+        yield unfinished
+        unfinished.replace(output)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_file(
+    con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any], path: Path, form: Format
+) -> tuple[int, int]:
+    """Write the result of a query to a text file; returns its numbers of rows and columns."""
+    con.execute(query, parameters)
+    names, batches = column_names(con), Batches(con)
+    if not names:
+        raise QueryError("This statement has no result to write.")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        WRITERS[form](names, iter(batches), file)
+    return batches.n, len(names)
+
+
+def write_parquet(
+    con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any], path: Path, _: Format
+) -> tuple[int, int]:
+    """Write the result of a query to a Parquet file, on another connection: one to an atlas may write no file."""
     import duckdb
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
+    result = con.sql(query, params=parameters or None)
+    if result is None:  # DuckDB 1.x, for a statement without rows
+        raise QueryError("This statement has no result to write.")
     with duckdb.connect() as scratch:
-        scratch.from_arrow(pa.RecordBatchReader.from_stream(result)).write_parquet(str(output))
+        scratch.from_arrow(pa.RecordBatchReader.from_stream(result)).write_parquet(str(path))
+    written = pq.read_metadata(path)
+    return written.num_rows, written.num_columns
 
 
-def dump_table(table: pa.Table, form: Format, output: Path | None) -> None:
+def column_names(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """The columns of the statement that was just executed; none if it has no result."""
+    return [column[0] for column in con.description or []]
+
+
+def dump_table(table: pa.Table, form: Format | None, output: Path | None) -> None:
     """Write a table as `dump` writes the result of a query."""
     import duckdb
 
@@ -167,98 +205,26 @@ def dump_table(table: pa.Table, form: Format, output: Path | None) -> None:
         dump(scratch, statement("cli/ask.found"), {}, form, output)
 
 
-def write_rows(con: duckdb.DuckDBPyConnection, form: Format, file: TextIO) -> None:
-    """Write the rows of the statement that was just executed."""
-    names = [column[0] for column in con.description or []]
-    if form is Format.csv:
-        writer = csv.writer(UnixLines(file), lineterminator="\r\n")
-        writer.writerow(names)
-        for rows in batches(con):
-            writer.writerows([to_csv(value) for value in row] for row in rows)
-    elif form is Format.json:
-        write_json(con, unique_names(names), file)
+def show_rows(con: duckdb.DuckDBPyConnection) -> None:
+    """Print the first rows of the statement that was just executed as a table, and say how many there are."""
+    if not (names := column_names(con)):
+        return
+    rows = con.fetchmany(SHOWN + 1)
+    print_table(names, rows[:SHOWN])
+    if len(rows) > SHOWN:
+        console.print(f"The first {SHOWN} rows. --output FILE.csv writes all of them.")
     else:
-        rows = con.fetchmany(SHOWN + 1)
-        out = console if file is sys.stdout else Terminal(file=file, width=160)
-        print_table(names, rows[:SHOWN], out=out)
-        if len(rows) > SHOWN:
-            out.print(f"The first {SHOWN} rows; --format csv prints all.")
-        else:
-            out.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}.")
+        console.print(f"{count(len(rows), 'row')}.")
 
 
-def write_json(con: duckdb.DuckDBPyConnection, names: Sequence[str], file: TextIO) -> None:
-    """Write the rows of the statement that was just executed as a JSON list of objects, one per line."""
-    separator = "[\n"
-    for rows in batches(con):
-        for row in rows:
-            values = {name: to_json(value) for name, value in zip(names, row, strict=True)}
-            file.write(separator + json.dumps(values, allow_nan=False))
-            separator = ",\n"
-    file.write("[]\n" if separator == "[\n" else "\n]\n")
+def count(n: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def unique_names(names: Sequence[str]) -> list[str]:
-    """Column names, where a repeated name is numbered as DuckDB does: `study`, `study_1`."""
-    seen: Counter[str] = Counter()
-    keys = []
-    for name in names:
-        keys.append(f"{name}_{seen[name]}" if seen[name] else name)
-        seen[name] += 1
-    return keys
-
-
-def to_json(value: Any) -> Any:
-    """A value that JSON can hold: NaN and infinity become null, dates text, bytes hexadecimal."""
-    if isinstance(value, dict):
-        return {str(key): to_json(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_json(each) for each in value]
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, bytes):
-        return value.hex()
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
-
-
-def to_csv(value: Any) -> Any:
-    """A value that CSV can hold: lists and structs become JSON."""
-    return json.dumps(to_json(value)) if isinstance(value, list | tuple | dict) else value
-
-
-def print_table(
-    names: Sequence[str], rows: Sequence[Sequence[Any]], *, grouped: bool = False, out: Console = console
-) -> None:
-    """Print a table for people: numbers on the right, four significant digits; `grouped`: thousands are separated.
-
-    Each row is one line. A narrow terminal wraps the line, not every cell.
-    """
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for index, name in enumerate(names):
-        numeric = any(isinstance(row[index], int | float | Decimal) for row in rows)
-        table.add_column(Text(printable(name)), justify="right" if numeric else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(to_text(value, grouped=grouped)) for value in row))
-    width = max(out.width, Terminal(width=10_000).measure(table).maximum)
-    Terminal(file=out.file, width=width, force_terminal=out.is_terminal).print(table)
-
-
-def to_text(value: Any, *, grouped: bool) -> str:
-    """A value as a table shows it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float | Decimal):
-        return f"{value:.4g}"
-    if isinstance(value, int) and grouped:
-        return f"{value:,}"
-    return printable(str(value))
+def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table for people. On a terminal, it fits the width (see `tables.fit`)."""
+    write_table(names, rows, console, console.width if sys.stdout.isatty() else None)
 
 
 def print_query(
@@ -273,9 +239,9 @@ def print_query(
     from sigdb.statements import run_statement
 
     rows = run_statement(con, name, parameters)
-    names = [column[0] for column in con.description or []]
+    names = column_names(con)
     if transposed:
         names, rows = ["", *(str(row[0]) for row in rows)], [*zip(names[1:], *(row[1:] for row in rows), strict=True)]
     console.print(Text(title, style="bold"), end="\n\n")
-    print_table(names, rows, grouped=True)
+    print_table(names, rows)
     console.print()

@@ -51,7 +51,7 @@ def print_reports(reports: Sequence[StudyReport]) -> None:
     for each in reports:
         row = [each.study, each.counts_from, each.n_cells, each.n_scores, each.n_genes_measured, each.n_empty_cells]
         rows.append([*row, each.median_error] if estimated else row)
-    print_table(names, rows, grouped=True)
+    print_table(names, rows)
     for report in reports:
         for note in report.notes:
             print_note(f"{report.study}: {note}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sigdb.answers import format_value
+from sigdb.disk import check_target
 from sigdb.errors import QueryError, needs_extra
 from sigdb.text import printable
 
@@ -73,8 +74,7 @@ def check_is_page(path: str | os.PathLike[str]) -> None:
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise QueryError(f"A report is an .html file, not {path.name!r}.")
-    if not path.parent.is_dir():
-        raise QueryError(f"There is no folder {path.parent} to write {path.name} into.")
+    check_target(path)
     with needs_extra("plots"):
         import altair  # noqa: F401
         import jinja2  # noqa: F401

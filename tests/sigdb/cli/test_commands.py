@@ -51,7 +51,7 @@ def test_ingest_then_ask(workdir):
         assert con.execute("SELECT DISTINCT tissue FROM cells ORDER BY 1").fetchall() == [("flu",), ("normal",)]
         assert con.execute("SELECT n_steps FROM attribution_runs").fetchall() == [(10,)]
     code, out, _ = run(
-        "score", "new.duckdb", "LYZ", "S100A8", "--by", "study, disease,study,", "-f", "csv", cwd=workdir
+        "score", "new.duckdb", "LYZ", "S100A8", "--by", "study, disease,study,", "--format", "csv", cwd=workdir
     )
     rows = list(csv.DictReader(io.StringIO(out)))
     assert code == 0
@@ -69,16 +69,16 @@ def test_signatures_of_the_library_can_be_scored_by_name(workdir):
     (workdir / "mine.tsv").write_text("gene\tweight\nCD3E\t2\nS100A8\t-1\n")
     code, out, _ = run("signatures", "add", "toy.duckdb", "mine.tsv", "--name", "MINE", cwd=workdir)
     assert (code, out) == (0, "Added 1 signature of 2 genes: MINE.\n")
-    _, out, _ = run("score", "toy.duckdb", "MINE", "-f", "csv", cwd=workdir)
+    _, out, _ = run("score", "toy.duckdb", "MINE", "--format", "csv", cwd=workdir)
     assert [row["score"] for row in csv.DictReader(io.StringIO(out))] == ["6.0", "0.0", "-2.0"]
-    _, out, _ = run("signatures", "list", "toy.duckdb", "-f", "csv", cwd=workdir)
+    _, out, _ = run("signatures", "list", "toy.duckdb", "--format", "csv", cwd=workdir)
     assert [list(row.values())[:3] for row in csv.DictReader(io.StringIO(out))] == [
         ["B_CELL", "2", "0"],
         ["MINE", "2", "2"],
         ["MYELOID", "2", "2"],
         ["T_CELL", "1", "1"],
     ]
-    _, out, _ = run("signatures", "show", "toy.duckdb", "B_CELL", "-f", "json", cwd=workdir)
+    _, out, _ = run("signatures", "show", "toy.duckdb", "B_CELL", "--format", "json", cwd=workdir)
     assert [(row["gene"], row["status"]) for row in json.loads(out)] == [("MS4A1", "missing"), ("CD79A", "missing")]
     code, out, _ = run("genes", "check", "toy.duckdb", "--file", "mine.tsv", cwd=workdir)
     assert code == 0
@@ -92,7 +92,7 @@ def test_a_name_of_a_signature_and_a_gene(workdir):
     assert "1 name of signatures can also mean a gene: CD3E. Commands then mean the signature" in words(out)
     scores = {}
     for names in (["CD3E"], ["CD3E", "--as-genes"], ["S100A8"], ["NOGENE"]):
-        code, out, err = run("score", "toy.duckdb", *names, "-f", "csv", cwd=workdir)
+        code, out, err = run("score", "toy.duckdb", *names, "--format", "csv", cwd=workdir)
         assert code == 0
         told = "CD3E is a signature of the library and also a gene." in err
         scores[" ".join(names)] = ([row["score"] for row in csv.DictReader(io.StringIO(out))], told)
@@ -112,7 +112,7 @@ def test_weights_of_a_column_with_another_name(workdir):
     assert "name it: --weight-column coefficient" in words(err)
     code, _, _ = run("signatures", "add", "toy.duckdb", "model.csv", "--weight-column", "coefficient", cwd=workdir)
     assert code == 0
-    _, out, _ = run("signatures", "show", "toy.duckdb", "model", "-f", "json", cwd=workdir)
+    _, out, _ = run("signatures", "show", "toy.duckdb", "model", "--format", "json", cwd=workdir)
     assert [row["weight"] for row in json.loads(out)] == [2, -1]
 
 
@@ -121,7 +121,7 @@ def test_score_tells_the_genes_that_it_leaves_out(workdir):
     arguments = ["score", "toy.duckdb", "CD3E", "NOPE1", "--missing", "ignore"]
     for more in ([], ["--by", "study"]):
         assert told in words(run(*arguments, *more, cwd=workdir)[1])
-        _, out, err = run(*arguments, *more, "-f", "csv", cwd=workdir)
+        _, out, err = run(*arguments, *more, "--format", "csv", cwd=workdir)
         assert told not in out
         assert words(err) == told
 
@@ -132,11 +132,11 @@ def test_hits_prints_groups_samples_and_sql_and_draws(workdir):
     assert code == 0, err
     assert "A hit is above a score of 1 (1)." in out
     assert (workdir / "hits.svg").read_text().startswith("<svg")
-    _, out, _ = run(*arguments, "--samples", "-f", "csv", cwd=workdir)
+    _, out, _ = run(*arguments, "--samples", "--format", "csv", cwd=workdir)
     (row,) = csv.DictReader(io.StringIO(out))
     assert (row["sample"], row["n_cells"], row["n_hits"], row["left_out"]) == ("blood 1", "3", "1", "")
     _, statement, _ = run(*arguments, "--sql", cwd=workdir)
-    _, out, _ = run("sql", "toy.duckdb", statement.rstrip().rstrip(";"), "-f", "csv", cwd=workdir)
+    _, out, _ = run("sql", "toy.duckdb", statement.rstrip().rstrip(";"), "--format", "csv", cwd=workdir)
     assert list(csv.DictReader(io.StringIO(out))) == [row]
 
 
@@ -155,7 +155,9 @@ def test_commands_read_a_lake_as_they_read_an_atlas(workdir, toy_path):
     _, out, _ = run("export", toy_path, "toy.lake", cwd=workdir)
     assert "0 files written, 19 unchanged" in out
     query = "SELECT score FROM signature_score(['CD3E']) ORDER BY 1"
-    assert run("sql", "toy.lake", query, "-f", "csv", cwd=workdir) == run("sql", toy_path, query, "-f", "csv")
+    assert run("sql", "toy.lake", query, "--format", "csv", cwd=workdir) == run(
+        "sql", toy_path, query, "--format", "csv"
+    )
     assert "3" in run("info", "toy.lake", cwd=workdir)[1]
     assert "toy.lake is not sound: sums" in words(run("verify", "toy.lake", cwd=workdir)[2])
     (file,) = (workdir / "toy.lake" / "genes").iterdir()

@@ -13,15 +13,15 @@ from tests.sigdb.cli.conftest import run, words
 INGEST = ["ingest", "a.duckdb", "study.h5ad"]
 MODEL = ["--model", "mlp", "--weights", "model"]
 ERRORS = {
-    "parquet to the terminal": (["sql", "toy.duckdb", "SELECT 1", "-f", "parquet"], 1, "--output FILE"),
+    "parquet to the terminal": (["sql", "toy.duckdb", "SELECT 1", "--format", "parquet"], 1, "--output FILE"),
     "no query": (["sql", "toy.duckdb", " "], 1, "There is no query"),
     "no such folder": (
-        ["sql", "toy.duckdb", "SELECT 1", "-f", "csv", "-o", "no/such.csv"],
+        ["sql", "toy.duckdb", "SELECT 1", "--format", "csv", "-o", "no/such.csv"],
         1,
-        "No such file or directory",
+        "There is no folder no to write such.csv into",
     ),
     "one name, two lists": (
-        ["signatures", "add", "toy.duckdb", "a.csv", "b.csv", "--name", "x"],
+        ["signatures", "add", "toy.duckdb", "genes.txt", "obs.csv", "--name", "x"],
         1,
         "--name names the signature of one file, but 2 files are given",
     ),

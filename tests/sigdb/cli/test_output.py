@@ -29,23 +29,23 @@ def test_sql_formats(toy_path, tmp_path):
     assert "3 rows." in out
     _, out, _ = run("sql", toy_path, query, "--format", "csv")
     assert list(csv.DictReader(io.StringIO(out)))[1] == {"cell_id": "1", "cell_type": "T cell", "score": "9.0"}
-    _, out, _ = run("sql", toy_path, query, "-f", "json")
+    _, out, _ = run("sql", toy_path, query, "--format", "json")
     assert json.loads(out)[2] == {"cell_id": 2, "cell_type": None, "score": 0.0}
-    _, out, _ = run("sql", toy_path, "SELECT 1 AS a WHERE false", "-f", "json")
+    _, out, _ = run("sql", toy_path, "SELECT 1 AS a WHERE false", "--format", "json")
     assert json.loads(out) == []
-    code, _, _ = run("sql", toy_path, query, "-f", "parquet", "-o", tmp_path / "out.parquet")
+    code, _, _ = run("sql", toy_path, query, "--format", "parquet", "-o", tmp_path / "out.parquet")
     assert code == 0
     assert pq.read_table(tmp_path / "out.parquet")["score"].to_pylist() == [0.0, 9.0, 0.0]
-    run("sql", toy_path, query, "-f", "csv", "-o", tmp_path / "out.csv")
+    run("sql", toy_path, query, "--format", "csv", "-o", tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text().splitlines()[0] == "cell_id,cell_type,score"
-    code, out, _ = run("sql", toy_path, "-", "-f", "csv", stdin="SELECT 42 AS answer")
+    code, out, _ = run("sql", toy_path, "-", "--format", "csv", stdin="SELECT 42 AS answer")
     assert (code, out) == (0, "answer\n42\n")
 
 
 def test_json_and_csv_keep_what_sql_can_say(toy_path):
     query = """SELECT 1 AS a, 'x' AS a, 'nan'::DOUBLE AS b, 1.50::DECIMAL(4, 2) AS c, [1, 2] AS d, {'k': 'v'} AS e,
         DATE '2026-01-02' AS f, true AS g, '\\xFF'::BLOB AS h, NULL AS i"""
-    (row,) = json.loads(run("sql", toy_path, query, "-f", "json")[1])
+    (row,) = json.loads(run("sql", toy_path, query, "--format", "json")[1])
     assert row == {
         "a": 1,
         "a_1": "x",
@@ -58,7 +58,7 @@ def test_json_and_csv_keep_what_sql_can_say(toy_path):
         "h": "ff",
         "i": None,
     }
-    out = run("sql", toy_path, "SELECT [1, 2] AS d, 2024 AS year", "-f", "csv")[1]
+    out = run("sql", toy_path, "SELECT [1, 2] AS d, 2024 AS year", "--format", "csv")[1]
     assert out == 'd,year\n"[1, 2]",2024\n'
     assert "2024" in run("sql", toy_path, "SELECT 2024 AS year")[1]
 
@@ -113,7 +113,7 @@ def test_csv_quotes_line_ends_within_values(toy_path):
 
 def test_more_rows_than_a_table_shows_are_counted(toy_path):
     _, out, _ = run("sql", toy_path, "SELECT * FROM range(1000)")
-    assert "The first 200 rows; --format csv prints all." in out
+    assert "The first 200 rows. --output FILE.csv writes all of them." in out
     _, out, _ = run("sql", toy_path, "SELECT * FROM range(25000)", "--format", "csv")
     assert len(out.splitlines()) == 25001
 
@@ -167,6 +167,6 @@ def test_what_has_no_count_is_named_while_it_lasts(monkeypatch):
 
 
 def test_a_pipe_that_closes_early_gets_no_message(demo_path):
-    command = f"{shlex.quote(sys.executable)} -m sigdb.cli sql {demo_path} 'FROM attributions' -f csv | head -1"
+    command = f"{shlex.quote(sys.executable)} -m sigdb sql {demo_path} 'FROM attributions' --format csv | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("run_id,gene_id,cell_id,score\n", "")

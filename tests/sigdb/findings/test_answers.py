@@ -12,7 +12,7 @@ import pytest
 
 import sigdb
 from sigdb import Answer, Atlas
-from sigdb.answers import SHOWN, format_value
+from sigdb.answers import SHOWN
 from sigdb.errors import MissingDependencyError, QueryError
 from tests.support.toy import obs_of, write_study
 
@@ -95,14 +95,6 @@ def test_html_shows_the_first_rows_and_escapes_them():
     assert "<b>" not in shown
     assert "1,234,567" in shown
     assert "0.1235" in shown
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, ""), (True, "true"), (12345, "12,345"), (0.000123456, "0.0001235"), ([("a", 1), ("b", 2)], "a 1, b 2")],
-)
-def test_values_are_short(value, text):
-    assert format_value(value) == text
 
 
 def test_pandas_is_named_where_it_is_missing(con, monkeypatch):

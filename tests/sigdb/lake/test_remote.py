@@ -164,14 +164,14 @@ def test_a_lake_at_an_address_answers_as_the_atlas_does(address, two_runs, tmp_p
 
 
 def run(*words):
-    done = subprocess.run([sys.executable, "-m", "sigdb.cli", *words], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "sigdb", *words], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, " ".join(done.stderr.split())
 
 
 def test_commands_take_an_address(address, two_runs):
     query = "SELECT count(*), sum(score) FROM signature_score(['GENE03'])"
-    assert run("sql", address, query, "-f", "csv") == run("sql", two_runs, query, "-f", "csv")
-    assert run("score", address, "S", "--by", "study", "-f", "csv")[1].startswith("study,")
+    assert run("sql", address, query, "--format", "csv") == run("sql", two_runs, query, "--format", "csv")
+    assert run("score", address, "S", "--by", "study", "--format", "csv")[1].startswith("study,")
     assert address in run("info", address)[1]
     assert "is not sound: sums" in run("verify", address)[2], "the scores of this atlas do not add up to 1000"
     for words in (("signatures", "materialize", address, "S"), ("upgrade", address), ("drop-study", address, "one")):

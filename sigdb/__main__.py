@@ -1,4 +1,4 @@
-"""`python -m sigdb.cli`."""
+"""`python -m sigdb`."""
 
 from sigdb.cli import main
 

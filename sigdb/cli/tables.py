@@ -1,0 +1,150 @@
+"""Tables for people: aligned columns that fit the terminal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from rich.cells import cell_len, chop_cells
+from rich.text import Text
+
+from sigdb.cli.added import is_wide
+from sigdb.errors import listed
+from sigdb.text import format_value, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
+
+__all__ = ["Column", "fit", "make_columns", "table_lines", "write_table"]
+
+# The blanks between two columns.
+GAP = 3
+# The longest text that a table shows whole if it is too wide for the terminal.
+LONGEST = 40
+# Columns with numbers that name or date something. Their thousands are not separated.
+LABELS = re.compile(r"(^|[_ ])(id|year|seed)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table as text."""
+
+    name: str
+    cells: list[str]
+    is_number: bool = False
+
+    @property
+    def width(self) -> int:
+        """The width on a terminal, where some characters take two places."""
+        return max(map(cell_len, (self.name, *self.cells)))
+
+
+def make_columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Column]:
+    """The columns of a table. Numbers of a column have their points below each other."""
+    return [make_column(name, [row[index] for row in rows]) for index, name in enumerate(names)]
+
+
+def make_column(name: str, values: Sequence[Any]) -> Column:
+    """One column of a table."""
+    numeric = [isinstance(each, int | float | Decimal) for each in values if each is not None]
+    grouped = not LABELS.search(name)
+    cells = [format_value(each, grouped=grouped) for each in values]
+    return Column(printable(name), align(cells) if all(numeric) else cells, is_number=any(numeric))
+
+
+def align(cells: list[str]) -> list[str]:
+    """Numbers with blanks behind them, so that their points are below each other if they end at the same place."""
+    places = [len(cell) - cell.find(".") if "." in cell else 0 for cell in cells]
+    most = max(places, default=0)
+    return [cell + " " * (most - n) if cell else "" for cell, n in zip(cells, places, strict=True)]
+
+
+def write_table(names: Sequence[str], rows: Sequence[Sequence[Any]], out: Console, width: int | None) -> None:
+    """Write a table to a console; width: what it should fit into, if it can, or None."""
+    table = make_columns(names, rows)
+    above, below = "", ""
+    if width is not None and not is_wide():
+        table, above, below = fit(table, width)
+    if above:
+        out.print(above)
+    line, dots = ("-", "...") if out.options.ascii_only else ("─", "…")
+    header, *body = (text.replace("…", dots) for text in table_lines(table))
+    out.print(Text(header, style="bold"), soft_wrap=True)
+    out.print(line * cell_len(header), soft_wrap=True)
+    out.file.writelines(f"{text}\n" for text in body)
+    if below:
+        out.print(below)
+
+
+def table_lines(table: Sequence[Column], widths: Sequence[int] = ()) -> Iterator[str]:
+    """The names and the rows of a table as lines; widths: the least width of each column."""
+    widths = [max(each) for each in zip((column.width for column in table), widths or [0] * len(table), strict=True)]
+    last = len(table) - 1
+    for row in zip(*([column.name, *column.cells] for column in table), strict=True):
+        cells = [pad(cell, widths[i], right=table[i].is_number, last=i == last) for i, cell in enumerate(row)]
+        yield (" " * GAP).join(cells)
+
+
+def pad(text: str, width: int, *, right: bool, last: bool) -> str:
+    """A cell with blanks before it (`right`) or behind it; nothing needs to stand behind the last one."""
+    blanks = " " * (width - cell_len(text))
+    return f"{blanks}{text}" if right else text if last else f"{text}{blanks}"
+
+
+def fit(table: list[Column], width: int) -> tuple[list[Column], str, str]:
+    """A table that fits into a width if that is possible, with what should be said above and below it.
+
+    If it is too wide, columns with one value in all rows are named above it. Then long texts are cut, and then columns
+    in the middle are hidden.
+    """
+    above, below = "", []
+    if width_of(table) > width:
+        table, above = without_constants(table)
+    if width_of(table) > width:
+        before, table = table, [replace(column, cells=[cut(cell) for cell in column.cells]) for column in table]
+        below = ["Long texts are cut."] if before != table else []
+    if width_of(table) > width:
+        table, hidden = elide(table, width)
+        below.append(f"{len(hidden)} {'column is' if len(hidden) == 1 else 'columns are'} hidden: {listed(hidden, 8)}.")
+    return table, above, " ".join([*below, "--wide shows everything."] if below else [])
+
+
+def width_of(table: Sequence[Column]) -> int:
+    """The width of a table on a terminal."""
+    return sum(column.width + GAP for column in table) - GAP
+
+
+def without_constants(table: list[Column]) -> tuple[list[Column], str]:
+    """A table of two rows or more without the columns that have one value, and a sentence that names them."""
+    constant = [column for column in table if len(column.cells) > 1 and len(set(column.cells)) == 1]
+    if not constant or len(constant) == len(table):
+        return table, ""
+    facts = ", ".join(f"{column.name} {cut(column.cells[0].strip()) or '(empty)'}" for column in constant)
+    return [column for column in table if column not in constant], f"In every row: {facts}."
+
+
+def cut(text: str) -> str:
+    """A text that ends with … if it is long."""
+    return text if cell_len(text) <= LONGEST else f"{chop_cells(text, LONGEST - 1)[0]}…"
+
+
+def elide(table: list[Column], width: int) -> tuple[list[Column], list[str]]:
+    """A table with … in the place of columns in its middle, and the names of these. The first one always stays."""
+    n, kept = len(table), {0}
+    # From the outside to the inside: the last one, the second, the last but one, ...
+    for index in (each // 2 + 1 if each % 2 else n - 1 - each // 2 for each in range(n - 1)):
+        if width_of([ELLIPSIS, *(table[each] for each in kept | {index})]) > width:
+            break
+        kept.add(index)
+    hidden = [index for index in range(n) if index not in kept]
+    dots = replace(ELLIPSIS, cells=["…"] * len(table[0].cells))
+    shown = [table[index] for index in range(n) if index in kept]
+    place = hidden[0]
+    return [*shown[:place], dots, *shown[place:]], [table[index].name for index in hidden]
+
+
+ELLIPSIS = Column("…", [])
