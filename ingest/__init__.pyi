@@ -2,6 +2,7 @@ from .check.check import ModelCheck, check_model
 from .models import load_model
 from .options import Compute, IngestOptions, Method, ReferenceCells, Source
 from .pipeline import ingest_files
+from .preview import StudyPreview, preview_study
 
 __all__ = [
     "Compute",
@@ -10,7 +11,9 @@ __all__ = [
     "ModelCheck",
     "ReferenceCells",
     "Source",
+    "StudyPreview",
     "check_model",
     "ingest_files",
     "load_model",
+    "preview_study",
 ]

@@ -9,17 +9,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.sparse import issparse
 
 from ingest.columns import parse_table, to_boolean, to_column, to_text
-from ingest.store.records import FIELDS, SAMPLE_FIELDS
+from ingest.fields import FieldReport, find_candidates
+from sigdb.atlas.fields import FIELDS, SAMPLE_FIELDS, names_none
 from sigdb.errors import ObsError, OptionError, listed, message, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["RESERVED", "add_embeddings", "choose_columns", "join_obs", "obs_table", "read_table", "text_columns"]
+__all__ = [
+    "RESERVED",
+    "add_embeddings",
+    "choose_columns",
+    "describe_fields",
+    "drop_placeholders",
+    "join_obs",
+    "obs_table",
+    "read_table",
+    "text_columns",
+]
 
 # The columns of obs that are a field of the atlas by default: the field's own name, or CELLxGENE's name.
 USUAL = {**{name: (name,) for name in FIELDS}, "sample": ("sample", "sample_id"), "donor": ("donor", "donor_id")}
@@ -65,7 +77,7 @@ def obs_table(
     columns |= {
         field: to_text(obs[chosen[field]]) if field in chosen else pa.nulls(len(obs), pa.string()) for field in FIELDS
     }
-    notes = []
+    notes = drop_placeholders(columns)
     if "sample" not in chosen:
         columns["sample"], note = infer_samples(columns, study)
         notes.append(note)
@@ -95,6 +107,38 @@ def choose_columns(obs: pd.DataFrame, mapping: Mapping[str, str]) -> dict[str, s
             )
     usual = {field: next((name for name in names if name in obs.columns), None) for field, names in USUAL.items()}
     return {field: column for field, column in {**usual, **mapping}.items() if column}
+
+
+def describe_fields(obs: pd.DataFrame, table: pa.Table, mapping: Mapping[str, str]) -> tuple[FieldReport, ...]:
+    """Where each field of a table that `obs_table` made of obs came from."""
+    chosen = choose_columns(obs, mapping)
+    free = [str(name) for name in obs.columns if name not in chosen.values() and obs[name].notna().any()]
+    reports = []
+    for field in FIELDS:
+        values, column = table[field], chosen.get(field)
+        is_whole = column is not None and not values.null_count
+        candidates = () if is_whole or field in mapping else find_candidates(field, free)
+        reports.append(FieldReport(field, column, len(values.unique().drop_null()), values.null_count, candidates))
+    return tuple(reports)
+
+
+def drop_placeholders(columns: dict[str, pa.Array]) -> list[str]:
+    """Remove donors such as 'not given', which name nobody; return notes on them and on samples of this kind."""
+    notes, n_cells = [], len(columns["donor"])
+    for field in ("donor", "sample"):
+        unnamed = pa.array(
+            [name for name in columns[field].unique().to_pylist() if names_none(field, name)], pa.string()
+        )
+        is_unnamed = pc.is_in(columns[field], unnamed)
+        if n_unnamed := pc.sum(is_unnamed).as_py():
+            what = "are stored without a donor" if field == "donor" else "stay one sample, which no comparison counts"
+            notes.append(
+                f"{field}: {n_unnamed:,} cells of {n_cells:,} have {listed(map(repr, unnamed.to_pylist()), 3)}, which "
+                f"names no {field}; they {what}"
+            )
+        if field == "donor":
+            columns[field] = pc.if_else(is_unnamed, pa.scalar(None, pa.string()), columns[field])
+    return notes
 
 
 def check_barcodes(obs: pd.DataFrame, study: str) -> None:
