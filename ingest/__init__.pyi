@@ -1,3 +1,4 @@
+from .annotate import AnnotateOptions, AnnotateReport, annotate_cells
 from .check.check import ModelCheck, check_model
 from .models import load_model
 from .options import Compute, IngestOptions, Method, ReferenceCells, Source
@@ -5,6 +6,8 @@ from .pipeline import ingest_files
 from .preview import StudyPreview, preview_study
 
 __all__ = [
+    "AnnotateOptions",
+    "AnnotateReport",
     "Compute",
     "IngestOptions",
     "Method",
@@ -12,6 +15,7 @@ __all__ = [
     "ReferenceCells",
     "Source",
     "StudyPreview",
+    "annotate_cells",
     "check_model",
     "ingest_files",
     "load_model",

@@ -22,13 +22,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "CELLS",
     "RESERVED",
     "add_embeddings",
+    "add_other_columns",
     "choose_columns",
     "describe_fields",
+    "divide_samples",
     "drop_placeholders",
+    "find_other_spelling",
     "join_obs",
     "obs_table",
+    "read_columns",
+    "read_in_vivo",
     "read_table",
     "text_columns",
 ]
@@ -124,18 +130,17 @@ def describe_fields(obs: pd.DataFrame, table: pa.Table, mapping: Mapping[str, st
 
 def drop_placeholders(columns: dict[str, pa.Array]) -> list[str]:
     """Remove donors such as 'not given', which name nobody; return notes on them and on samples of this kind."""
-    notes, n_cells = [], len(columns["donor"])
-    for field in ("donor", "sample"):
+    notes = []
+    for field in [name for name in ("donor", "sample") if name in columns]:
         unnamed = pa.array(
             [name for name in columns[field].unique().to_pylist() if names_none(field, name)], pa.string()
         )
         is_unnamed = pc.is_in(columns[field], unnamed)
         if n_unnamed := pc.sum(is_unnamed).as_py():
             what = "are stored without a donor" if field == "donor" else "stay one sample, which no comparison counts"
-            notes.append(
-                f"{field}: {n_unnamed:,} cells of {n_cells:,} have {listed(map(repr, unnamed.to_pylist()), 3)}, which "
-                f"names no {field}; they {what}"
-            )
+            names = listed(map(repr, unnamed.to_pylist()), 3)
+            of = f"{n_unnamed:,} cells of {len(is_unnamed):,}"
+            notes.append(f"{field}: {of} have {names}, which names no {field}; they {what}")
         if field == "donor":
             columns[field] = pc.if_else(is_unnamed, pa.scalar(None, pa.string()), columns[field])
     return notes
@@ -281,6 +286,15 @@ def find_other_spelling(missing: pd.Index[str], unmatched: pd.Index[str]) -> str
 
 def read_table(file: Path, mapping: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Read a table of cell metadata, indexed by barcode; ObsError if it cannot be read. mapping: as for `join_obs`."""
+    table = read_columns(file, mapping)
+    key = "barcode" if "barcode" in table.columns else table.columns[0]
+    if nulls := int(table[key].isna().sum()):
+        raise ObsError(f"{nulls} of {len(table)} rows of {file} have no barcode (column {key!r}).")
+    return table.set_index(key)
+
+
+def read_columns(file: Path, mapping: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Read the columns of a table of metadata; ObsError if it cannot be read. The columns of `mapping` stay text."""
     separator = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".parquet": ""}
     kind = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
     if kind not in separator:
@@ -292,12 +306,7 @@ def read_table(file: Path, mapping: Mapping[str, str] | None = None) -> pd.DataF
             table = pd.read_parquet(file, dtype_backend="numpy_nullable")
     except (OSError, ValueError, pa.ArrowException) as error:
         raise ObsError(f"{file} cannot be read as a table of cell metadata: {message(error)}") from error
-    if not isinstance(table.index, pd.RangeIndex):
-        table = table.reset_index()
-    key = "barcode" if "barcode" in table.columns else table.columns[0]
-    if nulls := int(table[key].isna().sum()):
-        raise ObsError(f"{nulls} of {len(table)} rows of {file} have no barcode (column {key!r}).")
-    return table.set_index(key)
+    return table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
 
 
 def read_text(file: Path, separator: str) -> pa.Table:

@@ -21,6 +21,7 @@ MODULES = {
     "ingest-spark": "ingest",
     "load": "load",
     "import-signature": "load",
+    "annotate": "annotate",
     "drop-study": "atlas",
     "info": "atlas",
     "sql": "ask",
