@@ -128,19 +128,19 @@ def describe_fields(obs: pd.DataFrame, table: pa.Table, mapping: Mapping[str, st
     return tuple(reports)
 
 
-def drop_placeholders(columns: dict[str, pa.Array]) -> list[str]:
-    """Remove donors such as 'not given', which name nobody; return notes on them and on samples of this kind."""
+def drop_placeholders(columns: dict[str, pa.Array], rows: str = "cells") -> list[str]:
+    """Remove donors such as 'not given', which name nobody; return notes on them and on samples of this kind.
+
+    rows: what the values belong to.
+    """
     notes = []
     for field in [name for name in ("donor", "sample") if name in columns]:
-        unnamed = pa.array(
-            [name for name in columns[field].unique().to_pylist() if names_none(field, name)], pa.string()
-        )
-        is_unnamed = pc.is_in(columns[field], unnamed)
+        unnamed = [name for name in columns[field].unique().to_pylist() if names_none(field, name)]
+        is_unnamed = pc.is_in(columns[field], pa.array(unnamed, pa.string()))
         if n_unnamed := pc.sum(is_unnamed).as_py():
-            what = "are stored without a donor" if field == "donor" else "stay one sample, which no comparison counts"
-            names = listed(map(repr, unnamed.to_pylist()), 3)
-            of = f"{n_unnamed:,} cells of {len(is_unnamed):,}"
-            notes.append(f"{field}: {of} have {names}, which names no {field}; they {what}")
+            what = "count as missing" if field == "donor" else "stay one sample, which no comparison counts"
+            of = f"{n_unnamed:,} of {len(is_unnamed):,} {rows}"
+            notes.append(f"{field}: {of} have {listed(map(repr, unnamed), 3)}, which names no {field}; they {what}")
         if field == "donor":
             columns[field] = pc.if_else(is_unnamed, pa.scalar(None, pa.string()), columns[field])
     return notes

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["AnnotateOptions", "Annotation", "read_annotation"]
 
 ANNDATA = (".h5ad", ".zarr")
+# The first column of a file names groups of cells if it is called like this, and barcodes otherwise.
+GROUPS = ("sample", "donor", "study")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class AnnotateOptions:
     on
         Column of the view `cells` -> column of the file that names cells by it, such as ``{"barcode": "cell"}`` or
         ``{"study": "study", "sample": "library"}``. All cells with these values get the values of the row. A column
-        `study` of the file is always compared. Default: the barcode, in the column `barcode` or else in the first one.
+        `study` of the file is always compared. Default: the barcode, in the column `barcode` or else in the first one;
+        the sample, donor or study, if the first column has this name and there are no barcodes.
     study
         Change the cells of this study only.
     mapping
@@ -108,8 +111,8 @@ def read_annotation(source: Path | pd.DataFrame, options: AnnotateOptions) -> An
     name = source.name if isinstance(source, Path) else "the data frame"
     frame, notes = read_source(source, options), []
     keys = key_columns(frame, options.on, name)
-    if "barcode" in keys and keys["barcode"] != "barcode" and "barcode" not in options.on:
-        notes.append(f"{name} has no column 'barcode': its column {keys['barcode']!r} names the cells")
+    if not options.on and "barcode" not in frame:
+        notes.append(f"{name} has no column 'barcode': its first column, {frame.columns[0]!r}, names the cells")
     named = pa.table({column: to_text(frame[of]) for column, of in keys.items()})
     check_keys(named, name)
     values, more = take_values(frame, set(keys.values()), options, name)
@@ -141,7 +144,8 @@ def read_source(source: Path | pd.DataFrame, options: AnnotateOptions) -> pd.Dat
 def key_columns(frame: pd.DataFrame, on: Mapping[str, str], name: str) -> dict[str, str]:
     """Column of the view `cells` -> column of the file. A column `study` belongs to the key, as no cell changes it."""
     if not on:
-        on = {"barcode": "barcode" if "barcode" in frame else str(frame.columns[0])}
+        first = "barcode" if "barcode" in frame else str(frame.columns[0])
+        on = {first if first in GROUPS else "barcode": first}
     for of in on.values():
         if of not in frame:
             hint = nearest(of, map(str, frame.columns))
@@ -170,7 +174,7 @@ def take_values(frame: pd.DataFrame, keys: set[str], options: AnnotateOptions, n
     if not options.takes_all:
         chosen = {field: of for field, of in chosen.items() if field in options.mapping or of in options.columns}
     columns: dict[str, pa.Array] = {each: to_text(frame[chosen[each]]) for each in FIELDS if each in chosen}
-    notes = drop_placeholders(columns)
+    notes = drop_placeholders(columns, "rows")
     if "in_vivo" in columns:
         columns["in_vivo"] = read_in_vivo(columns["in_vivo"])
     others, more = other_columns(frame, {*keys, *chosen.values()}, options, name)

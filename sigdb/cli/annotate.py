@@ -11,7 +11,7 @@ import typer
 from sigdb.cli.options import AtlasFile, parse_mapping
 from sigdb.cli.output import console, print_note, print_table
 from sigdb.cli.parameters import expand_options
-from sigdb.errors import needs_extra
+from sigdb.errors import listed, needs_extra
 
 if TYPE_CHECKING:
     from ingest.annotate.annotate import AnnotateReport
@@ -28,8 +28,8 @@ class AnnotateParameters:
         typer.Option(
             metavar="NAME[=COLUMN]",
             help="A column of `cells` that tells which cells a row of FILE is about (barcode, sample, donor, ...), and "
-            "the column of FILE that it is compared with, if that has another name. Repeatable. Default: barcode. A "
-            "column `study` of FILE is always compared.",
+            "the column of FILE that it is compared with, if that has another name. Repeatable. Default: barcode, or "
+            "else the first column of FILE. A column `study` of FILE is always compared.",
         ),
     ] = field(default_factory=list)
     study: Annotated[str | None, typer.Option(help="Change cells of this study only.")] = None
@@ -88,10 +88,10 @@ def annotate(
     on = {name: column or name for name, _, column in (each.partition("=") for each in p.on)}
     mapping = parse_mapping(p.mapping)
     options = AnnotateOptions(on, p.study, mapping, p.columns, p.obsm, p.unmatched, p.clear)
-    print_changes(annotate_cells(atlas, file, options, dry_run=dry_run), dry_run=dry_run)
+    print_changes(annotate_cells(atlas, file, options, dry_run=dry_run), atlas, dry_run=dry_run)
 
 
-def print_changes(report: AnnotateReport, *, dry_run: bool) -> None:
+def print_changes(report: AnnotateReport, atlas: str, *, dry_run: bool) -> None:
     """Print what changed in each column, and the notes."""
     rows = [
         [each.column, each.n_cells, old, new, n] if place == 0 else [None, None, old, new, n]
@@ -108,3 +108,5 @@ def print_changes(report: AnnotateReport, *, dry_run: bool) -> None:
         console.print("Nothing changes: the cells have these values already.")
     elif dry_run:
         console.print("Nothing was changed.")
+    else:
+        console.print(f"Changed {listed([each.column for each in report.changes])} in {atlas}.")

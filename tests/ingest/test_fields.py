@@ -75,9 +75,7 @@ def test_donors_that_name_nobody_are_not_stored():
     table, notes = obs_table(obs, study="s", mapping={})
     assert table["donor"].to_pylist() == ["d0", None, None, None, "d0", None]
     assert table["cell_type"].to_pylist() == ["unknown"] * 6
-    assert notes[0] == (
-        "donor: 4 cells of 6 have 'not given', 'NA', which names no donor; they are stored without a donor"
-    )
+    assert notes[0] == ("donor: 4 of 6 cells have 'not given', 'NA', which names no donor; they count as missing")
     table, notes = obs_table(OBS.assign(sample=["unknown"] * 5 + ["s"]), study="s", mapping={})
     assert table["sample"].to_pylist() == ["unknown"] * 5 + ["s"]
     assert notes[0].endswith("have 'unknown', which names no sample; they stay one sample, which no comparison counts")
