@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ingest.names import describe_unknown
 from sigdb.atlas.gene_names import load_hgnc, refresh_other_names
+from sigdb.atlas.writer import Atlas
 from sigdb.errors import GeneSpaceError, listed
 from sigdb.statements import run_statement
 
@@ -21,8 +24,10 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
-__all__ = ["GeneMap", "add_genes", "map_genes"]
+__all__ = ["GeneMap", "add_genes", "map_genes", "map_to_models"]
 
+# SIGnature's threshold for SCimilarity: with fewer genes, data are of another species or use other names.
+MIN_GENES = 500
 # What most gene names of a study look like if they are not human genes (a pattern), and the explanation.
 CAUSES = {
     r"\d+": "The names are numbers: the gene names are in a column of var, and must be its index.",
@@ -71,15 +76,16 @@ class GeneMap:
 
 
 def map_genes(
-    con: duckdb.DuckDBPyConnection, var_names: Sequence[str], gene_ids: Sequence[int], *, min_genes: int
+    con: duckdb.DuckDBPyConnection, var_names: Sequence[str], gene_ids: Sequence[int], *, min_genes: int | None = None
 ) -> GeneMap:
     """Find the genes of a model (atlas gene_ids, in the model's order) among the columns of a study.
 
     A column matches a gene by its symbol, or else by an approved or previous symbol, an alias or an Ensembl id that
     belongs to this gene only. Case matters, because mouse genes differ from human ones by case. If several columns
     match a gene equally well, they are added up; columns that match it less well are ignored. Raises GeneSpaceError if
-    fewer than `min_genes` genes are found.
+    fewer than `min_genes` genes are found; by default, MIN_GENES or half the genes of a smaller model.
     """
+    fewest = min_genes or min(MIN_GENES, (len(gene_ids) + 1) // 2)
     position_of = {gene: n for n, gene in enumerate(gene_ids)}
     resolved = run_statement(con, "ingest/genes.resolve_columns", {"names": list(var_names)})
     best: dict[int, int] = {}
@@ -88,10 +94,10 @@ def map_genes(
             best[gene] = min(rank, best.get(gene, rank))
     pairs = [(column, position_of[gene]) for column, gene, rank in resolved if gene in best and best[gene] == rank]
     measured = np.unique(np.asarray([position for _, position in pairs], dtype=np.intp))
-    if len(measured) < min_genes:
+    if len(measured) < fewest:
         raise GeneSpaceError(
             f"Only {len(measured)} of the model's {len(gene_ids)} genes are among the study's {len(var_names)} "
-            f"({listed(var_names, 3)}); at least {min_genes} are needed. {find_cause(var_names)} "
+            f"({listed(var_names, 3)}); at least {fewest} are needed. {find_cause(var_names)} "
             "Lower `min_genes` only if the gene panel is small on purpose."
         )
     from scipy.sparse import csr_matrix  # part of the ingest extra, which the records of an atlas do not need
@@ -103,6 +109,22 @@ def map_genes(
     notes = describe_unknown([name for n, name in enumerate(var_names) if n not in matched], len(var_names))
     ignored = [var_names[column] for column, gene, rank in resolved if gene in best and best[gene] < rank]
     return GeneMap(selection, measured, (*notes, *describe_columns(var_names, pairs, ignored)))
+
+
+def map_to_models(
+    models: Sequence[Sequence[str]], var_names: Sequence[str], *, min_genes: int | None = None
+) -> tuple[list[GeneMap], tuple[tuple[int, ...], ...]]:
+    """Find the genes of each model among the columns of a study, without an atlas, as `map_genes` does.
+
+    models: the gene list of each. Returns also one id for each gene of each model; the same gene has the same id.
+    """
+    with (
+        TemporaryDirectory() as folder,
+        Atlas.create(Path(folder) / "genes.duckdb") as atlas,
+        atlas.transaction() as con,
+    ):
+        gene_ids = tuple(tuple(add_genes(con, names)) for names in models)
+        return [map_genes(con, var_names, ids, min_genes=min_genes) for ids in gene_ids], gene_ids
 
 
 def describe_columns(var_names: Sequence[str], pairs: Sequence[tuple[int, int]], ignored: Sequence[str]) -> list[str]:

@@ -9,17 +9,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.sparse import issparse
 
 from ingest.columns import parse_table, to_boolean, to_column, to_text
-from ingest.store.records import FIELDS, SAMPLE_FIELDS
+from ingest.fields import FieldReport, find_candidates
+from sigdb.atlas.fields import FIELDS, SAMPLE_FIELDS, names_none
 from sigdb.errors import ObsError, OptionError, listed, message, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["RESERVED", "add_embeddings", "choose_columns", "join_obs", "obs_table", "read_table", "text_columns"]
+__all__ = [
+    "CELLS",
+    "RESERVED",
+    "add_embeddings",
+    "add_other_columns",
+    "choose_columns",
+    "describe_fields",
+    "divide_samples",
+    "drop_placeholders",
+    "find_other_spelling",
+    "join_obs",
+    "obs_table",
+    "read_columns",
+    "read_in_vivo",
+    "read_table",
+    "text_columns",
+]
 
 # The columns of obs that are a field of the atlas by default: the field's own name, or CELLxGENE's name.
 USUAL = {**{name: (name,) for name in FIELDS}, "sample": ("sample", "sample_id"), "donor": ("donor", "donor_id")}
@@ -65,7 +83,7 @@ def obs_table(
     columns |= {
         field: to_text(obs[chosen[field]]) if field in chosen else pa.nulls(len(obs), pa.string()) for field in FIELDS
     }
-    notes = []
+    notes = drop_placeholders(columns)
     if "sample" not in chosen:
         columns["sample"], note = infer_samples(columns, study)
         notes.append(note)
@@ -95,6 +113,37 @@ def choose_columns(obs: pd.DataFrame, mapping: Mapping[str, str]) -> dict[str, s
             )
     usual = {field: next((name for name in names if name in obs.columns), None) for field, names in USUAL.items()}
     return {field: column for field, column in {**usual, **mapping}.items() if column}
+
+
+def describe_fields(obs: pd.DataFrame, table: pa.Table, mapping: Mapping[str, str]) -> tuple[FieldReport, ...]:
+    """Where each field of a table that `obs_table` made of obs came from."""
+    chosen = choose_columns(obs, mapping)
+    free = [str(name) for name in obs.columns if name not in chosen.values() and obs[name].notna().any()]
+    reports = []
+    for field in FIELDS:
+        values, column = table[field], chosen.get(field)
+        is_whole = column is not None and not values.null_count
+        candidates = () if is_whole or field in mapping else find_candidates(field, free)
+        reports.append(FieldReport(field, column, len(values.unique().drop_null()), values.null_count, candidates))
+    return tuple(reports)
+
+
+def drop_placeholders(columns: dict[str, pa.Array], rows: str = "cells") -> list[str]:
+    """Remove donors such as 'not given', which name nobody; return notes on them and on samples of this kind.
+
+    rows: what the values belong to.
+    """
+    notes = []
+    for field in [name for name in ("donor", "sample") if name in columns]:
+        unnamed = [name for name in columns[field].unique().to_pylist() if names_none(field, name)]
+        is_unnamed = pc.is_in(columns[field], pa.array(unnamed, pa.string()))
+        if n_unnamed := pc.sum(is_unnamed).as_py():
+            what = "count as missing" if field == "donor" else "stay one sample, which no comparison counts"
+            of = f"{n_unnamed:,} of {len(is_unnamed):,} {rows}"
+            notes.append(f"{field}: {of} have {listed(map(repr, unnamed), 3)}, which names no {field}; they {what}")
+        if field == "donor":
+            columns[field] = pc.if_else(is_unnamed, pa.scalar(None, pa.string()), columns[field])
+    return notes
 
 
 def check_barcodes(obs: pd.DataFrame, study: str) -> None:
@@ -237,6 +286,15 @@ def find_other_spelling(missing: pd.Index[str], unmatched: pd.Index[str]) -> str
 
 def read_table(file: Path, mapping: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Read a table of cell metadata, indexed by barcode; ObsError if it cannot be read. mapping: as for `join_obs`."""
+    table = read_columns(file, mapping)
+    key = "barcode" if "barcode" in table.columns else table.columns[0]
+    if nulls := int(table[key].isna().sum()):
+        raise ObsError(f"{nulls} of {len(table)} rows of {file} have no barcode (column {key!r}).")
+    return table.set_index(key)
+
+
+def read_columns(file: Path, mapping: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Read the columns of a table of metadata; ObsError if it cannot be read. The columns of `mapping` stay text."""
     separator = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".parquet": ""}
     kind = file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
     if kind not in separator:
@@ -248,12 +306,7 @@ def read_table(file: Path, mapping: Mapping[str, str] | None = None) -> pd.DataF
             table = pd.read_parquet(file, dtype_backend="numpy_nullable")
     except (OSError, ValueError, pa.ArrowException) as error:
         raise ObsError(f"{file} cannot be read as a table of cell metadata: {message(error)}") from error
-    if not isinstance(table.index, pd.RangeIndex):
-        table = table.reset_index()
-    key = "barcode" if "barcode" in table.columns else table.columns[0]
-    if nulls := int(table[key].isna().sum()):
-        raise ObsError(f"{nulls} of {len(table)} rows of {file} have no barcode (column {key!r}).")
-    return table.set_index(key)
+    return table if isinstance(table.index, pd.RangeIndex) else table.reset_index()
 
 
 def read_text(file: Path, separator: str) -> pa.Table:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from ingest.attribution.device import find_device, set_up
 from ingest.attribution.methods import TARGET_SUM, check_method
 from ingest.counts.open import CountsFile, open_counts
 from ingest.genes import GeneMap, map_genes
-from ingest.obs import add_embeddings, obs_table
+from ingest.obs import add_embeddings, describe_fields, obs_table
 from ingest.options import Compute, IngestOptions, Method, Source
 from ingest.store.records import ModelInfo, RunSettings, StudyInfo, add_model, add_run
 from ingest.store.stage import digest, mark_stored, stage_folder
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from ingest.fields import FieldReport
     from ingest.models import CellModel
     from ingest.store.writer import StudyWriter
     from ingest.work.engine import Engine
@@ -46,8 +48,6 @@ __all__ = ["check_names", "ingest_files", "ingest_study"]
 CHUNK_CELLS = 2048
 # A CPU attributes tens to hundreds of cells a second. A chunk takes seconds, so that an interruption costs no more.
 CPU_CHUNK_CELLS = 512
-# SIGnature's threshold for SCimilarity: with fewer genes, data are of another species or use other names.
-MIN_GENES = 500
 # Barcodes with fewer counts are empty droplets to EmptyDrops (Lun et al. 2019), by default.
 FEW_COUNTS = 100
 # A method is refused if it attributes nothing to a larger share of a study's cells.
@@ -136,7 +136,7 @@ def ingest_study(
             prepared = prepare_study(con, engine.home, file, source, model, options)
             if prepared is None:
                 return None
-            job, writer, notes = prepared
+            job, writer, fields, notes = prepared
             with keep_or_remove_chunks(job.stage, file.n_cells):
                 notes += attribute_study(source.name, job, options, engine)
                 cells = job.stage.cells()
@@ -156,6 +156,7 @@ def ingest_study(
             median_error=quality.median_error,
             counts_from=file.counts_from,
             notes=tuple(notes),
+            fields=fields,
         )
         mark_stored(job.stage.folder)
     return report
@@ -168,20 +169,22 @@ def prepare_study(
     source: Source,
     model: CellModel,
     options: IngestOptions,
-) -> tuple[Job, StudyWriter, list[str]] | None:
-    """Record model, run and study; return the job that attributes its cells, the writer that stores them, and notes.
+) -> tuple[Job, StudyWriter, tuple[FieldReport, ...], list[str]] | None:
+    """Record model, run and study; return its job, the writer that stores its cells, its fields, and notes.
 
     Returns None if the study is left as it is.
     """
     with file.obsm() as obsm:
         columns = add_embeddings(file.take_obs(), obsm, options.obsm)
     obs, notes = obs_table(columns, study=source.name, mapping=options.mapping)
+    fields = describe_fields(columns, obs, options.mapping)
     model_id, gene_ids = add_model(con, model_info(model))
-    genes = find_genes(con, file.var_names, gene_ids, options)
+    find_genes = partial(map_genes, con, gene_ids=gene_ids, min_genes=options.min_genes)
+    genes = find_genes(file.var_names)
     notes = [*file.notes, *genes.notes, *notes]
     profile: Profile | None = None
     if options.baseline:
-        profile = mean_profile(options.baseline, model, lambda names: find_genes(con, names, gene_ids, options))
+        profile = mean_profile(options.baseline, model, find_genes)
     settings = run_settings(options, profile)
     run_id = add_run(con, model_id, settings, options.run)
     inputs = attribution_inputs(file, genes, model, profile)
@@ -207,7 +210,8 @@ def prepare_study(
         device=settings.device,
         versions=settings.versions,
     )
-    return job, writer, [] if writer.has_cells else notes
+    # A further run of a study keeps the metadata that the atlas has.
+    return job, writer, () if writer.has_cells else fields, [] if writer.has_cells else notes
 
 
 def chunk_cells(compute: Compute) -> int:
@@ -232,14 +236,6 @@ def attribution_inputs(
 def files_of(path: Path) -> list[Path]:
     """A file, or all files in a folder and its subfolders."""
     return [part for part in path.rglob("*") if part.is_file()] if path.is_dir() else [path]
-
-
-def find_genes(
-    con: duckdb.DuckDBPyConnection, var_names: Sequence[str], gene_ids: Sequence[int], options: IngestOptions
-) -> GeneMap:
-    """The model's genes among the columns of a file; GeneSpaceError if they are too few."""
-    least = options.min_genes or min(MIN_GENES, (len(gene_ids) + 1) // 2)
-    return map_genes(con, var_names, gene_ids, min_genes=least)
 
 
 def attribute_study(study: str, job: Job, options: IngestOptions, engine: Engine) -> list[str]:

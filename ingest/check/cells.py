@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from ingest.counts.open import open_counts
-from ingest.genes import add_genes
-from ingest.options import IngestOptions
-from ingest.pipeline import CHUNK_CELLS, find_genes
-from sigdb.atlas.writer import Atlas
+from ingest.genes import map_to_models
+from ingest.pipeline import CHUNK_CELLS
 from sigdb.errors import CountsError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from ingest.genes import GeneMap
     from ingest.models import CellModel
 
 __all__ = ["Cells", "read_cells"]
@@ -58,7 +54,7 @@ def read_cells(
     """
     with open_counts(path, layer=layer) as file:
         chosen = np.sort(np.random.default_rng(seed).permutation(file.n_cells)[:n_cells])
-        maps, gene_ids = map_models(models, file.var_names, min_genes)
+        maps, gene_ids = map_to_models([model.gene_ids for model in models], file.var_names, min_genes=min_genes)
         notes = (*file.notes, *dict.fromkeys(note for genes in maps for note in genes.notes))
         parts = []
         for start in range(0, file.n_cells, CHUNK_CELLS):
@@ -74,17 +70,3 @@ def read_cells(
             "model's genes; at least 2 are needed. Draw more with `n_cells`, or another sample with `seed`."
         )
     return Cells(tuple(each[kept] for each in counts), gene_ids, len(chosen), notes)
-
-
-def map_models(
-    models: Sequence[CellModel], var_names: Sequence[str], min_genes: int | None
-) -> tuple[list[GeneMap], tuple[tuple[int, ...], ...]]:
-    """Find the genes of each model among the columns of a file, by the names that an atlas gives to genes."""
-    options = IngestOptions(min_genes=min_genes)
-    with (
-        TemporaryDirectory() as folder,
-        Atlas.create(Path(folder) / "genes.duckdb") as atlas,
-        atlas.transaction() as con,
-    ):
-        gene_ids = tuple(tuple(add_genes(con, model.gene_ids)) for model in models)
-        return [find_genes(con, var_names, ids, options) for ids in gene_ids], gene_ids

@@ -13,7 +13,7 @@ import numpy as np
 
 from ingest.ahead import map_ahead
 from ingest.given.scores import check_genes, check_scores, nans, scale_scores
-from ingest.obs import obs_table
+from ingest.obs import describe_fields, obs_table
 from ingest.store.chunks import Chunk
 from ingest.store.records import ModelInfo, RunSettings, StudyInfo, add_model, add_run
 from ingest.store.stage import Stage, digest, mark_stored, stage_folder
@@ -148,6 +148,7 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
     settings = run_settings(options)
     with atlas.transaction() as con:
         table, notes = obs_table(obs, study=info.study, mapping=options.mapping, divide=options.divide_samples)
+        fields = describe_fields(obs, table, options.mapping)
         model_id, gene_ids = add_model(con, model_info(options.model, scores.genes))
         notes += note_unknown_genes(con, model_id, len(gene_ids))
         run_id = add_run(con, model_id, settings, options.run)
@@ -163,7 +164,9 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
             chunks = ChunkWriter(stage, scores, depth, options, settings, np.isin(gene_ids, measured))
             chunks.write_missing(info.study)
             record_signs(con, run_id, info.study, stage)
-            notes = [*(() if writer.has_cells else notes), *writer.store(stage)]
+            if writer.has_cells:
+                fields, notes = (), []
+            notes += writer.store(stage)
     report = StudyReport(
         study=info.study,
         n_cells=len(obs),
@@ -175,6 +178,7 @@ def load_study(atlas: Atlas, info: StudyInfo, scores: GivenScores, options: Load
         median_error=None,
         counts_from=info.counts_from,
         notes=tuple(notes),
+        fields=fields,
     )
     mark_stored(stage.folder)
     return report

@@ -1,4 +1,4 @@
-"""What an atlas records of a model, a run and a study, and the fields of a cell that it knows by name."""
+"""What an atlas records of a model, a run and a study."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ingest.genes import add_genes
+from sigdb.atlas.fields import FIELDS, SAMPLE_FIELDS
 from sigdb.disk import now
 from sigdb.errors import AtlasError
 from sigdb.statements import run_statement
@@ -30,11 +31,6 @@ __all__ = [
     "read_ledger",
     "split_versions",
 ]
-
-# The columns of sigdb_data.samples: a sample has one value of each.
-SAMPLE_FIELDS = ("sample", "donor", "tissue", "disease", "assay", "sex", "development_stage", "in_vivo")
-# The fields of a cell. All other columns of obs are kept under their own names.
-FIELDS = (*SAMPLE_FIELDS, "cell_type")
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ingest.fields import FieldReport
     from ingest.options import IfExists
 
 __all__ = [
@@ -77,7 +78,8 @@ class StudyReport:
     median_delta: the median of |completeness delta|. relative_delta: the median of its share of the cell's summed
     |attribution|. Both are None for scores that were computed elsewhere. median_error: the median of the estimated
     integration error as a share of the same sum; None if the method has no estimate. counts_from: the matrix that was
-    read. notes: what a user should know about how the file was read.
+    read. notes: what a user should know about how the file was read. fields: where the fields of the cells came from;
+    none if the atlas had the cells already.
     """
 
     study: str
@@ -90,6 +92,7 @@ class StudyReport:
     median_error: float | None
     counts_from: str
     notes: tuple[str, ...]
+    fields: tuple[FieldReport, ...] = ()
 
 
 @contextmanager

@@ -45,6 +45,7 @@ PANELS = {
         "models": "models",
     },
     "Keep": {
+        "annotate": "annotate",
         "verify": "atlas",
         "optimize": "atlas",
         "upgrade": "atlas",

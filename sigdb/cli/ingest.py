@@ -43,6 +43,10 @@ def ingest(
     threads: Annotated[
         int | None, typer.Option(min=1, help="The number of CPU threads of all workers. Default: one per core.")
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show what would be read, and stop before anything is computed or written."),
+    ] = False,
 ) -> None:
     """Attribute the cells of studies, and add them to an atlas.
 
@@ -54,6 +58,9 @@ def ingest(
 
     sources = list_sources(parameters)
     compute = Compute(device, parameters.precision, parameters.batch_size, workers, threads)
+    if dry_run:
+        preview(parameters, sources, make_options(parameters, compute, lambda *done: None))
+        return
     with progress_bars(quiet=parameters.quiet, first="Reading the model and the cells", last="storing") as report:
         options = make_options(parameters, compute, report)
         with needs_extra("ingest"):
@@ -115,6 +122,16 @@ def ingest_spark(
         finally:
             spark.stop()
     print_outcome(lake.absolute(), reports, skipped_studies(sources, reports))
+
+
+def preview(parameters: IngestParameters, sources: Sequence[Source], options: IngestOptions) -> None:
+    """Print what would be taken from each file. Only the genes of the model need torch."""
+    from sigdb.cli.reports import print_previews
+
+    with needs_extra("ingest"):
+        from ingest.preview import preview_study
+    genes = read_model(parameters).gene_ids
+    print_previews([preview_study(source, genes, options) for source in sources])
 
 
 def list_sources(parameters: IngestParameters) -> list[Source]:

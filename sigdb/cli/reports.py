@@ -11,6 +11,7 @@ from sigdb.errors import listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ingest.preview import StudyPreview
     from ingest.store.study import StudyReport
 
 
@@ -19,6 +20,7 @@ def print_outcome(atlas: Path, reports: Sequence[StudyReport], skipped: Sequence
     from ingest.store.stage import stages_folder, unfinished_studies
 
     print_reports(reports)
+    print_fields(reports)
     for study in skipped:
         console.print(f"{study}: in the atlas already, and left as it is")
     if unfinished := unfinished_studies(atlas):
@@ -55,3 +57,39 @@ def print_reports(reports: Sequence[StudyReport]) -> None:
     for report in reports:
         for note in report.notes:
             print_note(f"{report.study}: {note}")
+
+
+def print_fields(reports: Sequence[StudyReport | StudyPreview]) -> None:
+    """Print where the fields of the cells of each study come from, and which columns look like those it lacks."""
+    from ingest.fields import notes_on_missing
+
+    rows = [
+        [report.study, each.field, each.column or "(inferred)", each.n_values, each.n_missing]
+        for report in reports
+        for each in report.fields
+        if each.column or each.n_values
+    ]
+    if not rows:
+        return
+    console.print()
+    print_table(["study", "field", "column", "values", "cells without"], rows, grouped=True)
+    for report in reports:
+        for note in notes_on_missing(report.fields):
+            print_note(f"{report.study}: {note}")
+
+
+def print_previews(previews: Sequence[StudyPreview]) -> None:
+    """Print what would be taken from each file."""
+    names = ["study", "counts from", "cells", "columns", "genes of the model"]
+    rows = []
+    for each in previews:
+        shared = f"{each.n_genes_measured:,} of {each.n_model_genes:,}" if each.n_model_genes else None
+        rows.append([each.study, each.counts_from, each.n_cells, each.n_columns, shared])
+    print_table(names, rows, grouped=True)
+    print_fields(previews)
+    for each in previews:
+        if each.columns:
+            print_note(f"{each.study}: {len(each.columns)} other columns are kept: {listed(each.columns)}")
+        for note in each.notes:
+            print_note(f"{each.study}: {note}")
+    console.print("Nothing was computed or written.")

@@ -23,6 +23,7 @@ __all__ = ["COMMANDS", "translate"]
 COMMANDS = {
     "add_signatures": "signatures add",
     "add_views": "signatures view",
+    "annotate_cells": "annotate",
     "attach_lake": "attach-lake",
     "build_demo": "demo",
     "check_model": "models check",

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sigdb.answers import left_out_note
 from sigdb.findings.comparability import ADJUST, COMPARED, RAW, UNCALIBRATED, warn_of_differences
+from sigdb.findings.hits import RENAME
 from sigdb.findings.testing import ONE_MODEL, PAIRED
+from sigdb.findings.units import NAMES_NO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from sigdb.findings.hits import CutOff
     from sigdb.findings.units import Design, Unit
 
-__all__ = ["ONE_MODEL_NOTE", "depth_notes", "notes_of"]
+__all__ = ["ONE_MODEL_NOTE", "depth_notes", "notes_of", "units_left_out"]
 
 ONE_MODEL_NOTE = (
     f"{ONE_MODEL.capitalize()}: do the groups differ among the donors of these studies? Random effects: do they differ "
@@ -48,10 +50,18 @@ def notes_of(
         notes += rates_in_words(rows, design.unit)
     if any(row["test"] == ONE_MODEL for row in rows):
         notes.append(ONE_MODEL_NOTE)
-    notes += [*unit_notes(rows, units, design), *left_out_note("unit", left_out)]
+    notes += [*unit_notes(rows, units, design), *units_left_out(left_out)]
     tested = [row for row in rows if row["study"] is not None and row["p_value"] is not None]
     notes += depth_notes(tested, consequence_of_depth(design, of, rule))
     return tuple(notes)
+
+
+def units_left_out(reasons: Mapping[str, int]) -> tuple[str, ...]:
+    """Notes on units that were not compared, and on what to do about donors such as 'not given'."""
+    notes = left_out_note("unit", reasons)
+    if any(NAMES_NO in reason for reason in reasons):
+        notes += (RENAME,)
+    return notes
 
 
 def consequence_of_depth(design: Design, of: str, rule: CutOff) -> str:

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
 
-from sigdb.answers import Answer, left_out_note
+from sigdb.answers import Answer
 from sigdb.errors import QueryError, listed
 from sigdb.findings.columns import where_cube
 from sigdb.findings.comparability import RAW_GENES
-from sigdb.findings.comparison_notes import ONE_MODEL_NOTE, depth_notes
+from sigdb.findings.comparison_notes import ONE_MODEL_NOTE, depth_notes, units_left_out
 from sigdb.findings.statistics import Effect, benjamini_hochberg, combine
 from sigdb.findings.testing import (
     ONE_MODEL,
@@ -224,7 +224,7 @@ def gene_compare(
         notes=(
             *about,
             *([ONE_MODEL_NOTE] if len(parts) > 1 else []),
-            *left_out_note("unit", left_out),
+            *units_left_out(left_out),
             *depth_notes(depths, RAW_GENES),
         ),
         studies=studies,

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sigdb.answers import Answer, left_out_note
+from sigdb.atlas.fields import names_none
 from sigdb.errors import QueryError, nearest
 from sigdb.findings.columns import CHOSEN, choose_cells, columns_of, labelled_statement
 from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_differences
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
     import duckdb
     from sqlglot import exp
 
-__all__ = ["CutOff", "Hits", "choose_population", "hits", "population_name"]
+__all__ = ["RENAME", "CutOff", "Hits", "choose_population", "hits", "population_name"]
 
 ALL_CELLS = "sigdb_data.cell_data"
+# Why the samples of a donor such as 'not given' are left out of a ranking of donors.
+UNNAMED = "no name"
+RENAME = "Such names are no replicates. `ingest.annotate_cells(path, file)` gives cells the right names."
 # What a hit can be compared with, and the percentile of its scores that is the default cut-off.
 DEFAULT_PERCENTILE = {"controls": 99.0, "cells": 95.0}
 GROUPS = pa.schema(
@@ -229,11 +233,12 @@ def hits(
     parameters |= rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
     parameters |= {"min_cells": min_cells, "min_samples": min_samples}
     found = ask_scores(con, choose_population(labelled_statement("hit_rates", label), cells), parameters)
+    samples = leave_out_unnamed(found.table, label)
     ranked = Hits(
-        table=rank_groups(found.table),
+        table=rank_groups(samples),
         sql=found.sql,
         notes=found.notes,
-        all_samples=found.table,
+        all_samples=samples,
         by=by,
         rule=str(rule),
         against=against,
@@ -249,6 +254,16 @@ def population_name(cells: str | None) -> str:
 def choose_population(query: exp.Select, cells: str | None) -> exp.Select:
     """Add the cells that fulfil a condition to a statement about hits, which it looks up as $cells."""
     return choose_cells(query, cells) if cells else query
+
+
+def leave_out_unnamed(samples: pa.Table, column: str) -> pa.Table:
+    """The samples, where those of a donor such as 'not given' are not part of the ranking of donors."""
+    unnamed = [label for label in samples["label"].unique().to_pylist() if names_none(column, label)]
+    if not unnamed:
+        return samples
+    is_unnamed = pc.is_in(samples["label"], pa.array(unnamed, samples.schema.field("label").type))
+    reasons = pc.if_else(pc.and_(is_unnamed, pc.is_null(samples["left_out"])), UNNAMED, samples["left_out"])
+    return samples.set_column(samples.column_names.index("left_out"), "left_out", reasons)
 
 
 def count_hits(samples: pa.Table) -> tuple[int, int]:
@@ -291,6 +306,7 @@ def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
         "too few cells": f"fewer than {min_cells} cells",
         "no gene measured": "of a study that measured none of the genes",
         "no label": f"no {found.by}",
+        UNNAMED: f"of a {found.by} without a name, such as 'unknown'",
         "too few samples": f"in a group of fewer than {min_samples} samples",
     }
     rule = "No sample has cells in the population that could be compared."
@@ -301,6 +317,8 @@ def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
     if found.share == 0 and found.rule.startswith("below"):
         rule += " No score is below the cut-off: too many scores equal the lowest one, which is 0 for most signatures."
     left_out = left_out_note("sample", {reasons[reason]: n for reason, n in found.left_out.items()})
+    if UNNAMED in found.left_out:
+        left_out += (RENAME,)
     consequence = CALIBRATED if found.against == "controls" else UNCALIBRATED
     cautions = warn_of_differences(found.table.to_pylist(), "label", consequence)
     return replace(found, notes=(rule, *left_out, *found.notes, *cautions))

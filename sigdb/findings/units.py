@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
+from sigdb.atlas.fields import names_none
 from sigdb.errors import QueryError
 from sigdb.findings.columns import column_types, columns_of, cube_columns, group_by_columns, keep_cells, where_cube
 from sigdb.findings.hits import choose_population
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import duckdb
 
 __all__ = [
+    "NAMES_NO",
     "Design",
     "Unit",
     "check_design",
@@ -30,6 +32,8 @@ __all__ = [
     "unit_values",
 ]
 
+# Why a unit such as the donor 'not given' is left out.
+NAMES_NO = "names no"
 NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 
 
@@ -155,7 +159,7 @@ def comparable_units(
         numbers = {name: row[name] for name in known if name in row}
         if value is not None:
             numbers["value"] = row[value]
-        donors = tuple(donor for donor in row["donors"] if donor is not None)
+        donors = tuple(donor for donor in row["donors"] if donor is not None and not names_none("donor", donor))
         yield Unit(**{"within": None, "pair": None, **text, **numbers}, donors=donors, covariates=values)
 
 
@@ -164,6 +168,8 @@ def reason_to_leave_out(row: Mapping[str, Any], design: Design, covariates: Sequ
     for name in ("group", "unit", "within", "pair"):
         if name in design.columns and row[name] is None:
             return f"no {design.columns[name]}"
+        if name in design.columns and names_none(design.columns[name], row[name]):
+            return f"{row[name]!r} {NAMES_NO} {design.columns[name]}"
     if design.unit != "cell" and row["n_cells"] < design.min_cells:
         return f"fewer than {design.min_cells} cells"
     return "a covariate is missing" if any(value is None for value in covariates) else None

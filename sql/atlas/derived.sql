@@ -54,6 +54,11 @@ DELETE FROM sigdb_data.group_sizes WHERE sample_id IN (SELECT d.sample_id FROM s
 DELETE FROM sigdb_data.study_genes WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
 DELETE FROM sigdb_data.ingest_chunks WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
 
+-- name: clear_sums
+-- Remove the sums of the samples of sigdb_samples (sample_id): their rows of the cube and of the group sizes.
+DELETE FROM sigdb_data.attribution_summary WHERE sample_id IN (SELECT d.sample_id FROM sigdb_samples AS d);
+DELETE FROM sigdb_data.group_sizes WHERE sample_id IN (SELECT d.sample_id FROM sigdb_samples AS d);
+
 -- name: run_ids
 -- The ids of the attribution runs, in order.
 SELECT r.run_id FROM sigdb_data.attribution_runs AS r ORDER BY r.run_id ASC;
