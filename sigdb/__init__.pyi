@@ -19,7 +19,7 @@ from .lake.export import export_lake
 from .lake.open import attach_lake
 from .lake.restore import import_lake
 from .scores.engine import score
-from .scores.matrix import score_matrix
+from .scores.matrix import annotate, score_matrix
 from .scores.options import ScoreOptions
 from .scores.udf import register, register_signature
 from .signatures import Signature, read_signatures
@@ -36,6 +36,7 @@ __all__ = [
     "SigdbError",
     "Signature",
     "against_expression",
+    "annotate",
     "attach_lake",
     "compare",
     "connect",

@@ -54,7 +54,7 @@ def score(
         ),
     ] = None,
     agg: Annotated[str, typer.Option(metavar="[mean|sum]", help="How scores of genes are combined.")] = "mean",
-    missing: MissingOption = "error",
+    missing: MissingOption = None,
     run: RunOption = None,
     signed: Annotated[bool, typer.Option("--signed", help="Keep the sign of the attributions.")] = False,
     form: FormatOption = Format.table,

@@ -94,24 +94,35 @@ def show(
 ) -> None:
     """Show the genes of a signature, and what each means in this atlas."""
     from sigdb.cli.trust import connect
-    from sigdb.errors import SignatureError, nearest
-    from sigdb.statements import run_statement, statement
+    from sigdb.scores.members import find_signatures
+    from sigdb.statements import statement
 
     with connect(atlas) as con:
-        known = [signature for (signature,) in run_statement(con, "cli/library.signature_names")]
-        if name not in known:
-            raise SignatureError(
-                f"No such signature: {name}.{nearest(name, known)} `sigdb signatures list {atlas}` shows all "
-                f"{len(known)}."
-            )
-        dump(con, statement("cli/library.signature"), {"name": name}, form, output)
+        (signature,) = find_signatures(con, [name])
+        dump(con, statement("cli/library.signature"), {"name": signature}, form, output)
 
 
-@signatures_app.command("materialize", epilog="Example: sigdb signatures materialize demo.duckdb MS1 --missing ignore")
+@signatures_app.command("remove", epilog="Example: sigdb signatures remove demo.duckdb HALLMARK_SPERMATOGENESIS")
+def remove(atlas: WritablePath, signatures: NamesArgument) -> None:
+    """Remove signatures from the library, with their stored scores and their views, all or none."""
+    from sigdb.errors import listed
+    from sigdb.lake.grow import open_writable
+    from sigdb.scores.members import signature_names
+
+    with open_writable(atlas) as opened:
+        removed = opened.remove_signatures(signatures)
+        left = len(signature_names(opened.con))
+    console.print(
+        f"Removed {len(removed)} {plural('signature', len(removed))}: {listed(removed, 5)}. The library has {left} "
+        f"{plural('signature', left)}."
+    )
+
+
+@signatures_app.command("materialize", epilog="Example: sigdb signatures materialize demo.duckdb MS1")
 def materialize(
     atlas: WritablePath,
     signatures: NamesArgument,
-    missing: MissingOption = "error",
+    missing: MissingOption = "ignore",
     run: RunOption = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the stored scores, in all runs.")] = False,
 ) -> None:
@@ -136,11 +147,11 @@ def materialize(
     )
 
 
-@signatures_app.command("view", epilog="Example: sigdb signatures view demo.duckdb MS1 --missing ignore")
+@signatures_app.command("view", epilog="Example: sigdb signatures view demo.duckdb MS1")
 def view(
     atlas: WritablePath,
     signatures: NamesArgument,
-    missing: MissingOption = "error",
+    missing: MissingOption = "ignore",
     remove: Annotated[bool, typer.Option("--remove", help="Remove the views.")] = False,
 ) -> None:
     """Make views of signatures, for clients that attach the atlas and do not USE it.

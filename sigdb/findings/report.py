@@ -19,6 +19,7 @@ from sigdb.findings.groups import gene_dots, group_scores, score_bins
 from sigdb.findings.hits import hits
 from sigdb.findings.leading import leading_genes
 from sigdb.findings.nulls import matched_null
+from sigdb.scores.members import name_of, reusable
 from sigdb.scores.options import score_parameters
 from sigdb.statements import ask, parse_statement
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sigdb.findings.comparability import Finding
+    from sigdb.scores.members import Genes
 
 __all__ = ["Page", "Section", "check_is_page", "write_page", "write_report"]
 
@@ -86,7 +88,7 @@ class Page:
 class Subject:
     """What the page is about, and the smallest groups it shows."""
 
-    genes: str | Sequence[str]
+    genes: Genes
     title: str
     cells: str | None
     by: str
@@ -101,7 +103,7 @@ class Subject:
 
 def write_report(
     con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str],
+    genes: Genes,
     path: str | os.PathLike[str],
     *,
     atlas: str = "the atlas",
@@ -114,7 +116,7 @@ def write_report(
     percentile: float | None = None,
     min_cells: int = 10,
     min_samples: int = 3,
-    missing: str = "error",
+    missing: str | None = None,
     run: str | int | None = None,
 ) -> Page:
     """Write a page about a signature: coverage, scores, hits, comparisons, nulls, SQL and provenance.
@@ -125,8 +127,8 @@ def write_report(
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas.
-    genes : str or sequence of str
-        A list of genes, or the name of a signature of the library.
+    genes : str, Signature or list of str
+        The name of a signature of the library, a `sigdb.Signature`, the name of a gene, or a list of genes.
     path : str or path-like
         The file to write, ending in .html.
     atlas : str
@@ -159,12 +161,13 @@ def write_report(
     Examples
     --------
     >>> from sigdb.findings.report import write_report
-    >>> page = write_report(con, "MS1", "ms1.html", by="study", missing="ignore")
+    >>> page = write_report(con, "MS1", "ms1.html", by="study")
     >>> page.n_charts
     5
     """
     check_is_page(path)
-    name = title or (genes if isinstance(genes, str) else ", ".join(genes))
+    genes = reusable(genes)
+    name = title or name_of(genes) or ", ".join(genes)
     options = {"missing": missing, "run": run}
     subject = Subject(
         genes, name, cells, by, reference, paired_by, against, percentile, min_cells, min_samples, options
