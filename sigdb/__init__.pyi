@@ -15,6 +15,7 @@ from .findings.groups import embedding, gene_dots, group_scores, score_bins
 from .findings.hits import Hits, hits
 from .findings.leading import leading_genes
 from .findings.nulls import Null, matched_null
+from .findings.ranks import rank_signatures
 from .lake.export import export_lake
 from .lake.open import attach_lake
 from .lake.restore import import_lake
@@ -51,6 +52,7 @@ __all__ = [
     "matched_null",
     "optimize",
     "plots",
+    "rank_signatures",
     "read_signatures",
     "register",
     "register_signature",

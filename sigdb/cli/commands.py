@@ -25,7 +25,7 @@ MODULES = {
     "info": "atlas",
     "sql": "ask",
     "transpile": "ask",
-    "score": "ask",
+    "score": "score",
     "hits": "findings",
     "compare": "findings",
     "null": "findings",

@@ -84,14 +84,18 @@ class View:
 
     def show(self, found: Any, chart: str, title: str = "", *, table: pa.Table | None = None) -> None:
         """Draw a finding if a file is named, and print its table (or another one) with its notes, or its SQL."""
-        if self.plot is not None:
-            from sigdb.findings import plots
-
-            plots.save(getattr(plots, chart)(found, *filter(None, [title])), self.plot)
+        self.draw(found, chart, title)
         if self.sql:
             console.print(f"{found.sql};", soft_wrap=True)
             return
         write_finding(found, self.form, self.output, table)
+
+    def draw(self, found: Any, chart: str, title: str = "") -> None:
+        """Draw a finding if a file is named."""
+        if self.plot is not None:
+            from sigdb.findings import plots
+
+            plots.save(getattr(plots, chart)(found, *filter(None, [title])), self.plot)
 
 
 def find(function: str, atlas: str, signature: SignatureParameters, options: Any) -> Any:

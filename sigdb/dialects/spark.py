@@ -180,6 +180,7 @@ def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: 
     >>> sigdb.spark.signature_score(spark, ["CD3D", "CD3E"], agg="sum").show()  # doctest: +SKIP
 
     """
+    arguments: dict[str, exp.Expr]
     if isinstance(genes, str):
         check_weights(genes, options.get("weights"))
         arguments = {name: exp.func(f"signature_{name}", exp.convert(genes)) for name in ("genes", "weights")}

@@ -167,7 +167,7 @@ def write_report(
     """
     check_is_page(path)
     genes = reusable(genes)
-    name = title or name_of(genes) or ", ".join(genes)
+    name = title or (", ".join(genes) if isinstance(genes, list) else str(name_of(genes)))
     options = {"missing": missing, "run": run}
     subject = Subject(
         genes, name, cells, by, reference, paired_by, against, percentile, min_cells, min_samples, options

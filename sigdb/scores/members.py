@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from sigdb.errors import QueryError, SignatureError, closest, listed
+from sigdb.errors import QueryError, SignatureError, closest, listed, nearest
 from sigdb.signatures import Signature
 from sigdb.statements import run_statement
 
@@ -88,7 +88,7 @@ def find_signature(con: duckdb.DuckDBPyConnection, name: str) -> str | None:
         return name if alike else None
     if len(alike) > 1:
         raise QueryError(f"{name} can mean several signatures of the library: {listed(alike)}. Write one of these.")
-    return alike[0]
+    return str(alike[0])
 
 
 def find_signatures(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> list[str]:
@@ -101,7 +101,7 @@ def find_signatures(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> lis
         known = signature_names(con)
         words = listed(f"{name}{did_you_mean(closest(name, known))}" for name in unknown)
         some = f"{len(unknown)} of {len(found)} names are no signatures of the library: {words}."
-        one = f"{words} is no signature of the library."
+        one = f"{unknown[0]} is no signature of the library.{nearest(unknown[0], known)}"
         raise SignatureError(f"{one if len(found) == 1 else some} It has: {listed(known, 5) or 'none'}.")
     return list(dict.fromkeys(name for name in found.values() if name is not None))
 

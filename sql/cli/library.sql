@@ -26,6 +26,10 @@ SELECT
 -- Which of $names, the names of signatures, are also names of genes of this atlas, in order.
 SELECT c.gene FROM check_genes($names) AS c WHERE c.status NOT IN ('missing', 'ambiguous') ORDER BY c.gene ASC;
 
+-- name: cell_types
+-- The cell types of the cells that have one, in order.
+SELECT DISTINCT g.cell_type FROM sigdb_data.group_sizes AS g WHERE g.cell_type IS NOT NULL ORDER BY g.cell_type ASC;
+
 -- name: count_materialized
 -- The number of signatures whose scores are stored, in one run or several.
 SELECT count(DISTINCT signature) FROM materialized_signatures;
