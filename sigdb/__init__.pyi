@@ -15,11 +15,12 @@ from .findings.groups import embedding, gene_dots, group_scores, score_bins
 from .findings.hits import Hits, hits
 from .findings.leading import leading_genes
 from .findings.nulls import Null, matched_null
+from .findings.ranks import rank_signatures
 from .lake.export import export_lake
 from .lake.open import attach_lake
 from .lake.restore import import_lake
 from .scores.engine import score
-from .scores.matrix import score_matrix
+from .scores.matrix import annotate, score_matrix
 from .scores.options import ScoreOptions
 from .scores.udf import register, register_signature
 from .signatures import Signature, read_signatures
@@ -36,6 +37,7 @@ __all__ = [
     "SigdbError",
     "Signature",
     "against_expression",
+    "annotate",
     "attach_lake",
     "compare",
     "connect",
@@ -50,6 +52,7 @@ __all__ = [
     "matched_null",
     "optimize",
     "plots",
+    "rank_signatures",
     "read_signatures",
     "register",
     "register_signature",

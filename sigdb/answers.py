@@ -116,7 +116,8 @@ def left_out_note(what: str, reasons: Mapping[str, int]) -> tuple[str, ...]:
     total = sum(reasons.values())
     commonest = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     counts = ", ".join(f"{n} ({reason})" for reason, n in commonest)
-    return (f"Left out {total} {what}{'' if total == 1 else 's'}: {counts}.",)
+    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return (f"Left out {total} {what if total == 1 else plural}: {counts}.",)
 
 
 def join_sql(statements: Sequence[str]) -> str:

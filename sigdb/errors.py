@@ -32,6 +32,7 @@ __all__ = [
     "SparkError",
     "StudyExistsError",
     "UnreadableError",
+    "closest",
     "listed",
     "macro_message",
     "message",
@@ -142,8 +143,14 @@ def listed(names: Iterable[object], limit: int = 10) -> str:
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """Suggest the known name that is most similar to a wrong one: " Did you mean 'X'?", or "" if none is similar."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
-    return f" Did you mean {found[0]!r}?" if found else ""
+    found = closest(name, known, cutoff=cutoff)
+    return f" Did you mean {found!r}?" if found else ""
+
+
+def closest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The known name that is most similar to another, in any case; None if none is similar."""
+    by_case = {each.lower(): each for each in known} | {each: each for each in known}
+    return next((by_case[each] for each in difflib.get_close_matches(name, by_case, n=1, cutoff=cutoff)), None)
 
 
 def nearest_file(path: Path) -> str:

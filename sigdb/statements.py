@@ -32,6 +32,7 @@ __all__ = [
     "current_database",
     "full_names",
     "literal",
+    "named_in",
     "names_in",
     "parse_condition",
     "parse_statement",
@@ -40,6 +41,7 @@ __all__ = [
     "sql_root",
     "statement",
     "to_sql",
+    "write_out",
 ]
 
 
@@ -76,18 +78,28 @@ def replace_columns(query: exp.Select, **columns: str) -> exp.Select:
 
 def ask(con: duckdb.DuckDBPyConnection, query: exp.Expression, parameters: Mapping[str, Any]) -> Answer:
     """Run a statement with the parameters that it names. Raises QueryError for errors of DuckDB."""
-    named = {node.name for node in query.find_all(exp.Placeholder)}
-    bound = {name: value for name, value in parameters.items() if name in named}
+    bound = named_in(query, parameters)
     try:
         table = con.sql(full_names(to_sql(query)), params=bound or None).to_arrow_table()
     except duckdb.Error as error:
         raise QueryError(macro_message(message(error))) from error
+    return Answer(table, write_out(query, parameters))
+
+
+def named_in(query: exp.Expression, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that a statement names."""
+    names = {node.name for node in query.find_all(exp.Placeholder)}
+    return {name: value for name, value in parameters.items() if name in names}
+
+
+def write_out(query: exp.Expression, parameters: Mapping[str, Any]) -> str:
+    """The SQL text of a statement, with the values of its parameters in their places."""
 
     def value_of(node: exp.Expression) -> exp.Expression:
         # A Var keeps a long list on one line.
-        return exp.var(exp.convert(bound[node.name]).sql("duckdb")) if isinstance(node, exp.Placeholder) else node
+        return exp.var(exp.convert(parameters[node.name]).sql("duckdb")) if isinstance(node, exp.Placeholder) else node
 
-    return Answer(table, to_sql(query.transform(value_of)))
+    return to_sql(query.transform(value_of))
 
 
 def to_sql(query: exp.Expression) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -11,11 +10,12 @@ from uuid import uuid4
 import duckdb
 import pyarrow as pa
 
-from sigdb.atlas import materialized, views
+from sigdb.atlas import library, materialized, views
 from sigdb.atlas.derived import clear_study
 from sigdb.atlas.empty import write_empty
 from sigdb.atlas.file import check_name, log_of, open_atlas, open_to_write, put_in_place, remove
 from sigdb.errors import AtlasError, SignatureError, listed, message
+from sigdb.scores.members import find_signatures
 from sigdb.scores.names import warn_of_names
 from sigdb.statements import run_statement
 
@@ -198,31 +198,44 @@ class Atlas:
         Raises
         ------
         SignatureError
-            Two signatures have the same name, or, without `replace`, the library has one of the names already.
+            Two names are the same or differ in case only, or, without `replace`, the library has one of the names.
 
         Examples
         --------
         >>> with sigdb.Atlas("demo.duckdb") as atlas:
         ...     atlas.add_signatures([sigdb.Signature("T_CELL", ("CD3D", "CD3E"))])
         """
-        names = [each.name for each in signatures]
-        if repeated := [name for name, count in Counter(names).items() if count > 1]:
-            raise SignatureError(
-                f"{len(repeated)} of {len(set(names))} names are given to more than one signature: {listed(repeated)}. "
-                "Give each signature a name of its own."
-            )
-        known = {name for (name,) in run_statement(self.con, "atlas/records.library_names")}
-        if not replace and (taken := [name for name in names if name in known]):
-            raise SignatureError(
-                f"{len(taken)} of {len(names)} signatures are in the library already: {listed(taken)}. "
-                "Replace them with `replace=True`, or give the new ones other names."
-            )
-        info, members = signature_tables(signatures)
         with self.transaction() as con:
-            run_statement(con, "atlas/records.add_signatures", sigdb_incoming=info, sigdb_incoming_members=members)
-            materialized.refresh(con)
+            library.add(con, signatures, replace=replace)
 
-    def materialize(self, signatures: Sequence[str], *, missing: str = "error", run: str | int | None = None) -> None:
+    def remove_signatures(self, signatures: Sequence[str]) -> list[str]:
+        """Remove signatures from the library, with their kept scores and their views, all or none.
+
+        Parameters
+        ----------
+        signatures
+            Names of signatures in the library, in any case.
+
+        Returns
+        -------
+        Their names in the library.
+
+        Raises
+        ------
+        SignatureError
+            One of the names is not in the library; the message suggests a similar one.
+
+        Examples
+        --------
+        >>> with sigdb.Atlas("demo.duckdb") as atlas:
+        ...     atlas.add_signatures([sigdb.Signature("GONE", ("CD3D", "CD3E"))])
+        ...     atlas.remove_signatures(["gone"])
+        ['GONE']
+        """
+        with self.transaction() as con:
+            return library.remove(con, signatures)
+
+    def materialize(self, signatures: Sequence[str], *, missing: str = "ignore", run: str | int | None = None) -> None:
         """Keep the scores of signatures of the library in the file, all or none, for `signature_scores` to read.
 
         The kept scores are the unsigned means. They are updated when studies, models or signatures are added. Each
@@ -233,7 +246,7 @@ class Atlas:
         signatures
             Names of signatures in the library.
         missing
-            'error' refuses genes that the run's model does not know; 'ignore' scores the others.
+            'ignore' leaves out genes that the run's model does not know, and warns of it; 'error' refuses them.
         run
             Name or id of the attribution run. Left out, the default run.
 
@@ -245,11 +258,12 @@ class Atlas:
         Examples
         --------
         >>> with sigdb.Atlas("demo.duckdb") as atlas:
-        ...     atlas.materialize(["MS1"], missing="ignore")
+        ...     atlas.materialize(["MS1"])
         """
         with self.transaction() as con:
-            materialized.materialize(con, signatures, missing=missing, run=run)
-            warn_of_names(con, run=run, signatures=list(signatures))
+            names = find_signatures(con, signatures)
+            materialized.materialize(con, names, missing=missing, run=run)
+            warn_of_names(con, run=run, signatures=names)
 
     def unmaterialize(self, signatures: Sequence[str]) -> None:
         """Delete the kept scores of signatures in all runs, all or none.
@@ -267,19 +281,20 @@ class Atlas:
         Examples
         --------
         >>> with sigdb.Atlas("demo.duckdb") as atlas:
-        ...     atlas.materialize(["MS1"], missing="ignore")
+        ...     atlas.materialize(["MS1"])
         ...     atlas.unmaterialize(["MS1"])
         """
         kept = {name for name, _ in run_statement(self.con, "atlas/materialized.all_materialized")}
-        if unknown := [name for name in signatures if name not in kept]:
+        names = find_signatures(self.con, signatures)
+        if unknown := [name for name in names if name not in kept]:
             raise SignatureError(
-                f"The atlas keeps no scores of {len(unknown)} of {len(signatures)} signatures: {listed(unknown)}. "
+                f"The atlas keeps no scores of {len(unknown)} of {len(names)} signatures: {listed(unknown)}. "
                 f"It keeps the scores of: {listed(sorted(kept)) or 'no signature'}."
             )
         with self.transaction() as con:
-            materialized.drop(con, signatures)
+            materialized.drop(con, names)
 
-    def add_views(self, signatures: Sequence[str], *, missing: str = "error") -> None:
+    def add_views(self, signatures: Sequence[str], *, missing: str = "ignore") -> None:
         """Make views of signatures of the library, all or none, for clients that attach the atlas without `USE`.
 
         The view `cell_scores."<name>"` has one row per cell, `sample_scores."<name>"` one row per sample and cell type.
@@ -290,7 +305,7 @@ class Atlas:
         signatures
             Names of signatures in the library.
         missing
-            'error' refuses genes that the model does not know; 'ignore' scores the others.
+            'ignore' leaves out genes that the model does not know, and warns of it; 'error' refuses them.
 
         Raises
         ------
@@ -302,13 +317,14 @@ class Atlas:
         Examples
         --------
         >>> with sigdb.Atlas("demo.duckdb") as atlas:
-        ...     atlas.add_views(["MS1"], missing="ignore")
+        ...     atlas.add_views(["MS1"])
         ...     atlas.con.sql('SELECT count(*) FROM cell_scores."MS1"').fetchall()
         [(1757,)]
         """
         with self.transaction() as con:
-            views.create(con, signatures, missing=missing)
-            warn_of_names(con, signatures=list(signatures))
+            names = find_signatures(con, signatures)
+            views.create(con, names, missing=missing)
+            warn_of_names(con, signatures=names)
 
     def drop_views(self, signatures: Sequence[str]) -> None:
         """Drop the views of signatures, all or none.
@@ -326,11 +342,11 @@ class Atlas:
         Examples
         --------
         >>> with sigdb.Atlas("demo.duckdb") as atlas:
-        ...     atlas.add_views(["MS1"], missing="ignore")
+        ...     atlas.add_views(["MS1"])
         ...     atlas.drop_views(["MS1"])
         """
         with self.transaction() as con:
-            views.drop(con, signatures)
+            views.drop(con, find_signatures(con, signatures))
 
     def drop_study(self, study: str) -> int:
         """Remove a study, with its cells, scores and sums in all runs.
@@ -362,23 +378,3 @@ class Atlas:
             n_cells = clear_study(con, study)
             run_statement(con, "atlas/derived.drop_study", sigdb_dropped=pa.table({"study": [study]}))
         return n_cells
-
-
-def signature_tables(signatures: Sequence[Signature]) -> tuple[pa.Table, pa.Table]:
-    """Signatures as two tables: one row per signature, and one row per signature and gene."""
-    info = pa.table(
-        {
-            "signature": pa.array([each.name for each in signatures], pa.string()),
-            "source": pa.array([each.source for each in signatures], pa.string()),
-            "description": pa.array([each.description for each in signatures], pa.string()),
-        }
-    )
-    members = pa.table(
-        {
-            "signature": [each.name for each in signatures for _ in each.genes],
-            "position": pa.array([n for each in signatures for n, _ in enumerate(each.genes)], pa.uint32()),
-            "gene": [gene for each in signatures for gene in each.genes],
-            "weight": [weight for each in signatures for weight in each.weights],
-        }
-    )
-    return info, members

@@ -1,4 +1,4 @@
-"""`sigdb sql`, `sigdb score` and `sigdb transpile`."""
+"""`sigdb sql` and `sigdb transpile`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ import typer
 from sigdb.cli.options import (
     AtlasPath,
     FormatOption,
-    MissingOption,
     OutputOption,
-    RunOption,
 )
-from sigdb.cli.output import dump, print_notes, write_finding
-from sigdb.cli.parameters import expand_options
+from sigdb.cli.output import dump
 from sigdb.cli.paths import existing
-from sigdb.cli.signature import SignatureParameters
 from sigdb.errors import OptionError
 
 app = typer.Typer()
@@ -54,49 +50,6 @@ def sql(
     text = read_query(query, file)
     with connect(atlas) as con:
         dump(con, text, {}, form, output)
-
-
-@app.command("score", epilog="Example: sigdb score demo.duckdb S100A8 S100A12 VCAN --by study,cell_type")
-@expand_options
-def score(
-    atlas: AtlasPath,
-    signature: SignatureParameters,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            help="Average over groups of cells: columns of the view `cells`, separated by commas. Default: one row per "
-            "cell."
-        ),
-    ] = None,
-    agg: Annotated[str, typer.Option(metavar="[mean|sum]", help="How scores of genes are combined.")] = "mean",
-    missing: MissingOption = "error",
-    run: RunOption = None,
-    signed: Annotated[bool, typer.Option("--signed", help="Keep the sign of the attributions.")] = False,
-    form: FormatOption = None,
-    output: OutputOption = None,
-) -> None:
-    """Score a gene signature in each cell, or its mean in each group of cells.
-
-    For groups, mean z and hit rate compare the cells with matched control genes at the same depth: see `sigdb hits`.
-    """
-    from sigdb.cli.trust import connect
-    from sigdb.findings.columns import columns_of
-    from sigdb.findings.groups import calibrated_scores
-    from sigdb.scores.names import name_notes
-    from sigdb.scores.options import ScoreOptions, score_parameters
-    from sigdb.statements import statement
-
-    with connect(atlas) as con:
-        members = signature.look_up(con)
-        options = ScoreOptions(agg=agg, missing=missing, run=run, signed=signed)
-        if by is None:
-            parameters = score_parameters(con, members, **options)
-            dump(con, statement("cli/ask.score_cells"), parameters, form, output)
-            print_notes(name_notes(con, parameters["genes"], run=run), form)
-            return
-        columns = columns_of(con, "cells", [name.strip() for name in by.split(",") if name.strip()])
-        found = calibrated_scores(con, members, dict(zip(columns, columns, strict=True)), **options)
-    write_finding(found, form, output)
 
 
 @app.command(

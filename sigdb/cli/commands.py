@@ -23,7 +23,7 @@ PANELS = {
     "Ask": {
         "info": "atlas",
         "sql": "ask",
-        "score": "ask",
+        "score": "score",
         "signatures": "library",
         "genes": "genes",
         "transpile": "ask",

@@ -83,15 +83,19 @@ class View:
 
     def show(self, found: Any, chart: str, title: str = "", *, table: pa.Table | None = None) -> None:
         """Draw a finding if a file is named, and print its table (or another one) with its notes, or its SQL."""
+        self.draw(found, chart, title)
+        if self.sql:
+            console.print(f"{found.sql};", soft_wrap=True)
+            return
+        write_finding(found, self.form, self.output, table)
+
+    def draw(self, found: Any, chart: str, title: str = "") -> None:
+        """Draw a finding if a file is named."""
         if self.plot is not None:
             from sigdb.findings import plots
 
             plots.save(getattr(plots, chart)(found, *filter(None, [title])), self.plot)
             print_written(self.plot, "the chart")
-        if self.sql:
-            console.print(f"{found.sql};", soft_wrap=True)
-            return
-        write_finding(found, self.form, self.output, table)
 
 
 def find(function: str, atlas: str, signature: SignatureParameters, options: Any) -> Any:
@@ -125,7 +129,7 @@ class HitsOptions(CutOffOptions):
     by: Annotated[str, typer.Option(help="The column of the view `samples` that groups the samples.")] = "disease"
     min_cells: Annotated[int, typer.Option(min=1, help="The fewest cells of a sample.")] = 50
     min_samples: Annotated[int, typer.Option(min=1, help="The fewest samples of a group.")] = 3
-    missing: MissingOption = "error"
+    missing: MissingOption = None
     run: RunOption = None
 
 
@@ -186,7 +190,7 @@ class CompareOptions(CutOffOptions):
     measured_only: Annotated[
         bool, typer.Option("--measured-only", help="Average over the genes that each study measured.")
     ] = False
-    missing: MissingOption = "error"
+    missing: MissingOption = None
     run: RunOption = None
 
 
@@ -246,7 +250,7 @@ class NullOptions:
     seed: Annotated[int, typer.Option(help="The seed of the random draw of controls.")] = 0
     n_bins: Annotated[int, typer.Option(help="The number of bins of mean attribution in which genes match.")] = 25
     min_cells: MinCellsOption = 10
-    missing: MissingOption = "error"
+    missing: MissingOption = None
     run: RunOption = None
 
 
@@ -265,11 +269,11 @@ class LeadingOptions:
     groups: GroupsOption = None
     n: Annotated[int, typer.Option("-n", min=1, help="The number of genes of each group.")] = 10
     min_cells: MinCellsOption = 10
-    missing: MissingOption = "error"
+    missing: MissingOption = None
     run: RunOption = None
 
 
-@app.command("leading", epilog="Example: sigdb leading demo.duckdb MS1 --missing ignore -n 3")
+@app.command("leading", epilog="Example: sigdb leading demo.duckdb MS1 -n 3")
 @expand_options
 def leading(atlas: AtlasPath, signature: SignatureParameters, options: LeadingOptions, view: View) -> None:
     """Show the genes that contribute most to a signature's score in each group, and the score without each."""
@@ -290,7 +294,7 @@ class EmbeddingOptions:
         typer.Option(min=0, help="Studies with more cells than this are shown in squares instead of points."),
     ] = 5000
     n_bins: Annotated[int, typer.Option(min=1, help="The number of squares along each axis.")] = 120
-    missing: MissingOption = "error"
+    missing: MissingOption = None
     run: RunOption = None
 
 
@@ -318,11 +322,11 @@ class ReportOptions:
     min_samples: Annotated[
         int, typer.Option(min=1, help="The fewest samples of a group, and units of a comparison.")
     ] = 3
-    missing: MissingOption = "error"
+    missing: MissingOption = None
     run: RunOption = None
 
 
-@app.command("report", epilog="Example: sigdb report demo.duckdb MS1 --missing ignore -o ms1.html")
+@app.command("report", epilog="Example: sigdb report demo.duckdb MS1 -o ms1.html")
 @expand_options
 def report(
     atlas: AtlasPath,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sigdb.cli.commands import Group
+from sigdb.cli.findings import View
 from sigdb.cli.options import (
     AtlasPath,
     FormatOption,
@@ -17,7 +19,11 @@ from sigdb.cli.options import (
     WritablePath,
 )
 from sigdb.cli.output import console, dump, print_note
+from sigdb.cli.parameters import expand_options
 from sigdb.cli.paths import existing
+
+if TYPE_CHECKING:
+    import duckdb
 
 app = typer.Typer()
 signatures_app = typer.Typer(
@@ -96,24 +102,92 @@ def show(
 ) -> None:
     """Show the genes of a signature, and what each means in this atlas."""
     from sigdb.cli.trust import connect
-    from sigdb.errors import SignatureError, nearest
-    from sigdb.statements import run_statement, statement
+    from sigdb.scores.members import find_signatures
+    from sigdb.statements import statement
 
     with connect(atlas) as con:
-        known = [signature for (signature,) in run_statement(con, "cli/library.signature_names")]
-        if name not in known:
-            raise SignatureError(
-                f"No such signature: {name}.{nearest(name, known)} `sigdb signatures list {atlas}` shows all "
-                f"{len(known)}."
-            )
-        dump(con, statement("cli/library.signature"), {"name": name}, form, output)
+        (signature,) = find_signatures(con, [name])
+        dump(con, statement("cli/library.signature"), {"name": signature}, form, output)
 
 
-@signatures_app.command("materialize", epilog="Example: sigdb signatures materialize demo.duckdb MS1 --missing ignore")
+@signatures_app.command("remove", epilog="Example: sigdb signatures remove demo.duckdb HALLMARK_SPERMATOGENESIS")
+def remove(atlas: WritablePath, signatures: NamesArgument) -> None:
+    """Remove signatures from the library, with their stored scores and their views, all or none."""
+    from sigdb.errors import listed
+    from sigdb.lake.grow import open_writable
+    from sigdb.scores.members import signature_names
+
+    with open_writable(atlas) as opened:
+        removed = opened.remove_signatures(signatures)
+        left = len(signature_names(opened.con))
+    console.print(
+        f"Removed {len(removed)} {plural('signature', len(removed))}: {listed(removed, 5)}. The library has {left} "
+        f"{plural('signature', left)}."
+    )
+
+
+@dataclass(frozen=True)
+class RankOptions:
+    """The options of `sigdb.rank_signatures`, but for the cells."""
+
+    min_cells: Annotated[
+        int, typer.Option(min=1, help="The fewest cells of the group in a study, and the fewest others.")
+    ] = 10
+    run: RunOption = None
+
+
+@signatures_app.command("rank", epilog="Example: sigdb signatures rank demo.duckdb --cell-type MDC --cell-type DC")
+@expand_options
+def rank(
+    atlas: AtlasPath,
+    options: RankOptions,
+    form: FormatOption = None,
+    output: OutputOption = None,
+    cells: Annotated[
+        str | None,
+        typer.Option(help="The group: a SQL condition on the columns of the cube, such as \"tissue = 'blood'\"."),
+    ] = None,
+    cell_type: Annotated[
+        list[str] | None,
+        typer.Option(help="The group: cells of this type. Repeatable. With --cells, both must hold."),
+    ] = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL behind the ranking instead of the table.")] = False,
+) -> None:
+    """What is special about some cells? Rank all signatures of the library by how much they are raised there.
+
+    The group is compared with the other cells of the same studies, gene by gene beside matched control genes.
+    """
+    import sigdb
+    from sigdb.cli.trust import connect
+
+    with connect(atlas) as con:
+        found = sigdb.rank_signatures(con, cells=condition_of(con, cells, cell_type or []), **asdict(options))
+    View(sql=sql, form=form, output=output).show(found, "")
+
+
+def condition_of(con: duckdb.DuckDBPyConnection, cells: str | None, cell_types: list[str]) -> str:
+    """The condition that chooses a group. Raises QueryError if there is none, and for an unknown cell type."""
+    from sqlglot import exp
+
+    from sigdb.errors import QueryError, listed, nearest
+    from sigdb.statements import parse_condition, run_statement
+
+    if not cell_types and not cells:
+        raise QueryError("Say which cells: --cell-type NAME, or --cells CONDITION.")
+    known = [name for (name,) in run_statement(con, "cli/library.cell_types")]
+    if unknown := [name for name in cell_types if name not in known]:
+        raise QueryError(
+            f"No cell has the type {listed(unknown)}.{nearest(unknown[0], known)} The types are: {listed(known, 10)}."
+        )
+    chosen = [exp.column("cell_type").isin(*cell_types)] if cell_types else []
+    return exp.and_(*chosen, *([parse_condition(cells)] if cells else [])).sql("duckdb")
+
+
+@signatures_app.command("materialize", epilog="Example: sigdb signatures materialize demo.duckdb MS1")
 def materialize(
     atlas: WritablePath,
     signatures: NamesArgument,
-    missing: MissingOption = "error",
+    missing: MissingOption = None,
     run: RunOption = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the stored scores, in all runs.")] = False,
 ) -> None:
@@ -129,7 +203,7 @@ def materialize(
         if remove:
             opened.unmaterialize(signatures)
         else:
-            opened.materialize(signatures, missing=missing, run=run)
+            opened.materialize(signatures, missing=missing or "ignore", run=run)
         ((kept,),) = run_statement(opened.con, "cli/library.count_materialized")
     verb = "Removed" if remove else "Stored"
     console.print(
@@ -138,11 +212,11 @@ def materialize(
     )
 
 
-@signatures_app.command("view", epilog="Example: sigdb signatures view demo.duckdb MS1 --missing ignore")
+@signatures_app.command("view", epilog="Example: sigdb signatures view demo.duckdb MS1")
 def view(
     atlas: WritablePath,
     signatures: NamesArgument,
-    missing: MissingOption = "error",
+    missing: MissingOption = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the views.")] = False,
 ) -> None:
     """Make views of signatures, for clients that attach the atlas and do not USE it.
@@ -158,7 +232,7 @@ def view(
         if remove:
             opened.drop_views(signatures)
         else:
-            opened.add_views(signatures, missing=missing)
+            opened.add_views(signatures, missing=missing or "ignore")
     verb = "Removed" if remove else "Made"
     console.print(f"{verb} the views cell_scores and sample_scores of {listed(signatures, 5)}.")
 

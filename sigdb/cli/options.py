@@ -66,9 +66,11 @@ NewAtlasPath = Annotated[
     typer.Argument(metavar="ATLAS", help="The atlas file. It is created if it does not exist.", callback=new_file),
 ]
 MissingOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        metavar="[error|ignore]", help="What to do with genes that the atlas does not know: stop, or leave them out."
+        metavar="[error|ignore]",
+        help="What to do with genes that the atlas does not know: stop, or leave them out and say so. Default: ignore "
+        "for a signature of the library, error for genes.",
     ),
 ]
 RunOption = Annotated[

@@ -20,7 +20,8 @@ class SignatureParameters:
     """The names that a command was given. A single name may be a signature of the library; other names are genes."""
 
     genes: Annotated[
-        list[str], typer.Argument(metavar="GENE...", help="Genes, or the name of one signature of the library.")
+        list[str],
+        typer.Argument(metavar="GENE...", help="Genes, or one signature of the library, in any case."),
     ]
     as_genes: Annotated[
         bool,
@@ -28,7 +29,7 @@ class SignatureParameters:
     ] = False
 
     def look_up(self, con: duckdb.DuckDBPyConnection) -> str | list[str]:
-        """The name of the signature, or the list of genes. A name that is both gets a note on standard error."""
+        """A single name, or the list of genes. A name that means both gets a note on standard error."""
         from sigdb.statements import run_statement
 
         if self.as_genes or len(self.genes) > 1:
@@ -41,7 +42,7 @@ class SignatureParameters:
                 "the gene.",
                 errors,
             )
-        return name if is_signature else [name]
+        return name
 
     @property
     def title(self) -> str:

@@ -45,6 +45,8 @@ COMMANDS = {
     "matched_null": "null",
     "materialize": "signatures materialize",
     "optimize": "optimize",
+    "rank_signatures": "signatures rank",
+    "remove_signatures": "signatures remove",
     "save_mlp": "models export",
     "score": "score",
     "transpile": "transpile",

@@ -20,7 +20,7 @@ from sigdb.dialects.macros import SCHEMA, base_tables
 from sigdb.dialects.transpile import write_sql
 from sigdb.errors import QueryError, needs_extra
 from sigdb.lake import manifest
-from sigdb.scores.options import check_weights
+from sigdb.scores.members import check_weights, text_list
 from sigdb.statements import statement, to_sql
 
 if TYPE_CHECKING:
@@ -180,11 +180,12 @@ def signature_score(spark: SparkSession, genes: str | Sequence[str], **options: 
     >>> sigdb.spark.signature_score(spark, ["CD3D", "CD3E"], agg="sum").show()  # doctest: +SKIP
 
     """
-    is_name = isinstance(genes, str)
-    check_weights(genes, options.get("weights"))
-    arguments = {"genes": exp.func("signature_genes", exp.convert(genes)) if is_name else exp.convert(list(genes))}
-    if is_name:
-        arguments["weights"] = exp.func("signature_weights", exp.convert(genes))
+    arguments: dict[str, exp.Expr]
+    if isinstance(genes, str):
+        check_weights(genes, options.get("weights"))
+        arguments = {name: exp.func(f"signature_{name}", exp.convert(genes)) for name in ("genes", "weights")}
+    else:
+        arguments = {"genes": exp.convert(text_list("genes", genes))}
     arguments |= {name: exp.convert(value) for name, value in options.items() if name not in arguments}
     words = [exp.PropertyEQ(this=exp.to_identifier(name), expression=value) for name, value in arguments.items()]
     macro = exp.Anonymous(this="signature_score", expressions=words)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHOSEN",
     "choose_cells",
+    "choose_groups",
     "column_types",
     "columns_of",
     "cube_columns",
@@ -66,10 +67,13 @@ def labelled_statement(name: str, label: str) -> exp.Select:
 
 
 def group_by_columns(query: exp.Select, columns: Mapping[str, str]) -> exp.Select:
-    """Group a statement over `u` by columns, which come first under the names given; order by them last."""
+    """Group a statement over `u`, and its windows, by columns, which come first with other names, and order it last."""
     groups = [exp.column(column, table="u", quoted=True) for column in columns.values()]
     named = [exp.alias_(group.copy(), name, quoted=True) for name, group in zip(columns, groups, strict=True)]
     query.set("expressions", [*named, *query.expressions])
+    for window in query.find_all(exp.Window):
+        (first, *_) = own = window.args["partition_by"]
+        window.set("partition_by", [*own, *(exp.column(each, first.table, quoted=True) for each in columns.values())])
     return query.group_by(*groups).order_by(*(exp.Ordered(this=group.copy(), desc=False) for group in groups))
 
 
@@ -87,6 +91,15 @@ def condition_on(text: str, known: Sequence[str], relation: str) -> exp.Conditio
 def where_cube(query: exp.Select, condition: str | None) -> exp.Select:
     """Add a condition on the columns of the cube to a query."""
     return query.where(condition_on(condition, CUBE, "The cube")) if condition else query
+
+
+def choose_groups(query: exp.Select, condition: str) -> exp.Select:
+    """Put a condition on the columns of the cube in the place of the column `is_chosen` of a statement."""
+    chosen = condition_on(condition, CUBE, "The cube")
+    for node in list(query.find_all(exp.Column)):
+        if node.name == "is_chosen" and not node.table:
+            node.replace(chosen.copy())
+    return query
 
 
 def where_groups(query: exp.Select, condition: str | None) -> exp.Select:

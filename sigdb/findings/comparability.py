@@ -16,6 +16,7 @@ __all__ = [
     "ADJUST",
     "CALIBRATED",
     "COMPARED",
+    "DEEPER",
     "RAW",
     "RAW_GENES",
     "UNCALIBRATED",
@@ -56,6 +57,7 @@ COMPARED = (
     "Each cell is compared with controls at its depth, but shallow cells show less of a programme: the difference "
     "between the groups may be one of depth."
 )
+DEEPER = "Control genes of the same level allow for this in part: the ranking may show depth."
 # What a comparison of units that are not in pairs can do about it.
 ADJUST = " `covariates=['n_genes']` adjusts for it."
 

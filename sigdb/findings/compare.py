@@ -17,6 +17,7 @@ from sigdb.findings.hits import CutOff, population_name
 from sigdb.findings.statistics import Effect, adjust_families, combine, effect_of, rank_test
 from sigdb.findings.testing import PAIRED, WELCH, Sides, Tested, compare_studies, compare_study, match_pairs
 from sigdb.findings.units import Design, Unit, check_design, comparable_units, fetch_covariates, medians_of, unit_values
+from sigdb.scores.members import name_of
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import duckdb
+
+    from sigdb.scores.members import Genes
 
 __all__ = ["Comparison", "compare"]
 
@@ -78,7 +81,7 @@ class Comparison(Answer):
 
 def compare(
     con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str] | Mapping[str, str | Sequence[str]],
+    genes: Genes | Mapping[str, Genes],
     *,
     of: str = "z",
     by: str = "disease",
@@ -120,8 +123,8 @@ def compare(
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas.
-    genes : str, sequence of str, or mapping
-        A list of genes, the name of a signature of the library, or several of them as ``{name: signature}``.
+    genes : str, Signature, list of str, or mapping
+        As for `sigdb.score`, or several of them as ``{name: signature}``.
     of : {'z', 'score', 'hits'}
         Compare the mean z or score of each unit's cells, or the part of its cells that are hits (see `sigdb.hits`).
     by : str
@@ -190,7 +193,7 @@ def compare(
     unit = "cell" if cells_as_replicates else unit
     design = Design(by, reference, unit, within, paired_by, tuple(covariates), min_cells, min_units)
     check_design(con, design)
-    signatures = genes if isinstance(genes, Mapping) else {genes if isinstance(genes, str) else "genes": genes}
+    signatures = genes if isinstance(genes, Mapping) else {name_of(genes) or "genes": genes}
     values = fetch_covariates(con, design, cells, options.get("run")) if covariates else None
     fixed = rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
     left_out: Counter[str] = Counter()

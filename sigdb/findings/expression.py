@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sigdb.answers import Answer
+    from sigdb.scores.members import Genes
 
 __all__ = ["against_expression", "expression_scores", "signature_columns"]
 
@@ -30,7 +31,7 @@ __all__ = ["against_expression", "expression_scores", "signature_columns"]
 def against_expression(
     con: duckdb.DuckDBPyConnection,
     adata: anndata.AnnData,
-    genes: str | Sequence[str],
+    genes: Genes,
     *,
     study: str,
     population: str,
@@ -48,8 +49,8 @@ def against_expression(
         A connection to an atlas.
     adata : anndata.AnnData
         The raw counts of the study, cells by genes. obs_names are the barcodes of the atlas. It is not changed.
-    genes : str or sequence of str
-        A list of genes, or the name of a signature of the library.
+    genes : str, Signature or list of str
+        The name of a signature of the library, a `sigdb.Signature`, the name of a gene, or a list of genes.
     study : str
         The name of the study.
     population : str

@@ -23,18 +23,19 @@ from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import parse_statement, replace_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import duckdb
 
     from sigdb.answers import Answer
+    from sigdb.scores.members import Genes
 
 __all__ = ["calibrated_scores", "embedding", "embeddings_of", "gene_dots", "group_scores", "score_bins"]
 
 
 def group_scores(
     con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str],
+    genes: Genes,
     *,
     by: str = "disease",
     cells: str | None = None,
@@ -52,8 +53,8 @@ def group_scores(
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas.
-    genes : str or sequence of str
-        A list of genes, or the name of a signature of the library.
+    genes : str, Signature or list of str
+        The name of a signature of the library, a `sigdb.Signature`, the name of a gene, or a list of genes.
     by : str
         A column of the cube: study, sample, donor, tissue, disease, assay, sex, development_stage, in_vivo or
         cell_type.
@@ -102,7 +103,7 @@ def group_scores(
 
 def calibrated_scores(
     con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str],
+    genes: Genes,
     columns: Mapping[str, str],
     cells: str | None = None,
     min_cells: int = 1,
@@ -118,7 +119,7 @@ def calibrated_scores(
 
 def score_bins(
     con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str],
+    genes: Genes,
     *,
     by: str = "cell_type",
     cells: str | None = None,
@@ -134,8 +135,8 @@ def score_bins(
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas.
-    genes : str or sequence of str
-        A list of genes, or the name of a signature of the library.
+    genes : str, Signature or list of str
+        The name of a signature of the library, a `sigdb.Signature`, the name of a gene, or a list of genes.
     by : str
         The column of the view `cells` that groups them.
     cells : str, optional
@@ -173,7 +174,7 @@ def score_bins(
 
 def embedding(
     con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str],
+    genes: Genes,
     *,
     basis: str = "umap",
     cells: str | None = None,
@@ -190,8 +191,8 @@ def embedding(
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas.
-    genes : str or sequence of str
-        A list of genes, or the name of a signature of the library.
+    genes : str, Signature or list of str
+        The name of a signature of the library, a `sigdb.Signature`, the name of a gene, or a list of genes.
     basis : str
         The name of the embedding: 'umap' for the columns umap_1 and umap_2 of the view `cells`.
     cells : str, optional
@@ -249,12 +250,12 @@ def embeddings_of(con: duckdb.DuckDBPyConnection) -> list[str]:
 
 def gene_dots(
     con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str],
+    genes: Genes,
     *,
     by: str = "cell_type",
     cells: str | None = None,
     min_cells: int = 10,
-    missing: str = "error",
+    missing: str | None = None,
     run: str | int | None = None,
     signed: bool = False,
 ) -> Answer:
@@ -266,8 +267,8 @@ def gene_dots(
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas.
-    genes : str or sequence of str
-        A list of genes, or the name of a signature of the library.
+    genes : str, Signature or list of str
+        The name of a signature of the library, a `sigdb.Signature`, the name of a gene, or a list of genes.
     by : str
         A column of the cube, as for `sigdb.group_scores`.
     cells : str, optional

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import duckdb
     from sqlglot import exp
 
+    from sigdb.scores.members import Genes
+
 __all__ = ["RENAME", "CutOff", "Hits", "choose_population", "hits", "population_name"]
 
 ALL_CELLS = "sigdb_data.cell_data"
@@ -152,7 +154,7 @@ class Hits(Answer):
 
 def hits(
     con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str],
+    genes: Genes,
     *,
     cells: str | None = None,
     by: str = "disease",
@@ -180,8 +182,8 @@ def hits(
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas.
-    genes : str or sequence of str
-        A list of genes, or the name of a signature of the library.
+    genes : str, Signature or list of str
+        The name of a signature of the library, a `sigdb.Signature`, the name of a gene, or a list of genes.
     cells : str, optional
         The population: a SQL condition on the view `cells`, such as ``"tissue = 'blood'"``. Default: every cell.
     by : str
@@ -219,7 +221,7 @@ def hits(
 
     Examples
     --------
-    >>> found = sigdb.hits(con, "MS1", by="study", min_cells=3, min_samples=1, missing="ignore")
+    >>> found = sigdb.hits(con, "MS1", by="study", min_cells=3, min_samples=1)
     >>> found.table.column_names[:4]
     ['label', 'n_samples', 'mean_rate', 'median_rate']
     >>> found.rule

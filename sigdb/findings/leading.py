@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from sigdb.answers import Answer
+    from sigdb.scores.members import Genes
 
 
 __all__ = ["leading_genes"]
@@ -23,7 +24,7 @@ __all__ = ["leading_genes"]
 
 def leading_genes(
     con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str],
+    genes: Genes,
     *,
     n: int = 10,
     groups: str | None = None,
@@ -39,8 +40,8 @@ def leading_genes(
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas.
-    genes : str or sequence of str
-        A list of genes, or the name of a signature of the library.
+    genes : str, Signature or list of str
+        The name of a signature of the library, a `sigdb.Signature`, the name of a gene, or a list of genes.
     n : int
         The number of genes per group.
     groups : str, optional

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from sigdb.scores.members import Genes
+
 
 __all__ = ["Null", "matched_null"]
 
@@ -41,7 +43,7 @@ class Null(Answer):
 
 def matched_null(
     con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str],
+    genes: Genes,
     *,
     n_controls: int = 1000,
     seed: int = 0,
@@ -61,8 +63,8 @@ def matched_null(
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas.
-    genes : str or sequence of str
-        A list of genes, or the name of a signature of the library.
+    genes : str, Signature or list of str
+        The name of a signature of the library, a `sigdb.Signature`, the name of a gene, or a list of genes.
     n_controls : int
         The number of control sets.
     seed : int

@@ -17,18 +17,20 @@ from sigdb.findings.hits import hits
 from sigdb.findings.leading import leading_genes
 from sigdb.findings.nulls import matched_null
 from sigdb.findings.page import Page, Section, check_is_page, write_page
+from sigdb.scores.members import name_of, reusable
 from sigdb.scores.options import score_parameters
 from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from sigdb.answers import Answer
     from sigdb.findings.comparability import Finding
     from sigdb.findings.compare import Comparison
     from sigdb.findings.hits import Hits
     from sigdb.findings.nulls import Null
+    from sigdb.scores.members import Genes
 
 __all__ = ["write_report"]
 
@@ -44,7 +46,7 @@ LEADING, DOTS, POINTS = 8, 24, 2000
 class Subject:
     """What the page is about, and the smallest groups that it shows."""
 
-    genes: str | Sequence[str]
+    genes: Genes
     title: str
     cells: str | None
     by: str
@@ -86,7 +88,7 @@ class Findings:
 
 def write_report(
     con: duckdb.DuckDBPyConnection,
-    genes: str | Sequence[str],
+    genes: Genes,
     path: str | os.PathLike[str],
     *,
     atlas: str = "the atlas",
@@ -99,7 +101,7 @@ def write_report(
     percentile: float | None = None,
     min_cells: int = 10,
     min_samples: int = 3,
-    missing: str = "error",
+    missing: str | None = None,
     run: str | int | None = None,
 ) -> Page:
     """Write a page about a signature: what was found in a few sentences, then charts, tables, SQL and provenance.
@@ -110,8 +112,8 @@ def write_report(
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas.
-    genes : str or sequence of str
-        A list of genes, or the name of a signature of the library.
+    genes : str, Signature or list of str
+        The name of a signature of the library, a `sigdb.Signature`, the name of a gene, or a list of genes.
     path : str or path-like
         The file to write, ending in .html.
     atlas : str
@@ -144,12 +146,13 @@ def write_report(
     Examples
     --------
     >>> from sigdb.findings.report import write_report
-    >>> page = write_report(con, "MS1", "ms1.html", by="study", missing="ignore")
+    >>> page = write_report(con, "MS1", "ms1.html", by="study")
     >>> page.n_charts
     5
     """
     check_is_page(path)
-    name = title or (genes if isinstance(genes, str) else ", ".join(genes))
+    genes = reusable(genes)
+    name = title or (", ".join(genes) if isinstance(genes, list) else str(name_of(genes)))
     options = {"missing": missing, "run": run}
     subject = Subject(
         genes, name, cells, by, reference, paired_by, against, percentile, min_cells, min_samples, options

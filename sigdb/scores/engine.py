@@ -12,13 +12,13 @@ from sqlglot import exp
 
 from sigdb.errors import QueryError, listed, macro_message, message
 from sigdb.scores.names import warn_of_names
-from sigdb.scores.options import ScoreOptions, check_options, complete_options, score_parameters
+from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import parse_statement, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
+
+    from sigdb.scores.members import Genes
 
 __all__ = ["Terms", "attributed_mask", "check_score", "open_cursor", "resolve_terms", "score", "score_vector"]
 
@@ -45,7 +45,7 @@ class Terms:
         return self.run, self.genes.tobytes(), self.weights.tobytes(), self.signed, measured
 
 
-def score(con: duckdb.DuckDBPyConnection, genes: str | Sequence[str], **options: Unpack[ScoreOptions]) -> pa.Table:
+def score(con: duckdb.DuckDBPyConnection, genes: Genes, **options: Unpack[ScoreOptions]) -> pa.Table:
     """Score a signature in every cell that the run has attributed.
 
     The SQL macro `signature_score` gives the same numbers. The stored attributions are streamed and added up by cell,
@@ -55,9 +55,8 @@ def score(con: duckdb.DuckDBPyConnection, genes: str | Sequence[str], **options:
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas, from `sigdb.connect` or from duckdb.
-    genes : str or sequence of str
-        A list of genes (symbols, previous symbols, aliases or Ensembl ids, in any case), or the name of a signature of
-        the library.
+    genes : str, Signature or list of str
+        The name of a signature of the library, a `sigdb.Signature`, the name of a gene, or a list of genes.
     **options
         weights, agg, missing, run, signed, measured_only: see `sigdb.ScoreOptions`.
 
@@ -83,7 +82,7 @@ def score(con: duckdb.DuckDBPyConnection, genes: str | Sequence[str], **options:
     """
     check_options(score, options)
     with open_cursor(con) as cursor:
-        terms = resolve_terms(cursor, **score_parameters(cursor, genes, **options))
+        terms = resolve_terms(cursor, genes, **options)
         is_attributed = attributed_mask(cursor, terms.run)
         totals = add_up(cursor, terms, len(is_attributed))
     cells = np.flatnonzero(is_attributed)
@@ -115,25 +114,14 @@ def open_cursor(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     return cursor
 
 
-def resolve_terms(
-    cursor: duckdb.DuckDBPyConnection,
-    genes: Sequence[str] | None = None,
-    *,
-    signature: str | None = None,
-    **options: Unpack[ScoreOptions],
-) -> Terms:
-    """The terms of a score of `genes`, or of a `signature` of the library; QueryError if it cannot be computed."""
-    completed = complete_options(options)
-    weights, agg, signed = completed["weights"], completed["agg"], completed["signed"]
-    signatures = None if signature is None else [signature]
-    parameters = {
-        "genes": None if genes is None else list(genes),
-        "weights": None if weights is None else [float(weight) for weight in weights],
-        "signatures": signatures,
-        "run": completed["run"],
-    }
-    check_score(cursor, {**parameters, "agg": agg, "missing": completed["missing"], "signed": signed})
-    warn_of_names(cursor, genes, run=completed["run"], signatures=signatures)
+def resolve_terms(cursor: duckdb.DuckDBPyConnection, genes: Genes, **options: Unpack[ScoreOptions]) -> Terms:
+    """The terms of a score of `genes`; QueryError if it cannot be computed. What their names mean is logged."""
+    completed = score_parameters(cursor, genes, **options)
+    agg, signed, run = completed["agg"], completed["signed"], completed["run"]
+    parameters = {name: completed[name] for name in ("genes", "weights", "run")}
+    checked = {"agg": agg, "missing": completed["missing"], "signed": signed, "signatures": None}
+    check_score(cursor, parameters | checked)
+    warn_of_names(cursor, completed["genes"], run=run)
     terms = stream(cursor, parse_statement("scores/engine.score_terms"), {**parameters, "agg": agg}).read_all()
     measured = None
     if completed["measured_only"] and agg == "mean":

@@ -1,34 +1,40 @@
-"""Scores of several signatures as a data frame beside `adata.obs`."""
+"""Scores of several signatures in the cells of an AnnData object."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Unpack
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 import numpy as np
 import pyarrow as pa
 
 from sigdb.answers import pandas_module
 from sigdb.errors import ObsError, QueryError, listed, nearest
-from sigdb.scores.engine import Terms, attributed_mask, open_cursor, resolve_terms, score_vector
-from sigdb.scores.options import SignatureOptions, check_list, check_options
+from sigdb.scores.engine import attributed_mask, open_cursor, resolve_terms, score_vector
+from sigdb.scores.members import name_of
+from sigdb.scores.options import SignatureOptions, check_options
 from sigdb.signatures import Signature
 from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import duckdb
     import pandas as pd
+    from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["score_matrix"]
+    from sigdb.scores.members import Genes
+
+__all__ = ["annotate", "score_matrix"]
+
+# What a public function takes as `signatures`.
+Signatures: TypeAlias = "Iterable[str | Signature] | Mapping[str, Genes] | str | Signature"
 
 
 def score_matrix(
     con: duckdb.DuckDBPyConnection,
-    signatures: Sequence[str | Signature],
-    obs: pd.DataFrame | None = None,
+    signatures: Signatures,
+    obs: pd.DataFrame | AnnData | None = None,
     *,
     sample: str | None = "sample",
     study: str | None = None,
@@ -37,18 +43,19 @@ def score_matrix(
 ) -> pd.DataFrame:
     """Score several signatures in every cell, one column per signature.
 
-    With `obs`, the result has the rows of `obs` in its order, ready for ``adata.obs.join(...)`` or ``adata.obsm``. A
-    row of `obs` stands for the cell of the atlas that has its barcode and its sample.
+    With `obs`, the result has the rows of `obs` in its order. A row stands for the cell of the atlas that has its
+    barcode and its sample. `sigdb.annotate` writes the scores into an AnnData object.
 
     Parameters
     ----------
     con : duckdb.DuckDBPyConnection
         A connection to an atlas.
-    signatures : sequence of str or Signature
-        Names of signatures of the atlas's library, or `sigdb.Signature` objects.
-    obs : pandas.DataFrame, optional
-        ``adata.obs``, with the barcodes as index. Without it, the result has one row for each cell that the run has
-        attributed, indexed by cell_id.
+    signatures : list of str or Signature, or mapping
+        Names of signatures of the library or of genes, or `sigdb.Signature` objects; or ``{name: genes}``, with genes
+        as for `sigdb.score`. One name or one `Signature` may stand without a list.
+    obs : pandas.DataFrame or anndata.AnnData, optional
+        ``adata`` or ``adata.obs``, with the barcodes as index. Without it, the result has one row for each cell that
+        the run has attributed, indexed by cell_id.
     sample : str, optional
         The column of `obs` that holds the sample. None: match by the barcode alone.
     study : str, optional
@@ -74,37 +81,122 @@ def score_matrix(
 
     Examples
     --------
-    >>> scores = sigdb.score_matrix(con, ["MS1", sigdb.Signature("T cell", ("CD3D", "CD3E"))], missing="ignore")
+    >>> scores = sigdb.score_matrix(con, ["MS1", sigdb.Signature("T cell", ("CD3D", "CD3E"))])
     >>> list(scores.columns), scores.index.name
     (['MS1', 'T cell'], 'cell_id')
     """
     pandas = pandas_module()
-    check_list("signatures", signatures)
     check_options(score_matrix, options, SignatureOptions)
-    names = [each.name if isinstance(each, Signature) else each for each in signatures]
-    if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise QueryError(f"These signatures are given more than once: {listed(repeated)}.")
-    if not names:
-        raise QueryError("There are no signatures to score. Give at least one.")
+    named = named_signatures(signatures)
     with open_cursor(con) as cursor:
-        terms = [terms_of(cursor, each, options) for each in signatures]
+        terms = {name: resolve_terms(cursor, each, **options) for name, each in named.items()}
         if obs is None:
-            cells = np.flatnonzero(attributed_mask(cursor, terms[0].run))
+            run = next(iter(terms.values())).run
+            cells = np.flatnonzero(attributed_mask(cursor, run))
             index = pandas.Index(cells, name="cell_id")
         else:
-            cells, index = match_cells(cursor, obs, sample=sample, study=study, unmatched=unmatched), obs.index
-        columns = {
-            name: gather_scores(score_vector(cursor, each), cells) for name, each in zip(names, terms, strict=True)
-        }
-    frame: pd.DataFrame = pandas.DataFrame(columns, index=index)
+            frame = obs_of(obs)
+            cells, index = match_cells(cursor, frame, sample=sample, study=study, unmatched=unmatched), frame.index
+        columns = {name: gather_scores(score_vector(cursor, each), cells) for name, each in terms.items()}
+    scores: pd.DataFrame = pandas.DataFrame(columns, index=index)
+    return scores
+
+
+def annotate(
+    con: duckdb.DuckDBPyConnection,
+    adata: AnnData,
+    signatures: Signatures,
+    *,
+    obsm: str | None = None,
+    overwrite: bool = False,
+    sample: str | None = "sample",
+    study: str | None = None,
+    unmatched: str = "error",
+    **options: Unpack[SignatureOptions],
+) -> None:
+    """Write scores into an AnnData object, one column of ``adata.obs`` per signature.
+
+    ``sc.pl.umap(adata, color="MS1")`` then shows the score. Cells are matched as by `sigdb.score_matrix`.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        A connection to an atlas.
+    adata : anndata.AnnData
+        Its ``obs_names`` are the barcodes. It is changed in place.
+    signatures : list of str or Signature, or mapping
+        As for `sigdb.score_matrix`. The names become the names of the columns.
+    obsm : str, optional
+        Write all scores into ``adata.obsm`` under this key, such as 'X_sigdb', as one data frame, instead of ``obs``.
+    overwrite : bool
+        Replace columns, or the entry of ``obsm``, that exist already.
+    sample, study, unmatched
+        As for `sigdb.score_matrix`. With ``unmatched='nan'``, cells that are not in the atlas get NaN.
+    **options
+        agg, missing, run, signed, measured_only: see `sigdb.ScoreOptions`.
+
+    Raises
+    ------
+    ObsError
+        If cells are not in the atlas, or match several of its cells, or if a column exists already. `adata` is then as
+        it was.
+    QueryError
+        If a signature or an option cannot be used.
+
+    Examples
+    --------
+    >>> import anndata
+    >>> cells = con.sql("SELECT barcode, sample, study FROM cells WHERE tissue = 'blood'").df().set_index("barcode")
+    >>> adata = anndata.AnnData(obs=cells)
+    >>> sigdb.annotate(con, adata, ["MS1", "LYZ"])
+    >>> list(adata.obs.columns)
+    ['sample', 'study', 'MS1', 'LYZ']
+    """
+    check_options(annotate, options, SignatureOptions)
+    names = named_signatures(signatures)
+    obs_of(adata)
+    place, known, written = ("obs", adata.obs, names) if obsm is None else ("obsm", adata.obsm, [obsm])
+    if not overwrite and (taken := [name for name in written if name in known]):
+        raise ObsError(
+            f"adata.{place} has {listed(taken)} already. Use `overwrite=True` to replace {len(taken)} of "
+            f"{len(written)}, or give the signatures other names: `{{name: signature}}`."
+        )
+    scores = score_matrix(con, names, adata, sample=sample, study=study, unmatched=unmatched, **options)
+    if obsm is not None:
+        adata.obsm[obsm] = scores
+        return
+    for name in names:
+        adata.obs[name] = scores[name].to_numpy()
+
+
+def named_signatures(signatures: Signatures) -> dict[str, Genes]:
+    """Signatures by name. QueryError if there is none, if one has no name, or if two have the same."""
+    if isinstance(signatures, Mapping):
+        named = [(name, genes) for name, genes in signatures.items()]
+    elif isinstance(signatures, str | Signature):
+        named = [(name_of(signatures), signatures)]
+    elif isinstance(signatures, Iterable):
+        named = [(name_of(each), each) for each in signatures]
+    else:
+        named = [(None, signatures)]
+    if odd := [each for name, each in named if not isinstance(name, str)]:
+        raise QueryError(
+            f"`signatures` must be names or `Signature` objects, or `{{name: genes}}`. {len(odd)} of {len(named)} "
+            f"{'is' if len(odd) == 1 else 'are'} something else: {listed((f'{each!r:.60}' for each in odd), 3)}."
+        )
+    if repeated := [name for name, count in Counter(name for name, _ in named).items() if count > 1]:
+        raise QueryError(f"These signatures are given more than once: {listed(repeated)}.")
+    if not named:
+        raise QueryError("There are no signatures to score. Give at least one.")
+    return dict(named)
+
+
+def obs_of(adata: pd.DataFrame | AnnData) -> pd.DataFrame:
+    """The cells of an AnnData object, or of its `obs` itself; ObsError for anything else."""
+    frame = adata if hasattr(adata, "columns") else getattr(adata, "obs", None)
+    if not hasattr(frame, "columns") or not hasattr(frame, "index"):
+        raise ObsError(f"Cells must be given as an AnnData object or as its `obs`, not as {type(adata).__name__}.")
     return frame
-
-
-def terms_of(cursor: duckdb.DuckDBPyConnection, signature: str | Signature, options: SignatureOptions) -> Terms:
-    """The terms of a signature: a name of the library, or a `Signature`."""
-    if isinstance(signature, str):
-        return resolve_terms(cursor, signature=signature, **options)
-    return resolve_terms(cursor, signature.genes, weights=signature.weights, **options)
 
 
 def match_cells(

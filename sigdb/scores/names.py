@@ -56,14 +56,21 @@ def name_notes(
     return (*left_out(rows), *other_names(rows))
 
 
-def left_out(rows: Sequence[tuple[str, str | None, str, str | None]]) -> Iterator[str]:
-    """A sentence on the names that mean no gene of the run."""
+def left_out(rows: Sequence[tuple[str, str | None, str, str | None, int]]) -> Iterator[str]:
+    """Sentences on the names that mean no gene of the run."""
     unknown = [
-        f"{name}{macro_message(explain(status, suggestion))}" for name, symbol, status, suggestion in rows if not symbol
+        f"{name}{macro_message(explain(status, suggestion))}"
+        for name, symbol, status, suggestion, _ in rows
+        if not symbol
     ]
-    if unknown:
-        number = "1 gene that is" if len(unknown) == 1 else f"{len(unknown)} genes that are"
-        yield f"Left out {number} not known to the model of this run: {listed(unknown)}."
+    if not unknown:
+        return
+    n_asked = rows[0][-1]
+    n_scored = n_asked - len(unknown)
+    others = "the other" if len(unknown) == 1 else f"the other {len(unknown)}"
+    yield f"Scored {n_scored} of {n_asked} genes. The model of this run does not know {others}: {listed(unknown)}."
+    if n_scored < n_asked / 2:
+        yield "Less than half of the genes are scored, so this is a score of another set of genes."
 
 
 def explain(status: str, suggestion: str | None) -> str:
@@ -75,8 +82,8 @@ def explain(status: str, suggestion: str | None) -> str:
     return f" (use {suggestion})" if suggestion.startswith("run := ") else f" (did you mean {suggestion}?)"
 
 
-def other_names(rows: Sequence[tuple[str, str | None, str, str | None]]) -> Iterator[str]:
+def other_names(rows: Sequence[tuple[str, str | None, str, str | None, int]]) -> Iterator[str]:
     """A sentence on the names that were found by another name of the gene, or in another case."""
-    found = [f"{name} is {symbol} ({status})" for name, symbol, status, _ in rows if symbol]
+    found = [f"{name} is {symbol} ({status})" for name, symbol, status, *_ in rows if symbol]
     if found:
         yield f"Names that are not symbols of this atlas: {listed(found, 5)}."

@@ -6,19 +6,19 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from sigdb.errors import QueryError, listed, nearest
-from sigdb.statements import run_statement
+from sigdb.scores.members import find_members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     import duckdb
 
+    from sigdb.scores.members import Genes
 
 __all__ = [
     "GeneOptions",
     "ScoreOptions",
     "SignatureOptions",
-    "check_list",
     "check_options",
     "complete_options",
     "score_parameters",
@@ -31,14 +31,15 @@ class GeneOptions(TypedDict, total=False):
     Attributes
     ----------
     missing : {'error', 'ignore'}
-        What happens to a gene that the atlas does not know: an error (the default), or the gene is left out.
+        What happens to a gene that the atlas does not know: an error, or the gene is left out. Default: 'ignore' for a
+        signature, 'error' for genes that are named one by one. The notes of the result say what was left out.
     run : str or int
         The name or id of an attribution run. Default: the default run of the atlas.
     signed : bool
         Keep the sign of the attributions. By default, absolute values are used. An error if the run has no signs.
     """
 
-    missing: str
+    missing: str | None
     run: str | int | None
     signed: bool
 
@@ -64,18 +65,18 @@ class ScoreOptions(SignatureOptions, total=False):
 
     Attributes
     ----------
-    weights : sequence of float
+    weights : list of float
         One weight per gene, in the order of the genes. A mean divides by the sum of their absolute values.
         Default: 1 for each gene, or the weights of a signature of the library.
     """
 
-    weights: Sequence[float] | None
+    weights: Iterable[float] | None
 
 
 DEFAULTS: ScoreOptions = {
     "weights": None,
     "agg": "mean",
-    "missing": "error",
+    "missing": None,
     "run": None,
     "signed": False,
     "measured_only": False,
@@ -98,35 +99,12 @@ def complete_options(options: ScoreOptions) -> ScoreOptions:
     return {**DEFAULTS, **options}
 
 
-def check_weights(genes: str | Sequence[str], weights: Sequence[float] | None) -> None:
-    """Raise QueryError if weights are given for a signature of the library, which has its own."""
-    if isinstance(genes, str) and weights is not None:
-        raise QueryError(f"The signature {genes} has weights of its own. `weights` goes with a list of genes.")
+def score_parameters(con: duckdb.DuckDBPyConnection, genes: Genes, **options: Unpack[ScoreOptions]) -> dict[str, Any]:
+    """The parameters of a score macro: all options, the genes, and the weights that a signature brings.
 
-
-def check_list(name: str, value: object) -> None:
-    """Raise QueryError if a text was given where a list of names belongs: its letters would be taken for names."""
-    if isinstance(value, str):
-        raise QueryError(f"`{name}` must be a list of names, not the text {value!r}. Write [{value!r}].")
-
-
-def score_parameters(
-    con: duckdb.DuckDBPyConnection, genes: str | Sequence[str], **options: Unpack[ScoreOptions]
-) -> dict[str, Any]:
-    """The parameters of a score macro: all options, the genes, and the weights that a library signature brings.
-
-    genes: a list of genes, or the name of a signature of the library. Raises QueryError for an unknown name.
+    genes: as for `sigdb.scores.members.find_members`. Raises QueryError for a name that means nothing.
     """
     completed = complete_options(options)
-    weights = completed["weights"]
-    check_weights(genes, weights)
-    if not isinstance(genes, str):
-        return {**completed, "genes": list(genes), "weights": None if weights is None else list(weights)}
-    ((members, own),) = run_statement(con, "scores/options.signature", {"name": genes})
-    if not members:
-        known = [name for (name,) in run_statement(con, "scores/options.signature_names")]
-        raise QueryError(
-            f"There is no signature {genes} in this atlas.{nearest(genes, known)} "
-            f"It has: {listed(known, 5) or 'none'}. To score a single gene, give a list: [{genes!r}]."
-        )
-    return {**completed, "genes": members, "weights": None if set(own) == {1.0} else own}
+    members = find_members(con, genes, completed["weights"], completed["run"])
+    missing = completed["missing"] or ("ignore" if members.is_signature else "error")
+    return {**completed, "genes": members.genes, "weights": members.weights, "missing": missing}

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from sigdb.errors import AtlasError, QueryError, SignatureError
 from sigdb.scores.engine import Terms, open_cursor, resolve_terms, score_vector
-from sigdb.scores.options import SignatureOptions, check_list, check_options
+from sigdb.scores.members import find_signature, text_list
+from sigdb.scores.options import SignatureOptions, check_options
 from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
@@ -66,15 +67,12 @@ class Scorer:
             return self.vectors[terms.key]
 
     def library_terms(self, name: str) -> Terms:
-        """The terms of a signature of the library, with default options."""
+        """The terms of a signature of the library, or of a gene, with default options."""
         with self.cursor() as cursor:
             try:
-                return resolve_terms(cursor, signature=name)
+                return resolve_terms(cursor, name)
             except QueryError as error:
-                raise QueryError(
-                    f"{error} `sigdb.register_signature(con, name)` adds a signature to {NAME}, or sets options such "
-                    "as `missing='ignore'` for a signature of the library."
-                ) from error
+                raise QueryError(f"{error} `sigdb.register_signature(con, name, genes)` adds one to {NAME}.") from error
 
     def release(self, reference: weakref.ref[duckdb.DuckDBPyConnection]) -> None:
         """Forget a closed connection, and all scores if it was the last."""
@@ -133,7 +131,6 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
     --------
     >>> sigdb.register(con)
     >>> query = "SELECT count(signature_score_py(cell_id, 'HALLMARK_HYPOXIA')) > 0 FROM cells"
-    >>> sigdb.register_signature(con, "HALLMARK_HYPOXIA", missing="ignore")
     >>> con.execute(query).fetchone()
     (True,)
     """
@@ -194,17 +191,15 @@ def register_signature(
     >>> con.execute("SELECT signature_score_py(0, 'T cell') = signature_score_py(0, 'T cell')").fetchone()
     (True,)
     """
-    check_list("genes", genes)
     check_options(register_signature, options, SignatureOptions)
     with open_cursor(con) as cursor:
         ((path, _),) = run_statement(cursor, "atlas/inspect.current_file")
         if path not in scorers:
             raise QueryError(f"This connection has no {NAME}. `sigdb.connect(path)` or `sigdb.register(con)` adds it.")
-        known = run_statement(cursor, "scores/options.signature_names")
-        if genes is not None and (name,) in known:
-            raise SignatureError(f"The library of this atlas has a signature {name!r}. Choose another name.")
-        signature = name if genes is None else None
-        terms = resolve_terms(cursor, genes, signature=signature, weights=weights, **options)
+        if genes is not None and (taken := find_signature(cursor, name)):
+            raise SignatureError(f"The library of this atlas has a signature {taken!r}. Choose another name.")
+        members = name if genes is None else text_list("genes", genes)
+        terms = resolve_terms(cursor, members, weights=weights, **options)
     scorer = scorers[path][-1]
     with scorer.lock:
         scorer.signatures[name] = terms

@@ -28,9 +28,11 @@ DELETE FROM sigdb_data.signatures WHERE signature IN (SELECT i.signature FROM si
 INSERT INTO sigdb_data.signatures (signature, position, gene, weight)
 SELECT i.signature, i.position, i.gene, i.weight FROM sigdb_incoming_members AS i;
 
--- name: library_names
--- The names of the signatures of the library.
-SELECT i.signature FROM sigdb_data.signature_info AS i;
+-- name: remove_signatures
+-- Remove the signatures of sigdb_removed from the library. Their kept scores and views are removed before.
+DELETE FROM sigdb_data.signatures WHERE signature IN (SELECT r.signature FROM sigdb_removed AS r);
+
+DELETE FROM sigdb_data.signature_info WHERE signature IN (SELECT r.signature FROM sigdb_removed AS r);
 
 -- name: same_cells
 -- Pairs of studies of which one seems to hold cells of the other: the later study, the earlier one, the number of cells

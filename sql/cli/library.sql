@@ -17,18 +17,18 @@ WHERE s.signature = $name
 ORDER BY s.position ASC;
 
 -- name: meanings
--- What $name means: whether the library has a signature of this name, and whether it is the name of a gene.
+-- What $name means: whether the library has a signature of this name, in any case, and whether it is the name of a gene.
 SELECT
-    EXISTS (SELECT 1 FROM sigdb_data.signature_info AS i WHERE i.signature = $name) AS is_signature,
+    EXISTS (SELECT 1 FROM sigdb_data.signature_info AS i WHERE lower(i.signature) = lower($name)) AS is_signature,
     (SELECT c.status NOT IN ('missing', 'ambiguous') FROM check_genes([$name]) AS c) AS is_gene;
 
 -- name: named_like_genes
 -- Which of $names, the names of signatures, are also names of genes of this atlas, in order.
 SELECT c.gene FROM check_genes($names) AS c WHERE c.status NOT IN ('missing', 'ambiguous') ORDER BY c.gene ASC;
 
--- name: signature_names
--- The names of all signatures of the library, in order.
-SELECT signature FROM sigdb_data.signature_info ORDER BY signature ASC;
+-- name: cell_types
+-- The cell types of the cells that have one, in order.
+SELECT DISTINCT g.cell_type FROM sigdb_data.group_sizes AS g WHERE g.cell_type IS NOT NULL ORDER BY g.cell_type ASC;
 
 -- name: count_materialized
 -- The number of signatures whose scores are stored, in one run or several.

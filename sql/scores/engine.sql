@@ -6,14 +6,14 @@ SELECT k._error FROM sigdb_data.signature_check($genes, $weights, $agg, $missing
 -- The genes of a score, and the number that each attribution is multiplied by. score_check has checked the
 -- parameters.
 SELECT t._run AS run, t._gene AS gene, t._weight AS weight
-FROM sigdb_data.signature_terms($genes, $weights, $agg, $run, $signatures) AS t
+FROM sigdb_data.signature_terms($genes, $weights, $agg, $run, NULL) AS t
 ORDER BY t._gene ASC;
 
 -- name: score_coverage
 -- For each study, the factor that turns a mean over all genes into the mean over the genes that the study measured.
 -- NULL if it measured none of them.
 SELECT k._study AS study, k._factor AS factor
-FROM sigdb_data.study_coverage($genes, $weights, $run, $signatures) AS k
+FROM sigdb_data.study_coverage($genes, $weights, $run, NULL) AS k
 ORDER BY k._study ASC;
 
 -- name: last_cell

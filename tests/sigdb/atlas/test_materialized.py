@@ -9,7 +9,7 @@ import pytest
 
 import sigdb
 from sigdb import Atlas, Signature
-from sigdb.errors import QueryError, SignatureError
+from sigdb.errors import SigdbError, SignatureError
 from tests.support.toy import TOY_GENES, fingerprint, settings, write_study
 
 NAMES = ["MYELOID", "T_CELL"]
@@ -120,10 +120,10 @@ def test_a_name_that_comes_to_mean_another_gene(copy):
 
 
 REFUSED = [
-    (["NO_SUCH"], {}, "No such signature: NO_SUCH"),
-    ([], {}, "list is empty"),
-    (["UNKNOWN"], {}, "1 of 4 genes are not in this atlas: NOSUCH"),
-    (["NOTHING"], {"missing": "ignore"}, "None of the genes of NOTHING is in this atlas"),
+    (["NO_SUCH"], {}, "1 of 2 names are no signatures of the library: NO_SUCH"),
+    ([], {}, "No signature is named"),
+    (["UNKNOWN"], {"missing": "error"}, "1 of 4 genes are not in this atlas: NOSUCH"),
+    (["NOTHING"], {}, "None of the genes of NOTHING is in this atlas"),
     (["T_CELL"], {"run": "no"}, "no"),
 ]
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_scored_is_refused_and_nothing_changes(copy, names, optio
     with Atlas(copy) as atlas:
         atlas.add_signatures([Signature("UNKNOWN", ("CD3E", "NOSUCH")), Signature("NOTHING", ("NOSUCH",))])
     before = fingerprint(copy)
-    with Atlas(copy) as atlas, pytest.raises(QueryError, match=message):
+    with Atlas(copy) as atlas, pytest.raises(SigdbError, match=message):
         atlas.materialize([*NAMES[: len(names)], *names], **options)
     assert fingerprint(copy) == before
 

@@ -104,10 +104,8 @@ def test_views_outlive_what_rewrites_an_atlas(copy, rewrite):
 def test_dropped(copy):
     with Atlas(copy) as atlas:
         atlas.drop_views(["MYELOID"])
-        with pytest.raises(
-            SignatureError, match=r"2 of 3 signatures have no view: MYELOID, NONE\. Views exist of: T_CELL"
-        ):
-            atlas.drop_views(["T_CELL", "MYELOID", "NONE"])
+        with pytest.raises(SignatureError, match=r"1 of 2 signatures have no view: MYELOID\. Views exist of: T_CELL"):
+            atlas.drop_views(["T_CELL", "MYELOID"])
         query = "SELECT schema_name, view_name FROM duckdb_views() WHERE schema_name LIKE '%_scores' ORDER BY ALL"
         assert atlas.con.execute(query).fetchall() == [("cell_scores", "T_CELL"), ("sample_scores", "T_CELL")]
         atlas.drop_views(["T_CELL"])
@@ -125,23 +123,27 @@ def test_any_name_of_a_signature_is_a_name_of_a_view(copy):
 
 
 REFUSED = {
-    "no such signature": (["MYELOID", "NONE"], QueryError, "NONE"),
-    "a gene that is missing": (["PARTLY"], QueryError, "not in this atlas"),
-    "names that differ in case": (["Myeloid"], SignatureError, "more than case; 2 names do not: MYELOID, Myeloid"),
+    "no such signature": (
+        ["MYELOID", "NONE"],
+        {},
+        SignatureError,
+        "1 of 2 names are no signatures of the library: NONE",
+    ),
+    "a gene that is missing": (["PARTLY"], {"missing": "error"}, QueryError, "not in this atlas"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_refused_request_leaves_the_atlas_as_it_was(copy, case):
-    names, error, message = REFUSED[case]
+    names, options, error, message = REFUSED[case]
     with Atlas(copy) as atlas:
-        atlas.add_signatures([Signature("PARTLY", (TOY_GENES[0], "NOGENE")), Signature("Myeloid", (TOY_GENES[0],))])
+        atlas.add_signatures([Signature("PARTLY", (TOY_GENES[0], "NOGENE"))])
     before = fingerprint(copy)
     with Atlas(copy) as atlas, pytest.raises(error, match=message):
-        atlas.add_views(names)
+        atlas.add_views(names, **options)
     assert fingerprint(copy) == before
     with Atlas(copy) as atlas:
-        atlas.add_views(["PARTLY"], missing="ignore")
+        atlas.add_views(["partly"])
     assert len(query_attached(copy, 'FROM elsewhere.cell_scores."PARTLY"')) == 3
 
 

@@ -133,7 +133,7 @@ def test_impossible_requests_are_refused(con, path, case):
 
 
 def test_the_error_of_an_unknown_signature_names_the_known_ones(con):
-    with pytest.raises(QueryError, match=r"There is no signature TT in this atlas. Did you mean 'T'\? It has: T, W"):
+    with pytest.raises(QueryError, match=r"TT is neither .* Did you mean T \(signature\)\? The library has: T, W"):
         sigdb.hits(con, "TT")
 
 

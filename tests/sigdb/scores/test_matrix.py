@@ -94,7 +94,7 @@ def test_signatures_that_are_refused(con):
         sigdb.score_matrix(con, ["T", Signature("T", ("LYZ",))])
     with pytest.raises(QueryError, match="no signatures to score"):
         sigdb.score_matrix(con, [])
-    with pytest.raises(QueryError, match="No such signature: X"):
+    with pytest.raises(QueryError, match="X is neither a signature of the library nor a gene"):
         sigdb.score_matrix(con, ["X"])
 
 

@@ -8,12 +8,11 @@ import pytest
 
 import sigdb
 from sigdb import Atlas, Signature
-from sigdb.errors import QueryError
 from sigdb.scores.names import name_notes
 
 # P8 is an alias of several genes.
 LEFT_OUT = (
-    "Left out 3 genes that are not known to the model of this run: NOPE1, S100A88 (did you mean S100A8?), "
+    "Scored 3 of 6 genes. The model of this run does not know the other 3: NOPE1, S100A88 (did you mean S100A8?), "
     "P8 (ambiguous: S100A8)."
 )
 OTHER = "Names that are not symbols of this atlas: s100a9 is S100A9 (case), ENSG00000198851 is CD3E (ensembl)."
@@ -24,9 +23,12 @@ def test_names_that_are_not_symbols(toy):
     assert name_notes(toy, GENES) == (LEFT_OUT, OTHER)
     assert name_notes(toy, ["S100A8", "CD3E"]) == ()
     assert name_notes(toy, signatures=["T_CELL"]) == ()
+    half = "Less than half of the genes are scored, so this is a score of another set of genes."
     assert name_notes(toy, ["NOPE1", "NOPE1"]) == (
-        "Left out 1 gene that is not known to the model of this run: NOPE1.",
+        "Scored 0 of 1 genes. The model of this run does not know the other: NOPE1.",
+        half,
     )
+    assert half not in name_notes(toy, ["NOPE1", "CD3E"])
     many = [f"NOPE{n}" for n in range(1000)]
     assert name_notes(toy, many)[0].endswith("NOPE9 and 990 more.")
 
@@ -63,21 +65,9 @@ def test_scores_without_notes_log_them(toy, toy_path, tmp_path, caplog):
     caplog.clear()
     sigdb.register_signature(toy, "mine", ["S100A8", "NOPE1"], missing="ignore")
     signature = Signature("A", ("NOPE1", "S100A8"))
-    sigdb.score_matrix(toy, [signature], missing="ignore")
+    sigdb.score_matrix(toy, [signature])
     with Atlas(shutil.copy(toy_path, tmp_path / "copy.duckdb")) as atlas:
         atlas.add_signatures([signature])
-        atlas.materialize(["A"], missing="ignore")
-        atlas.add_views(["A"], missing="ignore")
-    assert caplog.messages == ["Left out 1 gene that is not known to the model of this run: NOPE1."] * 4
-
-
-def test_a_text_where_a_list_belongs(toy):
-    """A text is the name of a signature of the library where one is allowed; its letters are never names."""
-    assert sigdb.score(toy, "T_CELL").equals(sigdb.score(toy, ["CD3E"]))
-    assert sigdb.score(toy, "MYELOID").equals(sigdb.score(toy, ["S100A8", "S100A9"], weights=[1, 0.5]))
-    with pytest.raises(QueryError, match=r"no signature CD3E in this atlas.* To score a single gene.*\['CD3E'\]"):
-        sigdb.score(toy, "CD3E")
-    with pytest.raises(QueryError, match=r"`signatures` must be a list of names, not the text 'T_CELL'"):
-        sigdb.score_matrix(toy, "T_CELL")
-    with pytest.raises(QueryError, match=r"`genes` must be a list of names, not the text 'CD3E'"):
-        sigdb.register_signature(toy, "mine", "CD3E")
+        atlas.materialize(["A"])
+        atlas.add_views(["A"])
+    assert caplog.messages == ["Scored 1 of 2 genes. The model of this run does not know the other: NOPE1."] * 4

@@ -2,6 +2,10 @@
 -- The genes and the weights of the library signature $name. Both lists are empty if there is no such signature.
 SELECT signature_genes($name), signature_weights($name);
 
+-- name: named_alike
+-- The signatures of the library whose names are $name in any case.
+SELECT i.signature FROM sigdb_data.signature_info AS i WHERE lower(i.signature) = lower($name) ORDER BY i.signature ASC;
+
 -- name: signature_names
 -- The names of all signatures of the library.
 SELECT i.signature FROM sigdb_data.signature_info AS i ORDER BY i.signature ASC;
