@@ -99,7 +99,7 @@ def print_changes(report: AnnotateReport, atlas: str, *, dry_run: bool) -> None:
         for place, (old, new, n) in enumerate(each.commonest)
     ]
     if rows:
-        print_table(["column", "cells changed", "commonest: from", "to", "cells"], rows, grouped=True)
+        print_table(["column", "cells changed", "commonest: from", "to", "cells"], rows)
     for note in report.notes:
         print_note(note)
     named = f"{report.n_rows:,} rows name {report.n_named:,} cells of {', '.join(report.studies)}"

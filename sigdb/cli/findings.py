@@ -13,14 +13,13 @@ import typer
 
 from sigdb.cli.options import (
     AtlasPath,
-    Format,
     FormatOption,
     MissingOption,
     OutputOption,
     PlotOption,
     RunOption,
 )
-from sigdb.cli.output import console, print_written, write_finding
+from sigdb.cli.output import console, is_for_people, print_written, write_finding
 from sigdb.cli.parameters import expand_options
 from sigdb.cli.paths import page
 from sigdb.cli.signature import SignatureParameters
@@ -149,7 +148,7 @@ def hits(
     found = find("hits", atlas, signature, options)
     title = f"{signature.title}: hits by {options.by}"
     groups = found.table
-    if view.form is Format.table:
+    if is_for_people(view.form, view.output):
         groups = groups.drop_columns(["median_rate", "median_counts"])
     view.show(found, "hit_rates", title, table=found.samples if samples else groups)
 
@@ -233,7 +232,9 @@ def compare(atlas: AtlasPath, signature: SignatureParameters, options: CompareOp
     """
     found = find("compare", atlas, signature, options)
     title = f"{signature.title}: {options.by} against {options.reference}"
-    view.show(found, "effects", title, table=short_table(found.table) if view.form is Format.table else None)
+    view.show(
+        found, "effects", title, table=short_table(found.table) if is_for_people(view.form, view.output) else None
+    )
 
 
 def short_table(table: pa.Table) -> pa.Table:

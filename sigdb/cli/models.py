@@ -13,7 +13,6 @@ from sigdb.cli.ingest import read_model
 from sigdb.cli.options import (
     CovariatesOption,
     DeviceOption,
-    Format,
     FormatOption,
     LayerOption,
     MethodOption,
@@ -26,7 +25,7 @@ from sigdb.cli.options import (
     StepsOption,
     SummationOption,
 )
-from sigdb.cli.output import console, dump_table, print_note, print_written
+from sigdb.cli.output import console, dump_table, is_for_people, print_note, print_written
 from sigdb.cli.parameters import expand_options
 from sigdb.cli.paths import existing
 
@@ -124,7 +123,7 @@ def check(
         compute=Compute(options.device),
     )
     dump_table(found.table, options.form, options.output)
-    if options.form is Format.table:
+    if is_for_people(options.form, options.output):
         for note in (*found.notes, found.verdict):
             print_note(note)
     if options.page is not None:

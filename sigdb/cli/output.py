@@ -32,6 +32,7 @@ __all__ = [
     "dump",
     "dump_table",
     "errors",
+    "is_for_people",
     "print_error",
     "print_note",
     "print_notes",
@@ -105,8 +106,14 @@ def write_finding(found: Answer, form: Format | None, output: Path | None, table
 
 def print_notes(notes: Iterable[str], form: Format | None, output: Path | None = None) -> None:
     """Print the notes of a result: under a table for people, and to standard error otherwise."""
+    out = console if is_for_people(form, output) else errors
     for note in notes:
-        print_note(note, console if form in (None, Format.table) and output is None else errors)
+        print_note(note, out)
+
+
+def is_for_people(form: Format | None, output: Path | None) -> bool:
+    """Whether a result is a table on the terminal, not data for a program or a file."""
+    return form in (None, Format.table) and output is None
 
 
 class Batches:

@@ -72,7 +72,7 @@ def print_fields(reports: Sequence[StudyReport | StudyPreview]) -> None:
     if not rows:
         return
     console.print()
-    print_table(["study", "field", "column", "values", "cells without"], rows, grouped=True)
+    print_table(["study", "field", "column", "values", "cells without"], rows)
     for report in reports:
         for note in notes_on_missing(report.fields):
             print_note(f"{report.study}: {note}")
@@ -85,7 +85,7 @@ def print_previews(previews: Sequence[StudyPreview]) -> None:
     for each in previews:
         shared = f"{each.n_genes_measured:,} of {each.n_model_genes:,}" if each.n_model_genes else None
         rows.append([each.study, each.counts_from, each.n_cells, each.n_columns, shared])
-    print_table(names, rows, grouped=True)
+    print_table(names, rows)
     print_fields(previews)
     for each in previews:
         if each.columns:
