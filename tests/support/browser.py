@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-# What a page says when something is wrong: an exception, an entry of the log (such as a broken policy), a console.error.
+# What a page says when something is wrong: an exception, or an entry of the log, such as a broken policy.
 PROBLEMS = {"Runtime.exceptionThrown", "Log.entryAdded"}
 
 
