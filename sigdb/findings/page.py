@@ -40,12 +40,15 @@ class Section:
     sql: Sequence[str] = ()
 
     def for_template(self) -> dict[str, Any]:
-        """The section as the template takes it. A chart is not validated: tests do that."""
+        """The section as the template takes it. A chart is not validated: tests do that. Its name describes it."""
         return {
             "title": self.title,
             "text": self.text,
             "notes": list(self.notes),
-            "charts": {name: finite(chart.to_dict(validate=False)) for name, chart in self.charts.items()},
+            "charts": {
+                name: finite(chart.to_dict(validate=False)) | {"description": name}
+                for name, chart in self.charts.items()
+            },
             "tables": {name: table_for_template(table) for name, table in self.tables.items() if table.num_rows},
             "sql": list(self.sql),
         }

@@ -130,7 +130,7 @@ def test_a_chart_that_fails_leaves_the_others_and_tables_work(tmp_path):
     with open_browser(tmp_path) as browser:
         browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
         browser.open(path)
-        browser.wait("document.querySelectorAll('figure .marks, .failed').length === 3")
+        browser.wait("document.querySelectorAll('figure svg.marks, .failed').length === 3")
         assert browser.evaluate("document.querySelectorAll('figure svg.marks').length") == 2
         assert "This chart could not be drawn" in browser.evaluate("document.querySelector('.failed').textContent")
 
@@ -175,7 +175,7 @@ def test_a_report_opens_in_a_browser_without_a_complaint(hostile, tmp_path, min_
     page = write_report(hostile, HOSTILE.replace(" ", ""), tmp_path / "page.html", min_cells=min_cells)
     with open_browser(tmp_path) as browser:
         browser.open(page.path)
-        drawn = "document.querySelectorAll('figure .marks').length"
+        drawn = "document.querySelectorAll('figure svg.marks').length"
         browser.wait(f"document.querySelector('.failed') || {drawn} === {page.n_charts}")
         assert browser.evaluate(drawn) == page.n_charts
         assert browser.evaluate("document.title").startswith("Signature </script>")
