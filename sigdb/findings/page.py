@@ -41,12 +41,15 @@ class Section:
     sql: Sequence[str] = ()
 
     def for_template(self) -> dict[str, Any]:
-        """The section as the template takes it. A chart is not validated: tests do that."""
+        """The section as the template takes it. A chart is not validated: tests do that. Its name describes it."""
         return {
             "title": self.title,
             "text": self.text,
             "notes": list(self.notes),
-            "charts": {name: finite(chart.to_dict(validate=False)) for name, chart in self.charts.items()},
+            "charts": {
+                name: finite(chart.to_dict(validate=False)) | {"description": name}
+                for name, chart in self.charts.items()
+            },
             "tables": {name: table_for_template(table) for name, table in self.tables.items() if table.num_rows},
             "sql": list(self.sql),
         }
@@ -81,9 +84,14 @@ def check_is_page(path: str | os.PathLike[str]) -> None:
 
 
 def write_page(
-    path: str | os.PathLike[str], title: str, about: str, sections: Sequence[Section], answer: Sequence[str]
+    path: str | os.PathLike[str],
+    title: str,
+    about: str,
+    sections: Sequence[Section],
+    answer: Sequence[str],
+    cautions: Sequence[str] = (),
 ) -> Page:
-    """Write sections as one self-contained page, which opens with the answer, paragraph by paragraph."""
+    """Write sections as one self-contained page, which opens with the paragraphs of the answer and with cautions."""
     check_is_page(path)
     from markupsafe import Markup
 
@@ -92,9 +100,10 @@ def write_page(
     # A browser runs the scripts that have these hashes, and no other.
     hashes = " ".join(f"'sha256-{script_hash(script)}'" for script in scripts.values())
     page = template().render(
-        title=printable(title),
+        title=title,
         about=about,
         answer=answer,
+        cautions=cautions,
         sections=filled,
         now=datetime.now(UTC),
         rows=ROWS,
@@ -109,12 +118,15 @@ def write_page(
 
 
 def template() -> Any:
-    """The template of a page."""
+    """The template of a page. Texts are escaped, and shown without control characters."""
     import jinja2
+    from markupsafe import Markup
 
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    def show(value: Any) -> Any:
+        return printable(value, keep="\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    options = {"autoescape": True, "finalize": show, "trim_blocks": True, "lstrip_blocks": True}
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, **options)
     return environment.from_string(resource("report/page.html"))
 
 
@@ -136,7 +148,7 @@ def table_for_template(table: pa.Table) -> dict[str, Any]:
     return {
         "names": table.column_names,
         "numeric": numeric,
-        "rows": [[(printable(format_value(value)), exact(value)) for value in row.values()] for row in rows],
+        "rows": [[(format_value(value), exact(value)) for value in row.values()] for row in rows],
     }
 
 

@@ -17,7 +17,9 @@ from sigdb.findings.hits import hits
 from sigdb.findings.leading import leading_genes
 from sigdb.findings.nulls import matched_null
 from sigdb.findings.page import Page, Section, check_is_page, write_page
+from sigdb.findings.plots.theme import altair_module
 from sigdb.scores.members import name_of, reusable
+from sigdb.scores.names import name_notes
 from sigdb.scores.options import score_parameters
 from sigdb.statements import ask, parse_statement
 
@@ -65,8 +67,8 @@ class Subject:
 
     def settings(self) -> pa.Table:
         """What the page was asked for, as a table."""
-        given = {name: value for name, value in asdict(self).items() if name not in ("genes", "title", "options")}
-        return two_columns(given | self.options)
+        given = {name: value for name, value in asdict(self).items() if name not in ("title", "options")} | self.options
+        return two_columns({name: value for name, value in given.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -160,44 +162,65 @@ def write_report(
     found = find_all(con, subject)
     chosen = f" Cells: {cells}." if cells else ""
     about = f"{atlas}, sigdb {version('sigdb-atlas')}, DuckDB {duckdb.__version__}.{chosen} {ABOUT}"
-    return write_page(path, f"Signature {name}", about, list(sections_of(found, subject)), answer_of(found, subject))
+    return write_page(
+        path,
+        f"Signature {name}",
+        about,
+        list(sections_of(found, subject)),
+        answer_of(found, subject),
+        summary.cautions_of([found.hits, found.scores]),
+    )
 
 
 def find_all(con: duckdb.DuckDBPyConnection, subject: Subject) -> Findings:
     """Ask for everything that the page shows. The page is not written if one of them fails."""
-    genes, options, by = subject.genes, subject.options, subject.by
+    genes, options, by, cut = subject.genes, subject.options, subject.by, subject.cut
     parameters = score_parameters(con, genes, **options)
-    rule: dict[str, Any] = {
-        "against": subject.against,
-        "percentile": subject.percentile,
-        "min_samples": subject.min_samples,
-    }
-    comparison = None
-    if subject.reference is not None:
-        sides: dict[str, Any] = {"reference": subject.reference, "paired_by": subject.paired_by}
-        comparison = compare(
-            con, genes, by=by, **sides, **subject.cut, min_units=max(subject.min_samples, 2), **options
-        )
+    rule: dict[str, Any] = {"against": subject.against, "percentile": subject.percentile}
     leading = leading_genes(con, genes, n=LEADING, min_cells=subject.min_cells, **options)
     leaders = list(dict.fromkeys(leading.column("gene")))[:DOTS]
     basis = next(iter(embeddings_of(con)), None)
-    return Findings(
-        hits=hits(con, genes, by=by, **rule, **subject.cut, **options),
-        scores=group_scores(con, genes, by=by, **subject.cut, **options),
-        bins=score_bins(con, genes, **subject.cut, **options),
-        comparison=comparison,
-        null=matched_null(con, genes, min_cells=subject.min_cells, **options),
-        leading=leading,
-        dots=gene_dots(con, leaders, **subject.cut, run=options["run"]) if leaders else None,
-        embedding=embedding(con, genes, basis=basis, cells=subject.cells, max_points=POINTS, **options)
+    found: dict[str, Any] = {
+        "hits": hits(con, genes, by=by, min_samples=subject.min_samples, **rule, **cut, **options),
+        "scores": group_scores(con, genes, by=by, **cut, **options),
+        "bins": score_bins(con, genes, **cut, **options),
+        "comparison": compare_groups(con, subject),
+        "null": matched_null(con, genes, min_cells=subject.min_cells, **options),
+        "leading": leading,
+        "dots": gene_dots(con, leaders, **cut, run=options["run"]) if leaders else None,
+        "embedding": embedding(con, genes, basis=basis, cells=subject.cells, max_points=POINTS, **options)
         if basis
         else None,
-        **{name: ask(con, parse_statement(f"findings/{query}"), parameters) for name, query in ABOUT_GENES.items()},
+    }
+    coverage, missing, provenance = (
+        ask(con, parse_statement(f"findings/{query}"), parameters)
+        for query in ("coverage", "missing_genes", "provenance")
+    )
+    # What the names of the genes mean is said once, beside the coverage.
+    names = name_notes(con, parameters["genes"], run=options["run"])
+    rest = {name: each and without_notes(each, names) for name, each in found.items()}
+    return Findings(**rest, coverage=replace(coverage, notes=names), missing=missing, provenance=provenance)
+
+
+def compare_groups(con: duckdb.DuckDBPyConnection, subject: Subject) -> Comparison | None:
+    """The comparison with the reference; None without a reference."""
+    if subject.reference is None:
+        return None
+    return compare(
+        con,
+        subject.genes,
+        by=subject.by,
+        reference=subject.reference,
+        paired_by=subject.paired_by,
+        min_units=subject.min_samples,
+        **subject.cut,
+        **subject.options,
     )
 
 
-# The findings that are statements without options of their own.
-ABOUT_GENES = {"coverage": "coverage", "missing": "missing_genes", "provenance": "provenance"}
+def without_notes(found: Finding, notes: Sequence[str]) -> Finding:
+    """A finding without some of its notes."""
+    return replace(found, notes=tuple(note for note in found.notes if note not in notes))
 
 
 def answer_of(found: Findings, subject: Subject) -> list[str]:
@@ -208,7 +231,6 @@ def answer_of(found: Findings, subject: Subject) -> list[str]:
         + summary.samples_sentence(found.hits, subject.min_cells, subject.min_samples),
         summary.comparison_sentence(found.comparison, subject.by),
         summary.coverage_sentence(found.coverage.table, found.missing.table),
-        *summary.cautions_of([found.hits, found.scores]),
     ]
 
 
@@ -234,7 +256,10 @@ def sections_of(found: Findings, subject: Subject) -> Iterator[Section]:
 
 def drawn(title: str, found: Finding, chart: Callable[[Any, str], Any]) -> dict[str, Any]:
     """The chart of a finding by its title; no chart if there are no rows. The text of the section has the notes."""
-    return {title: chart(replace(found, notes=()), title)} if found.table.num_rows else {}
+    if not found.table.num_rows:
+        return {}
+    with altair_module().utils.schemapi.debug_mode(False):  # tests validate the charts
+        return {title: chart(without_notes(found, found.notes), title)}
 
 
 def hit_section(found: Hits, subject: Subject) -> Section:
@@ -275,8 +300,7 @@ def comparison_section(found: Comparison, subject: Subject) -> Section:
 def null_section(found: Null) -> Section:
     """The scores beside the scores of random sets of matched genes."""
     title = "Against matched genes"
-    text = "Is the score higher than for random genes with similar attributions in that study? All cells of the atlas "
-    text += "count."
+    text = f"{summary.null_sentence(found)} All cells of the atlas count."
     return Section(title, text, found.notes, drawn(title, found, plots.null_scores), {title: found.table}, [found.sql])
 
 
@@ -293,7 +317,7 @@ def coverage_section(found: Findings) -> Section:
     text = "n_asked: genes of the signature; n_genes: genes that the model knows; n_measured: genes that the study "
     text += "measured. A gene that was not measured counts as 0, which is not a measurement of 0."
     tables = {"Coverage by study": found.coverage.table, "Missing genes": found.missing.table}
-    return Section("Coverage", text, tables=tables, sql=[found.coverage.sql, found.missing.sql])
+    return Section("Coverage", text, found.coverage.notes, tables=tables, sql=[found.coverage.sql, found.missing.sql])
 
 
 def two_columns(row: dict[str, Any]) -> pa.Table:

@@ -15,13 +15,19 @@ if TYPE_CHECKING:
     from sigdb.answers import Answer
     from sigdb.findings.compare import Comparison
     from sigdb.findings.hits import Hits
+    from sigdb.findings.nulls import Null
 
-__all__ = ["cautions_of", "comparison_sentence", "coverage_sentence", "groups_sentence", "samples_sentence"]
+__all__ = [
+    "cautions_of",
+    "comparison_sentence",
+    "coverage_sentence",
+    "groups_sentence",
+    "null_sentence",
+    "samples_sentence",
+]
 
 # Groups and comparisons that a sentence names.
 NAMED = 3
-# Names of genes that a sentence lists.
-GENES = 20
 SIGNIFICANT = 0.05
 # A study that measured a smaller part of the genes is named.
 HALF = 0.5
@@ -96,6 +102,15 @@ def describe_test(row: Mapping[str, Any]) -> str:
     return f"{row['group']} is {side}{where} ({effect}q = {row['q_value']:.2g}, {count(row['n_donors'], 'donor')})"
 
 
+def null_sentence(found: Null) -> str:
+    """How many groups score higher than random genes with similar attributions."""
+    tested = [row["q_value"] for row in found.table.to_pylist() if row["q_value"] is not None]
+    passed = sum(q < SIGNIFICANT for q in tested)
+    verb = "scores" if passed == 1 else "score"
+    groups = f"{passed or 'None'} of {count(len(tested), 'group')} {verb}"
+    return f"{groups} higher than random genes with similar attributions in the same study (q < {SIGNIFICANT})."
+
+
 def coverage_sentence(coverage: pa.Table, missing: pa.Table) -> str:
     """How many genes of the signature the model knows and the studies measured, and which it does not know."""
     rows = coverage.to_pylist()
@@ -106,7 +121,7 @@ def coverage_sentence(coverage: pa.Table, missing: pa.Table) -> str:
         if n_genes == n_asked
         else f"The model knows {n_genes} of {n_asked} genes"
     )
-    known += f" (not {listed(unknown, GENES)})" if unknown else ""
+    known += f" (not {listed(unknown, NAMED + 2)})" if unknown else ""
     least, most = (pick(row["n_measured"] for row in rows) for pick in (min, max))
     if least == n_genes:
         return f"{known}, and every study measured them all."
@@ -116,8 +131,8 @@ def coverage_sentence(coverage: pa.Table, missing: pa.Table) -> str:
 
 
 def cautions_of(found: Sequence[Answer]) -> list[str]:
-    """The warnings of findings that their groups differ in depth or in coverage, each once."""
-    return list(dict.fromkeys(note for each in found for note in warnings_of(each) if note != RAW))
+    """The warnings of the first finding whose groups differ in depth or in coverage."""
+    return next(filter(None, ([note for note in warnings_of(each) if note != RAW] for each in found)), [])
 
 
 def percent(part: float) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-# What a page says when something is wrong: an exception, an entry of the log (such as a broken policy), a console.error.
+# What a page says when something is wrong: an exception, or an entry of the log, such as a broken policy.
 PROBLEMS = {"Runtime.exceptionThrown", "Log.entryAdded"}
 
 
@@ -68,7 +68,7 @@ class Browser:
     def keep(self, event: dict[str, Any]) -> None:
         """Keep an event that says that something is wrong, or that the page asks for an address."""
         method, what = event.get("method"), event.get("params", {})
-        if method in PROBLEMS or (method == "Runtime.consoleAPICalled" and what["type"] in ("error", "warning")):
+        if method in PROBLEMS or (method == "Runtime.consoleAPICalled" and what["type"] == "error"):
             self.problems.append(what)
         elif method == "Network.requestWillBeSent":
             self.requests.append(what["request"]["url"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 
@@ -15,7 +14,7 @@ import pytest
 import sigdb
 from sigdb.errors import MissingDependencyError, QueryError
 from sigdb.findings import plots
-from sigdb.findings.report import write_report
+from tests.support.browser import find_chromium
 from tests.support.toy import new_atlas, obs_of, write_study
 
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>"
@@ -85,9 +84,7 @@ def test_every_chart_is_drawn_and_keeps_its_sql(con, tmp_path, name):
 @pytest.mark.parametrize("name", CHARTS)
 def test_no_name_runs_as_code_in_a_browser(con, tmp_path, name):
     """The title of the page is set by its script alone, after which the chart is there."""
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("there is no Chromium")
+    browser = find_chromium()
     plots.save(CHARTS[name](con), tmp_path / "chart.html")
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
     page = subprocess.run([*command, (tmp_path / "chart.html").as_uri()], capture_output=True, text=True, check=True)
@@ -203,38 +200,11 @@ def test_group_tables_agree_with_the_cells(con):
     assert found == {(donor, gene): (pytest.approx(mean), part) for donor, gene, mean, part in expected}
 
 
-def test_report_escapes_all_that_comes_from_data(con, tmp_path):
-    page = write_report(
-        con, HOSTILE.replace(" ", ""), tmp_path / "page.html", reference="normal", min_cells=1, cells="disease <> '<i>'"
-    )
-    text = page.path.read_text()
-    assert (page.n_charts, page.n_tables) == (6, 7)
-    head, _, rest = text.partition("</script>")  # the first script is Vega
-    assert [bad for bad in ("<script>document.title", "<img src=x", "<b>G") if bad in head or bad in rest] == []
-    assert [bad for bad in ("<script src", "<link", "<img", "<iframe") if bad in rest] == []
-    escaped = ("&lt;script&gt;document.title", "\\u2039/script\\u003e", "&lt;b&gt;G&amp;", "attribution_runs")
-    assert [good for good in escaped if good not in rest] == []
-    specs = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text)
-    assert len(specs) == 6
-    assert all(json.loads(spec)["usermeta"]["sql"] for spec in specs)
-
-
-def test_a_report_that_cannot_be_made_leaves_no_file(con, tmp_path):
-    with pytest.raises(QueryError, match="No unit has disease 'healthy'"):
-        write_report(con, SIGNATURE, tmp_path / "page.html", reference="healthy", min_cells=1)
-    with pytest.raises(QueryError, match=r"A report is an .html file, not 'page.pdf'"):
-        write_report(con, SIGNATURE, tmp_path / "page.pdf")
-    with pytest.raises(QueryError, match=r"There is no folder .*none to write page.html into"):
-        write_report(con, SIGNATURE, tmp_path / "none" / "page.html")
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("package", "extra", "call"),
     [
         ("altair", "plots", lambda con: CHARTS["dots"](con)),
         ("statsmodels", "stats", lambda con: sigdb.compare(con, SIGNATURE, min_cells=1)),
-        ("jinja2", "plots", lambda con: write_report(con, SIGNATURE, "page.html")),
     ],
 )
 def test_a_missing_package_is_named(con, monkeypatch, package, extra, call):
