@@ -1,4 +1,4 @@
-# make demo          set up .venv, build demo.duckdb from the bundled studies, print findings
+# make demo          set up .venv without torch, build demo.duckdb from bundled attributions, print findings
 # make test          set everything up; run all tests on the newest DuckDB, the most important ones on the oldest, the
 #                    tests of other clients, and the notebooks
 # make lint          run ruff, mypy and import-linter, and check that generated pages are up to date
@@ -7,7 +7,7 @@
 # make site          build the documentation into build/site, warnings are errors
 # make bench         compare speed and memory with sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
 # make bi            build a dashboard in Apache Superset, compare its numbers, take docs/superset/superset.png (needs Chromium)
-# make train         train the demonstration model
+# make train         train the demonstration model, and write the attributions that `make demo` loads
 #
 # More tests, which .ci/run runs and `make test` does not:
 # make test-thorough the tests marked slow, property tests with four times the examples, and two notebooks
@@ -48,7 +48,7 @@ SUPERSET := 6.1.0
 
 .PHONY: demo test test-thorough test-oldest test-lake test-remote test-dialects test-cluster test-scvi r-fixtures lint wheel docs site train bench bi clean
 
-demo: .venv/ready
+demo: .venv/light
 	$(BIN)/sigdb demo demo.duckdb
 	@echo 'Those commands need this environment: source .venv/bin/activate'
 
@@ -86,6 +86,7 @@ site: .venv-docs/ready
 
 train: .venv/ready
 	$(BIN)/python -m ingest.demo.train --out ingest/demo/model
+	$(BIN)/python -m ingest.demo.bundle
 
 bench: .venv-bench/ready .clients/ready .originals/ready
 	mkdir -p build
@@ -120,6 +121,12 @@ wheel: .venv/ready
 	.venv-wheel/bin/pip install --quiet --constraint constraints.txt dist/*.whl
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
 	cd dist && sh ../tests/check_wheel.sh ../.venv-wheel/bin ../demo.duckdb
+
+# What asking needs. `make test` adds the rest to the same environment.
+.venv/light: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -29,8 +29,10 @@ assert upgrade("made-by-the-wheel.duckdb") == (SCHEMA_VERSION, SCHEMA_VERSION)
 END
 rm made-by-the-wheel.duckdb
 
-if "$bin/sigdb" demo elsewhere.duckdb 2> message; then
-    echo "sigdb demo built an atlas without the ingest extra" >&2
+"$bin/sigdb" demo elsewhere.duckdb > /dev/null
+rm elsewhere.duckdb
+if "$bin/sigdb" demo elsewhere.duckdb --attribute 2> message; then
+    echo "sigdb demo ran the model without the ingest extra" >&2
     exit 1
 fi
 grep -q "pip install -e '.\[ingest\]'" message

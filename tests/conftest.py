@@ -77,15 +77,14 @@ def toy(toy_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture(scope="session")
 def demo_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo atlas, built from the bundled studies; read-only by agreement."""
-    pytest.importorskip("torch", reason="the demo atlas is made with torch")
+    """The demo atlas, built from the bundled attributions; read-only by agreement."""
     return copy_prebuilt("demo.duckdb", make_demo, tmp_path_factory.mktemp("demo") / "demo.duckdb")
 
 
 def make_demo(path: Path) -> None:
     from ingest.demo import build_demo
 
-    build_demo(path, lambda study, done, total: None)
+    build_demo(path)
 
 
 @pytest.fixture(scope="session")

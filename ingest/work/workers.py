@@ -117,7 +117,7 @@ class Workers:
 
 @contextmanager
 def blocked_interrupt() -> Iterator[None]:
-    """Block SIGINT in processes that the block starts: a terminal sends it to them too, but their parent answers."""
+    """Block SIGINT in processes that the block starts. A terminal sends Ctrl-C to them too; their parent answers."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

@@ -34,26 +34,50 @@ def demo(
     atlas: Annotated[
         Path, typer.Argument(metavar="ATLAS", help="The demo atlas. It is built if it does not exist.")
     ] = Path("demo.duckdb"),
+    attribute: Annotated[
+        bool,
+        typer.Option(
+            "--attribute",
+            help="Run the demonstration model on the studies, instead of loading the attributions that it gave. Needs "
+            "the ingest extra.",
+        ),
+    ] = False,
 ) -> None:
-    """Build the demo atlas from the bundled real studies, and show what it can answer."""
-    from sigdb.cli.progress import progress_bars
-    from sigdb.cli.reports import print_reports
-    from sigdb.connection import connect
-    from sigdb.errors import needs_extra
+    """Build the demo atlas from the bundled real studies, and show what it can answer.
 
-    if not atlas.exists():
-        with needs_extra("ingest"):
-            from ingest.demo import build_demo
-        console.print(f"Building {atlas} from the bundled studies, with the demonstration model.")
-        with progress_bars() as report:
-            reports = build_demo(atlas, report)
-        print_reports(reports)
+    The attributions of the studies are bundled too, so this takes seconds and needs no torch.
+    """
+    from sigdb.connection import connect
+
+    if attribute:
+        run_model(atlas)
+    elif not atlas.exists():
+        from ingest.demo import build_demo
+
+        console.print(f"Building {atlas} from the bundled attributions of five studies.")
+        build_demo(atlas)
     with connect(atlas) as con:
         print_findings(con, atlas)
     print_queries(atlas)
     console.print(
         "The demonstration model was trained on these few cells, to show how sigdb works. It is not for research."
     )
+
+
+def run_model(atlas: Path) -> None:
+    """Build the demo atlas with the demonstration model, and print a report of each study."""
+    from sigdb.cli.progress import progress_bars
+    from sigdb.cli.reports import print_reports
+    from sigdb.errors import AtlasError, needs_extra
+
+    if atlas.exists():
+        raise AtlasError(f"{atlas} exists already. Remove it, or choose another path: sigdb demo PATH --attribute")
+    console.print(f"Building {atlas} from the bundled studies, with the demonstration model.")
+    with progress_bars(first="Reading the model and the cells", last="storing") as report, needs_extra("ingest"):
+        from ingest.demo import attribute_demo
+
+        reports = attribute_demo(atlas, report)
+    print_reports(reports)
 
 
 def print_findings(con: duckdb.DuckDBPyConnection, atlas: Path) -> None:

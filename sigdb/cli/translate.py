@@ -25,6 +25,7 @@ COMMANDS = {
     "add_views": "signatures view",
     "annotate_cells": "annotate",
     "attach_lake": "attach-lake",
+    "attribute_demo": "demo",
     "build_demo": "demo",
     "check_model": "models check",
     "compare": "compare",
@@ -61,7 +62,7 @@ MACROS = {
     "FROM signature_info lists": "signatures list {atlas}",
 }
 # What these functions do is an option of their command.
-FLAGS = {"drop_views": ["--remove"], "unmaterialize": ["--remove"]}
+FLAGS = {"attribute_demo": ["--attribute"], "drop_views": ["--remove"], "unmaterialize": ["--remove"]}
 
 
 def translate(text: str, command: Any = None) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib.resources import files
 
+import numpy as np
 import pytest
 
 import sigdb
 from benchmarks.markers import compare, summary
-from ingest.demo import build_demo
+from ingest.demo import attribute_demo, build_demo, demo_sources
 from ingest.models import load_model
+from ingest.pipeline import ingest_files
+from tests.ingest.conftest import contents, scores_of
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +87,70 @@ def test_size_and_provenance(demo_path):
         assert 999.9 < low < high < 1000.1
 
 
+def fields(path, study):
+    """The cells of a study, without their ids."""
+    with sigdb.connect(path) as con:
+        return con.execute(
+            "SELECT * EXCLUDE (cell_id, sample_id) FROM cells WHERE study = ? ORDER BY ALL", [study]
+        ).fetchall()
+
+
+def test_the_bundled_attributions_are_of_the_bundled_model(demo_path, tmp_path):
+    """One study here, all of them in the next test. The sums of a cell are 1000, so 1e-3 is a millionth of them."""
+    folder = files("ingest") / "demo"
+    (source,) = (each for each in demo_sources(folder / "studies") if "tirosh" in str(each.path))
+    model = load_model("mlp", folder / "model")
+    ingest_files(tmp_path / "tirosh.duckdb", [source], model)
+    wanted, bundled = scores_of(tmp_path / "tirosh.duckdb"), scores_of(demo_path)
+    assert max(abs(score - bundled[key]) for key, score in wanted.items()) < 1e-3
+    assert fields(tmp_path / "tirosh.duckdb", source.name) == fields(demo_path, source.name)
+    with sigdb.connect(demo_path) as con:
+        assert con.execute("SELECT checkpoint_sha256 FROM sigdb_data.models").fetchall() == [(model.sha256,)]
+
+
 @pytest.mark.slow
-def test_an_interrupted_demo_leaves_no_atlas(tmp_path):
+def test_the_bundled_atlas_is_the_one_that_the_model_makes(demo_path, tmp_path):
+    attribute_demo(tmp_path / "demo.duckdb")
+    wanted, bundled = contents(tmp_path / "demo.duckdb"), contents(demo_path)
+    exact = wanted.keys() - {
+        "attributions",
+        "attribution_summary",
+        "attributed_cells",
+        "attribution_runs",
+        "ingest_chunks",
+    }
+    assert {name for name in exact if wanted[name] != bundled[name]} == set()
+    for name in ("attributions", "attribution_summary", "attributed_cells"):
+        np.testing.assert_allclose(
+            np.array(wanted[name], object)[:, -3:].astype(float),
+            np.array(bundled[name], object)[:, -3:].astype(float),
+            1e-3,
+            1e-3,
+        )
+
+
+def test_a_demo_that_fails_leaves_no_atlas(toy_path, tmp_path, monkeypatch):
+    def stop(con):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ingest.demo.import_lake", lambda lake, path: shutil.copy(toy_path, path))
+    monkeypatch.setattr("ingest.demo.rebuild_summary", stop)
+    with pytest.raises(KeyboardInterrupt):
+        build_demo(tmp_path / "demo.duckdb")
+    assert not (tmp_path / "demo.duckdb").exists()
+
+
+def test_the_demo_atlas_is_consistent(demo_path):
+    with sigdb.connect(demo_path) as con:
+        assert [finding.check for finding in sigdb.verify(con) if finding.n] == []
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_of_the_model_leaves_no_atlas(tmp_path):
     def stop(study, done, total):
         if study.startswith("baron"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_demo(tmp_path / "demo.duckdb", stop)
+        attribute_demo(tmp_path / "demo.duckdb", stop)
     assert not (tmp_path / "demo.duckdb").exists()
