@@ -47,6 +47,8 @@ __all__ = [
 BATCH = 10_000
 # Rows that a table on the terminal shows.
 SHOWN = 200
+# The columns of EXPLAIN. A plan is a drawing in several lines.
+PLAN = ["explain_key", "explain_value"]
 
 
 class Terminal(Console):
@@ -210,6 +212,10 @@ def show_rows(con: duckdb.DuckDBPyConnection) -> None:
     if not (names := column_names(con)):
         return
     rows = con.fetchmany(SHOWN + 1)
+    if names == PLAN:
+        for _, plan in rows:
+            console.print(plan, soft_wrap=True)
+        return
     print_table(names, rows[:SHOWN])
     if len(rows) > SHOWN:
         console.print(f"The first {SHOWN} rows. --output FILE.csv writes all of them.")

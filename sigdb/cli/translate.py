@@ -60,7 +60,7 @@ FLAGS = {"drop_views": ["--remove"], "unmaterialize": ["--remove"]}
 def translate(text: str, command: Any = None) -> str:
     """A message with its parameters as options of a command (default: the one that runs), its calls as commands."""
     command = command or running.get()
-    if command and command.name != "sql":
+    if command and command.name not in ("sql", "shell"):
         text = macro_message(text).replace(*CHECK_GENES)
     return re.sub(r"`([^`]+)`", lambda code: translate_code(code[1], command) or code[0], text)
 
