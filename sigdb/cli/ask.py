@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from sigdb.cli import complete
 from sigdb.cli.options import (
+    AggOption,
     AtlasPath,
     FormatOption,
     MissingOption,
@@ -65,10 +67,11 @@ def score(
         str | None,
         typer.Option(
             help="Average over groups of cells: columns of the view `cells`, separated by commas. Default: one row per "
-            "cell."
+            "cell.",
+            autocompletion=complete.columns,
         ),
     ] = None,
-    agg: Annotated[str, typer.Option(metavar="[mean|sum]", help="How scores of genes are combined.")] = "mean",
+    agg: AggOption = "mean",
     missing: MissingOption = "error",
     run: RunOption = None,
     signed: Annotated[bool, typer.Option("--signed", help="Keep the sign of the attributions.")] = False,

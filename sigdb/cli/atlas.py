@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sigdb.cli import complete
 from sigdb.cli.options import AtlasFile, AtlasPath
 from sigdb.cli.output import console, print_query
 from sigdb.cli.trust import is_trusted
@@ -50,7 +51,9 @@ def info(atlas: AtlasPath) -> None:
 @app.command("drop-study", epilog="Example: sigdb drop-study demo.duckdb wu2020_tcell --yes")
 def drop_study(
     atlas: AtlasFile,
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="The name of the study.")],
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="The name of the study.", autocompletion=complete.studies)
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Remove a study with its scores in all runs.

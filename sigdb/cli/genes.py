@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sigdb.cli import complete
 from sigdb.cli.commands import Group
 from sigdb.cli.findings import (
     GroupCellsOption,
@@ -69,10 +70,12 @@ def check(
 class GeneCompareOptions:
     """The options of `sigdb.gene_compare`."""
 
-    by: Annotated[str, typer.Option(help="The column whose values are compared.")]
+    by: Annotated[str, typer.Option(help="The column whose values are compared.", autocompletion=complete.columns)]
     reference: Annotated[str, typer.Option(help="The value that the other is compared with.")]
     group: Annotated[str | None, typer.Option(help="The other value. Needed if there are several.")] = None
-    study: Annotated[str | None, typer.Option(help="Compare in this study only.")] = None
+    study: Annotated[str | None, typer.Option(help="Compare in this study only.", autocompletion=complete.studies)] = (
+        None
+    )
     unit: UnitOption = "donor"
     paired_by: PairedByOption = None
     cells: GroupCellsOption = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sigdb.cli import complete
 from sigdb.cli.output import errors, print_note
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ class SignatureParameters:
     """The names that a command was given. A single name may be a signature of the library; other names are genes."""
 
     genes: Annotated[
-        list[str], typer.Argument(metavar="GENE...", help="Genes, or the name of one signature of the library.")
+        list[str],
+        typer.Argument(
+            metavar="GENE...",
+            help="Genes, or the name of one signature of the library.",
+            autocompletion=complete.names,
+        ),
     ]
     as_genes: Annotated[
         bool,
