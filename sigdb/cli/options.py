@@ -44,7 +44,7 @@ class Format(StrEnum):
 MODEL, ATTRIBUTION, STUDY, METADATA, COMPUTING = "Model", "Attribution", "Study", "Metadata", "Computing"
 
 
-def choice(known: Mapping[str, str], text: str, panel: str | None = None) -> Any:
+def choice(known: Mapping[str, str], text: str, panel: str | None = None, *, flag: str | None = None) -> Any:
     """An option whose value is one of some names; the help, in a panel of its own, says what each name means."""
 
     def check(value: str | None) -> str | None:
@@ -54,6 +54,7 @@ def choice(known: Mapping[str, str], text: str, panel: str | None = None) -> Any
 
     meanings = "; ".join(f"{name}: {meaning.rstrip('.')}" for name, meaning in known.items())
     return typer.Option(
+        *filter(None, [flag]),
         metavar=f"[{'|'.join(known)}]",
         help=f"{text} {meanings}.",
         callback=check,

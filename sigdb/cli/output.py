@@ -37,6 +37,7 @@ __all__ = [
     "print_notes",
     "print_query",
     "print_table",
+    "print_titled",
     "print_warning",
     "print_written",
     "show_rows",
@@ -234,20 +235,17 @@ def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def print_query(
-    con: duckdb.DuckDBPyConnection,
-    title: str,
-    name: str,
-    parameters: dict[str, object] | None = None,
-    *,
-    transposed: bool = False,
+    con: duckdb.DuckDBPyConnection, title: str, name: str, parameters: dict[str, object] | None = None
 ) -> None:
-    """Print the result of a named statement under a title; `transposed`: rows become columns."""
+    """Print the result of a named statement under a title."""
     from sigdb.statements import run_statement
 
     rows = run_statement(con, name, parameters)
-    names = column_names(con)
-    if transposed:
-        names, rows = ["", *(str(row[0]) for row in rows)], [*zip(names[1:], *(row[1:] for row in rows), strict=True)]
+    print_titled(title, column_names(con), rows)
+
+
+def print_titled(title: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table under a title."""
     console.print(Text(title, style="bold"), end="\n\n")
     print_table(names, rows)
     console.print()
