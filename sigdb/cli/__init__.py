@@ -90,8 +90,6 @@ def main() -> None:
 
 def print_problem(error: Exception) -> None:
     """Explain an error. An error that sigdb does not expect is a bug."""
-    import duckdb
-
     from sigdb.cli.output import print_error
     from sigdb.errors import SigdbError, no_memory
 
@@ -104,5 +102,11 @@ def print_problem(error: Exception) -> None:
         )
     else:
         print_error(error)
-        if not isinstance(error, SigdbError | duckdb.Error | OSError):
+        if not isinstance(error, SigdbError | OSError) and not is_of_duckdb(error):
             print_error(f"({type(error).__name__}: this is a bug in sigdb. `sigdb --debug ...` shows the traceback.)")
+
+
+def is_of_duckdb(error: Exception) -> bool:
+    """Whether an error is one of DuckDB, which is slow to import."""
+    duckdb = sys.modules.get("duckdb")
+    return duckdb is not None and isinstance(error, duckdb.Error)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sigdb.cli.options import AtlasFile, AtlasPath
-from sigdb.cli.output import console, print_query
-from sigdb.cli.trust import is_trusted
+from sigdb.cli import complete
+from sigdb.cli.options import AtlasFile, AtlasPath, Format, FormatOption, OutputOption, choice
+from sigdb.cli.output import console, dump_table, errors, print_titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,36 +21,111 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command("info", epilog="Example: sigdb info demo.duckdb")
-def info(atlas: AtlasPath) -> None:
-    """Show what an atlas holds, and how its scores were computed."""
+INFO_FORMATS = {"table": "tables for people", "json": "one object for programs"}
+
+
+@app.command("info", epilog="Example: sigdb info demo.duckdb --format json")
+def info(
+    atlas: AtlasPath, form: Annotated[str, choice(INFO_FORMATS, "The format of the result.", flag="--format")] = "table"
+) -> None:
+    """Show what an atlas holds, by what its cells can be grouped, and how its scores were computed.
+
+    The JSON object has the keys atlas, bytes, schema, contents, studies, groups, notes and runs.
+    """
+    import json
+
+    from sigdb.cli.formats import to_json
+
+    facts = collect_facts(atlas)
+    if form == "json":
+        typer.echo(json.dumps(to_json(facts), indent=2))
+    else:
+        print_facts(facts)
+
+
+def collect_facts(atlas: str) -> dict[str, Any]:
+    """What `sigdb info` says of an atlas."""
     from sigdb.atlas.file import explain_read_errors, schema_version
     from sigdb.atlas.overlap import overlap_notes
+    from sigdb.cli.trust import open_to_read
     from sigdb.disk import is_lake
 
-    if is_lake(atlas):
-        from sigdb.lake import manifest
-        from sigdb.lake.open import open_lake
-
-        con, size = open_lake(atlas), manifest.read(atlas).bytes
-    else:
-        # Unlike `sigdb.connect`, without the function signature_score_py, which is slow to load.
-        from sigdb.atlas.file import open_atlas
-
-        con, size = open_atlas(atlas, read_only=True, trusted=is_trusted()), Path(atlas).stat().st_size
+    con = open_to_read(atlas)
     with explain_read_errors(con, atlas), con:
-        console.print(f"{atlas}, {size / 1e6:,.1f} MB, atlas schema {schema_version(con, atlas)}")
-        print_query(con, "Contents", "cli/atlas.overview")
-        print_query(con, "Studies", "cli/atlas.studies")
-        for note in overlap_notes(con):
-            console.print(note)
-        print_query(con, "Attribution runs", "cli/atlas.runs", transposed=True)
+        if is_lake(atlas):
+            from sigdb.lake import manifest
+
+            size = manifest.read(atlas).bytes
+        else:
+            size = Path(atlas).stat().st_size
+        return {
+            "atlas": atlas,
+            "bytes": size,
+            "schema": schema_version(con, atlas),
+            "contents": records(con, "cli/atlas.overview")[0],
+            "studies": records(con, "cli/atlas.studies"),
+            "groups": group_columns(con),
+            "notes": list(overlap_notes(con)),
+            "runs": records(con, "cli/atlas.runs"),
+        }
+
+
+def records(con: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
+    """The rows of a named statement as dictionaries."""
+    from sigdb.statements import run_statement
+
+    rows = run_statement(con, name)
+    return [dict(zip((column[0] for column in con.description), row, strict=True)) for row in rows]
+
+
+def group_columns(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The columns by which cells can be grouped, with their numbers of values and the share of cells that have one.
+
+    Columns of a study come first, and then those of a sample and of a cell.
+    """
+    from sigdb.statements import run_statement
+
+    columns = records(con, "cli/atlas.group_columns")
+    names = [each["column"] for each in columns]
+    ((n_cells, *found),) = run_statement(con, "cli/atlas.group_values", {"names": names})
+    n = len(names)
+    facts = zip(columns, found[:n], found[n : 2 * n], found[2 * n :], strict=True)
+    groups = [
+        {**column, "values": values, "filled": filled / n_cells if n_cells else 0.0, "commonest": commonest}
+        for column, values, filled, commonest in facts
+    ]
+    return sorted(groups, key=lambda each: ("study", "sample", "cell").index(each["describes"]))
+
+
+def print_facts(facts: dict[str, Any]) -> None:
+    """Print what `sigdb info` says of an atlas, for people."""
+    console.print(f"{facts['atlas']}, {facts['bytes'] / 1e6:,.1f} MB, atlas schema {facts['schema']}")
+    print_records("Contents", [facts["contents"]])
+    print_records("Studies", facts["studies"])
+    for note in facts["notes"]:
+        console.print(note)
+    groups = [each | {"filled": f"{each['filled']:.0%}"} for each in facts["groups"] if each["values"]]
+    print_records("Columns to group cells by", groups)
+    if empty := [each["column"] for each in facts["groups"] if not each["values"]]:
+        console.print(f"Without values: {', '.join(empty)}.", end="\n\n")
+    # One column per run: a run has more facts than a line has room for.
+    if runs := facts["runs"]:
+        rows = [[name, *(run[name] for run in runs)] for name in runs[0]]
+        print_titled("Attribution runs", ["", *map(str, rows[0][1:])], rows[1:])
+
+
+def print_records(title: str, found: Sequence[dict[str, Any]]) -> None:
+    """Print dictionaries with the same keys as a table, if there are any."""
+    if found:
+        print_titled(title, list(found[0]), [list(each.values()) for each in found])
 
 
 @app.command("drop-study", epilog="Example: sigdb drop-study demo.duckdb wu2020_tcell --yes")
 def drop_study(
     atlas: AtlasFile,
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="The name of the study.")],
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="The name of the study.", autocompletion=complete.studies)
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Remove a study with its scores in all runs.
@@ -120,6 +195,8 @@ def verify(
             "macros.",
         ),
     ] = False,
+    form: FormatOption = None,
+    output: OutputOption = None,
 ) -> None:
     """Check that an atlas is sound: scores against the ledger, sums against scores, and more.
 
@@ -131,23 +208,28 @@ def verify(
 
     if disk.is_lake(atlas):
         manifest.check_sums(manifest.read(atlas))
-    findings = print_checks(atlas)
+    out = console if form is Format.table and output is None else errors
+    findings = run_checks(atlas)
     wrong = [each for each in findings if each.n and (fix or not each.is_advice)]
     fixable = [each for each in wrong if each.is_fixable]
     if fix and fixable:
-        rebuild(atlas, wrong)
+        if out is console:
+            print_checks(findings, form, output)
+        out.print(rebuild(atlas, wrong))
         # A new connection, since only a new one shows the text of a macro as it is stored.
-        wrong = [each for each in print_checks(atlas) if each.n]
+        findings = run_checks(atlas)
+        wrong = [each for each in findings if each.n]
+    print_checks(findings, form, output)
     if wrong:
         way_out = f" `sigdb verify --fix {atlas}` rebuilds what is wrong." if wrong == fixable and not fix else ""
         raise AtlasError(f"{atlas} is not sound: {listed([each.check for each in wrong])}.{way_out}")
-    console.print(f"{atlas} is sound.")
+    out.print(f"{atlas} is sound.")
     if any(each.n and each.is_advice for each in findings) and not fix:
-        console.print(f"Queries would be faster if the atlas were sorted: sigdb optimize {atlas}")
+        out.print(f"Queries would be faster if the atlas were sorted: sigdb optimize {atlas}")
 
 
-def rebuild(atlas: str, wrong: Sequence[Finding]) -> None:
-    """Rebuild what is derived; AtlasError if something that it is derived from is wrong too."""
+def rebuild(atlas: str, wrong: Sequence[Finding]) -> str:
+    """Rebuild what is derived, and say what that was; AtlasError if something that it is derived from is wrong too."""
     import sigdb
     from sigdb.atlas.verify import fix
     from sigdb.errors import AtlasError, listed
@@ -162,19 +244,30 @@ def rebuild(atlas: str, wrong: Sequence[Finding]) -> None:
         )
     with sigdb.Atlas(atlas) as opened:
         fixed = fix(opened, list(wrong))
-    console.print(f"Rebuilt: {listed(fixed)}.")
+    return f"Rebuilt: {listed(fixed)}."
 
 
-def print_checks(atlas: str) -> list[Finding]:
-    """Run all checks, and print the outcome of each."""
+def run_checks(atlas: str) -> list[Finding]:
+    """Run all checks."""
     from sigdb.cli.trust import connect
 
     with connect(atlas) as con:
-        findings = list(track_checks(con))
-    for each in findings:
-        outcome = f"wrong {each.n} times, for example: {each.example}" if each.n else "ok"
-        console.print(f"{each.check}: {outcome}")
-    return findings
+        return list(track_checks(con))
+
+
+def print_checks(findings: Sequence[Finding], form: Format | None, output: Path | None) -> None:
+    """Print the outcome of each check: a line for people, a row for programs."""
+    if form is Format.table and output is None:
+        for each in findings:
+            outcome = f"wrong {each.n:,} times, for example: {each.example}" if each.n else "ok"
+            console.print(f"{each.check}: {outcome}")
+        return
+    import pyarrow as pa
+
+    columns = ("check", "claim", "n", "example")
+    types = (pa.string(), pa.string(), pa.int64(), pa.string())
+    values = ([getattr(each, name) for each in findings] for name in columns)
+    dump_table(pa.table([pa.array(*each) for each in zip(values, types, strict=True)], names=columns), form, output)
 
 
 def track_checks(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
@@ -182,7 +275,6 @@ def track_checks(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     from rich.progress import track
 
     from sigdb.atlas import verify as verification
-    from sigdb.cli.output import errors
 
     n_checks = len(verification.CHECKS) + 2
     yield from track(verification.verify(con), "Checking", total=n_checks, console=errors, transient=True)

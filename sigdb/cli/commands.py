@@ -23,6 +23,7 @@ PANELS = {
     "Ask": {
         "info": "atlas",
         "sql": "ask",
+        "shell": "shell",
         "score": "score",
         "signatures": "library",
         "genes": "genes",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sigdb.cli import complete
 from sigdb.cli.options import (
     AtlasPath,
     FormatOption,
@@ -18,6 +19,7 @@ from sigdb.cli.options import (
     OutputOption,
     PlotOption,
     RunOption,
+    choice,
 )
 from sigdb.cli.output import console, is_for_people, print_written, write_finding
 from sigdb.cli.parameters import expand_options
@@ -51,21 +53,24 @@ GroupsOption = Annotated[
     str | None,
     typer.Option(help="Only these groups: a SQL condition on study, tissue, disease, cell_type and n_cells."),
 ]
-AgainstOption = Annotated[
-    str,
-    typer.Option(
-        metavar="[controls|cells]",
-        help="What scores are compared with. controls: the scores of matched control genes in cells of the same study "
-        "and depth. cells: the scores of all chosen cells, as in the paper; depth and panel then decide many hits.",
-    ),
-]
+AGAINST = {
+    "controls": "the scores of matched control genes in cells of the same study and depth",
+    "cells": "the scores of all chosen cells, as in the paper, where depth and panel decide many hits",
+}
+AgainstOption = Annotated[str, choice(AGAINST, "What scores are compared with.")]
 PercentileOption = Annotated[
     float | None,
     typer.Option(help="A hit scores above this percentile, from 0 to 100. Default: 99 of controls, 95 of cells."),
 ]
-UnitOption = Annotated[str, typer.Option(metavar="[donor|sample]", help="The unit of replication.")]
+UnitOption = Annotated[
+    str,
+    typer.Option(metavar="[donor|sample]", help="The unit of replication.", autocompletion=lambda: ["donor", "sample"]),
+]
 PairedByOption = Annotated[
-    str | None, typer.Option(help="Compare within the values of this column where they repeat: donor.")
+    str | None,
+    typer.Option(
+        help="Compare within the values of this column where they repeat: donor.", autocompletion=complete.columns
+    ),
 ]
 MinCellsOption = Annotated[int, typer.Option(min=1, help="The fewest cells of a unit or group.")]
 MinUnitsOption = Annotated[int, typer.Option(min=2, help="The fewest units of a group.")]
@@ -125,7 +130,10 @@ class HitsOptions(CutOffOptions):
     """The options of `sigdb.hits`."""
 
     cells: CellsOption = None
-    by: Annotated[str, typer.Option(help="The column of the view `samples` that groups the samples.")] = "disease"
+    by: Annotated[
+        str,
+        typer.Option(help="The column of the view `samples` that groups the samples.", autocompletion=complete.columns),
+    ] = "disease"
     min_cells: Annotated[int, typer.Option(min=1, help="The fewest cells of a sample.")] = 50
     min_samples: Annotated[int, typer.Option(min=1, help="The fewest samples of a group.")] = 3
     missing: MissingOption = None
@@ -153,19 +161,21 @@ def hits(
     view.show(found, "hit_rates", title, table=found.samples if samples else groups)
 
 
+OF = {
+    "z": "the mean z of their cells",
+    "score": "the mean score of their cells",
+    "hits": "the part of their cells that are hits; options for a cut-off are for it",
+}
+
+
 @dataclass(frozen=True)
 class CompareOptions(CutOffOptions):
     """The options of `sigdb.compare`."""
 
-    of: Annotated[
-        str,
-        typer.Option(
-            metavar="[z|score|hits]",
-            help="Compare the mean z of donors' cells, their mean score, or the part of them that are hits. Options "
-            "for a cut-off are for hits.",
-        ),
-    ] = "z"
-    by: Annotated[str, typer.Option(help="The column whose values are compared.")] = "disease"
+    of: Annotated[str, choice(OF, "What is compared between donors.")] = "z"
+    by: Annotated[str, typer.Option(help="The column whose values are compared.", autocompletion=complete.columns)] = (
+        "disease"
+    )
     reference: Annotated[str, typer.Option(help="The value that the others are compared with.")] = "normal"
     unit: UnitOption = "donor"
     within: Annotated[
@@ -173,6 +183,7 @@ class CompareOptions(CutOffOptions):
         typer.Option(
             help="Compare within each value of this column. An empty text compares all cells together.",
             callback=lambda column: column or None,
+            autocompletion=complete.columns,
         ),
     ] = "cell_type"
     paired_by: PairedByOption = None
@@ -312,7 +323,9 @@ class ReportOptions:
     """The options of `write_report`."""
 
     cells: GroupCellsOption = None
-    by: Annotated[str, typer.Option(help="The column that groups the samples.")] = "disease"
+    by: Annotated[str, typer.Option(help="The column that groups the samples.", autocompletion=complete.columns)] = (
+        "disease"
+    )
     reference: Annotated[
         str | None, typer.Option(help="Compare the other groups with this one, by donor. Default: no comparison.")
     ] = None

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sigdb.cli import complete
 from sigdb.cli.commands import Group
 from sigdb.cli.findings import (
     GroupCellsOption,
@@ -17,9 +18,10 @@ from sigdb.cli.findings import (
     UnitOption,
     View,
 )
-from sigdb.cli.options import AtlasPath, RunOption
-from sigdb.cli.output import console, print_table
+from sigdb.cli.options import AtlasPath, Format, FormatOption, OutputOption, RunOption
+from sigdb.cli.output import dump, print_notes, print_table
 from sigdb.cli.parameters import expand_options
+from sigdb.cli.paths import existing
 
 app = typer.Typer()
 genes_app = typer.Typer(
@@ -38,11 +40,23 @@ def check(
     atlas: AtlasPath,
     genes: Annotated[list[str] | None, typer.Argument(metavar="GENE...", help="The names to look up.")] = None,
     file: Annotated[
-        Path | None, typer.Option(help="Look up the genes of this GMT, CSV, TSV or text file as well.")
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            help="Look up the genes of this GMT, CSV, TSV or text file as well.",
+            callback=existing(),
+        ),
     ] = None,
     run: Annotated[
-        str | None, typer.Option(help="The run whose model must know the genes. Default: the default run of the atlas.")
+        str | None,
+        typer.Option(
+            help="The run whose model must know the genes. Default: the default run of the atlas.",
+            autocompletion=complete.runs,
+        ),
     ] = None,
+    form: FormatOption = None,
+    output: OutputOption = None,
 ) -> None:
     """Show what each gene name means in an atlas.
 
@@ -51,16 +65,20 @@ def check(
     from sigdb.cli.trust import connect
     from sigdb.errors import QueryError
     from sigdb.signatures import read_signatures
-    from sigdb.statements import run_statement
+    from sigdb.statements import run_statement, statement
 
     names = [*(genes or []), *(gene for each in (read_signatures(file) if file else []) for gene in each.genes)]
     if not names:
         raise QueryError("Name at least one gene, or a file of genes with --file.")
+    parameters = {"genes": names, "run": run}
     with connect(atlas) as con:
-        rows = run_statement(con, "cli/genes.check", {"genes": names, "run": run})
-    print_table(COLUMNS, rows)
+        rows = run_statement(con, "cli/genes.check", parameters)
+        if form is Format.table and output is None:
+            print_table(COLUMNS, rows)
+        else:
+            dump(con, statement("cli/genes.check"), parameters, form, output)
     unresolved = sum(row[COLUMNS.index("gene_id")] is None for row in rows)
-    console.print(f"{len(rows) - unresolved} of {len(rows)} names are genes of this atlas.")
+    print_notes([f"{len(rows) - unresolved:,} of {len(rows):,} names are genes of this atlas."], form, output)
     if unresolved:
         raise typer.Exit(1)
 
@@ -69,10 +87,12 @@ def check(
 class GeneCompareOptions:
     """The options of `sigdb.gene_compare`."""
 
-    by: Annotated[str, typer.Option(help="The column whose values are compared.")]
+    by: Annotated[str, typer.Option(help="The column whose values are compared.", autocompletion=complete.columns)]
     reference: Annotated[str, typer.Option(help="The value that the other is compared with.")]
     group: Annotated[str | None, typer.Option(help="The other value. Needed if there are several.")] = None
-    study: Annotated[str | None, typer.Option(help="Compare in this study only.")] = None
+    study: Annotated[str | None, typer.Option(help="Compare in this study only.", autocompletion=complete.studies)] = (
+        None
+    )
     unit: UnitOption = "donor"
     paired_by: PairedByOption = None
     cells: GroupCellsOption = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sigdb.cli.options import (
+    COMPUTING,
     DeviceOption,
     IngestParameters,
     ModelParameters,
@@ -38,10 +39,18 @@ def ingest(
     parameters: IngestParameters,
     device: DeviceOption = "auto",
     workers: Annotated[
-        int, typer.Option(min=1, help="The number of processes that attribute cells. With cuda, they share the GPUs.")
+        int,
+        typer.Option(
+            min=1,
+            help="The number of processes that attribute cells. With cuda, they share the GPUs.",
+            rich_help_panel=COMPUTING,
+        ),
     ] = 1,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="The number of CPU threads of all workers. Default: one per core.")
+        int | None,
+        typer.Option(
+            min=1, help="The number of CPU threads of all workers. Default: one per core.", rich_help_panel=COMPUTING
+        ),
     ] = None,
     dry_run: Annotated[
         bool,
@@ -81,18 +90,27 @@ def ingest_spark(
     ],
     parameters: IngestParameters,
     device: Annotated[
-        str, typer.Option(help="The device on the machines of the cluster: cpu, or cuda for GPUs that Spark assigns.")
+        str,
+        typer.Option(
+            help="The device on the machines of the cluster: cpu, or cuda for GPUs that Spark assigns.",
+            rich_help_panel=COMPUTING,
+        ),
     ] = "cpu",
     master: Annotated[
         str | None,
         typer.Option(
             help="The master of Spark: local[4,4] (4 cores, 4 attempts), spark://HOST:PORT or yarn. Default: the "
-            "configuration of Spark or spark-submit."
+            "configuration of Spark or spark-submit.",
+            rich_help_panel=COMPUTING,
         ),
     ] = None,
     conf: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A setting of Spark, such as spark.task.cpus=2. Repeatable."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A setting of Spark, such as spark.task.cpus=2. Repeatable.",
+            rich_help_panel=COMPUTING,
+        ),
     ] = None,
     genes_per_bucket: Annotated[
         int | None, typer.Option(min=1, help="The number of gene ids that share a file of a new lake. Default: 256.")

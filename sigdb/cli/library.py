@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sigdb.cli import complete
 from sigdb.cli.commands import Group
 from sigdb.cli.findings import View
 from sigdb.cli.options import (
@@ -34,7 +35,10 @@ signatures_app = typer.Typer(
 )
 app.add_typer(signatures_app, name="signatures")
 
-NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of signatures of the library.")]
+NamesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME...", help="Names of signatures of the library.", autocompletion=complete.signatures),
+]
 
 
 @signatures_app.command("add", epilog="Example: sigdb signatures add demo.duckdb hallmark.gmt --replace")
@@ -96,7 +100,12 @@ def list_signatures(atlas: AtlasPath, form: FormatOption = None, output: OutputO
 @signatures_app.command("show", epilog="Example: sigdb signatures show demo.duckdb MS1")
 def show(
     atlas: AtlasPath,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of a signature of the library.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="The name of a signature of the library.", autocompletion=complete.signatures
+        ),
+    ],
     form: FormatOption = None,
     output: OutputOption = None,
 ) -> None:

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ingest.options import ARCHITECTURES, IF_EXISTS, METHODS, PRECISIONS, QUADRATURES, SUMMATIONS
+from sigdb.cli import complete
 from sigdb.cli.paths import existing, existing_atlas, new_file, page, picture
 from sigdb.cli.trust import ATLAS_TO_READ
 from sigdb.errors import ModelError, ObsError, SigdbError, SparkError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+MISSING = {"error": "stop", "ignore": "leave them out"}
+AGG = {"mean": "their weighted mean", "sum": "their weighted sum"}
 
 
 class Format(StrEnum):
@@ -35,8 +40,12 @@ class Format(StrEnum):
     html = "html"
 
 
-def choice(known: Mapping[str, str], text: str) -> Any:
-    """An option whose value is one of some names; the help says what each name means."""
+# The panels of the help of `sigdb ingest` and its like.
+MODEL, ATTRIBUTION, STUDY, METADATA, COMPUTING = "Model", "Attribution", "Study", "Metadata", "Computing"
+
+
+def choice(known: Mapping[str, str], text: str, panel: str | None = None, *, flag: str | None = None) -> Any:
+    """An option whose value is one of some names; the help, in a panel of its own, says what each name means."""
 
     def check(value: str | None) -> str | None:
         if value is not None and value not in known:
@@ -45,7 +54,12 @@ def choice(known: Mapping[str, str], text: str) -> Any:
 
     meanings = "; ".join(f"{name}: {meaning.rstrip('.')}" for name, meaning in known.items())
     return typer.Option(
-        metavar=f"[{'|'.join(known)}]", help=f"{text} {meanings}.", callback=check, autocompletion=lambda: list(known)
+        *filter(None, [flag]),
+        metavar=f"[{'|'.join(known)}]",
+        help=f"{text} {meanings}.",
+        callback=check,
+        autocompletion=lambda: list(known),
+        rich_help_panel=panel,
     )
 
 
@@ -67,14 +81,18 @@ NewAtlasPath = Annotated[
 ]
 MissingOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="[error|ignore]",
-        help="What to do with genes that the atlas does not know: stop, or leave them out and say so. Default: ignore "
-        "for a signature of the library, error for genes.",
+    choice(
+        MISSING,
+        "What to do with genes that the atlas does not know. Default: ignore for a signature of the library, error for "
+        "genes.",
     ),
 ]
+AggOption = Annotated[str, choice(AGG, "How scores of genes are combined.")]
 RunOption = Annotated[
-    str | None, typer.Option(help="The attribution run to read. Default: the default run of the atlas.")
+    str | None,
+    typer.Option(
+        help="The attribution run to read. Default: the default run of the atlas.", autocompletion=complete.runs
+    ),
 ]
 FormatOption = Annotated[
     Format | None,
@@ -107,21 +125,25 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only err
 
 # Studies
 
-OrganismOption = Annotated[str | None, typer.Option(help="The organism of the study.")]
-LicenceOption = Annotated[str | None, typer.Option(help="The licence of the data.")]
+OrganismOption = Annotated[str | None, typer.Option(help="The organism of the study.", rich_help_panel=STUDY)]
+LicenceOption = Annotated[str | None, typer.Option(help="The licence of the data.", rich_help_panel=STUDY)]
 MappingOption = Annotated[
     list[str],
     typer.Option(
         "--map",
         metavar="FIELD=COLUMN",
         help="Fill a field (disease, donor, ...) from this obs column. FIELD= leaves the field empty. Repeatable.",
+        rich_help_panel=METADATA,
     ),
 ]
 RunNameOption = Annotated[
-    str | None, typer.Option(help="The name of the attribution run. Default: made from model and method.")
+    str | None,
+    typer.Option(
+        help="The name of the attribution run. Default: made from model and method.", rich_help_panel=ATTRIBUTION
+    ),
 ]
 IfExistsOption = Annotated[
-    str, choice(IF_EXISTS, "What to do with a study that the atlas already has, with this model and method.")
+    str, choice(IF_EXISTS, "What to do with a study that the atlas already has, with this model and method.", STUDY)
 ]
 
 
@@ -130,7 +152,8 @@ LayerOption = Annotated[
     typer.Option(
         help="The matrix of raw counts: a layer, X or raw; or the genome, if there are several; in MuData and "
         "SpatialData, after the AnnData to read (mod/rna, mod/rna/counts). Default: the matrix with counts of the most "
-        "genes."
+        "genes.",
+        rich_help_panel=STUDY,
     ),
 ]
 MinGenesOption = Annotated[
@@ -138,18 +161,27 @@ MinGenesOption = Annotated[
     typer.Option(
         min=1,
         help="The fewest genes that study and model must share. Default: 500, or half the genes of a smaller model.",
+        rich_help_panel=MODEL,
     ),
 ]
-StepsOption = Annotated[int, typer.Option("--steps", min=1, help="The number of integration steps of ig.")]
-DeviceOption = Annotated[
-    str, typer.Option(help="cpu, cuda, cuda:N or mps. With auto: cuda if there is a GPU, and cpu otherwise.")
+StepsOption = Annotated[
+    int, typer.Option("--steps", min=1, help="The number of integration steps of ig.", rich_help_panel=ATTRIBUTION)
 ]
-ModelOption = Annotated[str, choice(ARCHITECTURES, "The kind of model.")]
-MethodOption = Annotated[str, choice(METHODS, "The attribution method.")]
-QuadratureOption = Annotated[str, choice(QUADRATURES, "The integration rule of ig.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        help="cpu, cuda, cuda:N or mps. With auto: cuda if there is a GPU, and cpu otherwise.",
+        rich_help_panel=COMPUTING,
+    ),
+]
+ModelOption = Annotated[str, choice(ARCHITECTURES, "The kind of model.", MODEL)]
+MethodOption = Annotated[str, choice(METHODS, "The attribution method.", ATTRIBUTION)]
+QuadratureOption = Annotated[str, choice(QUADRATURES, "The integration rule of ig.", ATTRIBUTION)]
 SummationOption = Annotated[
     str | None,
-    choice(SUMMATIONS, "The scalar that is explained. Default: published for ig, dot for ixg and deeplift."),
+    choice(
+        SUMMATIONS, "The scalar that is explained. Default: published for ig, dot for ixg and deeplift.", ATTRIBUTION
+    ),
 ]
 CovariatesOption = Annotated[
     list[str],
@@ -157,6 +189,7 @@ CovariatesOption = Annotated[
         "--covariate",
         metavar="NAME=VALUE",
         help="Fix a covariate of an scVI encoder to a value, such as batch=B1. Repeatable.",
+        rich_help_panel=MODEL,
     ),
 ]
 
@@ -168,7 +201,11 @@ class ModelParameters:
     model: ModelOption
     weights: Annotated[
         Path,
-        typer.Option(help="The folder of the model. For ssl: the checkpoint file.", callback=existing("model folder")),
+        typer.Option(
+            help="The folder of the model. For ssl: the checkpoint file.",
+            callback=existing("model folder"),
+            rich_help_panel=MODEL,
+        ),
     ]
     covariates: CovariatesOption = field(default_factory=list)
 
@@ -196,12 +233,15 @@ class IngestParameters(ModelParameters):
             metavar="CONDITION",
             help="Explain cells against the mean of these reference cells instead of a cell without expression. A "
             "SQL condition on the columns of the view `cells`, such as \"cell_type = 'T cell'\".",
+            rich_help_panel=ATTRIBUTION,
         ),
     ] = None
     baseline_file: Annotated[
         Path | None,
         typer.Option(
-            help="The file of the reference cells. Default: the first FILE.", callback=existing("file or folder")
+            help="The file of the reference cells. Default: the first FILE.",
+            callback=existing("file or folder"),
+            rich_help_panel=ATTRIBUTION,
         ),
     ] = None
     max_error: Annotated[
@@ -210,22 +250,33 @@ class IngestParameters(ModelParameters):
             min=0,
             help="Refuse a study whose median estimated error of integration exceeds this share of a cell's "
             "attribution. For ig.",
+            rich_help_panel=ATTRIBUTION,
         ),
     ] = None
     study: Annotated[
-        str | None, typer.Option(help="The name of the study, with one FILE. Default: the name of the file.")
+        str | None,
+        typer.Option(
+            help="The name of the study, with one FILE. Default: the name of the file.", rich_help_panel=STUDY
+        ),
     ] = None
-    title: Annotated[str | None, typer.Option(help="The title of the study, with one FILE.")] = None
+    title: Annotated[str | None, typer.Option(help="The title of the study, with one FILE.", rich_help_panel=STUDY)] = (
+        None
+    )
     organism: OrganismOption = None
     source: Annotated[
-        str | None, typer.Option(help="The source of the study, such as an accession or a DOI, with one FILE.")
+        str | None,
+        typer.Option(
+            help="The source of the study, such as an accession or a DOI, with one FILE.", rich_help_panel=STUDY
+        ),
     ] = None
     licence: LicenceOption = None
     mapping: MappingOption = field(default_factory=list)
     obsm: Annotated[
         list[str],
         typer.Option(
-            help="Keep the first two dimensions of this embedding as columns: umap_1 and umap_2 for X_umap. Repeatable."
+            help="Keep the first two dimensions of this embedding as columns: umap_1 and umap_2 for X_umap. "
+            "Repeatable.",
+            rich_help_panel=METADATA,
         ),
     ] = field(default_factory=list)
     layer: LayerOption = None
@@ -235,14 +286,22 @@ class IngestParameters(ModelParameters):
             help="A table of cell metadata (.csv, .tsv, .parquet), with one FILE: one row per cell, named by the "
             "column `barcode` or else by the first column. Its columns replace columns of the same name in FILE.",
             callback=existing(),
+            rich_help_panel=METADATA,
         ),
     ] = None
     run: RunNameOption = None
     if_exists: IfExistsOption = "error"
     min_genes: MinGenesOption = None
-    precision: Annotated[str, choice(PRECISIONS, "The precision of matrix products after the first layer.")] = "float32"
+    precision: Annotated[
+        str, choice(PRECISIONS, "The precision of matrix products after the first layer.", COMPUTING)
+    ] = "float32"
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="The number of cells to attribute at a time. Default: as many as fit.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="The number of cells to attribute at a time. Default: as many as fit.",
+            rich_help_panel=COMPUTING,
+        ),
     ] = None
     quiet: QuietOption = False
 
@@ -251,14 +310,27 @@ class IngestParameters(ModelParameters):
 class GivenParameters:
     """The parameters that `sigdb load` and `sigdb import-signature` share."""
 
-    model: Annotated[str, typer.Option(help="The model behind the scores, in words.")] = "precomputed"
-    method: Annotated[str, typer.Option(help="The method that computed the scores, in words.")] = "unknown"
-    target_sum: Annotated[float, typer.Option(help="The sum of the absolute scores of each cell.")] = 1000.0
+    model: Annotated[str, typer.Option(help="The model behind the scores, in words.", rich_help_panel=ATTRIBUTION)] = (
+        "precomputed"
+    )
+    method: Annotated[
+        str, typer.Option(help="The method that computed the scores, in words.", rich_help_panel=ATTRIBUTION)
+    ] = "unknown"
+    target_sum: Annotated[
+        float, typer.Option(help="The sum of the absolute scores of each cell.", rich_help_panel=ATTRIBUTION)
+    ] = 1000.0
     rescale: Annotated[
-        bool, typer.Option("--rescale", help="Scale the scores of each cell so that they add up to --target-sum.")
+        bool,
+        typer.Option(
+            "--rescale",
+            help="Scale the scores of each cell so that they add up to --target-sum.",
+            rich_help_panel=ATTRIBUTION,
+        ),
     ] = False
     organism: OrganismOption = None
-    source: Annotated[str | None, typer.Option(help="The source of the data, such as an accession or a DOI.")] = None
+    source: Annotated[
+        str | None, typer.Option(help="The source of the data, such as an accession or a DOI.", rich_help_panel=STUDY)
+    ] = None
     licence: LicenceOption = None
     mapping: MappingOption = field(default_factory=list)
     run: RunNameOption = None
@@ -270,7 +342,9 @@ class GivenParameters:
 class ImportParameters(GivenParameters):
     """The parameters of `GivenParameters`, with the defaults of `sigdb import-signature`."""
 
-    model: Annotated[str, typer.Option(help="The model behind the scores, in words.")] = "SIGnature"
+    model: Annotated[str, typer.Option(help="The model behind the scores, in words.", rich_help_panel=ATTRIBUTION)] = (
+        "SIGnature"
+    )
     if_exists: IfExistsOption = "skip"
 
 

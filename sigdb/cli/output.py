@@ -38,6 +38,7 @@ __all__ = [
     "print_notes",
     "print_query",
     "print_table",
+    "print_titled",
     "print_warning",
     "print_written",
     "show_rows",
@@ -48,6 +49,8 @@ __all__ = [
 BATCH = 10_000
 # Rows that a table on the terminal shows.
 SHOWN = 200
+# The columns of EXPLAIN. A plan is a drawing in several lines.
+PLAN = ["explain_key", "explain_value"]
 
 
 class Terminal(Console):
@@ -217,6 +220,10 @@ def show_rows(con: duckdb.DuckDBPyConnection) -> None:
     if not (names := column_names(con)):
         return
     rows = con.fetchmany(SHOWN + 1)
+    if names == PLAN:
+        for _, plan in rows:
+            console.print(plan, soft_wrap=True)
+        return
     print_table(names, rows[:SHOWN])
     if len(rows) > SHOWN:
         console.print(f"The first {SHOWN} rows. --output FILE.csv writes all of them.")
@@ -235,20 +242,17 @@ def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def print_query(
-    con: duckdb.DuckDBPyConnection,
-    title: str,
-    name: str,
-    parameters: dict[str, object] | None = None,
-    *,
-    transposed: bool = False,
+    con: duckdb.DuckDBPyConnection, title: str, name: str, parameters: dict[str, object] | None = None
 ) -> None:
-    """Print the result of a named statement under a title; `transposed`: rows become columns."""
+    """Print the result of a named statement under a title."""
     from sigdb.statements import run_statement
 
     rows = run_statement(con, name, parameters)
-    names = column_names(con)
-    if transposed:
-        names, rows = ["", *(str(row[0]) for row in rows)], [*zip(names[1:], *(row[1:] for row in rows), strict=True)]
+    print_titled(title, column_names(con), rows)
+
+
+def print_titled(title: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table under a title."""
     console.print(Text(title, style="bold"), end="\n\n")
     print_table(names, rows)
     console.print()

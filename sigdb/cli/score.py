@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sigdb.cli import complete
 from sigdb.cli.findings import CellsOption, View
-from sigdb.cli.options import AtlasPath, MissingOption, RunOption
+from sigdb.cli.options import AggOption, AtlasPath, MissingOption, RunOption
 from sigdb.cli.output import console, dump, print_notes
 from sigdb.cli.parameters import expand_options
 from sigdb.cli.signature import SignatureParameters
@@ -27,7 +28,7 @@ app = typer.Typer()
 class ScoreParameters:
     """How a signature is scored: options of `sigdb.ScoreOptions`."""
 
-    agg: Annotated[str, typer.Option(metavar="[mean|sum]", help="How scores of genes are combined.")] = "mean"
+    agg: AggOption = "mean"
     missing: MissingOption = None
     run: RunOption = None
     signed: Annotated[bool, typer.Option("--signed", help="Keep the sign of the attributions.")] = False
@@ -44,7 +45,8 @@ def score(
         str | None,
         typer.Option(
             help="Average over groups of cells: columns of the view `cells`, separated by commas. Default: one row per "
-            "cell."
+            "cell.",
+            autocompletion=complete.columns,
         ),
     ] = None,
     cells: CellsOption = None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sigdb.cli import complete
 from sigdb.cli.output import errors, print_note
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ class SignatureParameters:
 
     genes: Annotated[
         list[str],
-        typer.Argument(metavar="GENE...", help="Genes, or one signature of the library, in any case."),
+        typer.Argument(
+            metavar="GENE...",
+            help="Genes, or one signature of the library, in any case.",
+            autocompletion=complete.names,
+        ),
     ]
     as_genes: Annotated[
         bool,

@@ -107,7 +107,7 @@ def fit(table: list[Column], width: int) -> tuple[list[Column], str, str]:
     if width_of(table) > width:
         before, table = table, [replace(column, cells=[cut(cell) for cell in column.cells]) for column in table]
         below = ["Long texts are cut."] if before != table else []
-    if width_of(table) > width:
+    if width_of(table) > width and len(table) > 1:
         table, hidden = elide(table, width)
         below.append(f"{len(hidden)} {'column is' if len(hidden) == 1 else 'columns are'} hidden: {listed(hidden, 8)}.")
     return table, above, " ".join([*below, "--wide shows everything."] if below else [])

@@ -68,7 +68,7 @@ FLAGS = {"attribute_demo": ["--attribute"], "drop_views": ["--remove"], "unmater
 def translate(text: str, command: Any = None) -> str:
     """A message with its parameters as options of a command (default: the one that runs), its calls as commands."""
     command = command or running.get()
-    if command and command.name != "sql":
+    if command and command.name not in ("sql", "shell"):
         text = macro_message(text)
         for said, words in MACROS.items():
             if said in text:

@@ -14,6 +14,25 @@ SELECT study, n_cells AS cells, n_samples AS samples, n_genes AS genes_measured,
 FROM studies
 ORDER BY study_id ASC;
 
+-- name: group_columns
+-- The columns of the view cells by which cells can be grouped, in the order of the view, and what each describes: a study,
+-- a sample or a cell. Ids and measured numbers are none.
+SELECT
+    d.column_name AS "column",
+    CASE
+        WHEN d.column_name = 'study' THEN 'study'
+        WHEN d.column_name IN (SELECT s.column_name FROM (DESCRIBE FROM samples) AS s) THEN 'sample'
+        ELSE 'cell'
+    END AS describes
+FROM (DESCRIBE FROM cells) AS d
+WHERE d.column_type NOT IN ('FLOAT', 'DOUBLE') AND d.column_name NOT IN ('cell_id', 'sample_id', 'barcode', 'n_genes');
+
+-- name: group_values
+-- For the columns $names of the view cells, in the order of the view: the number of values of each; then the number of
+-- cells that have one; then the commonest value. The first number is that of all cells. One row.
+SELECT count(*) AS n_cells, count(DISTINCT COLUMNS($names)), count(COLUMNS($names)), mode(COLUMNS($names))
+FROM cells;
+
 -- name: runs
 -- How the scores of an atlas were computed: one row per run.
 -- median_scale: the unscaled attribution that corresponds to a score of 1.

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import sigdb
-from sigdb.cli import main
+from sigdb.cli import app, main
 from sigdb.cli.commands import MODULES, find_command
 from tests.support.toy import TOY_GENES, obs_of, write_study
 
@@ -99,3 +99,13 @@ def write_scores(folder: Path) -> None:
     with tiledb.open(str(place / "attributions"), "w") as array:
         array[np.arange(3), np.arange(3)] = np.full(3, 1000, np.float32)
     pd.DataFrame({"study": ["a", "a", "b"], "prediction": "T cell"}).to_csv(place / "cell_metadata.csv.gz", index=False)
+
+
+def completions(line: str) -> list[str]:
+    """What the shell offers for the last word of a line, after `sigdb`."""
+    from typer._completion_classes import BashComplete
+    from typer.main import get_command
+
+    *args, incomplete = line.split(" ")
+    found = BashComplete(get_command(app), {}, "sigdb", "_SIGDB_COMPLETE").get_completions(args, incomplete)
+    return [each.value for each in found]

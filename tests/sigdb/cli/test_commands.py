@@ -131,6 +131,7 @@ def test_hits_prints_groups_samples_and_sql_and_draws(workdir):
     code, out, err = run(*arguments, "--plot", "hits.svg", cwd=workdir)
     assert code == 0, err
     assert "A hit is above a score of 1 (1)." in out
+    assert words(err) == "Wrote hits.svg: the chart."
     assert (workdir / "hits.svg").read_text().startswith("<svg")
     _, out, _ = run(*arguments, "--samples", "--format", "csv", cwd=workdir)
     (row,) = csv.DictReader(io.StringIO(out))

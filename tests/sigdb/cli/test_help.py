@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
-import subprocess
-import sys
 import warnings
 
 import pytest
 
+from sigdb.cli.commands import PANELS
 from sigdb.dialects.engines import DIALECTS
 from sigdb.dialects.expand import SCHEMA
 from tests.sigdb.cli.conftest import commands, run, words
@@ -35,7 +33,7 @@ def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, name):
         warnings.simplefilter("default")  # PySpark's own
     if "demo.duckdb" in arguments:
         shutil.copy(demo_path, workdir / "demo.duckdb")
-    code, out, err = run(*arguments, cwd=workdir)
+    code, out, err = run(*arguments, cwd=workdir, stdin="SELECT 42;")
     assert (code, err if "Error" in err else "") == (0, ""), err
     assert out
 
@@ -45,6 +43,18 @@ def test_the_help_lists_all_commands():
     assert code == 0
     listed = {line.split()[1] for line in out.splitlines() if line.startswith("│ ") and line[2] not in " -"}
     assert listed == {name.split()[0] for name in COMMANDS}
+
+
+def panels(*arguments: str) -> list[str]:
+    """The headings of the panels of a help."""
+    return [line.split()[1] for line in run(*arguments, "--help")[1].splitlines() if line.startswith("╭─ ")]
+
+
+def test_the_help_is_in_panels():
+    assert panels() == ["Options", *PANELS]
+    own = ["Arguments", "Options", "Model", "Attribution", "Study", "Metadata", "Computing"]
+    assert panels("ingest") == panels("ingest-spark") == own
+    assert panels("load") == ["Arguments", "Options", "Attribution", "Study", "Metadata"]
 
 
 def test_the_help_of_transpile_names_all_dialects():
@@ -58,19 +68,6 @@ def test_the_help_of_transpile_names_all_dialects():
 def test_a_misspelt_command_gets_a_suggestion(typed, suggestion):
     code, _, err = run(*typed)
     assert (code, f"Did you mean '{suggestion}'?" in words(err)) == (2, True), err
-
-
-def test_shells_complete_commands_and_choices(tmp_path):
-    """bash calls sigdb as the script from `sigdb --show-completion` says."""
-    for line, expected in {
-        "sigdb dr": ["drop-study"],
-        "sigdb signatures m": ["materialize"],
-        "sigdb ingest a b --method d": ["deeplift"],
-    }.items():
-        variables = {"_SIGDB_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
-        command = [sys.executable, "-c", "import sys; from sigdb.cli import app; app(prog_name='sigdb')"]
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables, check=False)
-        assert done.stdout.split() == expected, done.stderr
 
 
 def test_version():

@@ -1,0 +1,93 @@
+"""Tables fit the terminal, and say what they leave out."""
+
+from __future__ import annotations
+
+import io
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from sigdb.cli.added import wide
+from sigdb.cli.output import Terminal
+from sigdb.cli.tables import GAP, Column, elide, fit, make_columns, table_lines, width_of, write_table
+from tests.sigdb.cli.conftest import run, words
+
+
+def table(names: list[str], rows: list[tuple[object, ...]], width: int | None = None) -> list[str]:
+    """The lines of a table."""
+    out = io.StringIO()
+    write_table(names, rows, Terminal(file=out, width=width or 160), width)
+    return out.getvalue().splitlines()
+
+
+def test_numbers_stand_below_each_other():
+    rows = [("a", 1775, 13.46, 1775, 2024), ("bb", None, 0.08173, 3, 1999), ("c", 22, -2241.3, 12, None)]
+    assert table(["name", "n", "score", "cell_id", "year"], rows) == [
+        "name       n          score   cell_id   year",
+        "────────────────────────────────────────────",
+        "a      1,775       13.46         1775   2024",
+        "bb                  0.08173         3   1999",
+        "c         22   -2,241              12       ",
+    ]
+
+
+def test_a_wide_table_names_what_is_the_same_in_all_rows():
+    rows = [(f"group {i}", i, 4, None) for i in range(3)]
+    lines = table(["label", "n", "n_genes", "note"], rows, 20)
+    assert words(" ".join(lines[:3])) == "In every row: n_genes 4, note (empty)."
+    assert lines[3].split() == ["label", "n"]
+    assert table(["label", "n", "n_genes", "note"], rows, 80)[0].split() == ["label", "n", "n_genes", "note"]
+    assert table(["label", "n", "n_genes", "note"], rows[:1], 20)[0].split()[0] == "label"
+
+
+def test_columns_in_the_middle_are_hidden_and_named():
+    names, rows = [f"column_{i}" for i in range(9)], [tuple(range(i, i + 9)) for i in range(2)]
+    lines = table(names, rows, 50)
+    assert lines[0].split() == ["column_0", "column_1", "…", "column_7", "column_8"]
+    assert lines[2].split() == ["0", "1", "…", "7", "8"]
+    assert words(" ".join(lines[4:])) == (
+        "5 columns are hidden: column_2, column_3, column_4, column_5, column_6. --wide shows everything."
+    )
+    token = wide.set(True)
+    assert table(names, rows, 50) == table(names, rows)
+    wide.reset(token)
+
+
+def test_long_texts_are_cut_before_columns_are_hidden():
+    lines = table(["a", "b"], [("x" * 100, 1), ("y", 2)], 60)
+    assert lines[2].split() == ["x" * 39 + "…", "1"]
+    assert lines[-1] == "Long texts are cut. --wide shows everything."
+
+
+def test_a_pipe_has_no_width(toy_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    _, out, _ = run("sql", toy_path, "FROM cells")
+    assert "barcode" in out.splitlines()[0]
+    assert "hidden" not in out
+
+
+CELLS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=60))
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 6).flatmap(lambda n: st.lists(st.tuples(*[CELLS] * n), max_size=4)), st.integers(1, 120))
+def test_a_table_fits_or_shows_its_first_column_alone(rows, width):
+    """Nothing is lost without a word: each column is shown, named above, or counted below."""
+    names = [f"column_{i}" for i in range(len(rows[0]) if rows else 3)]
+    shown, above, below = fit(make_columns(names, rows), width)
+    visible = [column.name for column in shown if column.name != "…"]
+    assert len(set(visible)) == len(visible)
+    hidden = [name for name in names if f"{name} " in above or f"{name}," in below or f"{name}." in below]
+    assert sorted([*visible, *hidden]) == names
+    assert width_of(shown) <= width or len(visible) == 1
+    assert all(cell_len(line) <= width_of(shown) for line in table_lines(shown))
+
+
+@pytest.mark.parametrize("n", range(2, 9))
+def test_more_room_hides_no_more_columns(n):
+    columns = [Column(f"{i}" * 5, ["x"]) for i in range(n)]
+    visible = [len(elide(columns, width)[0]) for width in range(6, width_of(columns) - GAP)]
+    assert all(before <= after for before, after in pairwise(visible))
