@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from sigdb.answers import Answer, join_sql
-from sigdb.errors import QueryError, listed, nearest
+from sigdb.errors import QueryError, nearest
 from sigdb.findings.comparison_notes import notes_of
 from sigdb.findings.hits import CutOff, population_name
+from sigdb.findings.lost import check_chosen, check_group, explain_no_cells
 from sigdb.findings.statistics import Effect, adjust_families, combine, effect_of, rank_test
 from sigdb.findings.testing import PAIRED, WELCH, Sides, Tested, compare_studies, compare_study, match_pairs
 from sigdb.findings.units import Design, Unit, check_design, comparable_units, fetch_covariates, medians_of, unit_values
@@ -199,9 +200,15 @@ def compare(
     left_out: Counter[str] = Counter()
     units, compared, rows = {}, [], []
     for name, members in signatures.items():
-        units[name] = ask_scores(con, unit_values(design, of, cells), score_parameters(con, members, **options) | fixed)
-        comparable = list(comparable_units(units[name].table.to_pylist(), design, left_out, values, VALUES[of]))
+        parameters = score_parameters(con, members, **options) | fixed
+        with explain_no_cells(con, cells):
+            units[name] = ask_scores(con, unit_values(design, of, cells), parameters)
+        found = units[name].table.to_pylist()
+        check_chosen(con, found, cells)
+        comparable, lost = comparable_units(found, design, values, VALUES[of])
+        check_group(comparable, lost, design, str(reference))
         compared += comparable
+        left_out.update(reason for _, reason in lost)
         rows += [{"signature": name, **row} for row in compare_units(comparable, design)]
     names = [note for each in units.values() for note in each.notes]
     return Comparison(
@@ -234,10 +241,6 @@ def check_measure(of: str, rule: CutOff, unit: str, *, cells_as_replicates: bool
 def compare_units(units: Sequence[Unit], design: Design) -> Iterator[dict[str, Any]]:
     """The rows of each comparison: one per study, and those of all studies together if two or more could be tested."""
     reference = str(design.reference)
-    if not any(unit.group == reference for unit in units):
-        there = sorted({unit.group for unit in units})
-        hint = nearest(reference, there)
-        raise QueryError(f"No unit has {design.by} {reference!r}.{hint} There are: {listed(there) or 'none'}.")
     parts: dict[tuple[str | None, str], dict[str, list[Unit]]] = defaultdict(lambda: defaultdict(list))
     for unit in units:
         parts[unit.within, unit.study][unit.group].append(unit)

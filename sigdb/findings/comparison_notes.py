@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sigdb.answers import left_out_note
 from sigdb.findings.comparability import ADJUST, COMPARED, RAW, UNCALIBRATED, warn_of_differences
 from sigdb.findings.hits import RENAME
+from sigdb.findings.lost import nothing_compared
 from sigdb.findings.testing import ONE_MODEL, PAIRED
 from sigdb.findings.units import NAMES_NO
 
@@ -40,7 +41,7 @@ def notes_of(
     rule: CutOff,
 ) -> tuple[str, ...]:
     """The notes of a comparison of z, scores or hits. `rule` says what a hit is."""
-    notes: list[str] = []
+    notes = [] if rows else [nothing_compared(units, design)]
     if design.unit == "cell":
         notes.append("Cells are the replicates: the p values say nothing about donors.")
     if of == "z":

@@ -16,6 +16,7 @@ from sigdb.errors import QueryError, listed
 from sigdb.findings.columns import where_cube
 from sigdb.findings.comparability import RAW_GENES
 from sigdb.findings.comparison_notes import ONE_MODEL_NOTE, depth_notes, units_left_out
+from sigdb.findings.lost import check_chosen, check_groups
 from sigdb.findings.statistics import Effect, benjamini_hochberg, combine
 from sigdb.findings.testing import (
     ONE_MODEL,
@@ -200,9 +201,11 @@ def gene_compare(
     check_design(con, design)
     query = group_by_unit(where_cube(parse_statement("findings/unit_genes"), cells), design)
     found = ask(con, query.group_by(exp.column("gene", table="u")), {"run": run, "signed": signed})
-    left_out: Counter[str] = Counter()
     sizes = found.table.filter(pc.is_null(found.table["gene"])).to_pylist()
-    units = list(comparable_units(sizes, design, left_out))
+    units, lost = comparable_units(sizes, design)
+    check_chosen(con, sizes, cells)
+    check_groups(units, lost, design, study, [design.reference, *filter(None, [group])])
+    left_out = Counter(reason for _, reason in lost)
     group, names = choose_group(units, design, study, group)
     parts, too_small = [], []
     for name in names:

@@ -18,6 +18,7 @@ from sigdb.findings.columns import (
     where_cube,
 )
 from sigdb.findings.comparability import CALIBRATED, RAW, warn_of_groups
+from sigdb.findings.lost import explain_empty
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import parse_statement, replace_columns
@@ -95,9 +96,11 @@ def group_scores(
     (label,) = cube_columns([by])
     if calibrated:
         columns = {"cell_type": "cell_type", "label": label}
-        return calibrated_scores(con, genes, columns, cells, min_cells, min_coverage, **options)
+        found = calibrated_scores(con, genes, columns, cells, min_cells, min_coverage, **options)
+        return explain_empty(con, found, list(dict.fromkeys(columns.values())), cells, min_cells)
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
     found = ask_scores(con, where_cube(labelled_statement("group_scores", label), cells), parameters)
+    found = explain_empty(con, found, list(dict.fromkeys(["cell_type", label])), cells, min_cells)
     return warn_of_groups(found, ["cell_type", "label"], RAW)
 
 
@@ -169,6 +172,7 @@ def score_bins(
     (label,) = columns_of(con, "cells", [by])
     parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "min_cells": min_cells}
     found = ask_scores(con, keep_cells(labelled_statement("score_bins", label), cells), parameters)
+    found = explain_empty(con, found, [label], cells, min_cells)
     return replace(found, notes=(RAW, *found.notes))
 
 
@@ -237,7 +241,7 @@ def embedding(
     parameters = score_parameters(con, genes, **options) | {"n_bins": n_bins, "max_points": max_points}
     query = replace_columns(parse_statement("findings/embedding"), x_column=names[0], y_column=names[1])
     notes = ("Each study has an embedding of its own: positions of different studies cannot be compared.", RAW)
-    found = ask_scores(con, keep_cells(query, cells), parameters)
+    found = explain_empty(con, ask_scores(con, keep_cells(query, cells), parameters), ["study"], cells, 1)
     return replace(found, notes=(*notes, *found.notes))
 
 
@@ -300,5 +304,5 @@ def gene_dots(
     if cells:
         for select in [each for each in query.find_all(exp.Select) if each.args.get("group")]:
             select.replace(where_cube(select, cells))
-    found = ask_scores(con, query, parameters)
+    found = explain_empty(con, ask_scores(con, query, parameters), [label], cells, min_cells)
     return replace(found, notes=(RAW, *found.notes))

@@ -15,6 +15,7 @@ from sigdb.atlas.fields import names_none
 from sigdb.errors import QueryError, nearest
 from sigdb.findings.columns import CHOSEN, choose_cells, columns_of, labelled_statement
 from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_differences
+from sigdb.findings.lost import explain_no_cells, keep_with
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 
@@ -234,7 +235,8 @@ def hits(
     parameters = score_parameters(con, genes, **options)
     parameters |= rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
     parameters |= {"min_cells": min_cells, "min_samples": min_samples}
-    found = ask_scores(con, choose_population(labelled_statement("hit_rates", label), cells), parameters)
+    with explain_no_cells(con, cells):
+        found = ask_scores(con, choose_population(labelled_statement("hit_rates", label), cells), parameters)
     samples = leave_out_unnamed(found.table, label)
     ranked = Hits(
         table=rank_groups(samples),
@@ -246,6 +248,21 @@ def hits(
         against=against,
     )
     return add_notes(ranked, min_cells, min_samples)
+
+
+def explain_no_group(found: Hits, min_cells: int, min_samples: int) -> tuple[str, ...]:
+    """A note on a ranking without groups: the value of `min_cells` or `min_samples` that would keep one."""
+    if found.table.num_rows:
+        return ()
+    lost = [row for row in found.all_samples.to_pylist() if row["label"] is not None]
+    if not lost:
+        return (f"No group is left: no sample has a value of {found.by}.",)
+    groups = Counter(str(row["label"]) for row in lost if row["left_out"] == "too few samples")
+    if groups:
+        (label, n), *_ = groups.most_common()
+        return (f"No group is left. The largest, {label}, has {n} samples: `min_samples={n}` keeps it.",)
+    sizes = [row["n_cells"] for row in lost if row["left_out"] == "too few cells"]
+    return (f"No group is left. {keep_with('sample', sizes, min_cells, min_samples)}".strip(),)
 
 
 def population_name(cells: str | None) -> str:
@@ -323,4 +340,5 @@ def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
         left_out += (RENAME,)
     consequence = CALIBRATED if found.against == "controls" else UNCALIBRATED
     cautions = warn_of_differences(found.table.to_pylist(), "label", consequence)
-    return replace(found, notes=(rule, *left_out, *found.notes, *cautions))
+    empty = explain_no_group(found, min_cells, min_samples)
+    return replace(found, notes=(*empty, rule, *left_out, *found.notes, *cautions))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from sigdb.findings.columns import where_groups
 from sigdb.findings.comparability import RAW, warn_of_groups
+from sigdb.findings.lost import explain_empty
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import GeneOptions, check_options, score_parameters
 from sigdb.statements import parse_statement
@@ -75,4 +76,5 @@ def leading_genes(
     check_options(leading_genes, options, GeneOptions)
     parameters = score_parameters(con, genes, weights=weights, **options) | {"n": n, "min_cells": min_cells}
     found = ask_scores(con, where_groups(parse_statement("findings/leading_genes"), groups), parameters)
+    found = explain_empty(con, found, ["study", "tissue", "disease", "cell_type"], groups, min_cells)
     return warn_of_groups(found, ["cell_type", "study", "tissue", "disease"], RAW)

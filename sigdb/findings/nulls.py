@@ -10,6 +10,7 @@ import pyarrow as pa
 from sigdb.answers import Answer
 from sigdb.findings.columns import where_groups
 from sigdb.findings.comparability import WITHIN, warn_of_groups
+from sigdb.findings.lost import explain_empty
 from sigdb.findings.statistics import benjamini_hochberg
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import GeneOptions, check_options, score_parameters
@@ -110,6 +111,7 @@ def matched_null(
     q_values = pa.array(benjamini_hochberg(found.column("p_value")), pa.float64())
     notes = (*NOTES, *few_sets(found.table, n_controls), *found.notes)
     found = Null(found.table.append_column("q_value", q_values), found.sql, notes)
+    found = explain_empty(con, found, ["study", "tissue", "disease", "cell_type"], groups, min_cells)
     return warn_of_groups(found, ["cell_type", "study", "tissue", "disease"], WITHIN)
 
 

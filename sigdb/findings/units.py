@@ -15,8 +15,7 @@ from sigdb.findings.hits import choose_population
 from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import duckdb
 
@@ -141,26 +140,32 @@ def fetch_covariates(
 def comparable_units(
     rows: Sequence[dict[str, Any]],
     design: Design,
-    left_out: Counter[str],
     covariates: Mapping[tuple[str | None, ...], tuple[Any, ...]] | None = None,
     value: str | None = None,
-) -> Iterator[Unit]:
-    """The units that can be compared by the column `value`. The others are counted in `left_out`, by reason."""
-    known = {"n_cells", "n_genes", "n_measured", "median_counts", "median_detected"}
+) -> tuple[list[Unit], list[tuple[dict[str, Any], str]]]:
+    """The units that can be compared by the column `value`, and the rows of the others, each with the reason."""
+    units, lost = [], []
     for row in rows:
         values = (covariates or {}).get(tuple(row[name] for name in design.columns), ())
         reason = reason_to_leave_out(row, design, values)
         if reason is None and value is not None and row[value] is None:
             reason = "the controls do not vary" if row["n_measured"] else "no gene measured"
-        if reason is not None:
-            left_out[reason] += 1
-            continue
-        text = {name: None if row[name] is None else str(row[name]) for name in design.columns}
-        numbers = {name: row[name] for name in known if name in row}
-        if value is not None:
-            numbers["value"] = row[value]
-        donors = tuple(donor for donor in row["donors"] if donor is not None and not names_none("donor", donor))
-        yield Unit(**{"within": None, "pair": None, **text, **numbers}, donors=donors, covariates=values)
+        if reason is None:
+            units.append(unit_of(row, design, values, value))
+        else:
+            lost.append((row, reason))
+    return units, lost
+
+
+def unit_of(row: Mapping[str, Any], design: Design, covariates: tuple[Any, ...], value: str | None) -> Unit:
+    """The unit of a row."""
+    known = {"n_cells", "n_genes", "n_measured", "median_counts", "median_detected"}
+    text = {name: None if row[name] is None else str(row[name]) for name in design.columns}
+    numbers = {name: row[name] for name in known if name in row}
+    if value is not None:
+        numbers["value"] = row[value]
+    donors = tuple(donor for donor in row["donors"] if donor is not None and not names_none("donor", donor))
+    return Unit(**{"within": None, "pair": None, **text, **numbers}, donors=donors, covariates=covariates)
 
 
 def reason_to_leave_out(row: Mapping[str, Any], design: Design, covariates: Sequence[Any]) -> str | None:
