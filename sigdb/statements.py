@@ -54,6 +54,8 @@ def parse_statement(name: str) -> exp.Select:
 
 def parse_condition(text: str) -> exp.Condition:
     """Parse a SQL condition, as it may stand after WHERE. Raises QueryError for anything else."""
+    if not isinstance(text, str):
+        raise QueryError(f"A condition must be a text, such as \"disease = 'normal'\", not {text!r}.")
     try:
         trees = sqlglot.parse(text, dialect="duckdb")
     except sqlglot.errors.SqlglotError as error:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-MISSING = {"error": "stop", "ignore": "leave them out"}
+MISSING = {"error": "stop", "ignore": "leave them out and say so"}
 AGG = {"mean": "their weighted mean", "sum": "their weighted sum"}
 
 

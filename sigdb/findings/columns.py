@@ -55,6 +55,8 @@ def cube_columns(names: Sequence[str]) -> list[str]:
 
 def known_columns(names: Sequence[str], known: Sequence[str], relation: str) -> list[str]:
     """The given names, each once; QueryError for a name that is not known."""
+    if odd := [name for name in names if not isinstance(name, str)]:
+        raise QueryError(f"A column must be named by a text, such as 'study', not by {odd[0]!r}.")
     if unknown := [name for name in names if name not in known]:
         hint = nearest(unknown[0], known)
         raise QueryError(f"{relation} has no column {listed(unknown)}.{hint} It has: {listed(known, 30)}.")
@@ -90,7 +92,7 @@ def condition_on(text: str, known: Sequence[str], relation: str) -> exp.Conditio
 
 def where_cube(query: exp.Select, condition: str | None) -> exp.Select:
     """Add a condition on the columns of the cube to a query."""
-    return query.where(condition_on(condition, CUBE, "The cube")) if condition else query
+    return query if condition is None else query.where(condition_on(condition, CUBE, "The cube"))
 
 
 def choose_groups(query: exp.Select, condition: str) -> exp.Select:
@@ -104,12 +106,12 @@ def choose_groups(query: exp.Select, condition: str) -> exp.Select:
 
 def where_groups(query: exp.Select, condition: str | None) -> exp.Select:
     """Add a condition on the columns that make a group, or on its number of cells, to a query."""
-    return query.where(condition_on(condition, GROUP, "A group")) if condition else query
+    return query if condition is None else query.where(condition_on(condition, GROUP, "A group"))
 
 
 def keep_cells(query: exp.Select, condition: str | None) -> exp.Select:
     """Add a condition on the view `cells` to the innermost SELECT of a statement, which joins that view."""
-    if not condition:
+    if condition is None:
         return query
     inner = next(select for select in query.find_all(exp.Select) if select.args.get("joins"))
     cells = next(table for table in inner.find_all(exp.Table) if table.name == "cells")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -18,12 +17,12 @@ from sigdb.findings.lost import check_chosen, check_group, explain_no_cells
 from sigdb.findings.statistics import Effect, adjust_families, combine, effect_of, rank_test
 from sigdb.findings.testing import PAIRED, WELCH, Sides, Tested, compare_studies, compare_study, match_pairs
 from sigdb.findings.units import Design, Unit, check_design, comparable_units, fetch_covariates, medians_of, unit_values
-from sigdb.scores.members import name_of
+from sigdb.scores.members import several, text_list
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import duckdb
 
@@ -90,7 +89,7 @@ def compare(
     unit: str = "donor",
     within: str | None = "cell_type",
     paired_by: str | None = None,
-    covariates: Sequence[str] = (),
+    covariates: str | Iterable[str] = (),
     cells: str | None = None,
     min_cells: int = 10,
     min_units: int = 3,
@@ -139,7 +138,7 @@ def compare(
         Compare within each value of this column. None: all cells of a unit together.
     paired_by : str, optional
         The column that pairs units across groups, such as 'donor'.
-    covariates : sequence of str
+    covariates : str or list of str
         Columns of the view `cells` to adjust for. A number is averaged over the unit's cells; anything else must have
         one value per unit.
     cells : str, optional
@@ -192,9 +191,10 @@ def compare(
     rule = CutOff(against, percentile, quantile, cutoff, sd, below)
     check_measure(of, rule, unit, cells_as_replicates=cells_as_replicates)
     unit = "cell" if cells_as_replicates else unit
-    design = Design(by, reference, unit, within, paired_by, tuple(covariates), min_cells, min_units)
+    adjusted = (covariates,) if isinstance(covariates, str) else tuple(text_list("covariates", covariates))
+    design = Design(by, reference, unit, within, paired_by, adjusted, min_cells, min_units)
     check_design(con, design)
-    signatures = genes if isinstance(genes, Mapping) else {name_of(genes) or "genes": genes}
+    signatures = several(genes)
     values = fetch_covariates(con, design, cells, options.get("run")) if covariates else None
     fixed = rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
     left_out: Counter[str] = Counter()

@@ -230,6 +230,8 @@ def embedding(
     There is no embedding umap in this atlas. I
     """
     check_options(embedding, options)
+    if not isinstance(basis, str):
+        raise QueryError(f"`basis` must be the name of an embedding, such as 'umap', not {basis!r}.")
     names = [f"{basis}_1", f"{basis}_2"]
     known = column_types(con, "cells")
     if not set(names) <= set(known):
@@ -301,7 +303,7 @@ def gene_dots(
     (label,) = cube_columns([by])
     parameters = score_parameters(con, genes, missing=missing, run=run, signed=signed) | {"min_cells": min_cells}
     query = labelled_statement("gene_dots", label)
-    if cells:
+    if cells is not None:
         for select in [each for each in query.find_all(exp.Select) if each.args.get("group")]:
             select.replace(where_cube(select, cells))
     found = explain_empty(con, ask_scores(con, query, parameters), [label], cells, min_cells)

@@ -267,12 +267,12 @@ def explain_no_group(found: Hits, min_cells: int, min_samples: int) -> tuple[str
 
 def population_name(cells: str | None) -> str:
     """The relation that holds the population of hits: of a condition, or of all cells."""
-    return CHOSEN if cells else ALL_CELLS
+    return ALL_CELLS if cells is None else CHOSEN
 
 
 def choose_population(query: exp.Select, cells: str | None) -> exp.Select:
     """Add the cells that fulfil a condition to a statement about hits, which it looks up as $cells."""
-    return choose_cells(query, cells) if cells else query
+    return query if cells is None else choose_cells(query, cells)
 
 
 def leave_out_unnamed(samples: pa.Table, column: str) -> pa.Table:

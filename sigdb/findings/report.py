@@ -25,7 +25,7 @@ from sigdb.statements import ask, parse_statement
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sigdb.answers import Answer
     from sigdb.findings.comparability import Finding

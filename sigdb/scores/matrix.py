@@ -181,7 +181,7 @@ def named_signatures(signatures: Signatures) -> dict[str, Genes]:
         named = [(None, signatures)]
     if odd := [each for name, each in named if not isinstance(name, str)]:
         raise QueryError(
-            f"`signatures` must be names or `Signature` objects, or `{{name: genes}}`. {len(odd)} of {len(named)} "
+            f"`signatures` must be names, Signature objects, or `{{name: genes}}`. {len(odd)} of {len(named)} "
             f"{'is' if len(odd) == 1 else 'are'} something else: {listed((f'{each!r:.60}' for each in odd), 3)}."
         )
     if repeated := [name for name, count in Counter(name for name, _ in named).items() if count > 1]:

@@ -24,6 +24,7 @@ __all__ = [
     "find_signatures",
     "name_of",
     "reusable",
+    "several",
     "signature_names",
     "text_list",
 ]
@@ -71,6 +72,17 @@ def find_members(
 def name_of(genes: Genes) -> str | None:
     """The name that genes were given by; None for a list."""
     return genes.name if isinstance(genes, Signature) else genes if isinstance(genes, str) else None
+
+
+def several(genes: Genes | Mapping[str, Genes]) -> dict[str, Genes]:
+    """One signature or a mapping of several, by name; QueryError if there is none, or for a name that is no text."""
+    if not isinstance(genes, Mapping):
+        return {name_of(genes) or "genes": genes}
+    if not genes or not all(isinstance(name, str) for name in genes):
+        raise QueryError(
+            f"Several signatures must be given as `{{name: genes}}` with texts as names, not as {genes!r:.80}."
+        )
+    return dict(genes)
 
 
 def reusable(genes: Genes) -> str | Signature | list[str]:

@@ -99,12 +99,25 @@ def complete_options(options: ScoreOptions) -> ScoreOptions:
     return {**DEFAULTS, **options}
 
 
+def check_values(options: ScoreOptions) -> None:
+    """Raise QueryError for values that SQL would take for others: 'no' for true, and True for a text."""
+    for name, values in {
+        "signed": (False, True),
+        "measured_only": (False, True),
+        "missing": (None, "error", "ignore"),
+    }.items():
+        value = options[name]  # type: ignore[literal-required]
+        if not isinstance(value, str | bool | None) or value not in values:
+            raise QueryError(f"{name} must be {values[-2]!r} or {values[-1]!r}, not {value!r}.")
+
+
 def score_parameters(con: duckdb.DuckDBPyConnection, genes: Genes, **options: Unpack[ScoreOptions]) -> dict[str, Any]:
     """The parameters of a score macro: all options, the genes, and the weights that a signature brings.
 
     genes: as for `sigdb.scores.members.find_members`. Raises QueryError for a name that means nothing.
     """
     completed = complete_options(options)
+    check_values(completed)
     members = find_members(con, genes, completed["weights"], completed["run"])
     missing = completed["missing"] or ("ignore" if members.is_signature else "error")
     return {**completed, "genes": members.genes, "weights": members.weights, "missing": missing}

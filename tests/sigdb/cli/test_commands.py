@@ -117,7 +117,7 @@ def test_weights_of_a_column_with_another_name(workdir):
 
 
 def test_score_tells_the_genes_that_it_leaves_out(workdir):
-    told = "Left out 1 gene that is not known to the model of this run: NOPE1."
+    told = "Scored 1 of 2 genes. The model of this run does not know the other: NOPE1."
     arguments = ["score", "toy.duckdb", "CD3E", "NOPE1", "--missing", "ignore"]
     for more in ([], ["--by", "study"]):
         assert told in words(run(*arguments, *more, cwd=workdir)[1])

@@ -102,3 +102,68 @@ def test_signatures_that_are_refused(con):
 def test_an_error_of_a_macro_names_parameters_in_python(toy, ask):
     with pytest.raises(QueryError, match=r"Use `missing='ignore'` to score the other 1\."):
         ask(toy, ["CD3E", "FOO"])
+
+
+@pytest.fixture
+def adata():
+    return ad.AnnData(np.zeros((3, 1), np.float32), obs=frame(["c1", "c2", "c0"], ["x", "x", "a"]))
+
+
+def test_annotate_writes_columns_of_obs(con, adata):
+    sigdb.annotate(con, adata, [*SIGNATURES, "LYZ"])
+    assert list(adata.obs.columns) == ["sample", "T", "M", "LYZ"]
+    np.testing.assert_allclose(adata.obs[["T", "M", "LYZ"]], [[5, 1.25, 0], [6, 1.5, 0], [1, 0.25, 0]])
+
+
+def test_annotate_writes_one_entry_of_obsm(con, adata):
+    sigdb.annotate(con, adata, {"a": "t", "b": ["LYZ"]}, obsm="X_sigdb", signed=True)
+    assert list(adata.obs.columns) == ["sample"]
+    assert adata.obsm["X_sigdb"]["a"].to_dict() == {"c1": 5, "c2": 6, "c0": 1}
+
+
+@pytest.mark.parametrize("given", ["adata", "obs"])
+def test_an_adata_or_its_obs(con, adata, given):
+    scores = sigdb.score_matrix(con, "T", adata if given == "adata" else adata.obs)
+    assert scores["T"].tolist() == [5, 6, 1]
+
+
+@pytest.mark.filterwarnings("ignore:Observation names are not unique")
+def test_barcodes_that_repeat_within_an_adata(con):
+    both = ad.AnnData(np.zeros((2, 1), np.float32), obs=frame(["c0", "c0"], ["x", "a"]))
+    sigdb.annotate(con, both, "T")
+    assert both.obs["T"].tolist() == [0, 1]
+
+
+def test_annotate_leaves_cells_without_a_score(con, adata):
+    adata.obs_names = ["c1", "c2", "new"]
+    with pytest.raises(ObsError, match="1 of 3 rows of obs are not cells of the atlas"):
+        sigdb.annotate(con, adata, ["T"])
+    assert list(adata.obs.columns) == ["sample"]
+    sigdb.annotate(con, adata, ["T"], unmatched="nan")
+    np.testing.assert_array_equal(adata.obs["T"], [5, 6, np.nan])
+
+
+@pytest.mark.parametrize("obsm", [None, "T"])
+def test_annotate_overwrites_only_if_asked(con, adata, obsm):
+    place = adata.obs if obsm is None else adata.obsm
+    place["T"] = np.ones((3, 1)) if obsm else 7.0
+    with pytest.raises(ObsError, match=r"adata\.obsm? has T already\. Use `overwrite=True`"):
+        sigdb.annotate(con, adata, "T", obsm=obsm)
+    assert np.asarray(place["T"]).ravel()[0] in (1, 7)
+    sigdb.annotate(con, adata, "T", obsm=obsm, overwrite=True)
+    assert np.asarray(place["T"]).ravel().tolist() == [5, 6, 1]
+
+
+ODD = {
+    "a path": ("study.h5ad", ["T"], ObsError, "as an AnnData object or as its `obs`, not as str"),
+    "nothing": (None, ["T"], ObsError, "not as NoneType"),
+    "no signatures": ("adata", None, QueryError, "1 of 1 is something else: None"),
+    "a list of lists": ("adata", [["CD3E"]], QueryError, r"1 of 1 is something else: \['CD3E'\]"),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_annotate_refuses(con, adata, case):
+    given, signatures, error, said = ODD[case]
+    with pytest.raises(error, match=said):
+        sigdb.annotate(con, adata if given == "adata" else given, signatures)

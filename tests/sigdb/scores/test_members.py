@@ -120,3 +120,37 @@ def test_a_library_of_an_older_sigdb_may_hold_such_names(copy):
         assert sigdb.score(atlas.con, "OLD").equals(sigdb.score(atlas.con, ["CD3E"]))
         with pytest.raises(QueryError, match="Old can mean several signatures of the library: OLD, old"):
             sigdb.score(atlas.con, "Old")
+
+
+WORDS = {
+    "by a list": (
+        sigdb.hits,
+        {"by": ["study"]},
+        r"A column must be named by a text, such as 'study', not by \['study'\]",
+    ),
+    "by nothing": (sigdb.score_bins, {"by": None}, "A column must be named by a text"),
+    "by two": (sigdb.group_scores, {"by": "study,tissue"}, "The cube has no column study,tissue"),
+    "cells that are a list": (
+        sigdb.hits,
+        {"cells": ["true"]},
+        r"A condition must be a text, such as .*, not \['true'\]",
+    ),
+    "cells that are empty": (sigdb.hits, {"cells": ""}, "This is not one SQL condition"),
+    "groups that are a number": (sigdb.leading_genes, {"groups": 3}, "A condition must be a text"),
+    "a basis that is none": (sigdb.embedding, {"basis": None}, "`basis` must be the name of an embedding"),
+    "signed in words": (sigdb.hits, {"signed": "no"}, "signed must be False or True, not 'no'"),
+    "missing that is true": (sigdb.leading_genes, {"missing": True}, "missing must be 'error' or 'ignore', not True"),
+}
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_a_value_of_another_kind_is_refused(toy, case):
+    function, options, said = WORDS[case]
+    with pytest.raises(QueryError, match=said):
+        function(toy, ["CD3E"], **options)
+
+
+@pytest.mark.parametrize("genes", [{}, {1: ["CD3E"]}], ids=["none", "a number"])
+def test_a_mapping_that_names_no_signatures(toy, genes):
+    with pytest.raises(QueryError, match=r"must be given as `\{name: genes\}`"):
+        sigdb.compare(toy, genes, by="cell_type", reference="T cell", unit="sample", within=None)
