@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["printable"]
+__all__ = ["ordinal", "printable"]
 
 # Characters that a terminal obeys instead of showing them, that turn text around, or that no font and no XML has.
 UNPRINTABLE = re.compile(
@@ -20,3 +20,10 @@ def printable(text: str, *, keep: str = "") -> str:
         return character if character in keep else character.encode("unicode_escape").decode()
 
     return UNPRINTABLE.sub(escape, text)
+
+
+def ordinal(number: float) -> str:
+    """Write a number as its place: 1st, 2nd, 11th, 95th, 99.5th."""
+    text = f"{number:g}"
+    is_th = "." in text or text[-2:] in ("11", "12", "13")
+    return text + ("th" if is_th else {"1": "st", "2": "nd", "3": "rd"}.get(text[-1], "th"))
