@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-__all__ = ["format_number", "format_value", "printable"]
+__all__ = ["format_number", "format_value", "ordinal", "printable"]
 
 # Characters that a terminal obeys instead of showing them, that turn text around, or that no font and no XML has.
 UNPRINTABLE = re.compile(
@@ -49,3 +49,10 @@ def format_number(value: float) -> str:
     # From here on, four significant digits leave nothing behind the point.
     whole = isfinite(value) and 999.95 <= abs(value) < 1e15
     return f"{value:,.0f}" if whole else f"{value:.4g}"
+
+
+def ordinal(number: float) -> str:
+    """Write a number as its place: 1st, 2nd, 11th, 95th, 99.5th."""
+    text = f"{number:g}"
+    is_th = "." in text or text[-2:] in ("11", "12", "13")
+    return text + ("th" if is_th else {"1": "st", "2": "nd", "3": "rd"}.get(text[-1], "th"))

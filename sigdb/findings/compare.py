@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
@@ -60,6 +61,9 @@ class Comparison(Answer):
         The units that each signature was compared by, with their SQL.
     left_out : dict of str to int
         How many units were not compared, by reason.
+    compared : pyarrow.Table
+        The units that were compared, one per row: signature, within, group, study, unit, pair, n_cells and value (what
+        `of` names).
     reference : str
         The group that the others are compared with.
     of : str
@@ -70,6 +74,7 @@ class Comparison(Answer):
 
     units: dict[str, Answer]
     left_out: dict[str, int]
+    compared: pa.Table
     reference: str
     of: str = "z"
 
@@ -185,7 +190,7 @@ def compare(
     ...     con, ["CD3D"], of="hits", by="tissue", reference="normal adjacent", paired_by="donor", within=None
     ... )
     >>> rates.notes[0]
-    'A hit is above the percentile 99 of the scores of matched control genes at the same depth.'
+    'A hit is above the 99th percentile of the scores of matched control genes at the same depth.'
     """
     check_options(compare, options)
     rule = CutOff(against, percentile, quantile, cutoff, sd, below)
@@ -198,25 +203,25 @@ def compare(
     values = fetch_covariates(con, design, cells, options.get("run")) if covariates else None
     fixed = rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
     left_out: Counter[str] = Counter()
-    units, compared, rows = {}, [], []
+    units, compared, rows = {}, {}, []
     for name, members in signatures.items():
         parameters = score_parameters(con, members, **options) | fixed
         with explain_no_cells(con, cells):
             units[name] = ask_scores(con, unit_values(design, of, cells), parameters)
         found = units[name].table.to_pylist()
         check_chosen(con, found, cells)
-        comparable, lost = comparable_units(found, design, values, VALUES[of])
-        check_group(comparable, lost, design, str(reference))
-        compared += comparable
+        compared[name], lost = comparable_units(found, design, values, VALUES[of])
+        check_group(compared[name], lost, design, str(reference))
         left_out.update(reason for _, reason in lost)
-        rows += [{"signature": name, **row} for row in compare_units(comparable, design)]
+        rows += [{"signature": name, **row} for row in compare_units(compared[name], design)]
     names = [note for each in units.values() for note in each.notes]
     return Comparison(
         table=table_of(rows),
         sql=join_sql([each.sql for each in units.values()]),
-        notes=(*notes_of(rows, compared, design, left_out, of, rule), *dict.fromkeys(names)),
+        notes=(*notes_of(rows, list(chain(*compared.values())), design, left_out, of, rule), *dict.fromkeys(names)),
         units=units,
         left_out=dict(left_out),
+        compared=table_of_units(compared),
         reference=reference,
         of=of,
     )
@@ -323,6 +328,13 @@ def add_up(sizes: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 COUNTS = ("n_group", "n_reference", "n_pairs", "n_unpaired", "n_donors", "n_cells_group", "n_cells_reference")
 # The column of a unit that is compared.
 VALUES = {"z": "z", "score": "score", "hits": "hit_rate"}
+UNITS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("signature", "within", "group", "study", "unit", "pair")),
+        ("n_cells", pa.int64()),
+        ("value", pa.float64()),
+    ]
+)
 LABELS = ("signature", "within", "group", "reference", "study", "test", "note")
 MEASURES = [each.name for each in fields(Effect) if each.name not in LABELS]
 SCHEMA = pa.schema(
@@ -350,6 +362,12 @@ def table_of(rows: Sequence[dict[str, Any]]) -> pa.Table:
         q_values = adjust_families([row[f"p_{kind}"] for row in rows], families)
         rows = [{**row, f"q_{kind}": q} for row, q in zip(rows, q_values, strict=True)]
     return pa.Table.from_pylist(list(rows), schema=SCHEMA)
+
+
+def table_of_units(units: Mapping[str, Sequence[Unit]]) -> pa.Table:
+    """The units that were compared by each signature, as a table."""
+    rows = [{"signature": name, **vars(unit)} for name, members in units.items() for unit in members]
+    return pa.Table.from_pylist(rows, schema=UNITS)
 
 
 def family_of(row: Mapping[str, Any]) -> str:

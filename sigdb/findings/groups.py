@@ -132,7 +132,8 @@ def score_bins(
 ) -> Answer:
     """Count the cells of each group in bins of their score.
 
-    The database counts, so no cell leaves it. All groups have the same bins, from the lowest score to the highest.
+    The database counts, so no cell leaves it. All groups have the same bins, from the lowest score to the 99.9th
+    percentile of all scores. Cells above it count in the last bin, so that one cell does not decide the width of bins.
 
     Parameters
     ----------
@@ -154,8 +155,9 @@ def score_bins(
     Returns
     -------
     Answer
-        One row per group and bin that is not empty: label (the value of `by`), n_cells and mean (score) of the group,
-        low and high (edges of the bin, in thousandths of a cell), n (cells in the bin). The highest mean comes first.
+        One row per group and bin that is not empty: label (the value of `by`), n_cells, mean and median (score)
+        of the group, low and high (edges of the bin, in thousandths of a cell), n (cells in the bin), n_above (the
+        cells of the last bin that are above its edge). The highest mean comes first.
 
     Raises
     ------
@@ -211,8 +213,9 @@ def embedding(
     Returns
     -------
     Answer
-        study, is_binned, x_low, x_high, y_low, y_high (the square, or the position of the cell twice), n (cells) and
-        score (mean, in thousandths of a cell). The highest scores of a study come last.
+        study, is_binned, x_low, x_high, y_low, y_high (the square, or the position of the cell twice), n (cells),
+        cell_type (the commonest of the square) and score (mean, in thousandths of a cell). The highest scores of a
+        study come last.
 
     Raises
     ------

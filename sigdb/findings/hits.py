@@ -18,6 +18,7 @@ from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_diffe
 from sigdb.findings.lost import explain_no_cells, keep_with
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
+from sigdb.text import ordinal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,7 +96,7 @@ class CutOff:
             return f"{side} a score of {self.cutoff:g}"
         if self.sd is not None:
             return f"{side} the mean plus {self.sd:g} standard deviations of {scores}"
-        return f"{side} the percentile {self.parameters['percentile']:g} of {scores}"
+        return f"{side} the {ordinal(self.parameters['percentile'])} percentile of {scores}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +227,7 @@ def hits(
     >>> found.table.column_names[:4]
     ['label', 'n_samples', 'mean_rate', 'median_rate']
     >>> found.rule
-    'above the percentile 99 of the scores of matched control genes at the same depth'
+    'above the 99th percentile of the scores of matched control genes at the same depth'
     """
     check_options(hits, options)
     rule = CutOff(against, percentile, quantile, cutoff, sd, below)

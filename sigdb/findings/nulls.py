@@ -85,11 +85,12 @@ def matched_null(
     -------
     Null
         One row per group: study, tissue, disease, cell_type, n_cells, score (in thousandths of a cell, as in
-        `signature_by_sample`), null_mean, null_sd, z, p_value (empirical, one-sided: high scores), p_two_sided (twice
-        the smaller of p_value and its counterpart for low scores, at most 1), n_controls, n_sets (how many distinct
-        sets there are, 1000000 for that many or more; no p value is below 1 / n_sets), n_genes, n_measured,
-        median_counts and median_detected (counts and detected genes of the median cell) and q_value (of p_value;
-        Benjamini and Hochberg, over all rows). The highest z come first.
+        `signature_by_sample`), null_mean, null_sd, null_low, null_median and null_high (quantiles of the control sets'
+        scores: 2.5 %, 50 % and 97.5 %), z, p_value (empirical, one-sided: high scores), p_two_sided (twice the smaller
+        of p_value and its counterpart for low scores, at most 1), n_controls, n_sets (how many distinct sets there are,
+        1000000 for that many or more; no p value is below 1 / n_sets), n_genes, n_measured, median_counts and
+        median_detected (counts and detected genes of the median cell) and q_value (of p_value; Benjamini and Hochberg,
+        over all rows). The highest z come first.
 
     Raises
     ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import defaultdict
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from sigdb.text import printable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import altair as alt
 
@@ -27,11 +28,19 @@ __all__ = [
     "SIGNIFICANT",
     "altair_module",
     "colour_by_kind",
-    "describe_group",
+    "describe_groups",
     "finish",
+    "is_number",
+    "keep_finite",
     "keep_highest",
+    "mark_first",
+    "names_axis",
+    "number",
     "save",
+    "short",
+    "shorten",
     "significance",
+    "small",
     "style",
     "tooltip",
     "viridis",
@@ -44,6 +53,9 @@ FORMATS = (".html", ".png", ".svg", ".json")
 ATTRIBUTION = "attribution, thousandths of a cell"
 # Characters of a line below the title.
 SUBTITLE_WIDTH = 110
+# Pixels of an average character of 11 pixels.
+CHARACTER = 6
+NOTHING = "There is nothing to draw."
 SIGNIFICANT = ("q < 0.05", "q ≥ 0.05")
 # What ends a script of HTML, or changes how it is read.
 SCRIPT_TAG = re.compile("<(?=/?script|!--)", re.IGNORECASE)
@@ -88,10 +100,20 @@ def save(chart: alt.TopLevelMixin, path: str | os.PathLike[str]) -> None:
     make_safe(chart).save(str(path), **options.get(path.suffix.lower(), {}))
 
 
-def finish(chart: Any, found: Answer, title: str, subtitle: Sequence[str]) -> Any:
-    """Give a chart its title with the warnings of the finding, the theme, and the SQL of its data."""
-    warnings = [note for note in warnings_of(found) if note not in subtitle]
-    return style(chart.properties(usermeta={"sql": found.sql}), title, [*subtitle, *warnings])
+def finish(
+    chart: Any, found: Answer, title: str, legend: Sequence[str], left_out: Sequence[str] = (), *, drawn: Sequence[Any]
+) -> Any:
+    """Give a chart its title with the warnings of the finding, the theme, and the SQL of its data.
+
+    legend: what the marks mean. left_out: lines about what is not drawn. drawn: what is; if that is nothing, the result
+    is a chart that says so, with the notes of the finding.
+    """
+    lines = [*legend, *left_out, *warnings_of(found)]
+    if not drawn:
+        alt = altair_module()
+        chart = alt.Chart(alt.Data(values=[{}]), width=400, height=30).mark_text(text=NOTHING, fontSize=12)
+        lines = [*left_out, *found.notes]
+    return style(chart.properties(usermeta={"sql": found.sql}), title, list(dict.fromkeys(lines)))
 
 
 def style(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
@@ -122,11 +144,35 @@ def make_safe(chart: Any) -> Any:
     at control characters. `safe_value` is enough for a chart of ours, whose data are lists: to make a chart of a
     specification takes long.
     """
-    return type(chart).from_dict(safe_value(chart.to_dict()), validate=False)
+    specification = safe_value(chart.to_dict(validate=False))
+    # Altair looks at each row of inline data many times, so the data stand apart while it reads the specification.
+    datasets = specification.pop("datasets", {})
+    safe = type(chart).from_dict(name_data(specification, datasets), validate=False)
+    safe.datasets = datasets
+    return safe
+
+
+def name_data(value: Any, datasets: dict[str, Any]) -> Any:
+    """A specification whose inline data have moved to `datasets`, and have a name in their place."""
+    if isinstance(value, list):
+        return [name_data(each, datasets) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("data"), dict) and isinstance(value["data"].get("values"), list):
+        name = f"data-{len(datasets)}"
+        datasets[name] = value["data"]["values"]
+        value = {**value, "data": {**value["data"], "name": name}}
+        del value["data"]["values"]
+    return {key: name_data(each, datasets) for key, each in value.items()}
 
 
 def safe_value(value: Any) -> Any:
-    """A chart, or a value of one, in which control characters are escapes, and script tags are no tags."""
+    """A chart, or a value of one, in which control characters are escapes, script tags are no tags, and NaN is null.
+
+    JSON has no NaN and no infinity: a page that holds one shows no chart at all.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, str):
         return SCRIPT_TAG.sub("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", printable(value, keep="\t\n"))
     if isinstance(value, list):
@@ -139,14 +185,64 @@ def safe_value(value: Any) -> Any:
     return value
 
 
-def keep_highest(rows: list[dict[str, Any]], key: str, value: str, n: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of the n groups of highest value, and a line about the number of groups if there are more."""
+def keep_finite(rows: Sequence[dict[str, Any]], *columns: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows that have a number in each of some columns, and a line about the others if there are any."""
+    kept = [row for row in rows if all(is_number(row[column]) for column in columns)]
+    n = len(rows) - len(kept)
+    return kept, [f"Not drawn, because a value is missing: {n:,} of {len(rows):,}."] if n else []
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number that can be drawn: neither None nor NaN nor infinite."""
+    return value is not None and math.isfinite(value)
+
+
+def keep_highest(
+    rows: Sequence[dict[str, Any]], key: str, value: str, n: int, what: str = "groups"
+) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+    """The rows of the n groups of highest value, their keys with the highest first, and a line if there are more."""
     best: dict[str, float] = {}
     for row in rows:
-        best[row[key]] = max(best.get(row[key], -math.inf), row[value])
-    kept = sorted(best, key=lambda name: (-best[name], name))[:n]
-    note = [] if len(kept) == len(best) else [f"The {n} highest of {len(best)} groups."]
-    return [row for row in rows if row[key] in kept], note
+        number = row[value] if is_number(row[value]) else -math.inf
+        best[row[key]] = max(best.get(row[key], -math.inf), number)
+    order = sorted(best, key=lambda name: (-best[name], name))[:n]
+    note = [f"The {n:,} highest of {len(best):,} {what}; {len(best) - n:,} are left out."] if len(best) > n else []
+    kept = set(order)
+    return [row for row in rows if row[key] in kept], order, note
+
+
+def names_axis(limit: int = 260, **options: Any) -> Any:
+    """An axis of names. Long names lose their middle, since names often differ at their end."""
+    return altair_module().Axis(labelLimit=limit, labelExpr=shorten(limit), **options)
+
+
+def shorten(limit: int) -> str:
+    """An expression of Vega for the label of an axis or header, which has room for `limit` pixels."""
+    n = limit // (2 * CHARACTER) - 1
+    cut = f"slice(datum.label, 0, {n}) + '\u2026' + slice(datum.label, -{n})"
+    return f"length(datum.label) > {2 * n + 1} ? {cut} : datum.label"
+
+
+def number(value: float) -> str:
+    """A number for a chart: two decimals, more digits if it is small, and a true minus sign."""
+    text = f"{value:.2f}" if value == 0 or 0.095 <= abs(value) < 10000 else f"{value:.2g}"
+    return text.replace("-", "\u2212")
+
+
+def small(value: float | None) -> str:
+    """A p or q value for a chart; nothing if there is none."""
+    return f"{value:.2g}" if is_number(value) else ""
+
+
+def mark_first(rows: Sequence[dict[str, Any]], key: str = "group") -> list[dict[str, Any]]:
+    """The rows with a mark at the first one of each group, which then stands for the group."""
+    seen: dict[str, int] = {}
+    return [{**row, "is_first": seen.setdefault(row[key], place) == place} for place, row in enumerate(rows)]
+
+
+def short(text: str, n: int = 40) -> str:
+    """A text without its middle if it is longer than n characters."""
+    return text if len(text) <= n else f"{text[: n // 2]}\u2026{text[-(n // 2) + 1 :]}"
 
 
 def tooltip(name: str, form: str) -> Any:
@@ -154,26 +250,40 @@ def tooltip(name: str, form: str) -> Any:
     return altair_module().Tooltip(f"{name}:Q", format=form)
 
 
-def viridis(field: str, title: str, length: int = 120, **scale: Any) -> Any:
-    """A colour scale for a number."""
+def viridis(field: str, title: str, length: int = 120, *, legend: Mapping[str, Any] | None = None, **scale: Any) -> Any:
+    """A colour scale for a number. In every chart, dark means high."""
     alt = altair_module()
-    legend = alt.Legend(gradientLength=length)
-    return alt.Color(f"{field}:Q", title=title, scale=alt.Scale(scheme="viridis", **scale), legend=legend)
+    shown = alt.Legend(gradientLength=length, **(legend or {}))
+    colours = alt.Scale(scheme="viridis", reverse=True, **scale)
+    return alt.Color(f"{field}:Q", title=title, scale=colours, legend=shown)
 
 
-def colour_by_kind(names: Sequence[str], *colours: str) -> Any:
-    """A colour for each kind of point, with the legend below the chart."""
+def colour_by_kind(rows: Sequence[dict[str, Any]], colours: Mapping[str, str]) -> Any:
+    """A colour for each kind of point that there is, with the legend below the chart if there are several."""
     alt = altair_module()
-    scale = alt.Scale(domain=list(names), range=list(colours))
-    return alt.Color("kind:N", title=None, scale=scale, legend=alt.Legend(orient="bottom"))
+    kinds = [kind for kind in colours if any(row["kind"] == kind for row in rows)]
+    scale = alt.Scale(domain=kinds, range=[colours[kind] for kind in kinds])
+    return alt.Color("kind:N", title=None, scale=scale, legend=alt.Legend(orient="bottom") if len(kinds) > 1 else None)
 
 
-def significance(q_value: float) -> str:
+def significance(q_value: float | None) -> str:
     """The kind of a point, by its q value."""
-    return SIGNIFICANT[q_value >= 0.05]
+    return SIGNIFICANT[not (is_number(q_value) and float(q_value or 0) < 0.05)]
 
 
-def describe_group(row: dict[str, Any]) -> tuple[str, str]:
-    """A group of the cube in words: its cell type and number of cells, and where the cells are from."""
-    origin = (row["disease"], row["tissue"], row["study"])
-    return f"{row['cell_type'] or '(no type)'}  ({row['n_cells']:,})", ", ".join(part for part in origin if part)
+def describe_groups(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The groups of the cube in few words: cell type, cells, and the disease and tissue where these vary in a study."""
+    found: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for row in rows:
+        for column in ("disease", "tissue"):
+            found[row["study"], column].add(row[column])
+    several = {place for place, values in found.items() if len(values) > 1}
+    return [
+        ", ".join(
+            [
+                f"{row['cell_type'] or '(no type)'}  ({row['n_cells']:,})",
+                *(row[column] or "(none)" for column in ("disease", "tissue") if (row["study"], column) in several),
+            ]
+        )
+        for row in rows
+    ]

@@ -1,7 +1,8 @@
 -- null_moments(genes, weights, n_controls, seed, n_bins, missing, run, signed)
---   -> TABLE (_study_id, _study, _tissue, _disease, _type, _n_cells, _score, _n_genes, _n_measured, _n, _mean, _sd, _n_high, _n_low)
--- Internal: the score of each group beside the scores of its control sets: their number, mean and standard deviation, and
--- how many are at least as high (_n_high) or as low (_n_low). Sums that differ by rounding only count as equal.
+--   -> TABLE (_study_id, _study, _tissue, _disease, _type, _n_cells, _score, _n_genes, _n_measured, _n, _mean, _sd, _quantiles, _n_high, _n_low)
+-- Internal: the score of each group beside the scores of its control sets: their number, mean, standard deviation and
+-- quantiles (2.5 %, 50 %, 97.5 %), and how many are at least as high (_n_high) or as low (_n_low). Sums that differ by
+-- rounding only count as equal.
 -- Units:   attribution. The absolute attributions of a cell add up to 1000. _n is 0 if the study measured none of the genes.
 -- Errors:  as for signature_by_sample.
 -- Example: SELECT _mean FROM sigdb_data.null_moments(['CD3E'], NULL, 5, 0, 25, 'error', NULL, false) WHERE _type = 'T cell';  --> 9.0
@@ -12,6 +13,7 @@ SELECT
     any_value(c._score) AS _score, any_value(c._n_genes) AS _n_genes, any_value(c._n_measured) AS _n_measured,
     count(c._value) AS _n, avg(c._value) AS _mean,
     CASE WHEN stddev_samp(c._value) <= 1e-9 * abs(avg(c._value)) THEN 0 ELSE stddev_samp(c._value) END AS _sd,
+    quantile_cont(c._value, [0.025, 0.5, 0.975]) AS _quantiles,
     count(*) FILTER (WHERE c._value >= c._score - 1e-9 * abs(c._score)) AS _n_high,
     count(*) FILTER (WHERE c._value <= c._score + 1e-9 * abs(c._score)) AS _n_low
 FROM (

@@ -1,0 +1,184 @@
+"""The forest plot of a comparison, with the pairs that it compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sigdb.errors import QueryError, nearest
+from sigdb.findings.plots.pairs import slopes
+from sigdb.findings.plots.theme import (
+    GREY,
+    PALETTE,
+    altair_module,
+    colour_by_kind,
+    finish,
+    is_number,
+    names_axis,
+    number,
+    short,
+    small,
+    tooltip,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sigdb.findings.compare import Comparison
+
+__all__ = ["effects"]
+
+WIDTH = 320  # pixels of the forest plot; numbers stand at its right
+KINDS = {"one study": PALETTE[0], "all studies": PALETTE[1], "random effects": GREY}
+COMPARED = {"z": "mean z", "score": "mean scores", "hits": "hit rates"}
+# The columns of an effect: its estimate, and its interval.
+MEASURES = {
+    "hedges_g": ("hedges_g", "g_low", "g_high"),
+    "difference": ("difference", "difference_low", "difference_high"),
+}
+# Columns of text at the right of the plot: the field, its heading, and its place.
+COLUMNS = (("units", "units", 10), ("estimate", "", 70), ("p", "p", 245), ("q", "q", 295))
+# An interval is drawn up to this many times the largest effect.
+FARTHEST = 5
+
+
+def effects(
+    found: Comparison, title: str = "Differences between donors", *, measure: str = "hedges_g", n_rows: int = 40
+) -> Any:
+    """Draw a forest plot of a comparison: each effect with its 95% interval, its units, p and q.
+
+    The interval of Hedges' g leaves out 0 exactly if p < 0.05. Rows that were not tested say why. If the comparison is
+    paired, panels below the plot join the values of each pair, from the reference to the group.
+
+    Parameters
+    ----------
+    found : Comparison
+        The result of `sigdb.compare`.
+    title : str
+        The title of the chart.
+    measure : {'hedges_g', 'difference'}
+        The effect size, or the difference of the means in the unit of what was compared.
+    n_rows : int
+        The most rows to show: the smallest p first if there are more.
+
+    Returns
+    -------
+    altair.VConcatChart
+        The forest plot, and a panel for each study that was compared in pairs.
+
+    Raises
+    ------
+    QueryError
+        If the measure is another one.
+
+    Examples
+    --------
+    >>> found = sigdb.compare(
+    ...     con, ["CD3D", "CD3E"], by="tissue", reference="normal adjacent", within=None, paired_by="donor", min_cells=1
+    ... )
+    >>> type(sigdb.plots.effects(found, measure="difference")).__name__
+    'VConcatChart'
+    """
+    alt = altair_module()
+    if measure not in MEASURES:
+        hint = nearest(measure, MEASURES)
+        raise QueryError(f"`measure` must be 'hedges_g' or 'difference', not {measure!r}.{hint}")
+    rows, left_out = most_telling(found.table.to_pylist(), n_rows)
+    values = [forest_row(row, found, measure) for row in rows]
+    limits = cut_intervals(values)
+    pairs, more_pairs = slopes(found, rows)
+    lines = [f"Above 0: higher than in {short(found.reference)}. Units: in the group / in {short(found.reference)}."]
+    if any(row["prediction_low"] is not None for row in values):
+        lines.append("Dashed: where the effect in a further study is expected (95%).")
+    if any(row["is_cut"] for row in values):
+        lines.append("An interval that reaches the frame goes on; the numbers give all of it.")
+    chart = alt.vconcat(forest(values, found, measure, limits), *pairs, spacing=28).resolve_scale(color="independent")
+    return finish(chart, found, title, [*lines, *more_pairs], left_out, drawn=values)
+
+
+def most_telling(rows: list[dict[str, Any]], n: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """The n rows of smallest p in their order, and a line if there are more."""
+    ranked = sorted(range(len(rows)), key=lambda i: rows[i]["p_value"] if is_number(rows[i]["p_value"]) else 2)
+    note = [f"The {n:,} rows of smallest p; {len(rows) - n:,} of {len(rows):,} are left out."] if len(rows) > n else []
+    return [rows[i] for i in sorted(ranked[:n])], note
+
+
+def forest_row(row: dict[str, Any], found: Comparison, measure: str) -> dict[str, Any]:
+    """A row of a comparison with its name, its kind and its numbers in words."""
+    kind = "one study"
+    if row["study"] is None:
+        kind = "all studies" if row["is_finding"] else "random effects"
+    study = row["study"] or f"{row['n_studies']} studies, {'one model' if row['is_finding'] else 'random effects'}"
+    signature = row["signature"] if len(found.units) > 1 else None
+    effect, low, high = (row[name] if is_number(row[name]) else None for name in MEASURES[measure])
+    if effect is not None:
+        interval = "" if low is None or high is None else f" ({number(low)} to {number(high)})"
+        text = number(effect) + interval
+    elif row["p_value"] is None:
+        text = f"not tested: {row['note'] or 'no p value'}"
+    else:
+        text = row["note"] or "no effect size"
+    predicted = {name: row[name] if measure == "hedges_g" else None for name in ("prediction_low", "prediction_high")}
+    kept = ("test", "n_donors", "n_cells_group", "n_cells_reference", "p_value", "q_value")
+    return {
+        **{name: row[name] for name in kept},
+        **predicted,
+        "estimate": text,
+        "name": ", ".join(part for part in (signature, row["within"], row["group"], study) if part),
+        "kind": kind,
+        "units": f"{row['n_group']:,} / {row['n_reference']:,}",
+        "p": small(row["p_value"]),
+        "q": small(row["q_value"]),
+        "effect": effect,
+        "low": low,
+        "high": high,
+        "is_cut": False,
+    }
+
+
+def forest(values: Sequence[dict[str, Any]], found: Comparison, measure: str, limits: Sequence[float]) -> Any:
+    """The forest plot, with columns of text at its right."""
+    alt = altair_module()
+    of = COMPARED[found.of]
+    name = f"Hedges' g of {of}" if measure == "hedges_g" else f"difference of {of}"
+    scale = alt.Scale(domain=list(limits), nice=False, clamp=True)
+    base = alt.Chart(width=WIDTH, height=alt.Step(22)).encode(
+        y=alt.Y("name:N", sort=[row["name"] for row in values], title=None, axis=names_axis(360)),
+    )
+    colour = colour_by_kind(values, KINDS)
+    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 3], color="#777").encode(x="zero:Q")
+    x = alt.X("low:Q", title=f"{name}, with 95% interval", scale=scale)
+    intervals = base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q", color=colour)
+    predictions = base.mark_rule(strokeWidth=1, strokeDash=[2, 2]).encode(
+        x="prediction_low:Q", x2="prediction_high:Q", color=colour
+    )
+    numbers = [("effect", ".2f"), ("p_value", ".2g"), ("q_value", ".2g")]
+    n_units = ["n_donors:Q", "n_cells_group:Q", "n_cells_reference:Q"]
+    points = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x="effect:Q", color=colour, tooltip=["name:N", "test:N", *(tooltip(*each) for each in numbers), *n_units]
+    )
+    return alt.layer(zero, predictions, intervals, points, *columns(base, measure), data=alt.Data(values=list(values)))
+
+
+def cut_intervals(values: Sequence[dict[str, Any]]) -> list[float]:
+    """The ends of the axis. Rows whose interval goes beyond them are marked."""
+    largest = max((abs(row["effect"]) for row in values if row["effect"] is not None), default=0) or 1
+    ends = [row[name] for row in values for name in ("low", "high", "effect") if row[name] is not None]
+    low, high = min([0, *ends]), max([0, *ends])
+    room = 0.04 * (high - low) or 1
+    limits = [max(low - room, -FARTHEST * largest), min(high + room, FARTHEST * largest)]
+    for row in values:
+        row["is_cut"] = any(row[n] is not None and not limits[0] <= row[n] <= limits[1] for n in ("low", "high"))
+    return limits
+
+
+def columns(base: Any, measure: str) -> list[Any]:
+    """The columns of text at the right of the plot, with their headings."""
+    alt = altair_module()
+    effect = "g (95% interval)" if measure == "hedges_g" else "difference (95% interval)"
+    layers = []
+    for field, heading, left in COLUMNS:
+        x = alt.value(WIDTH + left)
+        layers.append(base.mark_text(align="left", fontSize=11).encode(x=x, text=f"{field}:N"))
+        head = alt.Chart(alt.Data(values=[{}])).mark_text(align="left", fontSize=11, fontWeight="bold")
+        layers.append(head.encode(x=x, y=alt.value(-8), text=alt.value(heading or effect)))
+    return layers

@@ -1,0 +1,155 @@
+"""The chart of scores and cell types in an embedding."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sigdb.findings.plots.labels import place_labels
+from sigdb.findings.plots.theme import (
+    ATTRIBUTION,
+    PALETTE,
+    altair_module,
+    finish,
+    keep_finite,
+    shorten,
+    tooltip,
+    viridis,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sigdb.answers import Answer
+
+__all__ = ["embedding"]
+
+# A colour for each of the largest cell types of a study. Other cells are pale.
+COLOURS = [*PALETTE, "#882255", "#999933"]
+PALE = "#d9d9d9"
+STUDIES = 12
+PERCENTILE = 99
+
+
+def embedding(found: Answer, title: str = "Score in the embedding", size: int = 300) -> Any:
+    """Draw the score in an embedding, one panel per study, beside its cell types. The highest scores are drawn last.
+
+    The colours reach their end at the 99th percentile of the scores, so that a few cells do not decide all colours.
+
+    Parameters
+    ----------
+    found : Answer
+        The result of `sigdb.embedding`.
+    title : str
+        The title of the chart.
+    size : int
+        The width and height of a panel, in pixels.
+
+    Returns
+    -------
+    altair.HConcatChart
+        One point per cell; in studies with many cells, one square per bin, with the mean score of its cells. At the
+        right, the same cells by type, with the names of the largest types.
+
+    Examples
+    --------
+    The bundled studies have no embedding. With one, from ``ingest_files(..., obsm=["X_umap"])``:
+
+    >>> chart = sigdb.plots.embedding(sigdb.embedding(con, ["LYZ"]))  # doctest: +SKIP
+    """
+    alt = altair_module()
+    values, lost = keep_finite(found.table.to_pylist(), "x_low", "y_low", "score")
+    sizes = Counter[str]()
+    for row in values:
+        sizes[row["study"]] += row["n"]
+    kept = [study for study, _ in sizes.most_common(STUDIES)]
+    values = [
+        {**row, "panel": f"{row['study']}  ({sizes[row['study']]:,})"} for row in values if row["study"] in set(kept)
+    ]
+    low, high = colour_ends(values)
+    colour = viridis(
+        "score", f"score, darkest at the {PERCENTILE}th percentile ({high:.3g}) and above", domain=[low, high],
+        clamp=True, legend={"orient": "bottom", "titleLimit": size},
+    )  # fmt: skip
+    tips = ["study:N", "cell_type:N", tooltip("score", ".3g"), "n:Q"]
+    charts = [panels(values, size, color=colour, tooltip=tips)]
+    if any(row["cell_type"] is not None for row in values):
+        labels = colour_types(values, size)
+        types = alt.Color("colour:N", scale=None)
+        charts.append(panels(values, size, labels, color=types, tooltip=tips))
+    lines = [
+        f"Score ({ATTRIBUTION}). A point is a cell; in studies with many cells, a square shows the mean of its cells.",
+        "Each study has its own axes, and distances mean little. In brackets: cells.",
+    ]
+    if len(charts) > 1:
+        lines.append(f"Right: the {len(COLOURS)} largest cell types of each study; all others are pale.")
+    if len(sizes) > STUDIES:
+        lines.append(f"The {STUDIES} largest of {len(sizes):,} studies.")
+    chart = alt.hconcat(*charts, spacing=16).resolve_scale(color="independent")
+    return finish(chart, found, title, lines, lost, drawn=values)
+
+
+def panels(values: list[dict[str, Any]], size: int, labels: Sequence[dict[str, Any]] = (), **encoding: Any) -> Any:
+    """One panel per study, below each other, with names of cell types."""
+    alt = altair_module()
+    scale = alt.Scale(zero=False, nice=False, padding=8)
+    bare = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
+    # Without data here, the layers take the data of their panel.
+    base = alt.Chart(width=size, height=size, view=alt.ViewBackground(stroke="#999")).encode(
+        x=alt.X("x_low:Q", title=None, scale=scale, axis=bare), y=alt.Y("y_low:Q", title=None, scale=scale, axis=bare)
+    )
+    squares = base.transform_filter("datum.is_binned === true").mark_rect(strokeWidth=0)
+    points = base.transform_filter("datum.is_binned === false").mark_circle(size=16, opacity=0.9)
+    names = base.transform_filter("isValid(datum.name)").encode(text="name:N")
+    halo = {"stroke": "white", "strokeWidth": 3, "strokeOpacity": 0.9}
+    layers = [squares.encode(x2="x_high:Q", y2="y_high:Q", **encoding), points.encode(**encoding)]
+    if labels:
+        layers += [names.mark_text(fontSize=11, **style) for style in (halo, {"color": "#111"})]
+    header = alt.Header(labelFontSize=11, labelLimit=size, labelExpr=shorten(size))
+    order = list(dict.fromkeys(row["panel"] for row in values))
+    facet = alt.Facet("panel:N", sort=order, title=None, header=header)
+    chart = alt.layer(*layers, data=alt.Data(values=[*values, *labels])).facet(facet=facet, columns=1)
+    return chart.resolve_scale(x="independent", y="independent")
+
+
+def colour_ends(values: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """The lowest score, and the 99th percentile over cells; the highest score if these are equal."""
+    if not values:
+        return 0, 1
+    scores = np.array([row["score"] for row in values])
+    order = np.argsort(scores)
+    below = np.cumsum(np.array([row["n"] for row in values])[order])
+    high = scores[order][np.searchsorted(below, PERCENTILE / 100 * below[-1])]
+    return float(scores.min()), float(high if high > scores.min() else scores.max())
+
+
+def colour_types(values: Sequence[dict[str, Any]], size: int) -> list[dict[str, Any]]:
+    """Give each row the colour of its cell type, and return the names of the largest types at their medians."""
+    labels = []
+    for panel in dict.fromkeys(row["panel"] for row in values):
+        rows = [row for row in values if row["panel"] == panel]
+        n_cells = Counter[str | None]()
+        for row in rows:
+            n_cells[row["cell_type"]] += row["n"]
+        largest = [name for name, _ in n_cells.most_common() if name is not None][: len(COLOURS)]
+        colours = dict(zip(largest, COLOURS, strict=False))
+        for row in rows:
+            row["colour"] = colours.get(row["cell_type"], PALE)
+        labels += name_types(rows, largest, size)
+    return labels
+
+
+def name_types(rows: Sequence[dict[str, Any]], largest: Sequence[str], size: int) -> list[dict[str, Any]]:
+    """The names of cell types at the medians of their cells, without names that would cover a larger type's."""
+    xy = np.array([[row["x_low"], row["y_low"]] for row in rows])
+    types = np.array([row["cell_type"] for row in rows], object)
+    medians = np.array([np.median(xy[types == name], axis=0) for name in largest]).reshape(-1, 2)
+    span = np.ptp(xy, axis=0)
+    pixels = (medians - xy.min(axis=0)) / np.where(span > 0, span, 1) * size
+    placed = place_labels(pixels, enumerate(largest), (size, size), len(largest), sides=("middle",), covered=None)
+    return [
+        {"panel": rows[0]["panel"], "name": largest[i], "x_low": float(medians[i, 0]), "y_low": float(medians[i, 1])}
+        for i in placed
+    ]

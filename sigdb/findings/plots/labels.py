@@ -1,0 +1,82 @@
+"""Where labels of points can stand without covering each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["SIDES", "place_labels"]
+
+LINE = 12.0  # pixels of a line of text
+GAP = 5.0  # pixels between a point and its label
+# The most points that a label may cover.
+COVERED = 0
+# The sides of a point where its label can stand, the best first, with the properties of the mark.
+SIDES = {
+    "right": {"align": "left", "dx": GAP},
+    "left": {"align": "right", "dx": -GAP},
+    "above": {"align": "center", "dy": -9},
+    "below": {"align": "center", "dy": 9},
+}
+
+
+def place_labels(
+    points: NDArray[np.float64],
+    labels: Iterable[tuple[int, str]],
+    size: tuple[float, float],
+    n: int,
+    *,
+    sides: Sequence[str] = tuple(SIDES),
+    covered: int | None = COVERED,
+) -> dict[int, str]:
+    """The side on which each label stands, by the number of its point; labels without room are left out.
+
+    points: (n_points, 2) pixels from the left and from the bottom. labels: numbers of points with texts, the most
+    important first. size: of the chart. n: the most labels. sides: where a label may stand, the best first; 'middle' is
+    on the point. covered: the most points that a label may cover; None: any number.
+    """
+    placed: dict[int, str] = {}
+    boxes: list[tuple[float, float, float, float]] = []
+    for number, text in labels:
+        if len(placed) == n:
+            break
+        free = []
+        for place, side in enumerate(sides):
+            box = box_of(points[number], text, side)
+            if is_inside(box, size) and not any(overlap(box, other) for other in boxes):
+                free.append((0 if covered is None else count_inside(points, box), place, side, box))
+        if free and min(free)[0] <= (covered or 0):
+            _, _, placed[number], box = min(free)
+            boxes.append(box)
+    return placed
+
+
+def box_of(point: NDArray[np.float64], text: str, side: str) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a label, in pixels."""
+    x, y = point
+    width = 6.7 * len(text)
+    left = {"right": x + GAP, "left": x - GAP - width}.get(side, x - width / 2)
+    bottom = {"above": y + 3, "below": y - 3 - LINE}.get(side, y - LINE / 2)
+    return left, bottom, left + width, bottom + LINE
+
+
+def is_inside(box: tuple[float, float, float, float], size: tuple[float, float]) -> bool:
+    """Whether a box lies in the chart."""
+    return box[0] >= 0 and box[1] >= 0 and box[2] <= size[0] and box[3] <= size[1]
+
+
+def overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    """Whether two boxes overlap."""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def count_inside(points: NDArray[np.float64], box: tuple[float, float, float, float]) -> int:
+    """How many points lie in a box."""
+    x, y = points.T
+    return int(np.sum((x > box[0]) & (x < box[2]) & (y > box[1]) & (y < box[3])))
