@@ -125,7 +125,7 @@ def template() -> Any:
     def show(value: Any) -> Any:
         return printable(value, keep="\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
 
-    options = {"autoescape": True, "finalize": show, "trim_blocks": True, "lstrip_blocks": True}
+    options: dict[str, Any] = {"autoescape": True, "finalize": show, "trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, **options)
     return environment.from_string(resource("report/page.html"))
 
