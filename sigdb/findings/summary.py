@@ -64,15 +64,18 @@ def samples_sentence(found: Hits, min_cells: int, min_samples: int) -> str:
     if not rows:
         needed = f"{count(min_samples, 'sample')} of {count(min_cells, 'cell')} or more"
         return f"By {found.by}, no group can be ranked: none has {needed}."
-    words = [
-        f"{row['label']} ({percent(row['mean_rate'])} of the cells, mean over {count(row['n_samples'], 'sample')})"
-        for row in rows
-    ]
+    words = [describe_samples(row) for row in rows]
     if len(rows) == 1:
-        return f"By {found.by}, only one group has enough samples: {words[0]} is its share of hits."
+        return f"By {found.by}, only one group has enough samples to be ranked: {words[0]}."
     return (
         f"By {found.by}, the share of hits is highest in {words[0]} and lowest in {words[-1]}, of {len(rows)} groups."
     )
+
+
+def describe_samples(row: Mapping[str, Any]) -> str:
+    """A group of samples with its hit rate and size."""
+    mean = f"mean over {count(row['n_samples'], 'sample')}"
+    return f"{row['label']} ({percent(row['mean_rate'])} of the cells are hits, {mean})"
 
 
 def comparison_sentence(found: Comparison | None, by: str) -> str:
@@ -116,15 +119,12 @@ def coverage_sentence(coverage: pa.Table, missing: pa.Table) -> str:
     rows = coverage.to_pylist()
     unknown = [row["gene"] for row in missing.to_pylist() if row["symbol"] is None]
     n_genes, n_asked = rows[0]["n_genes"], rows[0]["n_asked"]
-    known = (
-        f"The model knows all {n_asked} genes"
-        if n_genes == n_asked
-        else f"The model knows {n_genes} of {n_asked} genes"
-    )
+    known = f"The model knows {f'all {n_asked}' if n_genes == n_asked else f'{n_genes} of {n_asked}'} genes"
+    known = "The model knows the gene" if n_genes == n_asked == 1 else known
     known += f" (not {listed(unknown, NAMED + 2)})" if unknown else ""
     least, most = (pick(row["n_measured"] for row in rows) for pick in (min, max))
     if least == n_genes:
-        return f"{known}, and every study measured them all."
+        return f"{known}, and every study measured {'it' if n_genes == 1 else 'them all'}."
     text = f"{known}, and the studies measured {least if least == most else f'{least} to {most}'} of these."
     few = [row["study"] for row in rows if row["n_measured"] < HALF * n_genes]
     return f"{text} Fewer than half were measured in {listed(few)}." if few else text
