@@ -95,8 +95,9 @@ def test_errors_of_python_say_what_to_do(tmp_path, monkeypatch, error, message):
     def fail(*args, **keywords):
         raise error
 
-    monkeypatch.setattr("sigdb.atlas.verify.verify", fail)
+    # In this order: sigdb.verify is taken from sigdb.atlas.verify when it is first used, and put back afterwards.
     monkeypatch.setattr("sigdb.verify", fail)
+    monkeypatch.setattr("sigdb.atlas.verify.verify", fail)
     copy_toy(tmp_path / "toy.duckdb")
     code, _, err = run("verify", "toy.duckdb", cwd=tmp_path)
     assert (code, words(err)[: len(message)]) == (1, message)
