@@ -13,7 +13,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from sigdb.cli.options import Format
-from sigdb.cli.tables import make_columns, table_lines
+from sigdb.cli.tables import GAP, make_columns, table_lines
 from sigdb.errors import OptionError, nearest
 from sigdb.text import printable
 
@@ -143,7 +143,9 @@ def write_text(names: Sequence[str], batches: Rows, file: TextIO) -> None:
         table = make_columns(names, rows)
         widths = [max(each) for each in zip(widths, (column.width for column in table), strict=True)]
         header, *body = table_lines(table, widths)
-        file.writelines(f"{line}\n" for line in ([header, "─" * len(header)] if number == 0 else []) + body)
+        if number == 0:
+            body = [header, "─" * (sum(widths) + GAP * (len(names) - 1)), *body]
+        file.writelines(f"{line}\n" for line in body)
 
 
 # What Markdown could take for markup. An underscore within a word is none.

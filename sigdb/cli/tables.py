@@ -74,7 +74,7 @@ def write_table(names: Sequence[str], rows: Sequence[Sequence[Any]], out: Consol
     line, dots = ("-", "...") if out.options.ascii_only else ("─", "…")
     header, *body = (text.replace("…", dots) for text in table_lines(table))
     out.print(Text(header, style="bold"), soft_wrap=True)
-    out.print(line * cell_len(header), soft_wrap=True)
+    out.print(line * width_of(table), soft_wrap=True)
     out.file.writelines(f"{text}\n" for text in body)
     if below:
         out.print(below)
@@ -83,16 +83,15 @@ def write_table(names: Sequence[str], rows: Sequence[Sequence[Any]], out: Consol
 def table_lines(table: Sequence[Column], widths: Sequence[int] = ()) -> Iterator[str]:
     """The names and the rows of a table as lines; widths: the least width of each column."""
     widths = [max(each) for each in zip((column.width for column in table), widths or [0] * len(table), strict=True)]
-    last = len(table) - 1
     for row in zip(*([column.name, *column.cells] for column in table), strict=True):
-        cells = [pad(cell, widths[i], right=table[i].is_number, last=i == last) for i, cell in enumerate(row)]
-        yield (" " * GAP).join(cells)
+        cells = [pad(cell, widths[i], right=table[i].is_number) for i, cell in enumerate(row)]
+        yield (" " * GAP).join(cells).rstrip()
 
 
-def pad(text: str, width: int, *, right: bool, last: bool) -> str:
-    """A cell with blanks before it (`right`) or behind it; nothing needs to stand behind the last one."""
+def pad(text: str, width: int, *, right: bool) -> str:
+    """A cell with blanks before it (`right`) or behind it."""
     blanks = " " * (width - cell_len(text))
-    return f"{blanks}{text}" if right else text if last else f"{text}{blanks}"
+    return f"{blanks}{text}" if right else f"{text}{blanks}"
 
 
 def fit(table: list[Column], width: int) -> tuple[list[Column], str, str]:

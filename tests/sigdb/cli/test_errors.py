@@ -33,7 +33,7 @@ ERRORS = {
     "unknown gene": (["score", "toy.duckdb", "CD3EE"], 1, "CD3EE is neither a signature"),
     "unknown column": (["score", "toy.duckdb", "CD3E", "--by", "type"], 1, "cells has no column type."),
     "hostile column": (["score", "toy.duckdb", "CD3E", "--by", 'cell_type") --'], 1, "cells has no column"),
-    "unknown agg": (["score", "toy.duckdb", "CD3E", "--agg", "max"], 1, "agg must be 'mean' or 'sum', not 'max'"),
+    "unknown agg": (["score", "toy.duckdb", "CD3E", "--agg", "max"], 2, "'max' is not one of 'mean', 'sum'"),
     "no genes": (["genes", "check", "toy.duckdb"], 1, "Name at least one gene"),
     "missing gene": (["genes", "check", "toy.duckdb", "CD3E", "FOO"], 1, ""),
     "signature there": (["signatures", "add", "toy.duckdb", "hallmark.gmt"], 1, "1 of 2 signatures are in the library"),
