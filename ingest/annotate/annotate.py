@@ -71,7 +71,7 @@ class AnnotateReport:
     >>> options = AnnotateOptions(on={"tissue": "tissue"}, study="wu2020_tcell")
     >>> report = annotate_cells("demo.duckdb", stages, options, dry_run=True)
     >>> report.changes[0].commonest
-    ((None, 'III', 89),)
+    ((None, 'III', 95),)
     """
 
     n_rows: int
