@@ -14,7 +14,7 @@ SCORE = ["score", "toy.duckdb", "S100A8", "S100A9"]
 
 
 def rows_of(*arguments, cwd):
-    code, out, err = run(*arguments, "-f", "csv", cwd=cwd)
+    code, out, err = run(*arguments, "--format", "csv", cwd=cwd)
     assert code == 0, err
     return list(csv.DictReader(io.StringIO(out)))
 
@@ -41,7 +41,7 @@ def test_a_chart_and_the_sql(workdir, by):
     assert code == 0, err
     drawn = json.loads((workdir / "score.json").read_text())
     assert "S100A8, S100A9" in json.dumps(drawn)
-    code, table, err = run("sql", "toy.duckdb", out.rstrip().rstrip(";"), "-f", "csv", cwd=workdir)
+    code, table, err = run("sql", "toy.duckdb", out.rstrip().rstrip(";"), "--format", "csv", cwd=workdir)
     assert code == 0, err
     assert list(csv.DictReader(io.StringIO(table))) == rows_of(*SCORE, *by, cwd=workdir)
 

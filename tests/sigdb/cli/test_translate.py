@@ -100,7 +100,9 @@ MACRO_MESSAGES = {
 
 
 @pytest.mark.parametrize("case", MACRO_MESSAGES)
-def test_messages_of_macros_are_translated(case):
+def test_messages_of_macros_are_translated(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my atlas").touch()
     command, text, expected = MACRO_MESSAGES[case]
     arguments.set(("--missing", "ignore", "my atlas", "LYZ"))
     assert translate(text, find_command(command)) == expected
