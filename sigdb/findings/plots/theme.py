@@ -120,7 +120,7 @@ def style(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
     """Give a chart its title and the theme."""
     alt = altair_module()
     lines = [part for line in subtitle for part in wrap(line, SUBTITLE_WIDTH)]
-    return safe_value(
+    return make_safe(
         chart.properties(title=alt.Title(title, subtitle=lines, anchor="start"))
         .configure(font="Helvetica, Arial, sans-serif", background="white")
         .configure_title(fontSize=14, subtitleFontSize=11, subtitleColor="#444", offset=12)
@@ -141,33 +141,24 @@ def make_safe(chart: Any) -> Any:
     """The chart with its texts changed where they would break a file or run as code.
 
     Altair writes the texts of a chart into a script, in files and in notebooks. The program that draws PNG and SVG ends
-    at control characters. `safe_value` is enough for a chart of ours, whose data are lists: to make a chart of a
-    specification takes long.
+    at control characters. The parts of the chart are changed one by one: to read a whole specification again, Altair
+    takes seconds, and minutes if there are thousands of rows.
     """
-    specification = safe_value(chart.to_dict(validate=False))
-    # Altair looks at each row of inline data many times, so the data stand apart while it reads the specification.
-    datasets = specification.pop("datasets", {})
-    safe = type(chart).from_dict(name_data(specification, datasets), validate=False)
-    safe.datasets = datasets
-    return safe
-
-
-def name_data(value: Any, datasets: dict[str, Any]) -> Any:
-    """A specification whose inline data have moved to `datasets`, and have a name in their place."""
-    if isinstance(value, list):
-        return [name_data(each, datasets) for each in value]
-    if not isinstance(value, dict):
-        return value
-    if isinstance(value.get("data"), dict) and isinstance(value["data"].get("values"), list):
-        name = f"data-{len(datasets)}"
-        datasets[name] = value["data"]["values"]
-        value = {**value, "data": {**value["data"], "name": name}}
-        del value["data"]["values"]
-    return {key: name_data(each, datasets) for key, each in value.items()}
+    alt = altair_module()
+    if isinstance(chart, alt.SchemaBase):
+        safe = chart.copy(deep=False)
+        for name, value in chart._kwds.items():
+            safe._kwds[name] = make_safe(alt.to_values(value) if hasattr(value, "__dataframe__") else value)
+        return safe
+    if isinstance(chart, list):
+        return [make_safe(each) for each in chart]
+    if isinstance(chart, dict):
+        return {make_safe(key): make_safe(each) for key, each in chart.items()}
+    return safe_value(chart)
 
 
 def safe_value(value: Any) -> Any:
-    """A chart, or a value of one, in which control characters are escapes, script tags are no tags, and NaN is null.
+    """A value in which control characters are escapes, script tags are no tags, and NaN is null.
 
     JSON has no NaN and no infinity: a page that holds one shows no chart at all.
     """
@@ -175,13 +166,6 @@ def safe_value(value: Any) -> Any:
         return None
     if isinstance(value, str):
         return SCRIPT_TAG.sub("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", printable(value, keep="\t\n"))
-    if isinstance(value, list):
-        return [safe_value(each) for each in value]
-    if isinstance(value, dict):
-        return {safe_value(key): safe_value(each) for key, each in value.items()}
-    if isinstance(value, altair_module().SchemaBase):
-        with altair_module().utils.schemapi.debug_mode(False):  # it is valid already
-            return type(value)(*map(safe_value, value._args), **safe_value(value._kwds))
     return value
 
 

@@ -113,6 +113,8 @@ def test_nulls_equal_a_dense_computation(con, signed, weights):
         assert (row["n_cells"], row["n_controls"], row["n_genes"], row["n_measured"]) == (10, 100, 5, len(own))
         assert row["score"] == pytest.approx(score)
         assert (row["null_mean"], row["null_sd"]) == pytest.approx((null.mean(), null.std(ddof=1)))
+        quantiles = [row[name] for name in ("null_low", "null_median", "null_high")]
+        assert quantiles == pytest.approx(np.quantile(null, [0.025, 0.5, 0.975]))
         assert row["z"] == pytest.approx((score - null.mean()) / null.std(ddof=1))
         high, low = (1 + (null >= score).sum()) / 101, (1 + (null <= score).sum()) / 101
         assert (row["p_value"], row["p_two_sided"]) == pytest.approx((high, min(1, 2 * high, 2 * low)))
