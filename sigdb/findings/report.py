@@ -176,6 +176,7 @@ def find_all(con: duckdb.DuckDBPyConnection, subject: Subject) -> Findings:
     """Ask for everything that the page shows. The page is not written if one of them fails."""
     genes, options, by, cut = subject.genes, subject.options, subject.by, subject.cut
     parameters = score_parameters(con, genes, **options)
+    comparison = compare_groups(con, subject)  # the first, because it has most reasons to fail
     rule: dict[str, Any] = {"against": subject.against, "percentile": subject.percentile}
     leading = leading_genes(con, genes, n=LEADING, min_cells=subject.min_cells, **options)
     leaders = list(dict.fromkeys(leading.column("gene")))[:DOTS]
@@ -184,7 +185,7 @@ def find_all(con: duckdb.DuckDBPyConnection, subject: Subject) -> Findings:
         "hits": hits(con, genes, by=by, min_samples=subject.min_samples, **rule, **cut, **options),
         "scores": group_scores(con, genes, by=by, **cut, **options),
         "bins": score_bins(con, genes, **cut, **options),
-        "comparison": compare_groups(con, subject),
+        "comparison": comparison,
         "null": matched_null(con, genes, min_cells=subject.min_cells, **options),
         "leading": leading,
         "dots": gene_dots(con, leaders, **cut, run=options["run"]) if leaders else None,
