@@ -45,7 +45,7 @@ __all__ = ["check_names", "ingest_files", "ingest_study"]
 
 CHUNK_CELLS = 2048
 # A CPU attributes tens to hundreds of cells a second. A chunk takes seconds, so that an interruption costs no more.
-CPU_CHUNK_CELLS = 512
+CPU_CHUNK_CELLS = 256
 # SIGnature's threshold for SCimilarity: with fewer genes, data are of another species or use other names.
 MIN_GENES = 500
 # Barcodes with fewer counts are empty droplets to EmptyDrops (Lun et al. 2019), by default.
