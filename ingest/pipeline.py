@@ -47,7 +47,7 @@ __all__ = ["check_names", "ingest_files", "ingest_study"]
 
 CHUNK_CELLS = 2048
 # A CPU attributes tens to hundreds of cells a second. A chunk takes seconds, so that an interruption costs no more.
-CPU_CHUNK_CELLS = 512
+CPU_CHUNK_CELLS = 256
 # Barcodes with fewer counts are empty droplets to EmptyDrops (Lun et al. 2019), by default.
 FEW_COUNTS = 100
 # A method is refused if it attributes nothing to a larger share of a study's cells.

@@ -50,7 +50,7 @@ MOMENTS = {
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """The study of the fewest genes, twice: three chunks."""
+    """The study of the fewest genes, twice: six chunks."""
     once = ad.read_h5ad(DEMO / "studies" / "zheng2017_pbmc68k.h5ad")
     path = tmp_path_factory.mktemp("study") / "twice.h5ad"
     twice = ad.AnnData(sp.vstack([once.X, once.X]).tocsr(), var=once.var)
