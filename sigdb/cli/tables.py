@@ -23,8 +23,9 @@ __all__ = ["Column", "fit", "make_columns", "table_lines", "write_table"]
 
 # The blanks between two columns.
 GAP = 3
-# The longest text that a table shows whole if it is too wide for the terminal.
-LONGEST = 40
+# To how many characters texts are cut if a table is too wide for the terminal. The second number is for all columns but
+# the first, which names the rows, if the first number is not enough.
+LONGEST, SHORTER = 40, 24
 # Columns with numbers that name or date something. Their thousands are not separated.
 LABELS = re.compile(r"(^|[_ ])(id|year|seed)$", re.IGNORECASE)
 
@@ -103,11 +104,17 @@ def fit(table: list[Column], width: int) -> tuple[list[Column], str, str]:
     above, below = "", []
     if width_of(table) > width:
         table, above = without_constants(table)
+    whole = table
     if width_of(table) > width:
-        before, table = table, [replace(column, cells=[cut(cell) for cell in column.cells]) for column in table]
-        below = ["Long texts are cut."] if before != table else []
+        table = [cut_column(column, LONGEST) for column in table]
+    if width_of(table) > width:
+        table = [*table[:1], *(cut_column(column, SHORTER) for column in table[1:])]
+    hidden: list[str] = []
     if width_of(table) > width and len(table) > 1:
         table, hidden = elide(table, width)
+    if any(column not in whole for column in table if column.name != "…"):
+        below.append("Long texts are cut.")
+    if hidden:
         below.append(f"{len(hidden)} {'column is' if len(hidden) == 1 else 'columns are'} hidden: {listed(hidden, 8)}.")
     return table, above, " ".join([*below, "--wide shows everything."] if below else [])
 
@@ -122,28 +129,40 @@ def without_constants(table: list[Column]) -> tuple[list[Column], str]:
     constant = [column for column in table if len(column.cells) > 1 and len(set(column.cells)) == 1]
     if not constant or len(constant) == len(table):
         return table, ""
-    facts = ", ".join(f"{column.name} {cut(column.cells[0].strip()) or '(empty)'}" for column in constant)
+    facts = ", ".join(f"{column.name} {cut(column.cells[0].strip(), LONGEST) or '(empty)'}" for column in constant)
     return [column for column in table if column not in constant], f"In every row: {facts}."
 
 
-def cut(text: str) -> str:
+def cut_column(column: Column, longest: int) -> Column:
+    """A column whose long texts are cut."""
+    return replace(column, cells=[cut(cell, longest) for cell in column.cells])
+
+
+def cut(text: str, longest: int) -> str:
     """A text that ends with … if it is long."""
-    return text if cell_len(text) <= LONGEST else f"{chop_cells(text, LONGEST - 1)[0]}…"
+    return text if cell_len(text) <= longest else f"{chop_cells(text, longest - 1)[0]}…"
 
 
 def elide(table: list[Column], width: int) -> tuple[list[Column], list[str]]:
-    """A table with … in the place of columns in its middle, and the names of these. The first one always stays."""
+    """A table that fits, with … in the place of hidden columns, and the names of these. The first one always stays.
+
+    From the outside to the inside, a column stays if there is room for it: two on the left, then one on the right.
+    """
     n, kept = len(table), {0}
-    # From the outside to the inside: the last one, the second, the last but one, ...
-    for index in (each // 2 + 1 if each % 2 else n - 1 - each // 2 for each in range(n - 1)):
-        if width_of([ELLIPSIS, *(table[each] for each in kept | {index})]) > width:
-            break
-        kept.add(index)
-    hidden = [index for index in range(n) if index not in kept]
-    dots = replace(ELLIPSIS, cells=["…"] * len(table[0].cells))
-    shown = [table[index] for index in range(n) if index in kept]
-    place = hidden[0]
-    return [*shown[:place], dots, *shown[place:]], [table[index].name for index in hidden]
+    places = sorted(range(1, n), key=lambda index: min(index / 2, n - index))
+    for index in places:
+        if width_of(with_dots(table, kept | {index})) <= width:
+            kept.add(index)
+    return with_dots(table, kept), [column.name for index, column in enumerate(table) if index not in kept]
 
 
-ELLIPSIS = Column("…", [])
+def with_dots(table: list[Column], kept: set[int]) -> list[Column]:
+    """The columns of a table that are kept, with a column of … in each place where some are not."""
+    dots = Column("…", ["…"] * len(table[0].cells))
+    shown: list[Column] = []
+    for index, column in enumerate(table):
+        if index in kept:
+            shown.append(column)
+        elif shown[-1] is not dots:
+            shown.append(dots)
+    return shown
