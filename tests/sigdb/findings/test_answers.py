@@ -120,7 +120,7 @@ def test_a_wrong_name_gets_the_nearest(con, call, message):
 
 @pytest.mark.parametrize("calibrated", [True, False], ids=["from cells", "from the cube"])
 def test_a_coverage_that_is_no_part_is_refused(con, calibrated):
-    with pytest.raises(QueryError, match="min_coverage must be from 0 to 1, not 2"):
+    with pytest.raises(QueryError, match="`min_coverage` must be from 0 to 1, not 2"):
         sigdb.group_scores(con, GENES, calibrated=calibrated, min_coverage=2)
 
 
