@@ -54,6 +54,12 @@ def test_info_loads_duckdb_and_its_own_module(toy_path):
     assert {"ingest.pipeline", "numpy", "pyarrow", "sqlglot", *HEAVY}.isdisjoint(modules)
 
 
+def test_a_finding_without_a_chart_or_a_test_loads_nothing_heavy(toy_path):
+    """pyarrow imports pandas where it makes a table of Python's objects."""
+    modules = modules_loaded_by("leading", toy_path, "S100A8", "--min-cells", "1")
+    assert HEAVY.isdisjoint(modules)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
