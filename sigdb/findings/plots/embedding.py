@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sigdb.findings.plots.labels import place_labels
+from sigdb.findings.plots.labels import box_of, is_inside, overlap
 from sigdb.findings.plots.theme import (
     ATTRIBUTION,
     PALETTE,
     altair_module,
     finish,
     keep_finite,
+    short,
     shorten,
     tooltip,
     viridis,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sigdb.answers import Answer
 
@@ -30,6 +31,9 @@ __all__ = ["embedding"]
 COLOURS = [*PALETTE, "#882255", "#999933"]
 PALE = "#d9d9d9"
 STUDIES = 12
+# How far a name may stand above or below the median of its cells, in pixels, the best first; and its most characters.
+SHIFTS = (0, 14, -14, 28, -28, 42, -42)
+LONGEST = 24
 PERCENTILE = 99
 
 
@@ -102,10 +106,11 @@ def panels(values: list[dict[str, Any]], size: int, labels: Sequence[dict[str, A
     squares = base.transform_filter("datum.is_binned === true").mark_rect(strokeWidth=0)
     points = base.transform_filter("datum.is_binned === false").mark_circle(size=16, opacity=0.9)
     names = base.transform_filter("isValid(datum.name)").encode(text="name:N")
-    halo = {"stroke": "white", "strokeWidth": 3, "strokeOpacity": 0.9}
     layers = [squares.encode(x2="x_high:Q", y2="y_high:Q", **encoding), points.encode(**encoding)]
     if labels:
-        layers += [names.mark_text(fontSize=11, **style) for style in (halo, {"color": "#111"})]
+        halo = names.mark_text(fontSize=11, fontWeight="bold", stroke="white", strokeWidth=4)
+        colour = alt.Color("colour:N", scale=None)
+        layers += [halo, names.mark_text(fontSize=11, fontWeight="bold").encode(color=colour)]
     header = alt.Header(labelFontSize=11, labelLimit=size, labelExpr=shorten(size))
     order = list(dict.fromkeys(row["panel"] for row in values))
     facet = alt.Facet("panel:N", sort=order, title=None, header=header)
@@ -136,19 +141,28 @@ def colour_types(values: Sequence[dict[str, Any]], size: int) -> list[dict[str, 
         colours = dict(zip(largest, COLOURS, strict=False))
         for row in rows:
             row["colour"] = colours.get(row["cell_type"], PALE)
-        labels += name_types(rows, largest, size)
+        labels += name_types(rows, colours, size)
     return labels
 
 
-def name_types(rows: Sequence[dict[str, Any]], largest: Sequence[str], size: int) -> list[dict[str, Any]]:
-    """The names of cell types at the medians of their cells, without names that would cover a larger type's."""
+def name_types(rows: Sequence[dict[str, Any]], colours: Mapping[str, str], size: int) -> list[dict[str, Any]]:
+    """The names of cell types near the medians of their cells, the largest first. Names without room are left out."""
     xy = np.array([[row["x_low"], row["y_low"]] for row in rows])
     types = np.array([row["cell_type"] for row in rows], object)
-    medians = np.array([np.median(xy[types == name], axis=0) for name in largest]).reshape(-1, 2)
-    span = np.ptp(xy, axis=0)
-    pixels = (medians - xy.min(axis=0)) / np.where(span > 0, span, 1) * size
-    placed = place_labels(pixels, enumerate(largest), (size, size), len(largest), sides=("middle",), covered=None)
-    return [
-        {"panel": rows[0]["panel"], "name": largest[i], "x_low": float(medians[i, 0]), "y_low": float(medians[i, 1])}
-        for i in placed
-    ]
+    low, span = xy.min(axis=0), np.where(np.ptp(xy, axis=0) > 0, np.ptp(xy, axis=0), 1)
+    labels: list[dict[str, Any]] = []
+    boxes: list[tuple[float, float, float, float]] = []
+    for name in colours:
+        text = short(name, LONGEST)
+        x, y = (np.median(xy[types == name], axis=0) - low) / span * size
+        left, _, right, _ = box_of((0, 0), text, "middle")
+        x = min(max(x, -left), size - right)
+        for shift in SHIFTS:
+            box = box_of((x, y + shift), text, "middle")
+            if is_inside(box, (size, size)) and not any(overlap(box, other) for other in boxes):
+                place = low + np.array([x, y + shift]) / size * span
+                label = {"panel": rows[0]["panel"], "name": text, "x_low": place[0], "y_low": place[1]}
+                labels.append({**label, "colour": colours[name]})
+                boxes.append(box)
+                break
+    return labels

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SIDES", "place_labels"]
+__all__ = ["SIDES", "box_of", "is_inside", "overlap", "place_labels"]
 
 LINE = 12.0  # pixels of a line of text
 GAP = 5.0  # pixels between a point and its label
@@ -31,15 +31,11 @@ def place_labels(
     labels: Iterable[tuple[int, str]],
     size: tuple[float, float],
     n: int,
-    *,
-    sides: Sequence[str] = tuple(SIDES),
-    covered: int | None = COVERED,
 ) -> dict[int, str]:
     """The side on which each label stands, by the number of its point; labels without room are left out.
 
     points: (n_points, 2) pixels from the left and from the bottom. labels: numbers of points with texts, the most
-    important first. size: of the chart. n: the most labels. sides: where a label may stand, the best first; 'middle' is
-    on the point. covered: the most points that a label may cover; None: any number.
+    important first. size: of the chart. n: the most labels.
     """
     placed: dict[int, str] = {}
     boxes: list[tuple[float, float, float, float]] = []
@@ -47,18 +43,18 @@ def place_labels(
         if len(placed) == n:
             break
         free = []
-        for place, side in enumerate(sides):
+        for place, side in enumerate(SIDES):
             box = box_of(points[number], text, side)
             if is_inside(box, size) and not any(overlap(box, other) for other in boxes):
-                free.append((0 if covered is None else count_inside(points, box), place, side, box))
-        if free and min(free)[0] <= (covered or 0):
+                free.append((count_inside(points, box), place, side, box))
+        if free and min(free)[0] <= COVERED:
             _, _, placed[number], box = min(free)
             boxes.append(box)
     return placed
 
 
-def box_of(point: NDArray[np.float64], text: str, side: str) -> tuple[float, float, float, float]:
-    """Left, bottom, right and top of a label, in pixels."""
+def box_of(point: Sequence[float] | NDArray[np.float64], text: str, side: str) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a label at a side of a point, or on it, in pixels."""
     x, y = point
     width = 6.7 * len(text)
     left = {"right": x + GAP, "left": x - GAP - width}.get(side, x - width / 2)

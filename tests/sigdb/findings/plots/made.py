@@ -128,12 +128,13 @@ def score_bins_of(case: Case) -> Answer:
 
 
 def embedding_of(case: Case) -> Answer:
-    """The result of `sigdb.embedding`: studies of 20 cells or squares, some without a type."""
-    n = 20 * case.n
+    """The result of `sigdb.embedding`: studies of 20 cells or squares (2 if there are many), some without a type."""
+    size = 20 if case.n < 100 else 2
+    n = size * case.n
     x, y, score = (case.numbers(seed, n) for seed in (8, 9, 10))
-    binned = [bool(i // 20 % 2) for i in range(n)]
+    binned = [bool(i // size % 2) for i in range(n)]
     columns = {
-        "study": pa.array([case.name(i // 20, "study") for i in range(n)], pa.string()),
+        "study": pa.array([case.name(i // size, "study") for i in range(n)], pa.string()),
         "is_binned": pa.array(binned, pa.bool_()),
         "x_low": floats(x),
         "y_low": floats(y),
