@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sigdb.errors import AtlasNotFoundError, OptionError, nearest, nearest_file
+from sigdb.errors import AtlasNotFoundError, QueryError, nearest, nearest_file
 
 __all__ = ["check_atlas", "check_target", "is_address", "is_lake", "now", "size_text", "sync"]
 
@@ -35,16 +35,16 @@ def check_atlas(path: str | os.PathLike[str]) -> None:
 
 
 def check_target(path: Path) -> None:
-    """Raise OptionError if a file cannot be written at a path: it is a folder, or it has no folder to write into."""
+    """Raise QueryError if a file cannot be written at a path: it is a folder, or it has no folder to write into."""
     if path.is_dir():
-        raise OptionError(f"{path} is a folder. Name a file.")
+        raise QueryError(f"{path} is a folder. Name a file.")
     folder = path.absolute().parent
     if not folder.is_dir():
         known = [each.name for each in folder.parent.iterdir() if each.is_dir()] if folder.parent.is_dir() else []
         hint = nearest(folder.name, known)
-        raise OptionError(f"There is no folder {path.parent} to write {path.name} into.{hint}")
+        raise QueryError(f"There is no folder {path.parent} to write {path.name} into.{hint}")
     if not os.access(path if path.exists() else folder, os.W_OK):
-        raise OptionError(f"You may not write {path}. Choose another folder.")
+        raise QueryError(f"You may not write {path}. Choose another folder.")
 
 
 def now() -> datetime:
