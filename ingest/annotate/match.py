@@ -28,12 +28,7 @@ def match_cells(
     """
     check_names(con, annotation, options)
     query = statement("ingest/annotate.match_rows").replace("key_columns", key_of(annotation))
-    rows = pa.table(
-        {
-            "position": pa.array(range(len(annotation.keys)), pa.uint32()),
-            "key": pa.array([list(row.values()) for row in annotation.keys.to_pylist()], pa.list_(pa.string())),
-        }
-    )
+    rows = annotation.keys.append_column("position", pa.array(np.arange(len(annotation.keys), dtype=np.uint32)))
     con.register("sigdb_rows", rows)
     matched = con.sql(query, params={"study": options.study}).to_arrow_table()
     con.unregister("sigdb_rows")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingest.columns import to_text
 from ingest.obs import (
@@ -159,7 +160,7 @@ def check_keys(keys: pa.Table, name: str) -> None:
         if nulls := keys[column].null_count:
             raise ObsError(f"{nulls} of {len(keys)} rows of {name} have no {column}. Fill them in, or drop the rows.")
     counted = keys.group_by(keys.column_names).aggregate([([], "count_all")])
-    if repeated := [row for row in counted.to_pylist() if row["count_all"] > 1]:
+    if repeated := counted.filter(pc.greater(counted["count_all"], 1)).to_pylist():
         examples = [" / ".join(str(row[column]) for column in keys.column_names) for row in repeated]
         raise ObsError(
             f"{len(repeated)} of {len(counted)} names of cells occur more than once in {name}: {listed(examples, 3)}. "

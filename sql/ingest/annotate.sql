@@ -1,9 +1,10 @@
 -- name: match_rows
--- The cells that each row of an annotation (sigdb_rows: position, key) names, in the study $study, or in all studies if
--- it is NULL. key: the texts of the columns that name cells; ingest/annotate/match.py puts them in the place of key_columns.
+-- The cells that each row of an annotation (sigdb_rows: position, and the texts that name cells) names, in the study
+-- $study, or in all studies if it is NULL. ingest/annotate/match.py puts the columns that name cells, as a list of texts, in
+-- the place of key_columns.
 SELECT c.cell_id, r.position
 FROM (SELECT q.cell_id, key_columns AS key FROM cells AS q WHERE $study IS NULL OR q.study = $study) AS c
-JOIN sigdb_rows AS r ON c.key = r.key
+JOIN (SELECT q.position, key_columns AS key FROM sigdb_rows AS q) AS r ON c.key = r.key
 ORDER BY c.cell_id ASC;
 
 -- name: some_keys

@@ -278,7 +278,7 @@ GENE_ERRORS = {
     ),
     "no group": (
         {"by": "disease", "reference": "normal", "group": "cold"},
-        "No study has units of 'normal' and of cold",
+        "No unit has disease 'cold'. There are: ",
     ),
     "not paired": ({"by": "tissue", "reference": "normal adjacent"}, "paired_by='donor'"),
     "too few": (

@@ -104,7 +104,7 @@ REFUSED = {
     "a parameter": ({"cells": "cell_type = $genes"}, "no parameters"),
     "nothing": ({"cells": " "}, "not one SQL condition"),
     "no such column": ({"cells": "colour = 'red'"}, '"colour" not found'),
-    "no cells": ({"cells": "n_counts < 0"}, "has no cells that this run has attributed"),
+    "no cells": ({"cells": "n_counts < 0"}, "No cell fulfils the condition n_counts < 0"),
     "no such group": ({"by": "cell_type"}, "samples has no column cell_type. It has:"),
     "two rules": ({"sd": 1, "percentile": 90}, "one cut-off, but 2 are given: `percentile`, `sd`"),
     "quantile": ({"quantile": 95}, "`quantile` must be from 0 to 1, not 95"),
