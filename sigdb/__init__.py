@@ -3,8 +3,8 @@
 `connect` opens an atlas and returns a plain DuckDB connection. The macros, such as `signature_score`, are in the file
 itself. The other names are about
 
-- scores in Python: `score`, `score_matrix` and `annotate`. `register` and `register_signature` make scores a function in
-  SQL.
+- scores in Python: `score`, `score_matrix` and `annotate`. `register` and `register_signature` make scores a function
+  in SQL.
 - findings: `hits`, `compare`, `gene_compare`, `matched_null`, `leading_genes`, `rank_signatures`,
   `against_expression`.
 - tables for charts: `group_scores`, `score_bins`, `gene_dots`, `embedding`. `plots` draws charts.
