@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from sigdb.errors import QueryError, SignatureError, closest, listed, nearest
+import duckdb
+
+from sigdb.errors import QueryError, SignatureError, closest, listed, macro_message, message, nearest
 from sigdb.signatures import Signature
 from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import duckdb
 
 __all__ = [
     "Genes",
@@ -131,8 +131,13 @@ def signature_names(con: duckdb.DuckDBPyConnection) -> list[str]:
 def check_gene(con: duckdb.DuckDBPyConnection, name: str, run: str | int | None) -> None:
     """Raise QueryError if a name that is no signature is no gene either; the message suggests both.
 
-    A gene that is ambiguous, or that only another run knows, passes: the check of the score says more about it.
+    A gene that is ambiguous, or that only another run knows, passes: the check of the score says more about it. The run
+    is checked first, because DuckDB 1.4.2 can fail to look up names in a run that does not exist.
     """
+    try:
+        run_statement(con, "scores/members.run_check", {"run": run})
+    except duckdb.Error as error:
+        raise QueryError(macro_message(message(error))) from error
     rows = run_statement(con, "scores/names.looked_up", {"genes": [name], "run": run, "signatures": None})
     if not any(status == "missing" and not (hint or "").startswith("run := ") for _, _, status, hint, _ in rows):
         return
