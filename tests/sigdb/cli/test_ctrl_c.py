@@ -1,4 +1,4 @@
-"""Ctrl-C during `sigdb ingest`: an answer within a second, cells that are kept, and the same result afterwards."""
+"""Ctrl-C during `sigdb ingest`: a clean end, cells that are kept, and the same result afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import anndata as ad
 import pytest
 import scipy.sparse as sp
 
-from sigdb.cli.signals import ANSWER
+from sigdb.cli.signals import GRACE
 from tests.ingest.conftest import contents
 from tests.sigdb.cli.conftest import run, words
 from tests.support import ROOT
@@ -102,7 +102,7 @@ def test_ctrl_c_is_answered_at_once_and_the_same_command_goes_on(tmp_path, study
         _, err = process.communicate(timeout=60)
         took = time.monotonic() - started
     assert process.returncode == 128 + signal.SIGINT
-    assert took < 5 * ANSWER, err  # a fraction of a second on a machine that does nothing else
+    assert took < GRACE, "half a second on an idle machine; the command ends by itself, before it would be ended"
     assert message in words(err)
     assert "Error: Stopped by SIGINT. What was finished is kept" in words(err)
     assert "Traceback" not in err

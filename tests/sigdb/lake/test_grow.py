@@ -195,7 +195,10 @@ FLAWS = {
         lambda lake: (lake / manifest.NAME).write_text("{"),
         r"Put manifest\.json back from a copy of the lake, and remove nothing",
     ),
-    "another format": (lambda lake: edit_manifest(lake, format_version=9), r"this sigdb reads format 1\. Update sigdb"),
+    "another format": (
+        lambda lake: edit_manifest(lake, format_version=9),
+        r"this sigdb reads format 1\. Update the source",
+    ),
 }
 
 
