@@ -16,12 +16,11 @@ from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.sql import SqlLexer
 
-from sigdb.cli.shell import COMMANDS
 from sigdb.statements import run_statement
 from sigdb.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import duckdb
     from prompt_toolkit.completion import CompleteEvent
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["SqlCompleter", "is_finished", "prompt_session"]
 
 
-def prompt_session(con: duckdb.DuckDBPyConnection, atlas: str) -> PromptSession[str]:
-    """A prompt for queries on an atlas."""
+def prompt_session(con: duckdb.DuckDBPyConnection, atlas: str, commands: Sequence[str]) -> PromptSession[str]:
+    """A prompt for queries on an atlas, and for commands of the shell."""
     name = f"{Path(atlas).stem}> "
     return PromptSession(
         name,
@@ -40,7 +39,7 @@ def prompt_session(con: duckdb.DuckDBPyConnection, atlas: str) -> PromptSession[
         prompt_continuation=" " * max(len(name) - 2, 0) + "> ",
         history=history(),
         lexer=PygmentsLexer(SqlLexer),
-        completer=SqlCompleter(con),
+        completer=SqlCompleter(con, commands),
         key_bindings=bindings(),
         enable_history_search=False,
         editing_mode=EditingMode.EMACS,
@@ -84,7 +83,8 @@ def bindings() -> KeyBindings:
 class SqlCompleter(Completer):
     """Completes names of the atlas and words of SQL; in quotes, signatures, studies, cell types and genes."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, commands: Sequence[str]) -> None:
+        self.commands = dict.fromkeys(commands, "")
         self.names = read_words(con, "cli/shell.names")
         self.values = read_words(con, "cli/shell.values")
 
@@ -94,7 +94,7 @@ class SqlCompleter(Completer):
         if before.count("'") % 2:
             words, start = self.values, before.rpartition("'")[2]
         elif before.startswith("."):
-            words, start = dict.fromkeys([*COMMANDS, ".quit"], ""), before
+            words, start = self.commands, before
         else:
             words, start = self.names, re.findall(r"\w*$", before)[0]
         for name, kind in complete(words, start) if start else ():

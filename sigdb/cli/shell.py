@@ -46,7 +46,7 @@ def shell(atlas: AtlasPath) -> None:
     with needs_extra("shell"):
         from sigdb.cli.prompt import prompt_session
     with connect(atlas) as con:
-        talk(con, prompt_session(con, atlas))
+        talk(con, prompt_session(con, atlas, [*COMMANDS, ".quit"]))
 
 
 def talk(con: duckdb.DuckDBPyConnection, session: PromptSession[str]) -> None:

@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 
 import sigdb
-from sigdb.cli.shell import ctrl_c_ends_a_query, run_statements, talk
+from sigdb.cli.shell import COMMANDS, ctrl_c_ends_a_query, run_statements, talk
 from tests.sigdb.cli.conftest import run, words
 
 prompt_toolkit = pytest.importorskip("prompt_toolkit", reason="the extra `shell` is not installed")
@@ -37,7 +37,7 @@ def type_keys(toy_path, state, capsys):
     def type_into_shell(keys: str) -> tuple[str, str]:
         with create_pipe_input() as pipe, create_app_session(pipe, DummyOutput()), sigdb.connect(toy_path) as con:
             pipe.send_text(keys)
-            talk(con, prompt_session(con, str(toy_path)))
+            talk(con, prompt_session(con, str(toy_path), list(COMMANDS)))
         return capsys.readouterr()
 
     return type_into_shell
@@ -100,7 +100,9 @@ def test_completion(toy_path, text, expected):
     from sigdb.cli.prompt import SqlCompleter
 
     with sigdb.connect(toy_path) as con:
-        found = [each.text for each in SqlCompleter(con).get_completions(Document(text), CompleteEvent())]
+        found = [
+            each.text for each in SqlCompleter(con, list(COMMANDS)).get_completions(Document(text), CompleteEvent())
+        ]
     assert [each for each in found if each in expected] == expected
     assert bool(found) == bool(expected)
 
