@@ -37,7 +37,7 @@ def type_keys(toy_path, state, capsys):
     def type_into_shell(keys: str) -> tuple[str, str]:
         with create_pipe_input() as pipe, create_app_session(pipe, DummyOutput()), sigdb.connect(toy_path) as con:
             pipe.send_text(keys)
-            talk(con, prompt_session(con, str(toy_path), []))
+            talk(con, prompt_session(con, str(toy_path), list(COMMANDS)))
         return capsys.readouterr()
 
     return type_into_shell
