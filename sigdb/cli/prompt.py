@@ -20,7 +20,7 @@ from sigdb.statements import run_statement
 from sigdb.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     import duckdb
     from prompt_toolkit.completion import CompleteEvent
