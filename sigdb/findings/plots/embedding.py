@@ -73,10 +73,9 @@ def embedding(found: Answer, title: str = "Score in the embedding", size: int = 
         {**row, "panel": f"{row['study']}  ({sizes[row['study']]:,})"} for row in values if row["study"] in set(kept)
     ]
     low, high = colour_ends(values)
-    colour = viridis(
-        "score", f"score, darkest at the {PERCENTILE}th percentile ({high:.3g}) and above", domain=[low, high],
-        clamp=True, legend={"orient": "bottom", "titleLimit": size},
-    )  # fmt: skip
+    meaning = f"score, darkest at the {PERCENTILE}th percentile ({high:.3g}) and above"
+    ends: dict[str, Any] = {"domain": [low, high], "clamp": True}
+    colour = viridis("score", meaning, legend={"orient": "bottom", "titleLimit": size}, **ends)
     tips = ["study:N", "cell_type:N", tooltip("score", ".3g"), "n:Q"]
     charts = [panels(values, size, color=colour, tooltip=tips)]
     if any(row["cell_type"] is not None for row in values):
