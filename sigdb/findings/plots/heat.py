@@ -75,9 +75,11 @@ def heat_map(
         y=alt.Y("cell_type:N", title=None, sort=types, axis=names_axis()),
         tooltip=["cell_type:N", "label:N", tooltip(measure, ".3g"), *(f"{each}:Q" for each in DETAILS)],
     )
+    has_values = any(row[measure] is not None for row in values)
     known = base.transform_filter(f"isValid(datum.{measure})")
     squares = known.mark_rect(stroke="white").encode(
-        color=viridis(measure, name), opacity=alt.condition("datum.is_faint", alt.value(0.4), alt.value(1))
+        color=viridis(measure, name) if has_values else alt.Undefined,
+        opacity=alt.condition("datum.is_faint", alt.value(0.4), alt.value(1)),
     )
     border = known.transform_filter("datum.is_faint").mark_rect(filled=False, stroke="#333", strokeDash=[3, 2])
     ink = alt.condition("datum.is_dark", alt.value("white"), alt.value("#111"))
