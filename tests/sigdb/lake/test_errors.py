@@ -63,7 +63,7 @@ DAMAGE = {
     ),
     "another format": (
         lambda lake: edit_manifest(lake, lambda held: held.update(format_version=9)),
-        r"is a lake of format 9; this sigdb reads format 1\. Update sigdb",
+        r"is a lake of format 9; this sigdb reads format 1\. Update the source of sigdb",
     ),
     "a newer schema": (
         lambda lake: edit_manifest(lake, lambda held: held.update(schema_version=99)),
