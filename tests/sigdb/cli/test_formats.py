@@ -115,6 +115,18 @@ def test_a_failure_leaves_the_file_as_it_was(toy_path, tmp_path, suffix):
     assert os.listdir(tmp_path) == [path.name]
 
 
+def test_a_full_disk_leaves_the_file_as_it_was(toy_path, tmp_path, monkeypatch):
+    def write_half(names: object, batches: object, file: io.TextIOBase) -> None:
+        file.write("half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setitem(WRITERS, Format.csv, write_half)
+    (tmp_path / "x.csv").write_text("before")
+    code, _, err = run("sql", toy_path, "SELECT 1 AS a", "-o", tmp_path / "x.csv")
+    assert (code, "No space left" in err, (tmp_path / "x.csv").read_text()) == (1, True, "before")
+    assert os.listdir(tmp_path) == ["x.csv"]
+
+
 def test_a_link_is_followed_and_a_device_is_written_to(toy_path, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "x.csv").symlink_to(tmp_path / "data" / "y.csv")
