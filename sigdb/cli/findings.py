@@ -204,12 +204,15 @@ class CompareOptions(CutOffOptions):
     run: RunOption = None
 
 
-# The columns of a table on the terminal, where they hold anything. Other formats have all columns.
+# The columns of a table on the terminal, where they hold anything. Other formats have all columns. A narrow terminal
+# hides columns in the middle.
 COMPARE_COLUMNS = [
     "within",
     "group",
     "study",
-    "test",
+    "hedges_g",
+    "p_value",
+    "q_value",
     "n_group",
     "n_reference",
     "n_pairs",
@@ -219,12 +222,10 @@ COMPARE_COLUMNS = [
     "mean_group",
     "mean_reference",
     "difference",
-    "hedges_g",
     "g_low",
     "g_high",
-    "p_value",
-    "q_value",
     "i2",
+    "test",
     "note",
 ]
 

@@ -86,11 +86,13 @@ def show_cells(
     """Draw the scores of cells by cell type, and print them cell by cell, without holding them in memory."""
     import sigdb
     from sigdb.findings.columns import keep_cells
+    from sigdb.findings.lost import check_chosen
     from sigdb.scores.names import name_notes
     from sigdb.scores.options import score_parameters
     from sigdb.statements import named_in, parse_statement, to_sql, write_out
 
     parameters = score_parameters(con, members, **asdict(options))
+    check_chosen(con, [], cells)
     query = keep_cells(parse_statement("findings/cell_scores"), cells)
     if view.plot is not None:
         view.draw(sigdb.score_bins(con, members, cells=cells, **asdict(options)), "distributions", title)

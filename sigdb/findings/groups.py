@@ -96,8 +96,7 @@ def group_scores(
     (label,) = cube_columns([by])
     if calibrated:
         columns = {"cell_type": "cell_type", "label": label}
-        found = calibrated_scores(con, genes, columns, cells, min_cells, min_coverage, **options)
-        return explain_empty(con, found, list(dict.fromkeys(columns.values())), cells, min_cells)
+        return calibrated_scores(con, genes, columns, cells, min_cells, min_coverage, **options)
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
     found = ask_scores(con, where_cube(labelled_statement("group_scores", label), cells), parameters)
     found = explain_empty(con, found, list(dict.fromkeys(["cell_type", label])), cells, min_cells)
@@ -117,6 +116,7 @@ def calibrated_scores(
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
     query = group_by_columns(keep_cells(parse_statement("findings/group_hits"), cells), columns)
     found = ask_scores(con, query, parameters)
+    found = explain_empty(con, found, list(dict.fromkeys(columns.values())), cells, min_cells)
     return warn_of_groups(found, list(columns), CALIBRATED)
 
 
