@@ -49,7 +49,9 @@ DONE = {
 }
 # What the blocks of a page need, which the page explains in words.
 BEFORE = {
-    "docs/mlp-format.md": "import os, torch; os.mkdir('my-encoder'); net = torch.nn.Sequential(torch.nn.Linear(2, 1))"
+    "docs/guides/charts.md": "import sigdb\nfrom sigdb import plots\ncon = sigdb.connect('demo.duckdb')\n"
+    "GENES = ['LYZ', 'CD14', 'FCN1', 'AIF1']",
+    "docs/mlp-format.md": "import os, torch; os.mkdir('my-encoder'); net = torch.nn.Sequential(torch.nn.Linear(2, 1))",
 }
 
 
