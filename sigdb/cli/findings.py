@@ -358,4 +358,4 @@ def report(
             con, signature.look_up(con), output, atlas=Path(atlas).name, title=signature.title, **asdict(options)
         )
     size = output.stat().st_size / 1e6
-    console.print(f"Wrote {output}: {written.n_charts} charts, {written.n_tables} tables, {size:.1f} MB.")
+    print_written(output, f"{written.n_charts} charts, {written.n_tables} tables, {size:.1f} MB")
