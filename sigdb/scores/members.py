@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import duckdb
 
 from sigdb.errors import QueryError, SignatureError, closest, listed, macro_message, message, nearest
+from sigdb.scores.names import look_up_names
 from sigdb.signatures import Signature
 from sigdb.statements import run_statement
 
@@ -138,7 +139,7 @@ def check_gene(con: duckdb.DuckDBPyConnection, name: str, run: str | int | None)
         run_statement(con, "scores/members.run_check", {"run": run})
     except duckdb.Error as error:
         raise QueryError(macro_message(message(error))) from error
-    rows = run_statement(con, "scores/names.looked_up", {"genes": [name], "run": run, "signatures": None})
+    rows = look_up_names(con, [name], run=run)
     if not any(status == "missing" and not (hint or "").startswith("run := ") for _, _, status, hint, _ in rows):
         return
     known = signature_names(con)

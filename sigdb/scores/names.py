@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sigdb.errors import listed, macro_message
-from sigdb.statements import ask, run_statement
+from sigdb.statements import ask, full_names, statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from sigdb.answers import Answer
 
-__all__ = ["ask_scores", "name_notes", "warn_of_names"]
+__all__ = ["ask_scores", "look_up_names", "name_notes", "warn_of_names"]
+
+# A name, the symbol of its gene, its status, a suggestion, and the number of all names.
+Name: TypeAlias = tuple[str, str | None, str, str | None, int]
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +54,23 @@ def name_notes(
 
     genes: the names. signatures: signatures of the library, whose genes count as well. The caller has checked both.
     """
-    parameters = {"genes": None if genes is None else list(genes), "run": run, "signatures": signatures}
-    rows = run_statement(con, "scores/names.looked_up", parameters)
+    rows = look_up_names(con, genes, run=run, signatures=signatures)
     return (*left_out(rows), *other_names(rows))
 
 
-def left_out(rows: Sequence[tuple[str, str | None, str, str | None, int]]) -> Iterator[str]:
+def look_up_names(
+    con: duckdb.DuckDBPyConnection,
+    genes: Sequence[str] | None = None,
+    *,
+    run: str | int | None = None,
+    signatures: Sequence[str] | None = None,
+) -> list[Name]:
+    """What the names mean that are not symbols of the run's genes."""
+    parameters = {"genes": None if genes is None else list(genes), "run": run, "signatures": signatures}
+    return con.execute(full_names(statement("scores/names.looked_up")), parameters).fetchall()
+
+
+def left_out(rows: Sequence[Name]) -> Iterator[str]:
     """Sentences on the names that mean no gene of the run."""
     unknown = [
         f"{name}{macro_message(explain(status, suggestion))}"
@@ -82,7 +96,7 @@ def explain(status: str, suggestion: str | None) -> str:
     return f" (use {suggestion})" if suggestion.startswith("run := ") else f" (did you mean {suggestion}?)"
 
 
-def other_names(rows: Sequence[tuple[str, str | None, str, str | None, int]]) -> Iterator[str]:
+def other_names(rows: Sequence[Name]) -> Iterator[str]:
     """A sentence on the names that were found by another name of the gene, or in another case."""
     found = [f"{name} is {symbol} ({status})" for name, symbol, status, *_ in rows if symbol]
     if found:

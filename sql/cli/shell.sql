@@ -1,6 +1,6 @@
 -- name: names
 -- What a query can name, and what each name is: a view, a column, a macro, a function or a keyword.
-SELECT n.name, string_agg(DISTINCT n.kind, ', ' ORDER BY n.kind) AS kind
+SELECT n.name, string_agg(DISTINCT n.kind, ', ' ORDER BY n.kind ASC) AS kind
 FROM (
     SELECT v.view_name AS name, 'view' AS kind
     FROM duckdb_views() AS v
@@ -22,7 +22,7 @@ ORDER BY n.name ASC;
 
 -- name: values
 -- What a text in a query can be, and what each is: a signature, a study, a cell type or a gene.
-SELECT v.name, string_agg(DISTINCT v.kind, ', ' ORDER BY v.kind) AS kind
+SELECT v.name, string_agg(DISTINCT v.kind, ', ' ORDER BY v.kind ASC) AS kind
 FROM (
     SELECT i.signature AS name, 'signature' AS kind FROM sigdb_data.signature_info AS i
     UNION ALL

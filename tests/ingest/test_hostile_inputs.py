@@ -146,7 +146,7 @@ HOSTILE = {
         of(with_obs(sample=pd.Categorical(["s", None] * 20))), "20 of 40 cells of bad have no sample"
     ),
     "in_vivo neither true nor false": Hostile(
-        of(with_obs(in_vivo="maybe")), "in_vivo must be true or false, not maybe"
+        of(with_obs(in_vivo="maybe")), "`in_vivo` must be true or false, not maybe"
     ),
     "obs is no table": Hostile(
         hdf5(lambda file: (file.__delitem__("obs"), anndata.io.write_elem(file, "obs", np.arange(2)))),
@@ -267,7 +267,7 @@ HOSTILE_OBS = {
     "repeated rows": (csv(pd.concat([OBS, OBS[:1]])), r"1 barcodes are repeated in obs\.csv \(cell0\)"),
     "rows without a barcode": (csv(OBS.assign(barcode=[None, *OBS["barcode"][1:]])), "1 of 40 rows .* have no barcode"),
     "repeated columns": (written("obs.csv", b"barcode,a,a\ncell0,1,2\n"), "has 1 repeated column names: a"),
-    "no such table": (lambda folder: folder / "no.csv", "no.csv cannot be read as a table of cell metadata"),
+    "no such table": (lambda folder: folder / "no.csv", "There is no file .*no.csv"),
     "an empty table": (written("obs.csv", b""), "cannot be read as a table of cell metadata"),
     "a header only": (csv(OBS[:0]), "cannot be read as a table of cell metadata: it has no rows"),
     "ragged": (written("obs.csv", b"barcode,a\ncell0,1,2,3\ncell1,1\n"), "rows with more fields than its header"),
@@ -319,9 +319,9 @@ def copy_of_newer_schema(folder: Path) -> Path:
 
 
 ATLASES = {
-    "a read-only folder": (read_only, "cannot be created"),
-    "no such folder": (lambda folder: folder / "no" / "a.duckdb", "cannot be created"),
-    "a folder": (nothing_in, "is a folder, not an atlas"),
+    "a read-only folder": (read_only, "cannot be created|may not write"),
+    "no such folder": (lambda folder: folder / "no" / "a.duckdb", "There is no folder .*no to write a.duckdb into"),
+    "a folder": (nothing_in, "is a folder. Name a file"),
     "text": (written("text.duckdb", b"no atlas at all"), "cannot be opened"),
     "an empty file": (written("empty.duckdb", b""), "not a sigdb atlas|cannot be opened"),
     "half an atlas": (

@@ -128,7 +128,7 @@ PYTHON_ERRORS = [
     ({"genes": ["CD3E", "FOO"]}, "1 of 2 genes are not in this atlas: FOO"),
     ({"genes": []}, "empty"),
     ({"genes": ["CD3E"], "weights": [1, 2]}, "2 weights for 1 genes"),
-    ({"genes": ["CD3E"], "agg": "median"}, "agg must be"),
+    ({"genes": ["CD3E"], "agg": "median"}, "`agg` must be"),
     ({"genes": ["CD3E"], "run": "v2"}, "no run 'v2'"),
 ]
 

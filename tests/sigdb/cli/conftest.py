@@ -88,6 +88,7 @@ def write_scores(folder: Path) -> None:
     from scipy.sparse import csr_matrix, save_npz
 
     save_npz(folder / "scores.npz", csr_matrix(1000 * np.eye(3)))
+    (folder / "donors.csv").write_text("sample,patient\nGEM3,donorB\n")
     (folder / "obs.csv").write_text("barcode,cell_type\na,T\nb,B\nc,T\n")
     for name in ("genes.txt", "gene_order.tsv"):
         (folder / name).write_text("\n".join(TOY_GENES) + "\n")

@@ -116,7 +116,7 @@ REFUSED = {
     "two cut-offs": ({"of": "hits", "sd": 1, "cutoff": 2}, "A hit has one cut-off, but 2 are given: `cutoff`, `sd`"),
     "hits of cells": ({"of": "hits", "cells_as_replicates": True}, "A cell has no hit rate"),
     "no population": ({"of": "hits", "cells": "donor = 'nobody'"}, "No cell has donor 'nobody'"),
-    "no percentile": ({"of": "hits", "percentile": 150}, "percentile must be from 0 to 100, not 150"),
+    "no percentile": ({"of": "hits", "percentile": 150}, "`percentile` must be from 0 to 100, not 150"),
     "no such column": ({"of": "hits", "cells": "donr = 'f0'"}, "donr"),
     "coverage": ({"of": "hits", "min_coverage": 7}, "min_coverage"),
 }

@@ -182,7 +182,7 @@ def test_each_panel_of_an_embedding_has_its_own_cells_only(con, tmp_path):
 
 
 def test_an_unknown_embedding_is_refused(con):
-    with pytest.raises(QueryError, match=r"no embedding tsne in this atlas. It has: umap. .*name X_tsne in `obsm`"):
+    with pytest.raises(QueryError, match=r"no embedding tsne in this atlas. It has: umap. .*obsm=\[.X_tsne.\]"):
         sigdb.embedding(con, SIGNATURE, basis="tsne")
 
 

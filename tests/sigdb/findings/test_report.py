@@ -83,7 +83,7 @@ def test_a_page_says_each_thing_in_its_place(demo_path, tmp_path):
     assert "The model knows 81 of 99 genes (not RP11-295G20.2, " in answer
     assert "Fewer than half were measured in tirosh2016_oligodendroglioma, zheng2017_pbmc68k." in answer
     assert answer.count("The groups differ in depth") == answer.count("The groups differ in coverage") == 1
-    assert text.count("Left out 18 genes") == 1
+    assert text.count("The model of this run does not know the other 18") == 1
     missing = text.partition("<caption>Missing genes</caption>")[2].partition("</table>")[0]
     assert missing.count(">missing<") == 18
 
@@ -206,5 +206,5 @@ def test_the_bundled_vega_is_what_its_script_writes():
 
 def test_a_page_without_jinja_names_the_extra(hostile, monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'sigdb-atlas\[plots\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install -e '\.\[plots\]'"):
         write_report(hostile, SIGNATURE, "page.html")

@@ -84,7 +84,7 @@ def compared(*rows):
     names = ("within", "difference", "hedges_g", "q_value", "n_donors", "note")
     filled = [dict(zip(names, row, strict=True)) | {"group": "flu", "is_finding": row[3] is not None} for row in rows]
     table = pa.Table.from_pylist(filled, schema=SCHEMA)
-    return Comparison(table=table, sql="", units={}, left_out={}, reference="normal")
+    return Comparison(table=table, sql="", units={}, left_out={}, compared=pa.table({}), reference="normal")
 
 
 HIGH, LOW, NOT = (

@@ -78,7 +78,7 @@ REFUSED = [
     ),
     ({"sample": "batch"}, ObsError, "obs has no column 'batch'.*`sample=None`"),
     ({"unmatched": "drop"}, QueryError, "`unmatched` must be 'error' or 'nan', not 'drop'"),
-    ({"agg": "median"}, QueryError, "agg must be"),
+    ({"agg": "median"}, QueryError, "`agg` must be"),
     ({"weights": [1.0]}, QueryError, "sigdb.score_matrix has no parameter `weights`"),
 ]
 
