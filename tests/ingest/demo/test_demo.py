@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from importlib.resources import files
 
+import anndata
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ import sigdb
 from benchmarks.markers import compare, summary
 from ingest.demo import attribute_demo, build_demo, demo_sources
 from ingest.models import load_model
+from ingest.obs import obs_table
 from ingest.pipeline import ingest_files
 from tests.ingest.conftest import contents, scores_of
 
@@ -108,9 +110,25 @@ def test_the_bundled_attributions_are_of_the_bundled_model(demo_path, tmp_path):
         assert con.execute("SELECT checkpoint_sha256 FROM sigdb_data.models").fetchall() == [(model.sha256,)]
 
 
+def test_the_bundled_metadata_are_what_ingest_reads_now(demo_path):
+    """Metadata that ingest reads differently need a new bundle, also where the scores stay as they are."""
+    with sigdb.connect(demo_path) as con:
+        for source in demo_sources(files("ingest") / "demo" / "studies"):
+            read, _ = obs_table(anndata.read_h5ad(source.path).obs, study=source.name, mapping={}, divide=True)
+            bundled = con.sql("FROM cells WHERE study = ?", params=[source.name]).to_arrow_table()
+            tables = (bundled.select(read.column_names), read)
+            bundled_cells, read_cells = (table.sort_by("barcode").to_pylist() for table in tables)
+            assert bundled_cells == read_cells, source.name
+            about = "SELECT title, organism, source, licence FROM studies WHERE study = ?"
+            wanted = (source.title, source.organism, source.source, source.licence)
+            assert con.execute(about, [source.name]).fetchall() == [wanted]
+
+
 @pytest.mark.slow
 def test_the_bundled_atlas_is_the_one_that_the_model_makes(demo_path, tmp_path):
     attribute_demo(tmp_path / "demo.duckdb")
+    for source in demo_sources(files("ingest") / "demo" / "studies"):
+        assert fields(tmp_path / "demo.duckdb", source.name) == fields(demo_path, source.name)
     wanted, bundled = contents(tmp_path / "demo.duckdb"), contents(demo_path)
     exact = wanted.keys() - {
         "attributions",
