@@ -14,7 +14,8 @@ from sigdb.answers import Answer, join_sql
 from sigdb.errors import QueryError, nearest
 from sigdb.findings.comparison_notes import notes_of
 from sigdb.findings.hits import CutOff, population_name
-from sigdb.findings.lost import check_chosen, check_group, explain_no_cells
+from sigdb.findings.lost import check_chosen, explain_no_cells
+from sigdb.findings.lost_units import check_group
 from sigdb.findings.statistics import Effect, adjust_families, combine, effect_of, rank_test
 from sigdb.findings.testing import PAIRED, WELCH, Sides, Tested, compare_studies, compare_study, match_pairs
 from sigdb.findings.units import Design, Unit, check_design, comparable_units, fetch_covariates, medians_of, unit_values
@@ -202,7 +203,7 @@ def compare(
     signatures = several(genes)
     values = fetch_covariates(con, design, cells, options.get("run")) if covariates else None
     fixed = rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
-    left_out: Counter[str] = Counter()
+    left_out: list[tuple[dict[str, Any], str]] = []
     units, compared, rows = {}, {}, []
     for name, members in signatures.items():
         parameters = score_parameters(con, members, **options) | fixed
@@ -211,8 +212,8 @@ def compare(
         found = units[name].table.to_pylist()
         check_chosen(con, found, cells)
         compared[name], lost = comparable_units(found, design, values, VALUES[of])
-        check_group(compared[name], lost, design, str(reference))
-        left_out.update(reason for _, reason in lost)
+        check_group(compared[name], lost, design, str(reference), "reference")
+        left_out += lost
         rows += [{"signature": name, **row} for row in compare_units(compared[name], design)]
     names = [note for each in units.values() for note in each.notes]
     return Comparison(
@@ -220,7 +221,7 @@ def compare(
         sql=join_sql([each.sql for each in units.values()]),
         notes=(*notes_of(rows, list(chain(*compared.values())), design, left_out, of, rule), *dict.fromkeys(names)),
         units=units,
-        left_out=dict(left_out),
+        left_out=dict(Counter(reason for _, reason in left_out)),
         compared=table_of_units(compared),
         reference=reference,
         of=of,

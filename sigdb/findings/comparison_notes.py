@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sigdb.answers import left_out_note
 from sigdb.findings.comparability import ADJUST, COMPARED, RAW, UNCALIBRATED, warn_of_differences
 from sigdb.findings.hits import RENAME
-from sigdb.findings.lost import nothing_compared
+from sigdb.findings.lost_units import advise_min_cells, nothing_compared
 from sigdb.findings.testing import ONE_MODEL, PAIRED
 from sigdb.findings.units import NAMES_NO
 
@@ -36,12 +37,14 @@ def notes_of(
     rows: Sequence[Mapping[str, Any]],
     units: Sequence[Unit],
     design: Design,
-    left_out: Mapping[str, int],
+    lost: Sequence[tuple[Mapping[str, Any], str]],
     of: str,
     rule: CutOff,
 ) -> tuple[str, ...]:
-    """The notes of a comparison of z, scores or hits. `rule` says what a hit is."""
+    """The notes of a comparison of z, scores or hits. lost: what was left out, and why. rule: what a hit is."""
     notes = [] if rows else [nothing_compared(units, design)]
+    if all(row["p_value"] is None for row in rows) and (advice := advise_min_cells(units, lost, design)):
+        notes.append(f"Nothing was tested. {advice}")
     if design.unit == "cell":
         notes.append("Cells are the replicates: the p values say nothing about donors.")
     if of == "z":
@@ -51,7 +54,7 @@ def notes_of(
         notes += rates_in_words(rows, design.unit)
     if any(row["test"] == ONE_MODEL for row in rows):
         notes.append(ONE_MODEL_NOTE)
-    notes += [*unit_notes(rows, units, design), *units_left_out(left_out)]
+    notes += [*unit_notes(rows, units, design), *units_left_out(Counter(reason for _, reason in lost))]
     tested = [row for row in rows if row["study"] is not None and row["p_value"] is not None]
     notes += depth_notes(tested, consequence_of_depth(design, of, rule))
     return tuple(notes)

@@ -16,7 +16,8 @@ from sigdb.errors import QueryError, listed
 from sigdb.findings.columns import where_cube
 from sigdb.findings.comparability import RAW_GENES
 from sigdb.findings.comparison_notes import ONE_MODEL_NOTE, depth_notes, units_left_out
-from sigdb.findings.lost import check_chosen, check_groups
+from sigdb.findings.lost import check_chosen
+from sigdb.findings.lost_units import advise_min_cells, check_groups
 from sigdb.findings.statistics import Effect, benjamini_hochberg, combine
 from sigdb.findings.testing import (
     ONE_MODEL,
@@ -204,7 +205,7 @@ def gene_compare(
     sizes = found.table.filter(pc.is_null(found.table["gene"])).to_pylist()
     units, lost = comparable_units(sizes, design)
     check_chosen(con, sizes, cells)
-    check_groups(units, lost, design, study, [design.reference, *filter(None, [group])])
+    check_groups(units, lost, design, study, group)
     left_out = Counter(reason for _, reason in lost)
     group, names = choose_group(units, design, study, group)
     parts, too_small = [], []
@@ -217,7 +218,8 @@ def gene_compare(
         else:
             parts.append(part)
     if not parts:
-        raise QueryError(f"{listed(too_small)} to compare; {design.fewest} are needed.")
+        advice = advise_min_cells(units, lost, design, study, group)
+        raise QueryError(f"{listed(too_small)} to compare; {design.fewest} are needed. {advice}".strip())
     studies = tuple(part.described for part in parts)
     about = [describe_study(each, group, reference) for each in studies]
     depths = [depth_of(part, group, reference) for part in parts]

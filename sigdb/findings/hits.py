@@ -15,7 +15,7 @@ from sigdb.atlas.fields import names_none
 from sigdb.errors import QueryError, nearest
 from sigdb.findings.columns import CHOSEN, choose_cells, columns_of, labelled_statement
 from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_differences
-from sigdb.findings.lost import explain_no_cells, keep_with
+from sigdb.findings.lost import explain_no_cells, nth_largest
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.text import ordinal
@@ -262,8 +262,16 @@ def explain_no_group(found: Hits, min_cells: int, min_samples: int) -> tuple[str
     if groups:
         (label, n), *_ = groups.most_common()
         return (f"No group is left. The largest, {label}, has {n} samples: `min_samples={n}` keeps it.",)
-    sizes = [row["n_cells"] for row in lost if row["left_out"] == "too few cells"]
-    return (f"No group is left. {keep_with('sample', sizes, min_cells, min_samples)}".strip(),)
+    sizes = defaultdict(list)
+    for row in lost:
+        if row["left_out"] == "too few cells" and not names_none(found.by, row["label"]):
+            sizes[str(row["label"])].append(row["n_cells"])
+    if not sizes:
+        return ("No group is left.",)
+    n_cells, label = max((nth_largest(each, min_samples), label) for label, each in sizes.items())
+    if n_cells:
+        return (f"No group is left. `min_cells={n_cells}` leaves at least {min_samples} samples of {label}.",)
+    return (f"No group is left. No value of `min_cells` leaves {min_samples} samples of one {found.by}.",)
 
 
 def population_name(cells: str | None) -> str:

@@ -1,11 +1,10 @@
-"""Why a finding has no rows, or lacks the group that was asked for, and which option would keep it."""
+"""Why a finding has no rows, and which option would keep some."""
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 from sqlglot import exp
@@ -15,18 +14,13 @@ from sigdb.errors import QueryError, listed, nearest
 from sigdb.statements import parse_condition, to_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from sigdb.findings.units import Design, Unit
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
     "check_chosen",
-    "check_group",
-    "check_groups",
     "explain_empty",
     "explain_no_cells",
-    "keep_with",
-    "nothing_compared",
+    "nth_largest",
 ]
 
 # What the macros say about a population without cells.
@@ -62,107 +56,74 @@ def explain_empty(
         return found
     names = [exp.column(name, quoted=True) for name in columns]
     groups = exp.select(*names, "count(*) AS n_cells").from_("cells").group_by(*(each.copy() for each in names))
-    is_on_groups = condition is not None and "n_cells" in condition
+    tree = parse_condition(condition) if condition else None
+    is_on_groups = tree is not None and any(each.name.lower() == "n_cells" for each in tree.find_all(exp.Column))
     relation: exp.Expression = groups.subquery("groups") if is_on_groups else exp.table_("cells")
     if condition and not fulfilling(con, condition, relation):
         note = no_rows(con, condition, relation, "group of cells")
     else:
-        chosen = groups.where(parse_condition(condition)) if condition and not is_on_groups else groups
-        sizes = [row[-1] for row in con.execute(to_sql(chosen)).fetchall()]
-        note = f"No group is left. {keep_with('group', sizes, min_cells, 1)}"
-    return replace(found, notes=(note.strip(), *found.notes))
+        chosen = groups.where(tree) if tree and not is_on_groups else groups
+        sizes_of = exp.select("n_cells").from_(chosen.subquery("groups")).where(tree if is_on_groups else None)
+        largest = max((n for (n,) in con.execute(to_sql(sizes_of)).fetchall() if n < min_cells), default=None)
+        note = "No group is left."
+        if largest is not None:
+            note += f" The largest of fewer than {min_cells:,} cells has {largest:,}: `min_cells={largest}` keeps it."
+    return replace(found, notes=(note, *found.notes))
 
 
-def fulfilling(con: duckdb.DuckDBPyConnection, condition: str, relation: exp.Expression) -> bool:
+def fulfilling(con: duckdb.DuckDBPyConnection, condition: str | exp.Expression, relation: exp.Expression) -> bool:
     """Whether a row of a relation fulfils a condition."""
-    query = exp.select("1").from_(relation.copy()).where(parse_condition(condition)).limit(1)
+    tree = parse_condition(condition) if isinstance(condition, str) else condition.copy()
+    query = exp.select("1").from_(relation.copy()).where(tree).limit(1)
     return bool(con.execute(to_sql(query)).fetchall())
 
 
 def no_rows(con: duckdb.DuckDBPyConnection, condition: str, relation: exp.Expression, what: str) -> str:
-    """The sentence for a condition that no row fulfils, with the first value that its column does not have."""
-    for column, value in compared_values(parse_condition(condition)):
-        query = exp.select(exp.column(column, quoted=True)).distinct().from_(relation.copy())
-        try:
-            there = sorted(str(name) for (name,) in con.execute(to_sql(query)).fetchall() if name is not None)
-        except duckdb.Error:  # a column of a sub-query
-            continue
-        if value not in there:
-            hint = nearest(value, there)
-            return f"No {what} has {column} {value!r} ({condition}).{hint} There are: {listed(there) or 'none'}."
-    return f"No {what} fulfils the condition {condition}."
+    """The sentence for a condition that no row fulfils, with the first of its parts that no row fulfils alone."""
+    parts = list(conjuncts(parse_condition(condition)))
+    part = next((each for each in parts if is_unfulfilled(con, each, relation)), None)
+    named = f"{part.sql('duckdb')} ({condition})" if part and len(parts) > 1 else condition
+    column, values = compared_values(part) if part else (None, [])
+    if column is None:
+        return f"No {what} fulfils the condition {named}."
+    query = exp.select(exp.column(column, quoted=True)).distinct().from_(relation.copy())
+    there = sorted(str(name) for (name,) in con.execute(to_sql(query)).fetchall() if name is not None)
+    texts = " or ".join(map(repr, values))
+    hint = nearest(values[0], there)
+    return f"No {what} has {column} {texts} ({condition}).{hint} There are: {listed(there) or 'none'}."
 
 
-def compared_values(condition: exp.Condition) -> Iterator[tuple[str, str]]:
-    """The columns that a condition compares with texts, and these texts."""
-    for node in condition.find_all(exp.EQ, exp.In):
-        sides = [node.this, *(node.args.get("expressions") or [node.args.get("expression")])]
-        columns = [side.name for side in sides if isinstance(side, exp.Column)]
-        texts = [side.name for side in sides if isinstance(side, exp.Literal) and side.is_string]
-        yield from ((column, text) for column in columns for text in texts)
+def conjuncts(condition: exp.Expression | exp.Condition) -> Iterator[exp.Expression]:
+    """The parts of a condition that a row has to fulfil, all of them: what AND joins."""
+    match condition:
+        case exp.Paren():
+            yield from conjuncts(condition.this)
+        case exp.And():
+            yield from conjuncts(condition.this)
+            yield from conjuncts(condition.expression)
+        case _:
+            yield condition
 
 
-def keep_with(what: str, sizes: Sequence[int], min_cells: int, fewest: int) -> str:
-    """The value of `min_cells` that would keep some of the units that are too small; '' if none is."""
-    lost = sorted((size for size in sizes if size < min_cells), reverse=True)
-    if not lost:
-        return ""
-    value = lost[min(fewest, len(lost)) - 1]
-    kept = sum(size >= value for size in lost)
-    return (
-        f"The largest {what} of fewer than {min_cells:,} cells has {lost[0]:,}: `min_cells={value}` keeps {kept} more."
-    )
+def is_unfulfilled(con: duckdb.DuckDBPyConnection, part: exp.Expression, relation: exp.Expression) -> bool:
+    """Whether no row fulfils a part of a condition. A part that fails without the others is not to blame."""
+    try:
+        return not fulfilling(con, part, relation)
+    except duckdb.Error:
+        return False
 
 
-def check_group(
-    units: Sequence[Unit], lost: Sequence[tuple[Mapping[str, Any], str]], design: Design, group: str
-) -> None:
-    """Raise QueryError if no unit is in a group, with the filter that lost its units.
-
-    lost: the rows of units that were left out, with the reasons.
-    """
-    if any(unit.group == group for unit in units):
-        return
-    rows = [(row, reason) for row, reason in lost if str(row["group"]) == group]
-    if not rows:
-        there = sorted({*(unit.group for unit in units), *(str(row["group"]) for row, _ in lost if row["group"])})
-        raise QueryError(
-            f"No unit has {design.by} {group!r}.{nearest(group, there)} There are: {listed(there) or 'none'}."
-        )
-    reasons = Counter(reason for _, reason in rows).most_common()
-    sizes = [row["n_cells"] for row, reason in rows if reason == f"fewer than {design.min_cells} cells"]
-    counts = ", ".join(f"{n} ({reason})" for reason, n in reasons)
-    raise QueryError(
-        f"All {len(rows)} units of {design.by} {group!r} were left out: {counts}. "
-        + keep_with("unit", sizes, design.min_cells, design.fewest)
-    )
+def compared_values(part: exp.Expression) -> tuple[str | None, list[str]]:
+    """The column that a part of a condition compares with texts, by = or IN, and these texts; None for other parts."""
+    if not isinstance(part, exp.EQ | exp.In):
+        return None, []
+    sides = [part.this, *(part.args.get("expressions") or [part.args.get("expression")])]
+    columns = [side.name for side in sides if isinstance(side, exp.Column)]
+    texts = [side.name for side in sides if isinstance(side, exp.Literal) and side.is_string]
+    is_simple = len(columns) == 1 and len(texts) == len(sides) - 1
+    return (columns[0], texts) if is_simple else (None, [])
 
 
-def check_groups(
-    units: Sequence[Unit],
-    lost: Sequence[tuple[Mapping[str, Any], str]],
-    design: Design,
-    study: str | None,
-    groups: Sequence[str],
-) -> None:
-    """Raise QueryError if no unit is of a study, or in one of the groups; lost: as for `check_group`."""
-    studies = sorted({*(unit.study for unit in units), *(row["study"] for row, _ in lost)})
-    if study is not None and study not in studies:
-        hint = nearest(study, studies)
-        raise QueryError(f"There is no study {study!r} (`study`).{hint} There are: {listed(studies)}.")
-    for group in groups:
-        check_group(units, lost, design, group)
-
-
-def nothing_compared(units: Sequence[Unit], design: Design) -> str:
-    """The note on a comparison without rows: no study has units of the reference and of another group."""
-    sides = {True: set[str](), False: set[str]()}
-    for unit in units:
-        sides[unit.group == str(design.reference)].add(unit.study)
-    place = f" within one {design.within}" if design.within else ""
-    note = f"Nothing was compared: no study has units of {design.reference!r} and of another {design.by}{place}. "
-    note += f"Studies with {design.reference!r}: {listed(sorted(sides[True])) or 'none'}; with another: "
-    note += f"{listed(sorted(sides[False])) or 'none'}."
-    if design.within and sides[True] & sides[False]:
-        note += " `within=None` compares all cells of a unit together."
-    return note
+def nth_largest(sizes: Iterable[int], n: int) -> int:
+    """The n-th largest of some sizes, which is the largest limit that n of them reach; 0 if there are fewer."""
+    return next(iter(sorted(sizes, reverse=True)[n - 1 :]), 0)

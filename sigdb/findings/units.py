@@ -28,6 +28,8 @@ __all__ = [
     "fetch_covariates",
     "group_by_unit",
     "medians_of",
+    "too_small",
+    "unit_of",
     "unit_values",
 ]
 
@@ -147,9 +149,7 @@ def comparable_units(
     units, lost = [], []
     for row in rows:
         values = (covariates or {}).get(tuple(row[name] for name in design.columns), ())
-        reason = reason_to_leave_out(row, design, values)
-        if reason is None and value is not None and row[value] is None:
-            reason = "the controls do not vary" if row["n_measured"] else "no gene measured"
+        reason = reason_to_leave_out(row, design, values, value)
         if reason is None:
             units.append(unit_of(row, design, values, value))
         else:
@@ -157,7 +157,7 @@ def comparable_units(
     return units, lost
 
 
-def unit_of(row: Mapping[str, Any], design: Design, covariates: tuple[Any, ...], value: str | None) -> Unit:
+def unit_of(row: Mapping[str, Any], design: Design, covariates: tuple[Any, ...] = (), value: str | None = None) -> Unit:
     """The unit of a row."""
     known = {"n_cells", "n_genes", "n_measured", "median_counts", "median_detected"}
     text = {name: None if row[name] is None else str(row[name]) for name in design.columns}
@@ -168,16 +168,25 @@ def unit_of(row: Mapping[str, Any], design: Design, covariates: tuple[Any, ...],
     return Unit(**{"within": None, "pair": None, **text, **numbers}, donors=donors, covariates=covariates)
 
 
-def reason_to_leave_out(row: Mapping[str, Any], design: Design, covariates: Sequence[Any]) -> str | None:
-    """Why a unit cannot be compared; None if it can."""
+def reason_to_leave_out(
+    row: Mapping[str, Any], design: Design, covariates: Sequence[Any], value: str | None
+) -> str | None:
+    """Why a unit cannot be compared; None if it can. The size is the last reason: a small unit lacks nothing else."""
     for name in ("group", "unit", "within", "pair"):
         if name in design.columns and row[name] is None:
             return f"no {design.columns[name]}"
         if name in design.columns and names_none(design.columns[name], row[name]):
             return f"{row[name]!r} {NAMES_NO} {design.columns[name]}"
-    if design.unit != "cell" and row["n_cells"] < design.min_cells:
-        return f"fewer than {design.min_cells} cells"
-    return "a covariate is missing" if any(value is None for value in covariates) else None
+    if any(each is None for each in covariates):
+        return "a covariate is missing"
+    if value is not None and row[value] is None:
+        return "the controls do not vary" if row["n_measured"] else "no gene measured"
+    return too_small(design) if design.unit != "cell" and row["n_cells"] < design.min_cells else None
+
+
+def too_small(design: Design) -> str:
+    """Why a unit of too few cells is left out."""
+    return f"fewer than {design.min_cells} cells"
 
 
 def medians_of(side: str, units: Sequence[Unit]) -> dict[str, float | None]:

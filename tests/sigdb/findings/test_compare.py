@@ -193,7 +193,7 @@ def test_the_statement_it_shows_gives_the_units(con):
 REFUSED = {
     "cells as replicates": ({"unit": "cell"}, "they are not replicates"),
     "donors on both sides": ({"by": "tissue", "reference": "normal adjacent"}, "4 donors of pairs have cells in both"),
-    "no reference": ({"reference": "healthy"}, "No unit has disease 'healthy'. There are: "),
+    "no reference": ({"reference": "healthy"}, r"No donor has disease 'healthy' \(`reference`\). There are: "),
     "no such column": ({"by": "age"}, "The cube has no column age"),
     "within itself": ({"within": "disease"}, "cannot be compared within disease"),
     "no covariate": ({"covariates": ["height"]}, "cells has no column height"),
@@ -278,7 +278,7 @@ GENE_ERRORS = {
     ),
     "no group": (
         {"by": "disease", "reference": "normal", "group": "cold"},
-        "No unit has disease 'cold'. There are: ",
+        r"No donor has disease 'cold' \(`group`\). There are: ",
     ),
     "not paired": ({"by": "tissue", "reference": "normal adjacent"}, "paired_by='donor'"),
     "too few": (

@@ -56,7 +56,7 @@ def test_report_escapes_all_that_comes_from_data(hostile, tmp_path):
 
 
 def test_a_report_that_cannot_be_made_leaves_no_file(hostile, tmp_path):
-    with pytest.raises(QueryError, match="No unit has disease 'healthy'"):
+    with pytest.raises(QueryError, match="No donor has disease 'healthy'"):
         write_report(hostile, SIGNATURE, tmp_path / "page.html", reference="healthy", min_cells=1)
     with pytest.raises(QueryError, match=r"A report is an .html file, not 'page.pdf'"):
         write_report(hostile, SIGNATURE, tmp_path / "page.pdf")
