@@ -11,7 +11,7 @@ from sigdb.errors import listed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["FieldReport", "find_candidates", "notes_on_missing"]
+__all__ = ["FieldReport", "find_candidates", "is_spelling", "notes_on_missing"]
 
 # Other names of the fields, without capitals and separators.
 SYNONYMS = {
@@ -47,12 +47,22 @@ def find_candidates(field: str, columns: Iterable[str]) -> tuple[str, ...]:
     names = SYNONYMS[field]
 
     def rank(column: str) -> int:
-        bare = re.sub(r"[^a-z0-9]", "", column.lower())
+        bare = bare_name(column)
         exact = bare in names or bare.removesuffix("id") in names
         return 0 if exact else 1 if bare.startswith(names[0]) else 2
 
     found = sorted((rank(column), n, column) for n, column in enumerate(columns))
     return tuple(column for place, _, column in found if place < 2)
+
+
+def is_spelling(field: str, column: str) -> bool:
+    """Whether a column has the name of a field in another spelling: `Donor`, `donor_ID`, `CellType`."""
+    return bare_name(column).removesuffix("id") == SYNONYMS[field][0]
+
+
+def bare_name(column: str) -> str:
+    """The name of a column without capitals and separators."""
+    return re.sub(r"[^a-z0-9]", "", column.lower())
 
 
 def notes_on_missing(fields: Sequence[FieldReport]) -> list[str]:

@@ -323,6 +323,11 @@ def read_columns(file: Path, mapping: Mapping[str, str] | None = None) -> pd.Dat
 def read_text(file: Path, separator: str) -> pa.Table:
     """Read a table as text, with the column of row names that R writes."""
     header = [str(name) for name in pd.read_csv(file, sep=separator, header=None, nrows=1, dtype=str).iloc[0]]
+    if len(header) == 1 and (other := next((each for each in ";\t|," if each in header[0]), None)):
+        raise ValueError(
+            f"its only column is {header[0]!r}, so {other!r} seems to separate its columns. A .csv file has ',', and a "
+            ".tsv file has tabs"
+        )
     if repeated := sorted({name for name in header if header.count(name) > 1}):
         raise ValueError(f"it has {len(repeated)} repeated column names: {listed(repeated)}")
     table = pd.read_csv(file, sep=separator, dtype=str)

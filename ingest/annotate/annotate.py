@@ -177,7 +177,7 @@ class Plan:
             n_others=sum(n_cells - n_named for *_, n_cells, n_named in touched),
             studies=tuple(studies.values()),
             changes=tuple(find_changes(con, values, clear=options.clear)),
-            notes=(*annotation.notes, *notes),
+            notes=(*annotation.notes, *notes, *notes_on_case(con, values)),
         )
         return cls(values, studies, placed, options.clear, report)
 
@@ -219,6 +219,16 @@ class Plan:
                 cells = {"run_id": run_id, "first": first, "last": last}
                 run_statement(con, "atlas/derived.add_summary", cells)
                 run_statement(con, "atlas/derived.add_group_sizes", cells)
+
+
+def notes_on_case(con: duckdb.DuckDBPyConnection, values: pa.Table) -> Iterator[str]:
+    """A note on each column whose name differs from that of a column of the atlas in upper and lower case only."""
+    known = [name for name, _ in run_statement(con, "ingest/annotate.cell_columns")]
+    by_lower = {name.lower(): name for name in known}
+    for name in values.column_names:
+        there = by_lower.get(name.lower(), name)
+        if there != name:
+            yield f"column {name!r} is taken as the column {there!r} of the atlas: SQL knows no upper and lower case"
 
 
 def for_column(name: str, column: str) -> str:

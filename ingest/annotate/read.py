@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.columns import to_text
+from ingest.fields import FieldReport, find_candidates, is_spelling, notes_on_missing
 from ingest.obs import (
     CELLS,
     add_embeddings,
@@ -179,10 +180,27 @@ def take_values(frame: pd.DataFrame, keys: set[str], options: AnnotateOptions, n
     if "in_vivo" in columns:
         columns["in_vivo"] = read_in_vivo(columns["in_vivo"])
     others, more = other_columns(frame, {*keys, *chosen.values()}, options, name)
+    if options.takes_all:
+        more += check_candidates([each for each in FIELDS if each not in {*known, *options.mapping}], others, name)
     notes += more + add_other_columns(columns, frame, others, name)
     if not columns:
         raise OptionError(f"{name} has no column to take beside those that name cells: {listed(sorted(keys))}.")
     return pa.table(columns), notes
+
+
+def check_candidates(fields: Sequence[str], columns: Sequence[str], name: str) -> list[str]:
+    """Notes on columns that look like fields which a file lacks; OptionError for the name of a field in other letters.
+
+    In an atlas, a donor that is not in the field `donor` is not a donor for any comparison.
+    """
+    for lacking in fields:
+        if spelled := [str(column) for column in columns if is_spelling(lacking, str(column))]:
+            raise OptionError(
+                f"{name} has no column {lacking!r}, but {listed(map(repr, spelled))}. "
+                f"`mapping={ {lacking: spelled[0]} }` takes it as the field, `columns={spelled[:1]}` as another column."
+            )
+    found = {lacking: find_candidates(lacking, map(str, columns)) for lacking in fields}
+    return notes_on_missing([FieldReport(each, None, 0, 0, names) for each, names in found.items() if names])
 
 
 def other_columns(
@@ -195,6 +213,6 @@ def other_columns(
             raise OptionError(f"{name} has no column {column!r} (`columns`).{hint} It has: {listed(frame.columns)}.")
     keys = {f"{key.removeprefix('X_')}_{n}" for key in options.obsm for n in (1, 2)}
     wanted = list(frame.columns) if options.takes_all else [*options.columns, *sorted(keys)]
-    fixed = [each for each in wanted if each in CELLS and each not in used]
+    fixed = [each for each in wanted if str(each).lower() in CELLS and each not in used]
     notes = [f"not taken, because no annotation changes them: {listed(fixed)}"] if fixed else []
-    return [each for each in wanted if each not in used and each not in CELLS], notes
+    return [each for each in wanted if each not in used and each not in fixed], notes

@@ -71,7 +71,7 @@ def explain_empty(
     return replace(found, notes=(note, *found.notes))
 
 
-def fulfilling(con: duckdb.DuckDBPyConnection, condition: str | exp.Expression, relation: exp.Expression) -> bool:
+def fulfilling(con: duckdb.DuckDBPyConnection, condition: str | exp.Condition, relation: exp.Expression) -> bool:
     """Whether a row of a relation fulfils a condition."""
     tree = parse_condition(condition) if isinstance(condition, str) else condition.copy()
     query = exp.select("1").from_(relation.copy()).where(tree).limit(1)
@@ -93,7 +93,7 @@ def no_rows(con: duckdb.DuckDBPyConnection, condition: str, relation: exp.Expres
     return f"No {what} has {column} {texts} ({condition}).{hint} There are: {listed(there) or 'none'}."
 
 
-def conjuncts(condition: exp.Expression | exp.Condition) -> Iterator[exp.Expression]:
+def conjuncts(condition: exp.Condition) -> Iterator[exp.Condition]:
     """The parts of a condition that a row has to fulfil, all of them: what AND joins."""
     match condition:
         case exp.Paren():
@@ -105,7 +105,7 @@ def conjuncts(condition: exp.Expression | exp.Condition) -> Iterator[exp.Express
             yield condition
 
 
-def is_unfulfilled(con: duckdb.DuckDBPyConnection, part: exp.Expression, relation: exp.Expression) -> bool:
+def is_unfulfilled(con: duckdb.DuckDBPyConnection, part: exp.Condition, relation: exp.Expression) -> bool:
     """Whether no row fulfils a part of a condition. A part that fails without the others is not to blame."""
     try:
         return not fulfilling(con, part, relation)
@@ -113,7 +113,7 @@ def is_unfulfilled(con: duckdb.DuckDBPyConnection, part: exp.Expression, relatio
         return False
 
 
-def compared_values(part: exp.Expression) -> tuple[str | None, list[str]]:
+def compared_values(part: exp.Condition) -> tuple[str | None, list[str]]:
     """The column that a part of a condition compares with texts, by = or IN, and these texts; None for other parts."""
     if not isinstance(part, exp.EQ | exp.In):
         return None, []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 
@@ -118,7 +119,10 @@ def test_rows_by_sample_study_or_label(atlas):
     table = pd.DataFrame({"sample": ["s0", "s1"], "stage": ["III", "IV"]})
     report = annotate_cells(atlas, table, AnnotateOptions(study="one"))
     assert (report.n_named, report.n_others) == (20, 20)
-    assert report.notes == ("the data frame has no column 'barcode': its first column, 'sample', names the cells",)
+    assert report.notes == (
+        "the data frame has no column 'barcode': its first column, 'sample', names the cells",
+        "development_stage: none; candidates: stage. To take the first: `mapping={'development_stage': 'stage'}`",
+    )
     assert set(cells(atlas, "study, sample, stage").dropna().itertuples(index=False, name=None)) == {
         ("one", "s0", "III"),
         ("one", "s1", "IV"),
@@ -200,6 +204,13 @@ def test_a_column_keeps_or_widens_its_type(atlas):
             "no field 'donr' .* Did you mean 'donor'",
         ),
         ({"sample": ["s0"], "x": 1}, {"mapping": {"donor": "y"}}, OptionError, "no column 'y' for the field donor"),
+        (
+            {"sample": ["s0"], "Donor": ["d7"], "Cell_Type": "T"},
+            {},
+            OptionError,
+            r"no column 'donor', but 'Donor'. `mapping={'donor': 'Donor'}` takes .* field, `columns=\['Donor'\]`",
+        ),
+        ({"sample": ["s0"], "CellType": "T"}, {}, OptionError, "no column 'cell_type', but 'CellType'"),
         ({"sample": ["s0"]}, {}, OptionError, "no column to take beside .*: sample"),
         ({"sample": ["s0"], "in_vivo": "maybe"}, {}, ObsError, "in_vivo must be true or false, not maybe"),
     ],
@@ -207,6 +218,38 @@ def test_a_column_keeps_or_widens_its_type(atlas):
 def test_what_cannot_be_annotated(built, table, options, error, text):
     with pytest.raises(error, match=text):
         annotate_cells(built, pd.DataFrame(table), AnnotateOptions(**options), dry_run=True)
+
+
+def test_a_field_in_other_letters_is_taken_if_a_user_says_how(built):
+    table = pd.DataFrame({"sample": ["s0"], "Donor": ["d7"], "CELL_ID": [1]})
+    mapped = annotate_cells(built, table, AnnotateOptions(mapping={"donor": "Donor"}), dry_run=True)
+    named = annotate_cells(built, table, AnnotateOptions(columns=["Donor"]), dry_run=True)
+    assert [[change.column for change in each.changes] for each in (mapped, named)] == [["donor"], ["obs_Donor"]]
+    ids = annotate_cells(built, table.drop(columns="Donor").assign(x=1), dry_run=True)
+    assert [change.column for change in ids.changes] == ["x"]
+    assert "not taken, because no annotation changes them: CELL_ID" in ids.notes
+
+
+def test_a_column_that_may_be_a_field_is_taken_with_a_note(built):
+    report = annotate_cells(built, pd.DataFrame({"sample": ["s0"], "patient": ["d7"]}), dry_run=True)
+    assert [change.column for change in report.changes] == ["patient"]
+    assert "donor: none; candidates: patient. To take the first: `mapping={'donor': 'patient'}`" in report.notes
+
+
+def test_a_column_that_differs_in_case_changes_the_one_that_exists_and_says_so(atlas):
+    annotate_cells(atlas, pd.DataFrame({"sample": ["s0"], "Grade": ["III"]}))
+    report = annotate_cells(atlas, pd.DataFrame({"sample": ["s0"], "grade": ["IV"]}))
+    assert (
+        "column 'grade' is taken as the column 'Grade' of the atlas: SQL knows no upper and lower case" in report.notes
+    )
+    assert set(cells(atlas, "Grade").Grade.dropna()) == {"IV"}
+
+
+@pytest.mark.parametrize(("name", "separator"), [("t.csv", ";"), ("t.csv", "\t"), ("t.tsv", ",")])
+def test_a_file_with_another_separator_is_refused(built, tmp_path, name, separator):
+    (tmp_path / name).write_text(f"sample{separator}grade\ns0{separator}III\n")
+    with pytest.raises(ObsError, match=f"its only column is .*, so {re.escape(repr(separator))} seems to separate"):
+        annotate_cells(built, tmp_path / name, dry_run=True)
 
 
 def test_rows_without_a_cell_may_be_ignored(atlas):
