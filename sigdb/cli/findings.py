@@ -27,6 +27,8 @@ from sigdb.cli.paths import page
 from sigdb.cli.signature import SignatureParameters
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
 app = typer.Typer()
@@ -85,13 +87,24 @@ class View:
     form: FormatOption = None
     output: OutputOption = None
 
-    def show(self, found: Any, chart: str, title: str = "", *, table: pa.Table | None = None) -> None:
-        """Draw a finding if a file is named, and print its table (or another one) with its notes, or its SQL."""
+    def show(
+        self,
+        found: Any,
+        chart: str,
+        title: str = "",
+        *,
+        table: pa.Table | None = None,
+        important: Sequence[str] = (),
+    ) -> None:
+        """Draw a finding if a file is named, and print its table (or another one) with its notes, or its SQL.
+
+        A narrow terminal hides the columns that are not important first.
+        """
         self.draw(found, chart, title)
         if self.sql:
             console.print(f"{found.sql};", soft_wrap=True)
             return
-        write_finding(found, self.form, self.output, table)
+        write_finding(found, self.form, self.output, table, important)
 
     def draw(self, found: Any, chart: str, title: str = "") -> None:
         """Draw a finding if a file is named."""
@@ -140,6 +153,11 @@ class HitsOptions(CutOffOptions):
     run: RunOption = None
 
 
+# The columns that a narrow terminal hides last, the most important one first.
+GROUP_COLUMNS = ("mean_rate", "n_samples", "mean_z")
+SAMPLE_COLUMNS = ("sample", "hit_rate", "n_cells", "n_hits", "label", "donor", "left_out")
+
+
 @app.command(
     "hits",
     epilog='Example: sigdb hits demo.duckdb LYZ --cells "n_counts > 500" --by tissue --plot hits.html',
@@ -158,7 +176,13 @@ def hits(
     groups = found.table
     if is_for_people(view.form, view.output):
         groups = groups.drop_columns(["median_rate", "median_counts"])
-    view.show(found, "hit_rates", title, table=found.samples if samples else groups)
+    view.show(
+        found,
+        "hit_rates",
+        title,
+        table=found.samples if samples else groups,
+        important=SAMPLE_COLUMNS if samples else GROUP_COLUMNS,
+    )
 
 
 OF = {
@@ -204,8 +228,7 @@ class CompareOptions(CutOffOptions):
     run: RunOption = None
 
 
-# The columns of a table on the terminal, where they hold anything. Other formats have all columns. A narrow terminal
-# hides columns in the middle.
+# The columns of a table on the terminal, where they hold anything. Other formats have all columns.
 COMPARE_COLUMNS = [
     "within",
     "group",
@@ -228,6 +251,8 @@ COMPARE_COLUMNS = [
     "test",
     "note",
 ]
+# The columns that a narrow terminal hides last.
+EFFECT_COLUMNS = ("group", "hedges_g", "q_value", "p_value", "study", "n_group", "n_reference", "note")
 
 
 @app.command(
@@ -245,7 +270,11 @@ def compare(atlas: AtlasPath, signature: SignatureParameters, options: CompareOp
     found = find("compare", atlas, signature, options)
     title = f"{signature.title}: {options.by} against {options.reference}"
     view.show(
-        found, "effects", title, table=short_table(found.table) if is_for_people(view.form, view.output) else None
+        found,
+        "effects",
+        title,
+        table=short_table(found.table) if is_for_people(view.form, view.output) else None,
+        important=EFFECT_COLUMNS,
     )
 
 
@@ -272,7 +301,8 @@ class NullOptions:
 def null(atlas: AtlasPath, signature: SignatureParameters, options: NullOptions, view: View) -> None:
     """Compare the score in each group of cells with the scores of random sets of matched genes."""
     found = find("matched_null", atlas, signature, options)
-    view.show(found, "null_scores", f"{signature.title} against matched genes")
+    important = ("cell_type", "z", "q_value", "p_value", "score", "n_cells", "null_mean")
+    view.show(found, "null_scores", f"{signature.title} against matched genes", important=important)
 
 
 @dataclass(frozen=True)
@@ -291,7 +321,8 @@ class LeadingOptions:
 def leading(atlas: AtlasPath, signature: SignatureParameters, options: LeadingOptions, view: View) -> None:
     """Show the genes that contribute most to a signature's score in each group, and the score without each."""
     found = find("leading_genes", atlas, signature, options)
-    view.show(found, "contributions", f"What makes the score of {signature.title}")
+    important = ("gene", "share", "contribution", "cell_type", "score", "score_without")
+    view.show(found, "contributions", f"What makes the score of {signature.title}", important=important)
 
 
 @dataclass(frozen=True)
@@ -316,7 +347,8 @@ class EmbeddingOptions:
 def embedding(atlas: AtlasPath, signature: SignatureParameters, options: EmbeddingOptions, view: View) -> None:
     """Show a signature in an embedding that `sigdb ingest --obsm` has stored, study by study."""
     found = find("embedding", atlas, signature, options)
-    view.show(found, "embedding", f"{signature.title} in {options.basis}")
+    important = ("score", "cell_type", options.basis)
+    view.show(found, "embedding", f"{signature.title} in {options.basis}", important=important)
 
 
 @dataclass(frozen=True)

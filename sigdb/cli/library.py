@@ -171,7 +171,7 @@ def rank(
 
     with connect(atlas) as con:
         found = sigdb.rank_signatures(con, cells=condition_of(con, cells, cell_type or []), **asdict(options))
-    View(sql=sql, form=form, output=output).show(found, "")
+    View(sql=sql, form=form, output=output).show(found, "", important=("z", "q_value", "p_value"))
 
 
 def condition_of(con: duckdb.DuckDBPyConnection, cells: str | None, cell_types: list[str]) -> str:

@@ -101,9 +101,15 @@ def print_written(path: Path, what: str) -> None:
     errors.print(f"Wrote {path}: {what}.", soft_wrap=True)
 
 
-def write_finding(found: Answer, form: Format | None, output: Path | None, table: pa.Table | None = None) -> None:
+def write_finding(
+    found: Answer,
+    form: Format | None,
+    output: Path | None,
+    table: pa.Table | None = None,
+    important: Sequence[str] = (),
+) -> None:
     """Write the table of a finding, or another one, as `sigdb sql` does; then print its notes."""
-    dump_table(found.table if table is None else table, form, output)
+    dump_table(found.table if table is None else table, form, output, important)
     print_notes(found.notes, form, output)
 
 
@@ -132,11 +138,17 @@ class Batches:
 
 
 def dump(
-    con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any], form: Format | None, output: Path | None
+    con: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: dict[str, Any],
+    form: Format | None,
+    output: Path | None,
+    important: Sequence[str] = (),
 ) -> None:
     """Run a query and write its result to a file or to standard output, in bounded memory.
 
     Without a format, the suffix of the file decides. A table on standard output is cut after SHOWN rows, a file never.
+    A narrow terminal hides important columns last.
     """
     form = format_of(form, output)
     if not query.strip():
@@ -149,7 +161,7 @@ def dump(
         return
     con.execute(query, parameters)
     if form is Format.table:
-        show_rows(con)
+        show_rows(con, important)
     else:
         WRITERS[form](column_names(con), iter(Batches(con)), sys.stdout)
 
@@ -204,7 +216,7 @@ def column_names(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [column[0] for column in con.description or []]
 
 
-def dump_table(table: pa.Table, form: Format | None, output: Path | None) -> None:
+def dump_table(table: pa.Table, form: Format | None, output: Path | None, important: Sequence[str] = ()) -> None:
     """Write a table as `dump` writes the result of a query."""
     import duckdb
 
@@ -212,10 +224,10 @@ def dump_table(table: pa.Table, form: Format | None, output: Path | None) -> Non
 
     with duckdb.connect() as scratch:
         scratch.register("found", table)
-        dump(scratch, statement("cli/ask.found"), {}, form, output)
+        dump(scratch, statement("cli/ask.found"), {}, form, output, important)
 
 
-def show_rows(con: duckdb.DuckDBPyConnection) -> None:
+def show_rows(con: duckdb.DuckDBPyConnection, important: Sequence[str] = ()) -> None:
     """Print the first rows of the statement that was just executed as a table, and say how many there are."""
     if not (names := column_names(con)):
         return
@@ -224,7 +236,7 @@ def show_rows(con: duckdb.DuckDBPyConnection) -> None:
         for _, plan in rows:
             console.print(plan, soft_wrap=True)
         return
-    print_table(names, rows[:SHOWN])
+    print_table(names, rows[:SHOWN], important)
     if len(rows) > SHOWN:
         console.print(f"The first {SHOWN} rows. --output FILE.csv writes all of them.")
     else:
@@ -236,9 +248,9 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]], important: Sequence[str] = ()) -> None:
     """Print a table for people. On a terminal, it fits the width (see `tables.fit`)."""
-    write_table(names, rows, console, console.width if sys.stdout.isatty() else None)
+    write_table(names, rows, console, console.width if sys.stdout.isatty() else None, important)
 
 
 def print_query(
