@@ -5,7 +5,7 @@ A dataclass per command holds its options. They are the keyword arguments of the
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +25,7 @@ from sigdb.cli.output import console, is_for_people, print_written, write_findin
 from sigdb.cli.parameters import expand_options
 from sigdb.cli.paths import page
 from sigdb.cli.signature import SignatureParameters
+from sigdb.cli.translate import translate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +112,8 @@ class View:
         if self.plot is not None:
             from sigdb.findings import plots
 
-            plots.save(getattr(plots, chart)(found, *filter(None, [title])), self.plot)
+            worded = replace(found, notes=tuple(map(translate, found.notes)))
+            plots.save(getattr(plots, chart)(worded, *filter(None, [title])), self.plot)
             print_written(self.plot, "the chart")
 
 

@@ -64,6 +64,7 @@ def score(
     coverage is the part of the genes that the study measured.
     """
     from sigdb.cli.trust import connect
+    from sigdb.errors import QueryError
     from sigdb.findings.columns import columns_of
     from sigdb.findings.groups import calibrated_scores
 
@@ -73,6 +74,8 @@ def score(
             show_cells(con, members, cells, options, view, signature.title)
             return
         columns = columns_of(con, "cells", [name.strip() for name in by.split(",") if name.strip()])
+        if not columns:
+            raise QueryError("`by` names no column. Name one or several, such as `by='study,cell_type'`.")
         named = dict(zip(columns, columns, strict=True))
         found = calibrated_scores(con, members, named, cells, min_cells, **asdict(options))
     view.draw(two_axes(found, columns), "heat_map", f"{signature.title} by {', '.join(columns)}")
