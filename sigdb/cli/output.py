@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from io import TextIOBase
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.segment import Segment
@@ -20,6 +21,7 @@ from sigdb.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import TextIO
 
     import duckdb
     import pyarrow as pa
@@ -74,6 +76,14 @@ class Terminal(Console):
 def shown(text: str) -> str:
     """A text of one or more lines in which control characters are escapes."""
     return printable(text, keep="\n")
+
+
+class Escaped(TextIOBase):
+    """Standard output for lines of data: control characters become escapes, and a terminal obeys none of them."""
+
+    def write(self, text: str) -> int:
+        """Write lines, whose values may be separated by tabs."""
+        return sys.stdout.write(printable(text, keep="\n\t"))
 
 
 # A log or a pipe has no width: a table there must not lose columns.
@@ -163,7 +173,8 @@ def dump(
     if form is Format.table:
         show_rows(con, important)
     else:
-        WRITERS[form](column_names(con), iter(Batches(con)), sys.stdout)
+        out = cast("TextIO", Escaped()) if sys.stdout.isatty() else sys.stdout
+        WRITERS[form](column_names(con), iter(Batches(con)), out)
 
 
 @contextmanager
