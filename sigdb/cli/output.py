@@ -16,7 +16,7 @@ from sigdb.cli.options import Format
 from sigdb.cli.tables import write_table
 from sigdb.cli.translate import translate
 from sigdb.errors import QueryError, message
-from sigdb.text import printable
+from sigdb.text import count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -252,11 +252,6 @@ def show_rows(con: duckdb.DuckDBPyConnection, important: Sequence[str] = ()) -> 
         console.print(f"The first {SHOWN} rows. --output FILE.csv writes all of them.")
     else:
         console.print(f"{count(len(rows), 'row')}.")
-
-
-def count(n: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]], important: Sequence[str] = ()) -> None:
