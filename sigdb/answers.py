@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from sigdb.errors import MissingDependencyError
-from sigdb.text import format_value
+from sigdb.text import count, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,9 +115,9 @@ def left_out_note(what: str, reasons: Mapping[str, int]) -> tuple[str, ...]:
         return ()
     total = sum(reasons.values())
     commonest = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    counts = ", ".join(f"{n} ({reason})" for reason, n in commonest)
-    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
-    return (f"Left out {total} {what if total == 1 else plural}: {counts}.",)
+    counts = ", ".join(f"{n:,} ({reason})" for reason, n in commonest)
+    only = f" ({commonest[0][0]})"
+    return (f"Left out {count(total, what)}{only if len(reasons) == 1 else f': {counts}'}.",)
 
 
 def join_sql(statements: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-__all__ = ["format_number", "format_value", "ordinal", "printable"]
+__all__ = ["count", "format_number", "format_value", "ordinal", "printable"]
 
 # Characters that a terminal obeys instead of showing them, that turn text around, or that no font and no XML has.
 UNPRINTABLE = re.compile(
@@ -49,6 +49,16 @@ def format_number(value: float) -> str:
     # From here on, four significant digits leave nothing behind the point.
     whole = isfinite(value) and 999.95 <= abs(value) < 1e15
     return f"{value:,.0f}" if whole else f"{value:.4g}"
+
+
+def count(n: int, noun: str) -> str:
+    """A number of things: 1 row, 2 rows, 1,000 studies."""
+    return f"{n:,} {noun if n == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Several things: rows, studies."""
+    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
 def ordinal(number: float) -> str:

@@ -12,6 +12,7 @@ from sigdb.cli.options import AtlasFile, parse_mapping
 from sigdb.cli.output import console, print_note, print_table
 from sigdb.cli.parameters import expand_options
 from sigdb.errors import listed, needs_extra
+from sigdb.text import count
 
 if TYPE_CHECKING:
     from ingest.annotate.annotate import AnnotateReport
@@ -102,8 +103,9 @@ def print_changes(report: AnnotateReport, atlas: str, *, dry_run: bool) -> None:
         print_table(["column", "cells changed", "commonest: from", "to", "cells"], rows)
     for note in report.notes:
         print_note(note)
-    named = f"{report.n_rows:,} rows name {report.n_named:,} cells of {', '.join(report.studies)}"
-    console.print(f"{named}; {report.n_others:,} other cells of these studies keep what they have.")
+    named = f"{count(report.n_rows, 'row')} named {count(report.n_named, 'cell')} of {', '.join(report.studies)}"
+    these = "this study" if len(report.studies) == 1 else "these studies"
+    console.print(f"{named}; unchanged: {count(report.n_others, 'other cell')} of {these}.")
     if not rows:
         console.print("Nothing changes: the cells have these values already.")
     elif dry_run:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from sigdb.cli.trust import open_to_read
 
 __all__ = ["columns", "names", "runs", "signatures", "studies"]
+
+
+class AnyCase(str):
+    """A name that begins with a text in any case. typer drops names that do not begin with what was typed."""
+
+    __slots__ = ()
+
+    def startswith(self, prefix: Any, *ends: Any) -> bool:
+        """Whether the name begins with a text, in any case."""
+        return self.lower().startswith(prefix.lower(), *ends)
 
 
 def columns(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -16,13 +28,13 @@ def columns(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Signatures of the library and genes."""
-    return read(ctx, "cli/complete.names", incomplete)
+    """Signatures of the library and genes, in any case."""
+    return [AnyCase(each) for each in read(ctx, "cli/complete.names", incomplete)]
 
 
 def signatures(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Signatures of the library."""
-    return read(ctx, "cli/complete.signatures", incomplete)
+    """Signatures of the library, in any case."""
+    return [AnyCase(each) for each in read(ctx, "cli/complete.signatures", incomplete)]
 
 
 def runs(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -5,7 +5,7 @@ A dataclass per command holds its options. They are the keyword arguments of the
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,8 +25,11 @@ from sigdb.cli.output import console, is_for_people, print_written, write_findin
 from sigdb.cli.parameters import expand_options
 from sigdb.cli.paths import page
 from sigdb.cli.signature import SignatureParameters
+from sigdb.cli.translate import translate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
 app = typer.Typer()
@@ -85,20 +88,32 @@ class View:
     form: FormatOption = None
     output: OutputOption = None
 
-    def show(self, found: Any, chart: str, title: str = "", *, table: pa.Table | None = None) -> None:
-        """Draw a finding if a file is named, and print its table (or another one) with its notes, or its SQL."""
+    def show(
+        self,
+        found: Any,
+        chart: str,
+        title: str = "",
+        *,
+        table: pa.Table | None = None,
+        important: Sequence[str] = (),
+    ) -> None:
+        """Draw a finding if a file is named, and print its table (or another one) with its notes, or its SQL.
+
+        A narrow terminal hides the columns that are not important first.
+        """
         self.draw(found, chart, title)
         if self.sql:
             console.print(f"{found.sql};", soft_wrap=True)
             return
-        write_finding(found, self.form, self.output, table)
+        write_finding(found, self.form, self.output, table, important)
 
     def draw(self, found: Any, chart: str, title: str = "") -> None:
         """Draw a finding if a file is named."""
         if self.plot is not None:
             from sigdb.findings import plots
 
-            plots.save(getattr(plots, chart)(found, *filter(None, [title])), self.plot)
+            worded = replace(found, notes=tuple(map(translate, found.notes)))
+            plots.save(getattr(plots, chart)(worded, *filter(None, [title])), self.plot)
             print_written(self.plot, "the chart")
 
 
@@ -140,6 +155,11 @@ class HitsOptions(CutOffOptions):
     run: RunOption = None
 
 
+# The columns that a narrow terminal hides last, the most important one first.
+GROUP_COLUMNS = ("mean_rate", "n_samples", "mean_z")
+SAMPLE_COLUMNS = ("sample", "hit_rate", "n_cells", "n_hits", "label", "donor", "left_out")
+
+
 @app.command(
     "hits",
     epilog='Example: sigdb hits demo.duckdb LYZ --cells "n_counts > 500" --by tissue --plot hits.html',
@@ -158,7 +178,13 @@ def hits(
     groups = found.table
     if is_for_people(view.form, view.output):
         groups = groups.drop_columns(["median_rate", "median_counts"])
-    view.show(found, "hit_rates", title, table=found.samples if samples else groups)
+    view.show(
+        found,
+        "hit_rates",
+        title,
+        table=found.samples if samples else groups,
+        important=SAMPLE_COLUMNS if samples else GROUP_COLUMNS,
+    )
 
 
 OF = {
@@ -204,8 +230,7 @@ class CompareOptions(CutOffOptions):
     run: RunOption = None
 
 
-# The columns of a table on the terminal, where they hold anything. Other formats have all columns. A narrow terminal
-# hides columns in the middle.
+# The columns of a table on the terminal, where they hold anything. Other formats have all columns.
 COMPARE_COLUMNS = [
     "within",
     "group",
@@ -228,6 +253,8 @@ COMPARE_COLUMNS = [
     "test",
     "note",
 ]
+# The columns that a narrow terminal hides last.
+EFFECT_COLUMNS = ("group", "hedges_g", "q_value", "p_value", "study", "n_group", "n_reference", "note")
 
 
 @app.command(
@@ -245,7 +272,11 @@ def compare(atlas: AtlasPath, signature: SignatureParameters, options: CompareOp
     found = find("compare", atlas, signature, options)
     title = f"{signature.title}: {options.by} against {options.reference}"
     view.show(
-        found, "effects", title, table=short_table(found.table) if is_for_people(view.form, view.output) else None
+        found,
+        "effects",
+        title,
+        table=short_table(found.table) if is_for_people(view.form, view.output) else None,
+        important=EFFECT_COLUMNS,
     )
 
 
@@ -272,7 +303,8 @@ class NullOptions:
 def null(atlas: AtlasPath, signature: SignatureParameters, options: NullOptions, view: View) -> None:
     """Compare the score in each group of cells with the scores of random sets of matched genes."""
     found = find("matched_null", atlas, signature, options)
-    view.show(found, "null_scores", f"{signature.title} against matched genes")
+    important = ("cell_type", "z", "q_value", "p_value", "score", "n_cells", "null_mean")
+    view.show(found, "null_scores", f"{signature.title} against matched genes", important=important)
 
 
 @dataclass(frozen=True)
@@ -291,7 +323,8 @@ class LeadingOptions:
 def leading(atlas: AtlasPath, signature: SignatureParameters, options: LeadingOptions, view: View) -> None:
     """Show the genes that contribute most to a signature's score in each group, and the score without each."""
     found = find("leading_genes", atlas, signature, options)
-    view.show(found, "contributions", f"What makes the score of {signature.title}")
+    important = ("gene", "share", "contribution", "cell_type", "score", "score_without")
+    view.show(found, "contributions", f"What makes the score of {signature.title}", important=important)
 
 
 @dataclass(frozen=True)
@@ -316,7 +349,8 @@ class EmbeddingOptions:
 def embedding(atlas: AtlasPath, signature: SignatureParameters, options: EmbeddingOptions, view: View) -> None:
     """Show a signature in an embedding that `sigdb ingest --obsm` has stored, study by study."""
     found = find("embedding", atlas, signature, options)
-    view.show(found, "embedding", f"{signature.title} in {options.basis}")
+    important = ("score", "cell_type", options.basis)
+    view.show(found, "embedding", f"{signature.title} in {options.basis}", important=important)
 
 
 @dataclass(frozen=True)

@@ -115,4 +115,5 @@ def compare(atlas: AtlasPath, options: GeneCompareOptions, view: View) -> None:
 
     with connect(atlas) as con:
         found = sigdb.gene_compare(con, **asdict(options))
-    view.show(found, "volcano")
+    important = ("hedges_g", "q_value", "p_value", "difference", "study", "n_nonzero")
+    view.show(found, "volcano", important=important)

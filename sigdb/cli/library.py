@@ -22,6 +22,7 @@ from sigdb.cli.options import (
 from sigdb.cli.output import console, dump, print_note
 from sigdb.cli.parameters import expand_options
 from sigdb.cli.paths import existing
+from sigdb.text import count
 
 if TYPE_CHECKING:
     import duckdb
@@ -79,10 +80,10 @@ def add(
         like_genes = [gene for (gene,) in run_statement(opened.con, "cli/library.named_like_genes", named)]
     genes = sum(len(each.genes) for each in new)
     names = listed([each.name for each in new], 5)
-    console.print(f"Added {len(new)} {plural('signature', len(new))} of {genes} {plural('gene', genes)}: {names}.")
+    console.print(f"Added {count(len(new), 'signature')} of {count(genes, 'gene')}: {names}.")
     if like_genes:
         print_note(
-            f"{len(like_genes)} {plural('name', len(like_genes))} of signatures can also mean a gene: "
+            f"{count(len(like_genes), 'name')} of signatures can also mean a gene: "
             f"{listed(like_genes, 5)}. Commands then mean the signature; --as-genes means the gene."
         )
 
@@ -130,8 +131,7 @@ def remove(atlas: WritablePath, signatures: NamesArgument) -> None:
         removed = opened.remove_signatures(signatures)
         left = len(signature_names(opened.con))
     console.print(
-        f"Removed {len(removed)} {plural('signature', len(removed))}: {listed(removed, 5)}. The library has {left} "
-        f"{plural('signature', left)}."
+        f"Removed {count(len(removed), 'signature')}: {listed(removed, 5)}. The library has {count(left, 'signature')}."
     )
 
 
@@ -171,7 +171,7 @@ def rank(
 
     with connect(atlas) as con:
         found = sigdb.rank_signatures(con, cells=condition_of(con, cells, cell_type or []), **asdict(options))
-    View(sql=sql, form=form, output=output).show(found, "")
+    View(sql=sql, form=form, output=output).show(found, "", important=("z", "q_value", "p_value"))
 
 
 def condition_of(con: duckdb.DuckDBPyConnection, cells: str | None, cell_types: list[str]) -> str:
@@ -216,8 +216,7 @@ def materialize(
         ((kept,),) = run_statement(opened.con, "cli/library.count_materialized")
     verb = "Removed" if remove else "Stored"
     console.print(
-        f"{verb} the scores of {listed(signatures, 5)}. The atlas stores the scores of {kept} "
-        f"{plural('signature', kept)}."
+        f"{verb} the scores of {listed(signatures, 5)}. The atlas stores the scores of {count(kept, 'signature')}."
     )
 
 
@@ -244,8 +243,3 @@ def view(
             opened.add_views(signatures, missing=missing or "ignore")
     verb = "Removed" if remove else "Made"
     console.print(f"{verb} the views cell_scores and sample_scores of {listed(signatures, 5)}.")
-
-
-def plural(noun: str, n: int) -> str:
-    """A noun after a number."""
-    return noun if n == 1 else f"{noun}s"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from io import TextIOBase
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.segment import Segment
@@ -15,11 +16,12 @@ from sigdb.cli.options import Format
 from sigdb.cli.tables import write_table
 from sigdb.cli.translate import translate
 from sigdb.errors import QueryError, message
-from sigdb.text import printable
+from sigdb.text import count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import TextIO
 
     import duckdb
     import pyarrow as pa
@@ -76,6 +78,14 @@ def shown(text: str) -> str:
     return printable(text, keep="\n")
 
 
+class Escaped(TextIOBase):
+    """Standard output for lines of data: control characters become escapes, and a terminal obeys none of them."""
+
+    def write(self, text: str) -> int:
+        """Write lines, whose values may be separated by tabs."""
+        return sys.stdout.write(printable(text, keep="\n\t"))
+
+
 # A log or a pipe has no width: a table there must not lose columns.
 console = Terminal(width=None if sys.stdout.isatty() else 160)
 errors = Terminal(stderr=True, width=None if sys.stderr.isatty() else 120)
@@ -101,9 +111,15 @@ def print_written(path: Path, what: str) -> None:
     errors.print(f"Wrote {path}: {what}.", soft_wrap=True)
 
 
-def write_finding(found: Answer, form: Format | None, output: Path | None, table: pa.Table | None = None) -> None:
+def write_finding(
+    found: Answer,
+    form: Format | None,
+    output: Path | None,
+    table: pa.Table | None = None,
+    important: Sequence[str] = (),
+) -> None:
     """Write the table of a finding, or another one, as `sigdb sql` does; then print its notes."""
-    dump_table(found.table if table is None else table, form, output)
+    dump_table(found.table if table is None else table, form, output, important)
     print_notes(found.notes, form, output)
 
 
@@ -132,11 +148,17 @@ class Batches:
 
 
 def dump(
-    con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any], form: Format | None, output: Path | None
+    con: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: dict[str, Any],
+    form: Format | None,
+    output: Path | None,
+    important: Sequence[str] = (),
 ) -> None:
     """Run a query and write its result to a file or to standard output, in bounded memory.
 
     Without a format, the suffix of the file decides. A table on standard output is cut after SHOWN rows, a file never.
+    A narrow terminal hides important columns last.
     """
     form = format_of(form, output)
     if not query.strip():
@@ -149,9 +171,10 @@ def dump(
         return
     con.execute(query, parameters)
     if form is Format.table:
-        show_rows(con)
+        show_rows(con, important)
     else:
-        WRITERS[form](column_names(con), iter(Batches(con)), sys.stdout)
+        out = cast("TextIO", Escaped()) if sys.stdout.isatty() else sys.stdout
+        WRITERS[form](column_names(con), iter(Batches(con)), out)
 
 
 @contextmanager
@@ -204,7 +227,7 @@ def column_names(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [column[0] for column in con.description or []]
 
 
-def dump_table(table: pa.Table, form: Format | None, output: Path | None) -> None:
+def dump_table(table: pa.Table, form: Format | None, output: Path | None, important: Sequence[str] = ()) -> None:
     """Write a table as `dump` writes the result of a query."""
     import duckdb
 
@@ -212,10 +235,10 @@ def dump_table(table: pa.Table, form: Format | None, output: Path | None) -> Non
 
     with duckdb.connect() as scratch:
         scratch.register("found", table)
-        dump(scratch, statement("cli/ask.found"), {}, form, output)
+        dump(scratch, statement("cli/ask.found"), {}, form, output, important)
 
 
-def show_rows(con: duckdb.DuckDBPyConnection) -> None:
+def show_rows(con: duckdb.DuckDBPyConnection, important: Sequence[str] = ()) -> None:
     """Print the first rows of the statement that was just executed as a table, and say how many there are."""
     if not (names := column_names(con)):
         return
@@ -224,21 +247,16 @@ def show_rows(con: duckdb.DuckDBPyConnection) -> None:
         for _, plan in rows:
             console.print(plan, soft_wrap=True)
         return
-    print_table(names, rows[:SHOWN])
+    print_table(names, rows[:SHOWN], important)
     if len(rows) > SHOWN:
         console.print(f"The first {SHOWN} rows. --output FILE.csv writes all of them.")
     else:
         console.print(f"{count(len(rows), 'row')}.")
 
 
-def count(n: int, noun: str) -> str:
-    """A number with its noun."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]], important: Sequence[str] = ()) -> None:
     """Print a table for people. On a terminal, it fits the width (see `tables.fit`)."""
-    write_table(names, rows, console, console.width if sys.stdout.isatty() else None)
+    write_table(names, rows, console, console.width if sys.stdout.isatty() else None, important)
 
 
 def print_query(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sigdb.cli.output import console, print_note, print_table
 from sigdb.errors import listed
+from sigdb.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +90,7 @@ def print_previews(previews: Sequence[StudyPreview]) -> None:
     print_fields(previews)
     for each in previews:
         if each.columns:
-            print_note(f"{each.study}: {len(each.columns)} other columns are kept: {listed(each.columns)}")
+            print_note(f"{each.study} keeps {count(len(each.columns), 'other column')}: {listed(each.columns)}.")
         for note in each.notes:
             print_note(f"{each.study}: {note}")
     console.print("Nothing was computed or written.")

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+# The columns that a narrow terminal hides last, the most important one first.
+CELL_COLUMNS = ("score", "cell_type", "study", "coverage", "n_measured")
+GROUP_COLUMNS = ("score", "z", "hit_rate", "n_cells", "score_se", "coverage")
+
 
 @dataclass(frozen=True)
 class ScoreParameters:
@@ -60,6 +64,7 @@ def score(
     coverage is the part of the genes that the study measured.
     """
     from sigdb.cli.trust import connect
+    from sigdb.errors import QueryError
     from sigdb.findings.columns import columns_of
     from sigdb.findings.groups import calibrated_scores
 
@@ -69,10 +74,12 @@ def score(
             show_cells(con, members, cells, options, view, signature.title)
             return
         columns = columns_of(con, "cells", [name.strip() for name in by.split(",") if name.strip()])
+        if not columns:
+            raise QueryError("`by` names no column. Name one or several, such as `by='study,cell_type'`.")
         named = dict(zip(columns, columns, strict=True))
         found = calibrated_scores(con, members, named, cells, min_cells, **asdict(options))
     view.draw(two_axes(found, columns), "heat_map", f"{signature.title} by {', '.join(columns)}")
-    replace(view, plot=None).show(found, "heat_map")
+    replace(view, plot=None).show(found, "heat_map", important=(*columns, *GROUP_COLUMNS))
 
 
 def show_cells(
@@ -99,7 +106,7 @@ def show_cells(
     if view.sql:
         console.print(f"{write_out(query, parameters)};", soft_wrap=True)
         return
-    dump(con, to_sql(query), named_in(query, parameters), view.form, view.output)
+    dump(con, to_sql(query), named_in(query, parameters), view.form, view.output, CELL_COLUMNS)
     print_notes(name_notes(con, parameters["genes"], run=parameters["run"]), view.form)
 
 

@@ -33,13 +33,14 @@ Ctrl-C ends a query. The arrows bring back earlier ones."""
 def shell(atlas: AtlasPath) -> None:
     """Ask an atlas in SQL, in a shell with completion and history.
 
-    The atlas is opened read-only. Statements that are piped in are run one by one, until one fails.
+    The atlas is opened read-only. Statements that are piped in are all read first, and then run one by one, until one
+    fails.
     """
     from sigdb.cli.trust import connect
 
     if not sys.stdin.isatty():
         with connect(atlas) as con:
-            run_statements(con, sys.stdin.read())
+            run_text(con, sys.stdin.read())
         return
     from sigdb.errors import needs_extra
 
@@ -68,6 +69,16 @@ def talk(con: duckdb.DuckDBPyConnection, session: PromptSession[str]) -> None:
             answer(con, text)
 
 
+def run_text(con: duckdb.DuckDBPyConnection, text: str) -> None:
+    """Run commands of the shell, one a line, and then statements."""
+    first, _, rest = text.strip().partition("\n")
+    if first.startswith("."):
+        run_command(con, first.strip().rstrip(";"))
+        run_text(con, rest)
+    else:
+        run_statements(con, text)
+
+
 def answer(con: duckdb.DuckDBPyConnection, text: str) -> None:
     """Run a command of the shell, or statements, and print what comes out or what is wrong."""
     import duckdb
@@ -76,10 +87,7 @@ def answer(con: duckdb.DuckDBPyConnection, text: str) -> None:
     from sigdb.errors import SigdbError
 
     try:
-        if text.startswith("."):
-            run_command(con, text.rstrip(";"))
-        else:
-            run_statements(con, text)
+        run_text(con, text)
     except (duckdb.Error, SigdbError, RecursionError) as error:
         print_error(error)
     except KeyboardInterrupt:

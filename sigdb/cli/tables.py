@@ -23,8 +23,8 @@ __all__ = ["Column", "fit", "make_columns", "table_lines", "write_table"]
 
 # The blanks between two columns.
 GAP = 3
-# To how many characters texts are cut if a table is too wide for the terminal. The second number is for all columns but
-# the first, which names the rows, if the first number is not enough.
+# To how many characters texts are cut if a table is too wide for the terminal, and if that is not enough. In a table
+# without important columns, the second number is not for the first column, which names the rows.
 LONGEST, SHORTER = 40, 24
 # Columns with numbers that name or date something. Their thousands are not separated.
 LABELS = re.compile(r"(^|[_ ])(id|year|seed)$", re.IGNORECASE)
@@ -64,12 +64,18 @@ def align(cells: list[str]) -> list[str]:
     return [cell + " " * (most - n) if cell else "" for cell, n in zip(cells, places, strict=True)]
 
 
-def write_table(names: Sequence[str], rows: Sequence[Sequence[Any]], out: Console, width: int | None) -> None:
-    """Write a table to a console; width: what it should fit into, if it can, or None."""
+def write_table(
+    names: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    out: Console,
+    width: int | None,
+    important: Sequence[str] = (),
+) -> None:
+    """Write a table to a console; width: what it should fit into, if it can, or None; important: see `fit`."""
     table = make_columns(names, rows)
     above, below = "", ""
     if width is not None and not is_wide():
-        table, above, below = fit(table, width)
+        table, above, below = fit(table, width, important)
     if above:
         out.print(above)
     line, dots = ("-", "...") if out.options.ascii_only else ("─", "…")
@@ -95,11 +101,12 @@ def pad(text: str, width: int, *, right: bool) -> str:
     return f"{blanks}{text}" if right else f"{text}{blanks}"
 
 
-def fit(table: list[Column], width: int) -> tuple[list[Column], str, str]:
+def fit(table: list[Column], width: int, important: Sequence[str] = ()) -> tuple[list[Column], str, str]:
     """A table that fits into a width if that is possible, with what should be said above and below it.
 
     If it is too wide, columns with one value in all rows are named above it. Then long texts are cut, and then columns
-    in the middle are hidden.
+    are hidden: those in the middle, or the last ones that are not important. The most important columns come first in
+    `important`.
     """
     above, below = "", []
     if width_of(table) > width:
@@ -108,10 +115,11 @@ def fit(table: list[Column], width: int) -> tuple[list[Column], str, str]:
     if width_of(table) > width:
         table = [cut_column(column, LONGEST) for column in table]
     if width_of(table) > width:
-        table = [*table[:1], *(cut_column(column, SHORTER) for column in table[1:])]
+        whole_first = 0 if important else 1
+        table = [*table[:whole_first], *(cut_column(column, SHORTER) for column in table[whole_first:])]
     hidden: list[str] = []
     if width_of(table) > width and len(table) > 1:
-        table, hidden = elide(table, width)
+        table, hidden = elide(table, width, important)
     if any(column not in whole for column in table if column.name != "…"):
         below.append("Long texts are cut.")
     if hidden:
@@ -143,14 +151,19 @@ def cut(text: str, longest: int) -> str:
     return text if cell_len(text) <= longest else f"{chop_cells(text, longest - 1)[0]}…"
 
 
-def elide(table: list[Column], width: int) -> tuple[list[Column], list[str]]:
+def elide(table: list[Column], width: int, important: Sequence[str]) -> tuple[list[Column], list[str]]:
     """A table that fits, with … in the place of hidden columns, and the names of these. The first one always stays.
 
-    From the outside to the inside, a column stays if there is room for it: two on the left, then one on the right.
+    A column stays if there is room for it. Important columns are tried first, then the others from the left. Without
+    important ones, the order is from the outside to the inside: two on the left, then one on the right.
     """
     n, kept = len(table), {0}
-    places = sorted(range(1, n), key=lambda index: min(index / 2, n - index))
-    for index in places:
+    ranks = {name: rank for rank, name in enumerate(important, start=-len(important))}
+
+    def rank(index: int) -> float:
+        return ranks.get(table[index].name, index if ranks else min(index / 2, n - index))
+
+    for index in sorted(range(n), key=rank):
         if width_of(with_dots(table, kept | {index})) <= width:
             kept.add(index)
     return with_dots(table, kept), [column.name for index, column in enumerate(table) if index not in kept]

@@ -34,6 +34,7 @@ COMMANDS = {
     "embedding": "embedding",
     "export_lake": "export",
     "gene_compare": "genes compare",
+    "group_scores": "score",
     "hits": "hits",
     "import_lake": "import-lake",
     "import_signature": "import-signature",

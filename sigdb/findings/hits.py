@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from sigdb.answers import Answer, left_out_note
 from sigdb.atlas.fields import names_none
 from sigdb.errors import QueryError, nearest
-from sigdb.findings.columns import CHOSEN, choose_cells, columns_of, labelled_statement
+from sigdb.findings.columns import CHOSEN, choose_cells, column_types, columns_of, labelled_statement
 from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_differences
 from sigdb.findings.lost import explain_no_cells, nth_largest
 from sigdb.scores.names import ask_scores
@@ -232,7 +232,7 @@ def hits(
     check_options(hits, options)
     rule = CutOff(against, percentile, quantile, cutoff, sd, below)
     rule.check()
-    (label,) = columns_of(con, "samples", [by])
+    label = sample_column(con, by)
     parameters = score_parameters(con, genes, **options)
     parameters |= rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
     parameters |= {"min_cells": min_cells, "min_samples": min_samples}
@@ -249,6 +249,18 @@ def hits(
         against=against,
     )
     return add_notes(ranked, min_cells, min_samples)
+
+
+def sample_column(con: duckdb.DuckDBPyConnection, by: str) -> str:
+    """The column of the view `samples` that groups samples; QueryError if it has no such column."""
+    of_cells, of_samples = (list(column_types(con, view)) for view in ("cells", "samples"))
+    if by in of_cells and by not in of_samples:
+        raise QueryError(
+            f"`by` groups samples, and the cells of a sample differ in {by}. Choose cells by {by} with "
+            f"`cells`, or score groups of cells: `sigdb.group_scores(con, genes, by={by!r})`."
+        )
+    (column,) = columns_of(con, "samples", [by])
+    return column
 
 
 def explain_no_group(found: Hits, min_cells: int, min_samples: int) -> tuple[str, ...]:

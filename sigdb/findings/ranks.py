@@ -16,6 +16,7 @@ from sigdb.findings.columns import choose_groups
 from sigdb.findings.comparability import DEEPER, warn_of_differences
 from sigdb.findings.statistics import benjamini_hochberg
 from sigdb.statements import ask, parse_statement
+from sigdb.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,8 +140,8 @@ def describe(used: dict[str, dict[bool, dict[str, Any]]], counts: dict[str, int]
     """What is compared with what."""
     others = sum(size(sides, False) for sides in used.values())
     return (
-        f"{counts['n_cells']:,} cells of {counts['n_samples']} sample{'' if counts['n_samples'] == 1 else 's'}, beside "
-        f"{others:,} other cells of the same studies: {listed(used, 5)}."
+        f"{count(counts['n_cells'], 'cell')} of {count(counts['n_samples'], 'sample')}, beside "
+        f"{count(others, 'other cell')} of the same studies: {listed(used, 5)}."
     )
 
 

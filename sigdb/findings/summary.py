@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sigdb.errors import listed
 from sigdb.findings.comparability import RAW, warnings_of
+from sigdb.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,11 +139,6 @@ def cautions_of(found: Sequence[Answer]) -> list[str]:
 def percent(part: float) -> str:
     """A part of 1 as a percentage."""
     return f"{part:.0%}" if part >= 0.1 or part == 0 else f"{part:.1%}"
-
-
-def count(n: int, what: str) -> str:
-    """A number of things."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def join_words(words: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Genes",
     "Members",
+    "check_genes",
     "check_weights",
     "find_members",
     "find_signature",
@@ -132,18 +133,13 @@ def signature_names(con: duckdb.DuckDBPyConnection) -> list[str]:
 def check_gene(con: duckdb.DuckDBPyConnection, name: str, run: str | int | None) -> None:
     """Raise QueryError if a name that is no signature is no gene either; the message suggests both.
 
-    A gene that is ambiguous, or that only another run knows, passes: the check of the score says more about it. The run
-    is checked first, because DuckDB 1.4.2 can fail to look up names in a run that does not exist.
+    A gene that is ambiguous, or that only another run knows, passes: the check of the score says more about it.
     """
-    try:
-        run_statement(con, "scores/members.run_check", {"run": run})
-    except duckdb.Error as error:
-        raise QueryError(macro_message(message(error))) from error
-    rows = look_up_names(con, [name], run=run)
-    if not any(status == "missing" and not (hint or "").startswith("run := ") for _, _, status, hint, _ in rows):
+    unknown = unknown_genes(con, [name], run)
+    if not unknown:
         return
     known = signature_names(con)
-    ((*_, gene, _),) = rows
+    gene = unknown[name]
     signature = closest(name, known)
     suggested = [f"{signature} (signature)" if signature else "", f"{gene} (gene)" if gene else ""]
     hint = " or ".join(filter(None, suggested))
@@ -151,6 +147,43 @@ def check_gene(con: duckdb.DuckDBPyConnection, name: str, run: str | int | None)
         f"{name} is neither a signature of the library nor a gene of this atlas."
         f"{f' Did you mean {hint}?' if hint else ''} The library has: {listed(known, 5) or 'no signature'}."
     )
+
+
+def check_genes(con: duckdb.DuckDBPyConnection, names: Sequence[str], run: str | int | None, missing: str) -> None:
+    """Raise QueryError if names in a list of genes are signatures of the library, and no genes.
+
+    Names that may be missing pass, unless all names of the list are signatures.
+    """
+    signatures = {name.lower() for (name,) in run_statement(con, "scores/members.named", {"names": list(names)})}
+    alike = [name for name in dict.fromkeys(names) if name.lower() in signatures]
+    found = list(unknown_genes(con, alike, run)) if alike else []
+    if not found or (missing == "ignore" and len(found) < len(set(names))):
+        return
+    words = (
+        "is a signature of the library, not a gene" if len(found) == 1 else "are signatures of the library, not genes"
+    )
+    counted = f"{len(found)} of {len(set(names))} names {words}: {listed(found, 5)}."
+    raise QueryError(
+        f"{f'{found[0]} {words}.' if len(set(names)) == 1 else counted} Name one signature alone, as in "
+        f"`sigdb.score(con, {found[0]!r})`, or name the genes themselves."
+    )
+
+
+def unknown_genes(con: duckdb.DuckDBPyConnection, names: Sequence[str], run: str | int | None) -> dict[str, str | None]:
+    """The names that are genes of no run, each with a suggestion.
+
+    The run is checked first, because DuckDB 1.4.2 can fail to look up names in a run that does not exist.
+    """
+    try:
+        run_statement(con, "scores/members.run_check", {"run": run})
+    except duckdb.Error as error:
+        raise QueryError(macro_message(message(error))) from error
+    rows = look_up_names(con, names, run=run)
+    return {
+        name: hint
+        for name, _, status, hint, _ in rows
+        if status == "missing" and not (hint or "").startswith("run := ")
+    }
 
 
 def text_list(parameter: str, names: Iterable[str]) -> list[str]:

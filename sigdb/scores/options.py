@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from sigdb.errors import QueryError, listed, nearest
-from sigdb.scores.members import find_members
+from sigdb.scores.members import check_genes, find_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -120,4 +120,6 @@ def score_parameters(con: duckdb.DuckDBPyConnection, genes: Genes, **options: Un
     check_values(completed)
     members = find_members(con, genes, completed["weights"], completed["run"])
     missing = completed["missing"] or ("ignore" if members.is_signature else "error")
+    if not members.is_signature:
+        check_genes(con, members.genes, completed["run"], missing)
     return {**completed, "genes": members.genes, "weights": members.weights, "missing": missing}

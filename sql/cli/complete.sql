@@ -1,21 +1,21 @@
 -- name: signatures
--- The names of the library that begin with $start.
+-- The names of the library that begin with $start in any case.
 SELECT i.signature AS name
 FROM sigdb_data.signature_info AS i
-WHERE starts_with(i.signature, $start)
+WHERE starts_with(lower(i.signature), lower($start))
 ORDER BY i.signature ASC
 LIMIT 200;
 
 -- name: names
--- The signatures of the library and the genes that begin with $start, signatures first. No genes as long
--- as $start is empty.
+-- The signatures of the library and the genes that begin with $start in any case, signatures first. No genes
+-- as long as $start is empty.
 SELECT n.name
 FROM (
     SELECT i.signature AS name, 0 AS place FROM sigdb_data.signature_info AS i
     UNION ALL
     SELECT g.symbol AS name, 1 AS place FROM sigdb_data.genes AS g WHERE $start <> ''
 ) AS n
-WHERE starts_with(n.name, $start)
+WHERE starts_with(lower(n.name), lower($start))
 ORDER BY n.place ASC, n.name ASC
 LIMIT 200;
 

@@ -10,6 +10,13 @@ SELECT e._error FROM sigdb_data.run_check($run, false) AS e;
 -- The signatures of the library whose names are $name in any case.
 SELECT i.signature FROM sigdb_data.signature_info AS i WHERE lower(i.signature) = lower($name) ORDER BY i.signature ASC;
 
+-- name: named
+-- The signatures of the library whose names are among $names in any case.
+SELECT i.signature
+FROM sigdb_data.signature_info AS i
+WHERE lower(i.signature) IN (SELECT lower(n.name) FROM (SELECT unnest($names::VARCHAR[]) AS name) AS n)
+ORDER BY i.signature ASC;
+
 -- name: signature_names
 -- The names of all signatures of the library.
 SELECT i.signature FROM sigdb_data.signature_info AS i ORDER BY i.signature ASC;

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigdb.text import format_number, format_value
+from sigdb.text import count, format_number, format_value
 
 VALUES = [
     (None, ""),
@@ -47,3 +47,17 @@ def test_a_number_keeps_four_digits_and_all_before_the_point(value):
     if 1e-4 < abs(value) < 1e15:
         assert "e" not in text
         assert abs(float(text) - value) <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("n", "noun", "text"),
+    [
+        (0, "row", "0 rows"),
+        (1, "row", "1 row"),
+        (1234, "row", "1,234 rows"),
+        (2, "study", "2 studies"),
+        (1, "study", "1 study"),
+    ],
+)
+def test_counts(n, noun, text):
+    assert count(n, noun) == text

@@ -110,6 +110,10 @@ def test_unselected_scores_are_still_checked(toy):
     ("query", "message"),
     [
         ("FROM signature_scores(['MYELOYD', 'T_CELL'])", "No such signature: MYELOYD .did you mean MYELOID"),
+        (
+            "FROM signature_scores(['a', 'b', 'c', 'd', 'e', 'f', 'g'])",
+            "No such signature: a, b, c, d, e and 2 more. FROM signature_info",
+        ),
         ("FROM signature_scores([])", "empty"),
         ("FROM signature_scores(NULL)", "empty"),
         ("FROM signature_scores(['MYELOID', NULL])", "No such signature: NULL"),

@@ -86,7 +86,7 @@ def effects(
     values = [forest_row(row, found, measure) for row in rows]
     limits = cut_intervals(values)
     pairs, more_pairs = slopes(found, rows)
-    lines = [f"Above 0: higher than in {short(found.reference)}. Units: in the group / in {short(found.reference)}."]
+    lines = [f"Right of 0: higher than in {short(found.reference)}. Units: in the group / in {short(found.reference)}."]
     if any(row["prediction_low"] is not None for row in values):
         lines.append("Dashed: where the effect in a further study is expected (95%).")
     if any(row["is_cut"] for row in values):

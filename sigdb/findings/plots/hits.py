@@ -84,7 +84,10 @@ def round_sizes(points: list[dict[str, Any]]) -> list[int]:
 
 
 def rate_points(found: Hits) -> list[dict[str, Any]]:
-    """The samples of the ranking, with the name and mean rate of their group. Points are spread by the golden ratio."""
+    """The samples of the ranking, with the name and mean rate of their group.
+
+    The points of a group are spread by the golden ratio. A single one stands on the line of its group.
+    """
     groups = {row["label"]: row for row in found.table.to_pylist()}
     points = []
     for number, row in enumerate(found.samples.to_pylist()):
@@ -93,6 +96,6 @@ def rate_points(found: Hits) -> list[dict[str, Any]]:
         points.append(
             {name: row[name] for name in ("study", "sample", "n_cells", "n_hits", "hit_rate")}
             | {"group": f"{group['label']}  ({group['n_samples']})", "n_samples": group["n_samples"]}
-            | {"mean_rate": rate, "jitter": (number * 0.618034 % 1) * 2 - 1}
+            | {"mean_rate": rate, "jitter": (number * 0.618034 % 1) * 2 - 1 if group["n_samples"] > 1 else 0}
         )
     return points

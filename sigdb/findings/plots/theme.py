@@ -214,8 +214,8 @@ def number(value: float) -> str:
 
 
 def small(value: float | None) -> str:
-    """A p or q value for a chart; nothing if there is none."""
-    return f"{value:.2g}" if is_number(value) else ""
+    """A p or q value for a chart, always with two digits; nothing if there is none."""
+    return f"{value:#.2g}" if is_number(value) else ""
 
 
 def mark_first(rows: Sequence[dict[str, Any]], key: str = "group") -> list[dict[str, Any]]:

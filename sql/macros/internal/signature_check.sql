@@ -84,10 +84,17 @@ CROSS JOIN (
     ) AS t
 ) AS c
 CROSS JOIN (
-    SELECT string_agg(coalesce(n._name || coalesce(' (did you mean ' || n._nearest || '?)', ''), 'NULL'), ', ' ORDER BY n._name ASC) AS _unknown
+    SELECT
+        string_agg(coalesce(n._name || coalesce(' (did you mean ' || n._nearest || '?)', ''), 'NULL'), ', ' ORDER BY n._place ASC)
+            FILTER (n._place <= 5)
+        || CASE WHEN count(*) > 5 THEN ' and ' || count(*) - 5 || ' more' ELSE '' END AS _unknown
     FROM (
-        SELECT a._name, (
-            SELECT arg_max(q.signature, jaro_winkler_similarity(upper(q.signature), upper(a._name)))
+        SELECT a._name, row_number() OVER (ORDER BY a._name ASC) AS _place, (
+            SELECT
+                arg_max(
+                    CASE WHEN jaro_winkler_similarity(upper(q.signature), upper(a._name)) >= 0.9 THEN q.signature END,
+                    jaro_winkler_similarity(upper(q.signature), upper(a._name))
+                )
             FROM sigdb_data.signature_info AS q
         ) AS _nearest
         FROM (SELECT unnest(sigdb_data.as_list(signatures))::VARCHAR AS _name) AS a

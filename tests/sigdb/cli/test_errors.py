@@ -33,6 +33,18 @@ ERRORS = {
     "unknown gene": (["score", "toy.duckdb", "CD3EE"], 1, "CD3EE is neither a signature"),
     "unknown column": (["score", "toy.duckdb", "CD3E", "--by", "type"], 1, "cells has no column type."),
     "hostile column": (["score", "toy.duckdb", "CD3E", "--by", 'cell_type") --'], 1, "cells has no column"),
+    "no column": (["score", "toy.duckdb", "CD3E", "--by", ","], 1, "--by names no column"),
+    "a column of cells": (
+        ["hits", "toy.duckdb", "CD3E", "--by", "cell_type"],
+        1,
+        "Choose cells by cell_type with --cells, or score groups of cells: `sigdb score ATLAS GENE... --by cell_type`",
+    ),
+    "several signatures": (
+        ["score", "toy.duckdb", "MYELOID", "t_cell"],
+        1,
+        "2 of 2 names are signatures of the library, not genes: MYELOID, t_cell. Name one signature alone, as in "
+        "`sigdb score ATLAS MYELOID`",
+    ),
     "unknown agg": (["score", "toy.duckdb", "CD3E", "--agg", "max"], 2, "'max' is not one of 'mean', 'sum'"),
     "no genes": (["genes", "check", "toy.duckdb"], 1, "Name at least one gene"),
     "missing gene": (["genes", "check", "toy.duckdb", "CD3E", "FOO"], 1, ""),

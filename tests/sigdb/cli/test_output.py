@@ -14,8 +14,11 @@ from contextlib import redirect_stderr
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from rich.console import Console
 
+import sigdb
+from sigdb.cli import output
 from sigdb.cli import progress as cli_progress
 from sigdb.cli.progress import progress_bars
 from tests.sigdb.cli.conftest import run
@@ -101,6 +104,24 @@ def test_a_terminal_shows_control_characters_and_obeys_none(workdir, monkeypatch
     with redirect_stderr(io.StringIO()) as err, progress_bars() as report:
         report("x\x1b[2Jy", 1, 1)
     assert r"x\x1b[2Jy" in err.getvalue()
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "json", "ndjson", "md", "html"])
+def test_data_on_a_terminal_are_obeyed_by_none(toy_path, monkeypatch, form):
+    """A pipe gets the data as they are."""
+    query = f"SELECT '{ESCAPES}' AS a, 1 AS b"
+    written = io.StringIO()
+    written.isatty = lambda: True
+    monkeypatch.setattr(output.sys, "stdout", written)
+    with sigdb.connect(toy_path) as con:
+        output.dump(con, query, {}, form, None)
+    shown = written.getvalue()
+    assert re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", shown) == []
+    if form == "csv":
+        written.isatty = lambda: False
+        with sigdb.connect(toy_path) as con:
+            output.dump(con, query, {}, form, None)
+        assert ESCAPES in written.getvalue()
 
 
 def test_csv_quotes_line_ends_within_values(toy_path):

@@ -55,3 +55,11 @@ def test_a_chart_needs_its_extra_before_the_query_runs(workdir, monkeypatch):
     code, out, err = run("hits", "toy.duckdb", "CD3E", "--plot", "x.svg", cwd=workdir)
     assert (code, out) == (1, "")
     assert "This needs the package altair." in words(err)
+
+
+def test_a_chart_names_options(workdir):
+    code, _, err = run("hits", "toy.duckdb", "CD3E", "--min-cells", "1", "--plot", "x.json", cwd=workdir)
+    assert code == 0, err
+    drawn = (workdir / "x.json").read_text()
+    assert "--min-samples 1 keeps it" in drawn
+    assert "`" not in drawn

@@ -135,6 +135,15 @@ def test_the_signals_are_as_before():
     assert signal.getsignal(signal.SIGINT) == before
 
 
+def test_commands_can_be_piped_in(workdir):
+    code, out, err = run("shell", "toy.duckdb", cwd=workdir, stdin=".help\n.tables;\nSELECT 7 AS seven;\n")
+    assert (code, err) == (0, "")
+    assert out.index(".macros   its macros") < out.index("signature_info") < out.index("seven")
+    code, out, err = run("shell", "toy.duckdb", cwd=workdir, stdin="SELECT 7 AS seven; SELEC 2;")
+    assert code == 1
+    assert "seven" not in out
+
+
 def test_statements_that_are_piped_in_run_until_one_fails(workdir):
     code, out, err = run("shell", "toy.duckdb", cwd=workdir, stdin="SELECT 1 AS a; SELECT 2 AS b;")
     assert (code, out.split(), err) == (0, ["a", "─", "1", "1", "row.", "b", "─", "2", "1", "row."], "")

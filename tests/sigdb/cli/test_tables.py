@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from unittest import mock
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from sigdb.cli import output
 from sigdb.cli.added import wide
 from sigdb.cli.output import Terminal
 from sigdb.cli.tables import fit, make_columns, table_lines, width_of, write_table
@@ -67,6 +70,37 @@ def test_long_texts_are_cut_before_columns_are_hidden():
     assert lines[-1] == "Long texts are cut. --wide shows everything."
 
 
+def test_important_columns_are_hidden_last():
+    names, rows = [f"column_{i}" for i in range(9)], [tuple(range(i, i + 9)) for i in range(2)]
+    shown, _, below = fit(make_columns(names, rows), 53, ["column_7", "column_4"])
+    assert [column.name for column in shown] == ["column_0", "column_1", "…", "column_4", "…", "column_7", "…"]
+    assert "5 columns are hidden: column_2, column_3, column_5, column_6, column_8." in below
+    shown, _, _ = fit(make_columns(names, rows), 30, ["column_7", "column_4"])
+    assert [column.name for column in shown] == ["column_0", "…", "column_7", "…"]
+
+
+# Command -> the columns that its table shows on a terminal of 80 and of 120 columns.
+FINDINGS = {
+    "score ATLAS MS1": ("score cell_type", "score cell_type coverage"),
+    "score ATLAS MS1 --by study,cell_type": ("cell_type score z", "cell_type score z hit_rate n_cells"),
+    "leading ATLAS MS1": ("gene share contribution", "cell_type gene share contribution"),
+    "null ATLAS MS1 --n-controls 20": ("cell_type z", "cell_type score z p_value q_value"),
+    "hits ATLAS MS1 --samples": ("sample hit_rate n_cells", "sample n_hits hit_rate n_cells donor"),
+}
+
+
+@pytest.mark.parametrize("command", FINDINGS)
+def test_a_narrow_terminal_shows_what_a_finding_says(demo_path, command, monkeypatch):
+    printed = mock.Mock()
+    monkeypatch.setattr(output, "print_table", printed)
+    run(*(demo_path if word == "ATLAS" else word for word in command.split()))
+    names, rows, important = printed.call_args.args
+    for width, columns in zip((80, 120), FINDINGS[command], strict=True):
+        shown, _, _ = fit(make_columns(names, rows), width, important)
+        assert width_of(shown) <= width
+        assert set(columns.split()) <= {column.name for column in shown}
+
+
 def test_a_pipe_has_no_width(toy_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
     _, out, _ = run("sql", toy_path, "FROM cells")
@@ -74,15 +108,20 @@ def test_a_pipe_has_no_width(toy_path, monkeypatch):
     assert "hidden" not in out
 
 
+NAMES = st.sampled_from([f"column_{i}" for i in range(6)])
 CELLS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=60))
 
 
 @settings(max_examples=60)
-@given(st.integers(1, 6).flatmap(lambda n: st.lists(st.tuples(*[CELLS] * n), max_size=4)), st.integers(1, 120))
-def test_a_table_fits_or_shows_its_first_column_alone(rows, width):
+@given(
+    st.integers(1, 6).flatmap(lambda n: st.lists(st.tuples(*[CELLS] * n), max_size=4)),
+    st.integers(1, 120),
+    st.lists(st.sampled_from([f"column_{i}" for i in range(6)])),
+)
+def test_a_table_fits_or_shows_its_first_column_alone(rows, width, important):
     """Nothing is lost without a word: each column is shown, named above, or counted below."""
     names = [f"column_{i}" for i in range(len(rows[0]) if rows else 3)]
-    shown, above, below = fit(make_columns(names, rows), width)
+    shown, above, below = fit(make_columns(names, rows), width, important)
     visible = [column.name for column in shown if column.name != "…"]
     assert len(set(visible)) == len(visible)
     hidden = [name for name in names if f"{name} " in above or f"{name}," in below or f"{name}." in below]

@@ -105,7 +105,10 @@ REFUSED = {
     "nothing": ({"cells": " "}, "not one SQL condition"),
     "no such column": ({"cells": "colour = 'red'"}, '"colour" not found'),
     "no cells": ({"cells": "n_counts < 0"}, "No cell fulfils the condition n_counts < 0"),
-    "no such group": ({"by": "cell_type"}, "samples has no column cell_type. It has:"),
+    "no such group": (
+        {"by": "cell_type"},
+        "`by` groups samples, and the cells of a sample differ in cell_type.*`sigdb.group_scores",
+    ),
     "two rules": ({"sd": 1, "percentile": 90}, "one cut-off, but 2 are given: `percentile`, `sd`"),
     "quantile": ({"quantile": 95}, "`quantile` must be from 0 to 1, not 95"),
     "against": (

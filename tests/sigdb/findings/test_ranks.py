@@ -155,7 +155,7 @@ def test_what_is_left_out_is_said(found):
     assert not {"not known", "of no study", "two weights"} & rows.keys()
     notes = " ".join(found.notes)
     assert "Left out 3 signatures: 2 (none of their genes was measured), 1 (a gene has two weights)." in notes
-    assert "Left out 1 study: 1 (fewer than 10 others)." in notes
+    assert "Left out 1 study (fewer than 10 others)." in notes
     assert "60 cells of 6 samples, beside 140 other cells of the same studies: one, two." in notes
     assert (rows["twice"]["n_asked"], rows["twice"]["n_genes"]) == (3, 2)
     assert {(row["n_cells"], row["n_samples"], row["n_studies"]) for row in rows.values()} == {(60, 6, 2)}
@@ -169,7 +169,7 @@ def test_the_sql_runs_in_any_client(con, found):
 
 REFUSED = {
     "no cells": ({"cells": "cell_type = 'X'"}, "No cell of this run fulfils the condition: cell_type = 'X'"),
-    "all cells": ({"cells": "true"}, r"No study has 10 cells .*3 \(fewer than 10 others\).*`min_cells`"),
+    "all cells": ({"cells": "true"}, r"No study has 10 cells .*3 studies \(fewer than 10 others\).*`min_cells`"),
     "few cells": ({"cells": "cell_type = 'T'", "min_cells": 50}, "No study has 50 cells"),
     "another column": ({"cells": "n_counts > 5"}, "The cube has no column n_counts"),
     "no condition": ({"cells": "cell_type ="}, "This is not a SQL condition"),

@@ -70,6 +70,17 @@ REFUSED = {
     "a weight alone": (["CD3E"], {"weights": 2}, "`weights` must be a list of numbers.* not 2"),
     "neither": ("T_CELS", {}, r"T_CELS is neither .* Did you mean T_CELL \(signature\)\? The library has: MYELOID"),
     "a gene nearly": ("S100A88", {"missing": "ignore"}, r"nor a gene of this atlas\. Did you mean S100A8 \(gene\)\?"),
+    "a signature in a list": (
+        ["MYELOID"],
+        {},
+        r"MYELOID is a signature of the library, .*`sigdb.score\(con, 'MYELOID'\)`",
+    ),
+    "a signature among genes": (
+        ["CD3E", "t_cell"],
+        {},
+        "1 of 2 names is a signature of the library, not a gene: t_cell",
+    ),
+    "signatures that may be missing": (["MYELOID", "T_CELL"], {"missing": "ignore"}, "2 of 2 names are signatures"),
     "an empty text": ("", {}, "is neither a signature of the library nor a gene"),
     "an ambiguous gene": ("P8", {}, r"P8 \(ambiguous: S100A8\)"),
     "an unknown run": ("CD3E", {"run": "no"}, "There is no run 'no'"),
@@ -81,6 +92,16 @@ def test_what_is_refused(toy, case):
     genes, options, said = REFUSED[case]
     with pytest.raises(QueryError, match=said):
         sigdb.score(toy, genes, **options)
+
+
+def test_a_name_in_a_list_is_a_gene_first(copy):
+    """A signature may have the name of a gene, and a name that may be missing is left out."""
+    with Atlas(copy) as atlas:
+        atlas.add_signatures([Signature("cd3e", ("S100A8",))])
+    with sigdb.connect(copy) as con:
+        expected = sigdb.score(con, ["CD3E"])
+        assert sigdb.score(con, ["CD3E", "MYELOID"], missing="ignore").equals(expected)
+        assert not expected.equals(sigdb.score(con, "cd3e"))
 
 
 def test_genes_that_are_missing(copy, caplog):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sigdb.errors import QueryError
 from sigdb.findings import plots
 from sigdb.findings.plots.labels import SIDES, box_of, overlap, place_labels
-from sigdb.findings.plots.theme import keep_highest, number, shorten
+from sigdb.findings.plots.theme import keep_highest, number, shorten, small
 from sigdb.text import ordinal
 from tests.sigdb.findings.plots.made import Case, comparison_of, draw, gene_comparison_of, group_scores_of, hits_of
 from tests.sigdb.findings.plots.test_cases import data_of, rows_of, subtitle
@@ -26,6 +26,22 @@ def test_a_box_stands_for_five_samples_or_more(tmp_path):
     drawn = picture(plots.hit_rates(hits_of(Case(4))), tmp_path)  # groups 1 and 3 have six samples, the others one
     assert drawn.count('aria-roledescription="box"') == 2
     assert drawn.count('aria-roledescription="circle"') == 14
+
+
+def test_the_only_sample_of_a_group_stands_on_its_line():
+    jitter = {}
+    for row in rows_of(plots.hit_rates(hits_of(Case(4))).to_dict()):
+        jitter.setdefault(row["group"], []).append(row["jitter"])
+    assert [each for group, each in jitter.items() if group.endswith("(1)")] == [[0], [0]]
+    assert all(len(set(each)) == 6 for group, each in jitter.items() if group.endswith("(6)"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.02048, "0.020"), (0.1775, "0.18"), (0.02, "0.020"), (1, "1.0"), (1e-5, "1.0e-05"), (None, "")],
+)
+def test_p_and_q_have_two_digits(value, text):
+    assert small(value) == text
 
 
 @pytest.mark.parametrize(
