@@ -13,7 +13,7 @@ from sigdb.answers import format_value
 from sigdb.findings import plots, summary
 from sigdb.findings.compare import compare
 from sigdb.findings.groups import embedding, embeddings_of, gene_dots, group_scores, score_bins
-from sigdb.findings.hits import hits
+from sigdb.findings.hits import CutOff, hits
 from sigdb.findings.leading import leading_genes
 from sigdb.findings.nulls import matched_null
 from sigdb.findings.page import Page, Section, check_is_page, write_page
@@ -183,7 +183,7 @@ def find_all(con: duckdb.DuckDBPyConnection, subject: Subject) -> Findings:
     basis = next(iter(embeddings_of(con)), None)
     found: dict[str, Any] = {
         "hits": hits(con, genes, by=by, min_samples=subject.min_samples, **rule, **cut, **options),
-        "scores": group_scores(con, genes, by=by, **cut, **options),
+        "scores": group_scores(con, genes, by=by, **rule, **cut, **options),
         "bins": score_bins(con, genes, **cut, **options),
         "comparison": comparison,
         "null": matched_null(con, genes, min_cells=subject.min_cells, **options),
@@ -227,7 +227,7 @@ def without_notes(found: Finding, notes: Sequence[str]) -> Finding:
 def answer_of(found: Findings, subject: Subject) -> list[str]:
     """The sentences that the page opens with."""
     return [
-        summary.groups_sentence(found.scores, subject.min_cells)
+        summary.groups_sentence(found.scores, subject.min_cells, CutOff(subject.against, subject.percentile))
         + " "
         + summary.samples_sentence(found.hits, subject.min_cells, subject.min_samples),
         summary.comparison_sentence(found.comparison, subject.by),
@@ -276,8 +276,11 @@ def hit_section(found: Hits, subject: Subject) -> Section:
 def score_sections(found: Findings, subject: Subject) -> Iterator[Section]:
     """Scores by group, and their distribution."""
     title = f"Score by cell type and {subject.by}"
-    text = f"Groups of {subject.min_cells} cells or more. z compares each cell with matched control genes at the same "
-    text += "depth; score does not. least_measured: the genes measured by the study of lowest coverage."
+    compared = "matched control genes at the same depth" if subject.against == "controls" else "the chosen cells"
+    text = (
+        f"Groups of {subject.min_cells} cells or more. z and hits compare each cell with {compared}; score does not. "
+    )
+    text += "least_measured: the genes measured by the study of lowest coverage."
     scores = found.scores
     charts = drawn(title, scores, plots.heat_map)
     yield Section(title, text, scores.notes, charts, {title: scores.table}, [scores.sql])

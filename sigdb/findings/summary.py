@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sigdb.answers import Answer
     from sigdb.findings.compare import Comparison
-    from sigdb.findings.hits import Hits
+    from sigdb.findings.hits import CutOff, Hits
     from sigdb.findings.nulls import Null
 
 __all__ = [
@@ -33,18 +33,21 @@ SIGNIFICANT = 0.05
 HALF = 0.5
 
 
-def groups_sentence(scores: Answer, min_cells: int) -> str:
-    """The groups of cells in which the genes score highest, beside matched control genes."""
+def groups_sentence(scores: Answer, min_cells: int, rule: CutOff) -> str:
+    """The groups of cells in which the genes score highest, beside what the rule of hits compares them with."""
+    compared = {"controls": "matched control genes", "cells": "in the mean of these cells"}[rule.against]
     rows = [row for row in scores.table.to_pylist() if row["z"] is not None]
     if not rows:
-        return f"No group of {min_cells} cells or more has scores that could be compared with control genes."
+        others = "control genes" if rule.against == "controls" else "other cells"
+        return f"No group of {min_cells} cells or more has scores that could be compared with {others}."
     if rows[0]["z"] <= 0:
         best = describe_cells(rows[0])
-        return f"In no group of cells do the genes score higher than matched control genes. The highest is {best}."
-    return (
-        f"The genes score highest in {join_words([describe_cells(row) for row in rows[:NAMED] if row['z'] > 0])}. "
-        "Random genes have a mean z of 0, and 1% hits."
-    )
+        return f"In no group of cells do the genes score higher than {compared}. The highest is {best}."
+    text = f"The genes score highest in {join_words([describe_cells(row) for row in rows[:NAMED] if row['z'] > 0])}."
+    if rule.against == "cells":
+        return text
+    expected = 100 - rule.parameters["percentile"]
+    return f"{text} Random genes have a mean z of 0, and {expected:g}% hits."
 
 
 def describe_cells(row: Mapping[str, Any]) -> str:

@@ -1,5 +1,5 @@
--- group_hits: scores, z and hits of groups of $min_cells cells or more, from the cells (see signature_hits). The caller adds
--- the columns that make a group, and groups by them. n_samples: samples of the group. least_measured: genes measured by the
+-- group_hits: scores, z and hits of groups of $min_cells cells or more, from the cells (see signature_hits). $cells is the
+-- population that hits are called in. The caller adds the columns that make a group, and groups by them. n_samples: samples of the group. least_measured: genes measured by the
 -- study of lowest coverage, and coverage their part of n_genes. median_counts, median_detected: counts and detected genes of
 -- the group's cells. score_se, z_se: standard errors of the mean over the n_units means of donors. A sample whose donor is
 -- unknown counts as a donor. The caller adds the columns that make a group to the windows, too.
@@ -28,8 +28,8 @@ FROM (
             h.is_hit, k._n_measured AS n_measured, k._n_genes AS n_score_genes
         FROM cells AS c
         JOIN signature_hits(
-            $genes, weights := $weights, agg := $agg, missing := $missing, run := $run, signed := $signed,
-            measured_only := $measured_only
+            $genes, percentile := $percentile, cells := $cells, weights := $weights, agg := $agg, missing := $missing,
+            run := $run, signed := $signed, measured_only := $measured_only, against := $against
         ) AS h ON c.cell_id = h.cell_id
         JOIN studies AS t ON c.study = t.study
         JOIN sigdb_data.study_coverage($genes, $weights, $run, NULL) AS k ON t.study_id = k._study

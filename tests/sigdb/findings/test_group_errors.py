@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import sigdb
+from sigdb.errors import QueryError
 from tests.support.toy import new_atlas, obs_of, write_study
 
 GENES = tuple(f"G{n}" for n in range(60))
@@ -30,6 +31,30 @@ def con(tmp_path_factory):
             write_study(atlas, scores, GENES, study=study, obs=obs_of(40, **columns))
     with sigdb.connect(path) as con:
         yield con
+
+
+@pytest.mark.parametrize("cells", [None, "study = 'one'"])
+@pytest.mark.parametrize("rule", [{}, {"percentile": 80}, {"against": "cells"}, {"against": "cells", "percentile": 60}])
+def test_hits_of_groups_follow_the_rule(con, rule, cells):
+    """The hits that `sigdb.hits` calls in samples are the hits of all cells as one group."""
+    (group,) = sigdb.group_scores(
+        con, SIGNATURE, by="in_vivo", cells=f"cell_type = 'A' AND {cells or True}", **rule
+    ).table.to_pylist()
+    samples = sigdb.hits(
+        con, SIGNATURE, by="study", cells=f"cell_type = 'A' AND {cells or True}", **rule
+    ).all_samples.to_pylist()
+    n_cells = sum(row["n_cells"] for row in samples)
+    assert group["n_cells"] == n_cells
+    np.testing.assert_allclose(group["hit_rate"], sum(row["n_hits"] for row in samples) / n_cells)
+    np.testing.assert_allclose(group["z"], sum(row["mean_z"] * row["n_cells"] for row in samples) / n_cells, atol=1e-12)
+
+
+def test_without_calibration_a_rule_of_hits_is_refused(con):
+    for rule in ({"percentile": 80}, {"against": "cells"}):
+        with pytest.raises(QueryError, match="`calibrated=False` computes no hits"):
+            sigdb.group_scores(con, SIGNATURE, calibrated=False, **rule)
+    with pytest.raises(QueryError, match="`against` must be 'controls' or 'cells', not 'cell'"):
+        sigdb.group_scores(con, SIGNATURE, against="cell")
 
 
 @pytest.mark.parametrize("by", ["study", "disease"])

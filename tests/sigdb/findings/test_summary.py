@@ -7,7 +7,7 @@ import pytest
 
 from sigdb.answers import Answer
 from sigdb.findings.compare import SCHEMA, Comparison
-from sigdb.findings.hits import GROUPS, Hits
+from sigdb.findings.hits import GROUPS, CutOff, Hits
 from sigdb.findings.nulls import Null
 from sigdb.findings.summary import (
     cautions_of,
@@ -50,7 +50,25 @@ def scores(*rows):
     ids=["several", "one, without type", "below controls", "nothing to compare with"],
 )
 def test_groups(rows, sentence):
-    assert groups_sentence(scores(*rows), 10) == sentence
+    assert groups_sentence(scores(*rows), 10, CutOff()) == sentence
+
+
+@pytest.mark.parametrize(
+    ("rule", "end"),
+    [
+        (CutOff(percentile=80), "(mean z 1, 50% of 8 cells are hits). Random genes have a mean z of 0, and 20% hits."),
+        (CutOff(percentile=99.9), "Random genes have a mean z of 0, and 0.1% hits."),
+        (CutOff("cells"), "The genes score highest in T (mean z 1, 50% of 8 cells are hits)."),
+    ],
+    ids=["percentile", "part of a percent", "cells"],
+)
+def test_random_genes_have_the_hits_of_the_rule(rule, end):
+    assert groups_sentence(scores(("T", "T", 1.0, 0.5, 8)), 10, rule).endswith(end)
+
+
+def test_controls_are_named_only_where_they_count():
+    for rows in ([("T", "T", -1.0, 0.5, 8)], [("T", "T", None, None, 8)]):
+        assert "control" not in groups_sentence(scores(*rows), 10, CutOff("cells"))
 
 
 def ranked(*rows):
