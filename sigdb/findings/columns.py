@@ -70,13 +70,17 @@ def labelled_statement(name: str, label: str) -> exp.Select:
 
 
 def group_by_columns(query: exp.Select, columns: Mapping[str, str]) -> exp.Select:
-    """Group a statement over `u`, and its windows, by columns, which come first with other names, and order it last."""
+    """Group a statement over `u` by columns, which come first with other names, and order it by them last.
+
+    They also take the place of the column `group_columns` of its windows.
+    """
     groups = [exp.column(column, table="u", quoted=True) for column in columns.values()]
     named = [exp.alias_(group.copy(), name, quoted=True) for name, group in zip(columns, groups, strict=True)]
     query.set("expressions", [*named, *query.expressions])
     for window in query.find_all(exp.Window):
-        (first, *_) = own = window.args["partition_by"]
-        window.set("partition_by", [*own, *(exp.column(each, first.table, quoted=True) for each in columns.values())])
+        placeholder, *rest = window.args["partition_by"]
+        own = [exp.column(each, placeholder.table, quoted=True) for each in columns.values()]
+        window.set("partition_by", [*own, *rest])
     return query.group_by(*groups).order_by(*(exp.Ordered(this=group.copy(), desc=False) for group in groups))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from sqlglot import exp
 
+from sigdb.atlas.fields import NAMES_NONE
 from sigdb.errors import QueryError, listed, nearest
 from sigdb.findings.columns import (
     column_types,
@@ -86,10 +87,16 @@ def group_scores(
     -------
     Answer
         One row per group: cell_type, label (the value of `by`), score (mean, in thousandths of a cell), z (mean; in
-        standard deviations of the scores that a cell is compared with), hit_rate (of 1), n_cells, n_samples,
-        least_measured (genes measured by the study of lowest coverage), n_genes, median_counts and median_detected
-        (counts and detected genes of the median cell). The highest z comes first; without calibration, the highest
-        score.
+        standard deviations of the scores that a cell is compared with), hit_rate (of 1), score_se and z_se (standard
+        errors of score and z), n_cells, n_samples, n_donors (with a name), n_units (donors, and samples whose donor has
+        no name), coverage (least_measured of n_genes), least_measured (genes measured by the study of lowest coverage),
+        n_genes, median_counts and median_detected (counts and detected genes of the median cell). The highest z comes
+        first. Without calibration, the highest score comes first, and there are no errors, n_donors, n_units and
+        coverage.
+
+        The standard errors are cluster-robust: the cells of a unit are not independent. They are NULL for fewer than
+        two units, for cells without a named donor or sample, and for cells of several studies, whose panels and depths
+        differ.
 
     Raises
     ------
@@ -134,6 +141,7 @@ def calibrated_scores(
     population = population_name(cells if rule.against == "cells" else None)
     parameters = score_parameters(con, genes, **options) | rule.parameters | {"cells": population}
     parameters |= {"min_coverage": min_coverage, "min_cells": min_cells}
+    parameters |= {f"unnamed_{field}s": sorted(names) for field, names in NAMES_NONE.items()}
     query = group_by_columns(keep_cells(parse_statement("findings/group_hits"), cells), columns)
     with explain_no_cells(con, cells):
         found = ask_scores(con, query, parameters)
