@@ -181,15 +181,15 @@ def write_report(
         genes, name, cells, by, reference, paired_by, against, percentile, min_cells, min_samples, options
     )
     found = find_all(con, subject)
-    chosen = f" Cells: {cells}." if cells else ""
-    about = f"{atlas}, sigdb {version('sigdb-atlas')}, DuckDB {duckdb.__version__}.{chosen} {ABOUT}"
+    about = f"{atlas}. Cells: {cells}." if cells else f"{atlas}."
+    coverage = summary.coverage_sentence(found.coverage.table, found.missing.table)
     return write_page(
         path,
         f"Signature {name}",
         about,
         list(sections_of(found, subject)),
         answer_of(found, subject),
-        summary.cautions_of([found.hits, found.scores]),
+        [coverage, *summary.cautions_of([found.hits, found.scores]), ABOUT],
     )
 
 
@@ -252,7 +252,6 @@ def answer_of(found: Findings, subject: Subject) -> list[str]:
         + " "
         + summary.samples_sentence(found.hits, subject.min_cells, subject.min_samples),
         summary.comparison_sentence(found.comparison, subject.by),
-        summary.coverage_sentence(found.coverage.table, found.missing.table),
     ]
 
 
@@ -270,7 +269,8 @@ def sections_of(found: Findings, subject: Subject) -> Iterator[Section]:
         yield Section("Embedding", text, found.embedding.notes, charts, sql=[found.embedding.sql])
     yield coverage_section(found, subject)
     tables = {"How the attributions were made": two_columns(found.provenance.table.to_pylist()[0])}
-    text = "The run that made the attributions, and what this page was asked for."
+    text = "The run that made the attributions, and what this page was asked for. The page was written by "
+    text += f"sigdb {version('sigdb-atlas')} with DuckDB {duckdb.__version__}."
     yield Section(
         "Provenance", text, tables=tables | {"Settings of this page": subject.settings()}, sql=[found.provenance.sql]
     )

@@ -77,8 +77,15 @@ def test_a_page_says_each_thing_in_its_place(demo_path, tmp_path):
         *("Coverage", "Provenance"),
     ]
     assert re.findall(r'<li><a href="#section\d">(.*?)</a></li>', text) == titles
-    answer = text.partition('class="answer"')[2].partition("</div>")[0]
-    assert "The genes score highest in MDC of bassez2021_breast_tme (mean z 5.3, 72% of 50 cells are hits), " in answer
+    above, _, rest = text.partition('class="answer"')
+    answer = rest.partition("</div>")[0]
+    opening, _, cautions = answer.partition("<ul>")
+    assert len(re.findall(r"\.(?:\s|</p>)", opening)) == 3
+    assert "The model knows 81 of 99 genes" in cautions
+    assert "Scores are attributions" in cautions
+    assert re.search(r"<time[^>]*>[^<]*</time>\. the atlas\.</p>", above)
+    assert "DuckDB" not in above + opening
+    assert "The genes score highest in MDC (bassez2021_breast_tme; mean z 5.3, 72% of 50 cells are hits), " in answer
     assert "By study, the share of hits is highest in wu2020_tcell (" in answer
     assert "No groups of donors were tested against each other" in answer
     assert "The model knows 81 of 99 genes (not RP11-295G20.2, " in answer

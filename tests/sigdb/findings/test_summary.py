@@ -29,12 +29,12 @@ def scores(*rows):
     [
         (
             [("T", "flu", 5.25, 0.72, 1050), ("B", "flu", 1.0, 0.042, 1), ("B", None, -2.0, 0.0, 9)],
-            "The genes score highest in T of flu (mean z 5.2, 72% of 1,050 cells are hits) and B of flu (mean z 1, "
-            "4.2% of 1 cell are hits). Random genes have a mean z of 0, and 1% hits.",
+            "The genes score highest in T (flu; mean z 5.2, 72% of 1,050 cells are hits) and B (flu; mean z 1, "
+            "4.2% of 1 cell are hits); random genes have a mean z of 0, and 1% hits.",
         ),
         (
             [(None, "flu", 0.5, None, 10)],
-            "The genes score highest in cells without a type of flu (mean z 0.5). Random genes have a mean z of 0, and "
+            "The genes score highest in cells without a type (flu; mean z 0.5); random genes have a mean z of 0, and "
             "1% hits.",
         ),
         (
@@ -56,8 +56,8 @@ def test_groups(rows, sentence):
 @pytest.mark.parametrize(
     ("rule", "end"),
     [
-        (CutOff(percentile=80), "(mean z 1, 50% of 8 cells are hits). Random genes have a mean z of 0, and 20% hits."),
-        (CutOff(percentile=99.9), "Random genes have a mean z of 0, and 0.1% hits."),
+        (CutOff(percentile=80), "(mean z 1, 50% of 8 cells are hits); random genes have a mean z of 0, and 20% hits."),
+        (CutOff(percentile=99.9), "random genes have a mean z of 0, and 0.1% hits."),
         (CutOff("cells"), "The genes score highest in T (mean z 1, 50% of 8 cells are hits)."),
     ],
     ids=["percentile", "part of a percent", "cells"],
@@ -83,13 +83,13 @@ def ranked(*rows):
         ([], "By disease, no group can be ranked: none has 3 samples of 10 cells or more."),
         (
             [("flu", 0.5, 4)],
-            "By disease, only one group has enough samples to be ranked: flu (50% of the cells are hits, mean over "
-            "4 samples).",
+            "By disease, only one group has enough samples to be ranked: flu (on average, 50% of a sample's cells "
+            "are hits; 4 samples).",
         ),
         (
             [("flu", 0.5, 4), ("cold", 0.2, 3), ("normal", 0.004, 1)],
-            "By disease, the share of hits is highest in flu (50% of the cells are hits, mean over 4 samples) and "
-            "lowest in normal (0.4% of the cells are hits, mean over 1 sample), of 3 groups.",
+            "By disease, the share of hits is highest in flu (on average, 50% of a sample's cells are hits; 4 samples) "
+            "and lowest in normal (0.4% of the cells are hits; 1 sample), of 3 groups.",
         ),
     ],
     ids=["none", "one", "three"],
