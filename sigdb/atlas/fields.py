@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FIELDS", "SAMPLE_FIELDS", "names_none"]
+__all__ = ["FIELDS", "NAMES_NONE", "SAMPLE_FIELDS", "names_none"]
 
 # The columns of sigdb_data.samples: a sample has one value of each.
 SAMPLE_FIELDS = ("sample", "donor", "tissue", "disease", "assay", "sex", "development_stage", "in_vivo")
@@ -26,5 +26,8 @@ NAMES_NONE = {"donor": UNKNOWN | SEVERAL, "sample": UNKNOWN}
 
 
 def names_none(field: str, value: object) -> bool:
-    """Whether a value stands for a donor or a sample but names none, such as 'not given'; False for other fields."""
+    """Whether a value stands for a donor or a sample but names none, such as 'not given'; False for other fields.
+
+    The statement `findings/group_hits` applies the same rule.
+    """
     return isinstance(value, str) and value.strip().lower().replace("_", " ") in NAMES_NONE.get(field, ())

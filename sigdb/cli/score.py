@@ -59,7 +59,8 @@ def score(
     """Score a gene signature in each cell, or its mean in each group of cells.
 
     For groups, mean z and hit rate compare the cells with matched control genes at the same depth: see `sigdb hits`.
-    score_se and z_se are standard errors over donors (over samples where the donor is unknown), not over cells.
+    score_se and z_se are cluster-robust standard errors of these means. The clusters are the n_units donors, and the
+    samples of donors without a name. There is no error for fewer than two units, or for cells of several studies.
 
     coverage is the part of the genes that the study measured.
     """

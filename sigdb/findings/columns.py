@@ -19,6 +19,7 @@ __all__ = [
     "CHOSEN",
     "choose_cells",
     "choose_groups",
+    "chooses_groups",
     "column_types",
     "columns_of",
     "cube_columns",
@@ -69,13 +70,17 @@ def labelled_statement(name: str, label: str) -> exp.Select:
 
 
 def group_by_columns(query: exp.Select, columns: Mapping[str, str]) -> exp.Select:
-    """Group a statement over `u`, and its windows, by columns, which come first with other names, and order it last."""
+    """Group a statement over `u` by columns, which come first with other names, and order it by them last.
+
+    They also take the place of the column `group_columns` of its windows.
+    """
     groups = [exp.column(column, table="u", quoted=True) for column in columns.values()]
     named = [exp.alias_(group.copy(), name, quoted=True) for name, group in zip(columns, groups, strict=True)]
     query.set("expressions", [*named, *query.expressions])
     for window in query.find_all(exp.Window):
-        (first, *_) = own = window.args["partition_by"]
-        window.set("partition_by", [*own, *(exp.column(each, first.table, quoted=True) for each in columns.values())])
+        placeholder, *rest = window.args["partition_by"]
+        own = [exp.column(each, placeholder.table, quoted=True) for each in columns.values()]
+        window.set("partition_by", [*own, *rest])
     return query.group_by(*groups).order_by(*(exp.Ordered(this=group.copy(), desc=False) for group in groups))
 
 
@@ -85,9 +90,14 @@ def condition_on(text: str, known: Sequence[str], relation: str) -> exp.Conditio
     The columns of its sub-queries are not checked.
     """
     condition = parse_condition(text)
-    own = [node for node in condition.find_all(exp.Column, exp.Star, exp.Columns) if not node.find_ancestor(exp.Query)]
-    known_columns([node.sql("duckdb").lower().replace('"', "") for node in own], known, relation)
+    known_columns(names_of(condition), known, relation)
     return condition
+
+
+def names_of(condition: exp.Condition) -> list[str]:
+    """The columns that a condition names outside its sub-queries, in lower case, with the table that it gives."""
+    own = [node for node in condition.find_all(exp.Column, exp.Star, exp.Columns) if not node.find_ancestor(exp.Query)]
+    return [node.sql("duckdb").lower().replace('"', "") for node in own]
 
 
 def where_cube(query: exp.Select, condition: str | None) -> exp.Select:
@@ -102,6 +112,11 @@ def choose_groups(query: exp.Select, condition: str) -> exp.Select:
         if node.name == "is_chosen" and not node.table:
             node.replace(chosen.copy())
     return query
+
+
+def chooses_groups(condition: str) -> bool:
+    """Whether a condition on cells chooses whole groups: it names only the columns that make a group."""
+    return set(names_of(parse_condition(condition))) <= {*GROUP} - {"n_cells"}
 
 
 def where_groups(query: exp.Select, condition: str | None) -> exp.Select:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from sqlglot import exp
 
+from sigdb.atlas.fields import NAMES_NONE
 from sigdb.errors import QueryError, listed, nearest
 from sigdb.findings.columns import (
     column_types,
@@ -17,8 +18,9 @@ from sigdb.findings.columns import (
     labelled_statement,
     where_cube,
 )
-from sigdb.findings.comparability import CALIBRATED, RAW, warn_of_groups
-from sigdb.findings.lost import explain_empty
+from sigdb.findings.comparability import CALIBRATED, RAW, UNCALIBRATED, warn_of_groups
+from sigdb.findings.hits import CutOff, population_name
+from sigdb.findings.lost import explain_empty, explain_no_cells
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import parse_statement, replace_columns
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrated_scores", "embedding", "embeddings_of", "gene_dots", "group_scores", "score_bins"]
 
+# The default rule of hits.
+ABOVE_CONTROLS = CutOff()
+
 
 def group_scores(
     con: duckdb.DuckDBPyConnection,
@@ -41,6 +46,8 @@ def group_scores(
     by: str = "disease",
     cells: str | None = None,
     calibrated: bool = True,
+    against: str = "controls",
+    percentile: float | None = None,
     min_cells: int = 10,
     min_coverage: float = 0,
     **options: Unpack[ScoreOptions],
@@ -49,6 +56,7 @@ def group_scores(
 
     Raw scores are shares of what was detected in a cell, so they depend on depth and on the panel of genes. z and
     hit_rate compare each cell with control genes at the same depth in the same study: see the macro `signature_hits`.
+    With ``against="cells"``, they compare it with the scores of the chosen cells.
 
     Parameters
     ----------
@@ -65,6 +73,9 @@ def group_scores(
     calibrated : bool
         False: compute no z and no hit_rate. The means then come from the cube, which holds sums by sample, cell type
         and gene, so no score of a cell is read.
+    against, percentile
+        What z and hits compare a score with, and the cut-off of a hit: as for `sigdb.hits`. The population is `cells`.
+        With ``calibrated=False``, there are no hits, so another value than the default is an error.
     min_cells : int
         Groups of fewer cells are left out.
     min_coverage : float
@@ -76,9 +87,16 @@ def group_scores(
     -------
     Answer
         One row per group: cell_type, label (the value of `by`), score (mean, in thousandths of a cell), z (mean; in
-        standard deviations of the controls' scores), hit_rate (of 1), n_cells, n_samples, least_measured (genes
-        measured by the study of lowest coverage), n_genes, median_counts and median_detected (counts and detected genes
-        of the median cell). The highest z comes first; without calibration, the highest score.
+        standard deviations of the scores that a cell is compared with), hit_rate (of 1), score_se and z_se (standard
+        errors of score and z), n_cells, n_samples, n_donors (with a name), n_units (donors, and samples whose donor has
+        no name), coverage (least_measured of n_genes), least_measured (genes measured by the study of lowest coverage),
+        n_genes, median_counts and median_detected (counts and detected genes of the median cell). The highest z comes
+        first. Without calibration, the highest score comes first, and there are no errors, n_donors, n_units and
+        coverage.
+
+        The standard errors are cluster-robust: the cells of a unit are not independent. They are NULL for fewer than
+        two units, for cells without a named donor or sample, and for cells of several studies, whose panels and depths
+        differ.
 
     Raises
     ------
@@ -93,10 +111,14 @@ def group_scores(
     'CD14+ Monocyte'
     """
     check_options(group_scores, options)
+    rule = CutOff(against, percentile)
+    rule.check()
     (label,) = cube_columns([by])
     if calibrated:
         columns = {"cell_type": "cell_type", "label": label}
-        return calibrated_scores(con, genes, columns, cells, min_cells, min_coverage, **options)
+        return calibrated_scores(con, genes, columns, cells, min_cells, min_coverage, rule=rule, **options)
+    if rule != ABOVE_CONTROLS:
+        raise QueryError("`calibrated=False` computes no hits, so `against` and `percentile` have no meaning with it.")
     parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
     found = ask_scores(con, where_cube(labelled_statement("group_scores", label), cells), parameters)
     found = explain_empty(con, found, list(dict.fromkeys(["cell_type", label])), cells, min_cells)
@@ -110,14 +132,21 @@ def calibrated_scores(
     cells: str | None = None,
     min_cells: int = 1,
     min_coverage: float = 0,
+    *,
+    rule: CutOff = ABOVE_CONTROLS,
     **options: Unpack[ScoreOptions],
 ) -> Answer:
     """The statement `findings/group_hits`, grouped by columns of the view `cells`, which get other names."""
-    parameters = score_parameters(con, genes, **options) | {"min_coverage": min_coverage, "min_cells": min_cells}
+    # Only a comparison with the population depends on it.
+    population = population_name(cells if rule.against == "cells" else None)
+    parameters = score_parameters(con, genes, **options) | rule.parameters | {"cells": population}
+    parameters |= {"min_coverage": min_coverage, "min_cells": min_cells}
+    parameters |= {f"unnamed_{field}s": sorted(names) for field, names in NAMES_NONE.items()}
     query = group_by_columns(keep_cells(parse_statement("findings/group_hits"), cells), columns)
-    found = ask_scores(con, query, parameters)
+    with explain_no_cells(con, cells):
+        found = ask_scores(con, query, parameters)
     found = explain_empty(con, found, list(dict.fromkeys(columns.values())), cells, min_cells)
-    return warn_of_groups(found, list(columns), CALIBRATED)
+    return warn_of_groups(found, list(columns), CALIBRATED if rule.against == "controls" else UNCALIBRATED)
 
 
 def score_bins(

@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from sigdb.answers import format_value
 from sigdb.findings import plots, summary
+from sigdb.findings.columns import choose_groups, chooses_groups
 from sigdb.findings.compare import compare
 from sigdb.findings.groups import embedding, embeddings_of, gene_dots, group_scores, score_bins
-from sigdb.findings.hits import hits
+from sigdb.findings.hits import CutOff, hits
 from sigdb.findings.leading import leading_genes
 from sigdb.findings.nulls import matched_null
 from sigdb.findings.page import Page, Section, check_is_page, write_page
@@ -64,6 +65,26 @@ class Subject:
     def cut(self) -> dict[str, Any]:
         """The choice of cells, and the size of the smallest groups."""
         return {"cells": self.cells, "min_cells": self.min_cells}
+
+    @property
+    def whole_groups(self) -> dict[str, Any]:
+        """The same for findings that choose whole groups of cells: all groups, if the condition divides groups."""
+        return {
+            "groups": self.cells if self.cells and chooses_groups(self.cells) else None,
+            "min_cells": self.min_cells,
+        }
+
+    @property
+    def population(self) -> str:
+        """The cells that count in the findings on whole groups."""
+        if self.cells is None:
+            return "All cells of the atlas count."
+        if chooses_groups(self.cells):
+            return "The chosen cells count."
+        return (
+            "All cells of the atlas count, not only the chosen ones: "
+            "the condition names other columns than study, tissue, disease and cell_type."
+        )
 
     def settings(self) -> pa.Table:
         """What the page was asked for, as a table."""
@@ -160,15 +181,15 @@ def write_report(
         genes, name, cells, by, reference, paired_by, against, percentile, min_cells, min_samples, options
     )
     found = find_all(con, subject)
-    chosen = f" Cells: {cells}." if cells else ""
-    about = f"{atlas}, sigdb {version('sigdb-atlas')}, DuckDB {duckdb.__version__}.{chosen} {ABOUT}"
+    about = f"{atlas}. Cells: {cells}." if cells else f"{atlas}."
+    coverage = summary.coverage_sentence(found.coverage.table, found.missing.table)
     return write_page(
         path,
         f"Signature {name}",
         about,
         list(sections_of(found, subject)),
         answer_of(found, subject),
-        summary.cautions_of([found.hits, found.scores]),
+        [coverage, *summary.cautions_of([found.hits, found.scores]), ABOUT],
     )
 
 
@@ -178,15 +199,15 @@ def find_all(con: duckdb.DuckDBPyConnection, subject: Subject) -> Findings:
     parameters = score_parameters(con, genes, **options)
     comparison = compare_groups(con, subject)  # the first, because it has most reasons to fail
     rule: dict[str, Any] = {"against": subject.against, "percentile": subject.percentile}
-    leading = leading_genes(con, genes, n=LEADING, min_cells=subject.min_cells, **options)
+    leading = leading_genes(con, genes, n=LEADING, **subject.whole_groups, **options)
     leaders = list(dict.fromkeys(leading.column("gene")))[:DOTS]
     basis = next(iter(embeddings_of(con)), None)
     found: dict[str, Any] = {
         "hits": hits(con, genes, by=by, min_samples=subject.min_samples, **rule, **cut, **options),
-        "scores": group_scores(con, genes, by=by, **cut, **options),
+        "scores": group_scores(con, genes, by=by, **rule, **cut, **options),
         "bins": score_bins(con, genes, **cut, **options),
         "comparison": comparison,
-        "null": matched_null(con, genes, min_cells=subject.min_cells, **options),
+        "null": matched_null(con, genes, **subject.whole_groups, **options),
         "leading": leading,
         "dots": gene_dots(con, leaders, **cut, run=options["run"]) if leaders else None,
         "embedding": embedding(con, genes, basis=basis, cells=subject.cells, max_points=POINTS, **options)
@@ -194,7 +215,7 @@ def find_all(con: duckdb.DuckDBPyConnection, subject: Subject) -> Findings:
         else None,
     }
     coverage, missing, provenance = (
-        ask(con, parse_statement(f"findings/{query}"), parameters)
+        ask(con, choose_groups(parse_statement(f"findings/{query}"), subject.cells or "true"), parameters)
         for query in ("coverage", "missing_genes", "provenance")
     )
     # What the names of the genes mean is said once, beside the coverage.
@@ -227,11 +248,10 @@ def without_notes(found: Finding, notes: Sequence[str]) -> Finding:
 def answer_of(found: Findings, subject: Subject) -> list[str]:
     """The sentences that the page opens with."""
     return [
-        summary.groups_sentence(found.scores, subject.min_cells)
+        summary.groups_sentence(found.scores, subject.min_cells, CutOff(subject.against, subject.percentile))
         + " "
         + summary.samples_sentence(found.hits, subject.min_cells, subject.min_samples),
         summary.comparison_sentence(found.comparison, subject.by),
-        summary.coverage_sentence(found.coverage.table, found.missing.table),
     ]
 
 
@@ -241,15 +261,16 @@ def sections_of(found: Findings, subject: Subject) -> Iterator[Section]:
     yield from score_sections(found, subject)
     if found.comparison is not None:
         yield comparison_section(found.comparison, subject)
-    yield null_section(found.null)
-    yield gene_section(found)
+    yield null_section(found.null, subject)
+    yield gene_section(found, subject)
     if found.embedding is not None:
         text = "Each cell, or the mean of the cells of a square, in the embedding that came with its study."
         charts = drawn("Embedding", found.embedding, plots.embedding)
         yield Section("Embedding", text, found.embedding.notes, charts, sql=[found.embedding.sql])
-    yield coverage_section(found)
+    yield coverage_section(found, subject)
     tables = {"How the attributions were made": two_columns(found.provenance.table.to_pylist()[0])}
-    text = "The run that made the attributions, and what this page was asked for."
+    text = "The run that made the attributions, and what this page was asked for. The page was written by "
+    text += f"sigdb {version('sigdb-atlas')} with DuckDB {duckdb.__version__}."
     yield Section(
         "Provenance", text, tables=tables | {"Settings of this page": subject.settings()}, sql=[found.provenance.sql]
     )
@@ -276,8 +297,11 @@ def hit_section(found: Hits, subject: Subject) -> Section:
 def score_sections(found: Findings, subject: Subject) -> Iterator[Section]:
     """Scores by group, and their distribution."""
     title = f"Score by cell type and {subject.by}"
-    text = f"Groups of {subject.min_cells} cells or more. z compares each cell with matched control genes at the same "
-    text += "depth; score does not. least_measured: the genes measured by the study of lowest coverage."
+    compared = "matched control genes at the same depth" if subject.against == "controls" else "the chosen cells"
+    text = (
+        f"Groups of {subject.min_cells} cells or more. z and hits compare each cell with {compared}; score does not. "
+    )
+    text += "least_measured: the genes measured by the study of lowest coverage."
     scores = found.scores
     charts = drawn(title, scores, plots.heat_map)
     yield Section(title, text, scores.notes, charts, {title: scores.table}, [scores.sql])
@@ -298,25 +322,27 @@ def comparison_section(found: Comparison, subject: Subject) -> Section:
     return Section("Donors", text, notes, charts, {title: found.table}, sql)
 
 
-def null_section(found: Null) -> Section:
+def null_section(found: Null, subject: Subject) -> Section:
     """The scores beside the scores of random sets of matched genes."""
     title = "Against matched genes"
-    text = f"{summary.null_sentence(found)} All cells of the atlas count."
+    text = f"{summary.null_sentence(found)} {subject.population}"
     return Section(title, text, found.notes, drawn(title, found, plots.null_scores), {title: found.table}, [found.sql])
 
 
-def gene_section(found: Findings) -> Section:
+def gene_section(found: Findings, subject: Subject) -> Section:
     """The genes that contribute most."""
-    text = "The leading genes of the groups with the highest scores. A gene that a study did not measure counts as 0."
+    text = "The leading genes of the groups with the highest scores. A gene that a study did not measure counts as 0. "
+    text += subject.population
     charts = {} if found.dots is None else drawn("Leading genes by cell type", found.dots, plots.dots)
     sql = [found.leading.sql, *([] if found.dots is None else [found.dots.sql])]
     return Section("Leading genes", text, found.leading.notes, charts, {"Leading genes": found.leading.table}, sql)
 
 
-def coverage_section(found: Findings) -> Section:
+def coverage_section(found: Findings, subject: Subject) -> Section:
     """What the studies measured of the signature, and the missing genes by name."""
     text = "n_asked: genes of the signature; n_genes: genes that the model knows; n_measured: genes that the study "
     text += "measured. A gene that was not measured counts as 0, which is not a measurement of 0."
+    text += " The studies of the chosen cells, each with all its cells and samples." if subject.cells else ""
     tables = {"Coverage by study": found.coverage.table, "Missing genes": found.missing.table}
     return Section("Coverage", text, found.coverage.notes, tables=tables, sql=[found.coverage.sql, found.missing.sql])
 

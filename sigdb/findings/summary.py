@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sigdb.answers import Answer
     from sigdb.findings.compare import Comparison
-    from sigdb.findings.hits import Hits
+    from sigdb.findings.hits import CutOff, Hits
     from sigdb.findings.nulls import Null
 
 __all__ = [
@@ -34,29 +34,31 @@ SIGNIFICANT = 0.05
 HALF = 0.5
 
 
-def groups_sentence(scores: Answer, min_cells: int) -> str:
-    """The groups of cells in which the genes score highest, beside matched control genes."""
+def groups_sentence(scores: Answer, min_cells: int, rule: CutOff) -> str:
+    """The groups of cells in which the genes score highest, beside what the rule of hits compares them with."""
+    compared = {"controls": "matched control genes", "cells": "in the mean of these cells"}[rule.against]
     rows = [row for row in scores.table.to_pylist() if row["z"] is not None]
     if not rows:
-        return f"No group of {min_cells} cells or more has scores that could be compared with control genes."
+        others = "control genes" if rule.against == "controls" else "other cells"
+        return f"No group of {min_cells} cells or more has scores that could be compared with {others}."
     if rows[0]["z"] <= 0:
         best = describe_cells(rows[0])
-        return f"In no group of cells do the genes score higher than matched control genes. The highest is {best}."
-    return (
-        f"The genes score highest in {join_words([describe_cells(row) for row in rows[:NAMED] if row['z'] > 0])}. "
-        "Random genes have a mean z of 0, and 1% hits."
-    )
+        return f"In no group of cells do the genes score higher than {compared}. The highest is {best}."
+    text = f"The genes score highest in {join_words([describe_cells(row) for row in rows[:NAMED] if row['z'] > 0])}"
+    if rule.against == "cells":
+        return f"{text}."
+    expected = 100 - rule.parameters["percentile"]
+    return f"{text}; random genes have a mean z of 0, and {expected:g}% hits."
 
 
 def describe_cells(row: Mapping[str, Any]) -> str:
-    """A group of cells with its z, hit rate and size."""
+    """A group of cells with its label, z, hit rate and size."""
     cell_type, label = row["cell_type"] or "cells without a type", row["label"]
-    name = cell_type if label in (None, row["cell_type"]) else f"{cell_type} of {label}"
     numbers = [f"mean z {row['z']:.2g}"]
-    numbers += (
-        [] if row["hit_rate"] is None else [f"{percent(row['hit_rate'])} of {count(row['n_cells'], 'cell')} are hits"]
-    )
-    return f"{name} ({', '.join(numbers)})"
+    if row["hit_rate"] is not None:
+        numbers.append(f"{percent(row['hit_rate'])} of {count(row['n_cells'], 'cell')} are hits")
+    label = "" if label in (None, row["cell_type"]) else f"{label}; "
+    return f"{cell_type} ({label}{', '.join(numbers)})"
 
 
 def samples_sentence(found: Hits, min_cells: int, min_samples: int) -> str:
@@ -75,8 +77,10 @@ def samples_sentence(found: Hits, min_cells: int, min_samples: int) -> str:
 
 def describe_samples(row: Mapping[str, Any]) -> str:
     """A group of samples with its hit rate and size."""
-    mean = f"mean over {count(row['n_samples'], 'sample')}"
-    return f"{row['label']} ({percent(row['mean_rate'])} of the cells are hits, {mean})"
+    if row["n_samples"] == 1:
+        return f"{row['label']} ({percent(row['mean_rate'])} of the cells are hits; 1 sample)"
+    share = f"on average, {percent(row['mean_rate'])} of a sample's cells are hits"
+    return f"{row['label']} ({share}; {row['n_samples']:,} samples)"
 
 
 def comparison_sentence(found: Comparison | None, by: str) -> str:

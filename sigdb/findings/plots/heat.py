@@ -30,7 +30,7 @@ CROSS = "\N{MULTIPLICATION SIGN}"
 WIDE_COLUMNS = 8
 # What is drawn: the column, its short name, and what it means.
 MEASURES = {
-    "z": ("mean z", "Mean z: standard deviations above matched control genes at the same depth"),
+    "z": ("mean z", "Mean z: in standard deviations of the scores that each cell is compared with"),
     "score": ("mean score", f"Mean score ({ATTRIBUTION})"),
 }
 

@@ -19,8 +19,9 @@ import vl_convert
 
 import sigdb
 from sigdb.errors import MissingDependencyError, QueryError
+from sigdb.findings.columns import choose_groups
 from sigdb.findings.page import Section, write_page
-from sigdb.findings.report import write_report
+from sigdb.findings.report import Subject, answer_of, find_all, sections_of, write_report
 from sigdb.statements import ask, parse_statement
 from tests.sigdb.findings import test_plots
 from tests.sigdb.findings.test_plots import BROKEN, HOSTILE, SIGNATURE
@@ -76,8 +77,15 @@ def test_a_page_says_each_thing_in_its_place(demo_path, tmp_path):
         *("Coverage", "Provenance"),
     ]
     assert re.findall(r'<li><a href="#section\d">(.*?)</a></li>', text) == titles
-    answer = text.partition('class="answer"')[2].partition("</div>")[0]
-    assert "The genes score highest in MDC of bassez2021_breast_tme (mean z 5.3, 72% of 50 cells are hits), " in answer
+    above, _, rest = text.partition('class="answer"')
+    answer = rest.partition("</div>")[0]
+    opening, _, cautions = answer.partition("<ul>")
+    assert len(re.findall(r"\.(?:\s|</p>)", opening)) == 3
+    assert "The model knows 81 of 99 genes" in cautions
+    assert "Scores are attributions" in cautions
+    assert re.search(r"<time[^>]*>[^<]*</time>\. the atlas\.</p>", above)
+    assert "DuckDB" not in above + opening
+    assert "The genes score highest in MDC (bassez2021_breast_tme; mean z 5.3, 72% of 50 cells are hits), " in answer
     assert "By study, the share of hits is highest in wu2020_tcell (" in answer
     assert "No groups of donors were tested against each other" in answer
     assert "The model knows 81 of 99 genes (not RP11-295G20.2, " in answer
@@ -88,12 +96,40 @@ def test_a_page_says_each_thing_in_its_place(demo_path, tmp_path):
     assert missing.count(">missing<") == 18
 
 
+@pytest.mark.parametrize(
+    ("cells", "diseases"),
+    [("study = 'two' AND disease = 'flu'", {"flu"}), ("study = 'two' AND donor = 'd0'", None)],
+    ids=["group", "part of a group"],
+)
+def test_every_section_is_about_the_chosen_cells_and_one_rule_of_hits(hostile, cells, diseases):
+    """A section that is not about the chosen cells says so. The samples and the groups of cells hold the same hits."""
+    settings = dict.fromkeys(("reference", "paired_by")) | {"options": {"missing": None, "run": None}}
+    settings |= {"by": "disease", "against": "controls", "percentile": 50, "min_cells": 1, "min_samples": 1}
+    subject = Subject(genes=SIGNATURE, title="x", cells=cells, **settings)
+    found = find_all(hostile, subject)
+    texts = {section.title: section.text for section in sections_of(found, subject)}
+    for finding, title in ((found.leading, "Leading genes"), (found.null, "Against matched genes")):
+        assert {*finding.column("study")} == ({"two"} if diseases else {"two", BROKEN})
+        assert {*finding.column("disease")} == (diseases or {"flu", "normal"})
+        assert ("The chosen cells count." in texts[title]) is bool(diseases)
+        assert ("All cells of the atlas count, not only the chosen ones" in texts[title]) is (diseases is None)
+    assert found.coverage.column("study") == ["two"]
+    n_hits = sum(found.hits.all_samples["n_hits"].to_pylist())
+    assert n_hits == sum(round(row["hit_rate"] * row["n_cells"]) for row in found.scores.table.to_pylist()) > 0
+    assert diseases is None or "50% hits" in answer_of(found, subject)[0]
+
+
+def missing_genes(con, genes, cells):
+    """The table of missing genes, of the studies of some cells."""
+    query = choose_groups(parse_statement("findings/missing_genes"), cells)
+    return ask(con, query, {"genes": genes, "run": None}).table.to_pylist()
+
+
 def test_missing_genes_are_the_ones_that_a_study_lacks(demo_path):
     with sigdb.connect(demo_path) as con:
         genes = ["LYZ", "CD14", "NO_GENE"]
-        first, *rows = ask(
-            con, parse_statement("findings/missing_genes"), {"genes": genes, "run": None}
-        ).table.to_pylist()
+        first, *rows = missing_genes(con, genes, "true")
+        of_a_study = missing_genes(con, genes, "study = 'zheng2017_pbmc68k'")
         measured = con.execute(
             """SELECT g.symbol, list(s.study), (SELECT list(study) FROM studies) FROM sigdb_data.study_genes AS m
             JOIN sigdb_data.genes AS g USING (gene_id) JOIN sigdb_data.studies AS s USING (study_id)
@@ -105,6 +141,9 @@ def test_missing_genes_are_the_ones_that_a_study_lacks(demo_path):
     assert found == {symbol: lacking for symbol, lacking in expected.items() if lacking}
     assert all(row["n_studies"] == len(found[row["symbol"]]) for row in rows)
     assert found
+    lacking = {row["symbol"] for row in rows if "zheng2017_pbmc68k" in row["studies"]}
+    assert {row["symbol"] for row in of_a_study[1:]} == lacking
+    assert {row["studies"] for row in of_a_study[1:]} == {"zheng2017_pbmc68k"}
 
 
 # A page with a table of 250 rows, values that JSON, CSV and spreadsheets do not take as they are, and a broken chart.

@@ -7,7 +7,7 @@ import pytest
 
 from sigdb.answers import Answer
 from sigdb.findings.compare import SCHEMA, Comparison
-from sigdb.findings.hits import GROUPS, Hits
+from sigdb.findings.hits import GROUPS, CutOff, Hits
 from sigdb.findings.nulls import Null
 from sigdb.findings.summary import (
     cautions_of,
@@ -29,12 +29,12 @@ def scores(*rows):
     [
         (
             [("T", "flu", 5.25, 0.72, 1050), ("B", "flu", 1.0, 0.042, 1), ("B", None, -2.0, 0.0, 9)],
-            "The genes score highest in T of flu (mean z 5.2, 72% of 1,050 cells are hits) and B of flu (mean z 1, "
-            "4.2% of 1 cell are hits). Random genes have a mean z of 0, and 1% hits.",
+            "The genes score highest in T (flu; mean z 5.2, 72% of 1,050 cells are hits) and B (flu; mean z 1, "
+            "4.2% of 1 cell are hits); random genes have a mean z of 0, and 1% hits.",
         ),
         (
             [(None, "flu", 0.5, None, 10)],
-            "The genes score highest in cells without a type of flu (mean z 0.5). Random genes have a mean z of 0, and "
+            "The genes score highest in cells without a type (flu; mean z 0.5); random genes have a mean z of 0, and "
             "1% hits.",
         ),
         (
@@ -50,7 +50,25 @@ def scores(*rows):
     ids=["several", "one, without type", "below controls", "nothing to compare with"],
 )
 def test_groups(rows, sentence):
-    assert groups_sentence(scores(*rows), 10) == sentence
+    assert groups_sentence(scores(*rows), 10, CutOff()) == sentence
+
+
+@pytest.mark.parametrize(
+    ("rule", "end"),
+    [
+        (CutOff(percentile=80), "(mean z 1, 50% of 8 cells are hits); random genes have a mean z of 0, and 20% hits."),
+        (CutOff(percentile=99.9), "random genes have a mean z of 0, and 0.1% hits."),
+        (CutOff("cells"), "The genes score highest in T (mean z 1, 50% of 8 cells are hits)."),
+    ],
+    ids=["percentile", "part of a percent", "cells"],
+)
+def test_random_genes_have_the_hits_of_the_rule(rule, end):
+    assert groups_sentence(scores(("T", "T", 1.0, 0.5, 8)), 10, rule).endswith(end)
+
+
+def test_controls_are_named_only_where_they_count():
+    for rows in ([("T", "T", -1.0, 0.5, 8)], [("T", "T", None, None, 8)]):
+        assert "control" not in groups_sentence(scores(*rows), 10, CutOff("cells"))
 
 
 def ranked(*rows):
@@ -65,13 +83,13 @@ def ranked(*rows):
         ([], "By disease, no group can be ranked: none has 3 samples of 10 cells or more."),
         (
             [("flu", 0.5, 4)],
-            "By disease, only one group has enough samples to be ranked: flu (50% of the cells are hits, mean over "
-            "4 samples).",
+            "By disease, only one group has enough samples to be ranked: flu (on average, 50% of a sample's cells "
+            "are hits; 4 samples).",
         ),
         (
             [("flu", 0.5, 4), ("cold", 0.2, 3), ("normal", 0.004, 1)],
-            "By disease, the share of hits is highest in flu (50% of the cells are hits, mean over 4 samples) and "
-            "lowest in normal (0.4% of the cells are hits, mean over 1 sample), of 3 groups.",
+            "By disease, the share of hits is highest in flu (on average, 50% of a sample's cells are hits; 4 samples) "
+            "and lowest in normal (0.4% of the cells are hits; 1 sample), of 3 groups.",
         ),
     ],
     ids=["none", "one", "three"],
