@@ -46,8 +46,11 @@ if TYPE_CHECKING:
 __all__ = ["check_names", "ingest_files", "ingest_study"]
 
 CHUNK_CELLS = 2048
-# A CPU attributes tens to hundreds of cells a second. A chunk takes seconds, so that an interruption costs no more.
+# A CPU attributes tens to hundreds of cells a second, by the default 50 steps. A chunk takes seconds, so that an
+# interruption costs no more. More steps make fewer cells of a chunk.
 CPU_CHUNK_CELLS = 256
+CPU_CHUNK_STEPS = 50 * CPU_CHUNK_CELLS
+FEWEST_CHUNK_CELLS = 16
 # Barcodes with fewer counts are empty droplets to EmptyDrops (Lun et al. 2019), by default.
 FEW_COUNTS = 100
 # A method is refused if it attributes nothing to a larger share of a study's cells.
@@ -188,7 +191,7 @@ def prepare_study(
     settings = run_settings(options, profile)
     run_id = add_run(con, model_id, settings, options.run)
     inputs = attribution_inputs(file, genes, model, profile)
-    n_chunk = chunk_cells(options.compute)
+    n_chunk = chunk_cells(options.compute, options.method)
     folder = stage_folder(home, source.name, settings, n_chunk, inputs)
     study = StudyInfo(source.name, file.counts_from, source.title, source.organism, source.source, source.licence)
     measured = [gene_ids[n] for n in genes.measured]
@@ -214,10 +217,12 @@ def prepare_study(
     return job, writer, () if writer.has_cells else fields, [] if writer.has_cells else notes
 
 
-def chunk_cells(compute: Compute) -> int:
+def chunk_cells(compute: Compute, method: Method) -> int:
     """The number of cells in a chunk."""
-    is_local_cpu = compute.kind == "cpu" and not compute.is_remote
-    return min(CHUNK_CELLS, CPU_CHUNK_CELLS) if is_local_cpu else CHUNK_CELLS
+    if compute.kind != "cpu" or compute.is_remote:
+        return CHUNK_CELLS
+    n_steps = method.n_steps if method.name == "ig" else 1
+    return min(CHUNK_CELLS, CPU_CHUNK_CELLS, max(FEWEST_CHUNK_CELLS, CPU_CHUNK_STEPS // n_steps))
 
 
 def attribution_inputs(

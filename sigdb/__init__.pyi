@@ -13,7 +13,7 @@ from .findings.expression import against_expression
 from .findings.gene_compare import GeneComparison, GeneStudy, gene_compare
 from .findings.groups import embedding, gene_dots, group_scores, score_bins
 from .findings.hits import Hits, hits
-from .findings.leading import leading_genes
+from .findings.leading import LeadingGenes, leading_genes
 from .findings.nulls import Null, matched_null
 from .findings.ranks import rank_signatures
 from .lake.export import export_lake
@@ -32,6 +32,7 @@ __all__ = [
     "GeneComparison",
     "GeneStudy",
     "Hits",
+    "LeadingGenes",
     "Null",
     "ScoreOptions",
     "SigdbError",

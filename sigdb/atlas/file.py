@@ -14,6 +14,7 @@ from sigdb import statements
 from sigdb.atlas.trust import check_captures, check_tables, confine
 from sigdb.disk import check_atlas, is_address, is_lake
 from sigdb.errors import AtlasError, AtlasLockedError, AtlasVersionError, listed, message
+from sigdb.interrupt import can_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -228,7 +229,8 @@ def open_file(
     check_atlas(path)
     with explain_open_errors(path):
         if read_only:
-            return duckdb.connect(str(Path(path).absolute()), read_only=True, config=NO_VARIABLES | (config or {}))
+            config = NO_VARIABLES | (config or {})
+            return can_interrupt(duckdb.connect(str(Path(path).absolute()), read_only=True, config=config))
         # Without settings, so that it can be opened beside connections of DuckDB itself.
         con = duckdb.connect(str(Path(path).absolute()))
         con.execute("SET python_enable_replacements = false")

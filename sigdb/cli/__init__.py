@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from sigdb.cli.commands import Commands
-from sigdb.cli.signals import end, listen, received, stopped
+from sigdb.cli.signals import end, listen, received, started, stopped
 
 __all__ = ["app", "main"]
 
@@ -38,6 +38,7 @@ def show_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.", envvar="SIGDB_DEBUG")
     ] = False,
@@ -46,6 +47,7 @@ def root(
     ] = False,
 ) -> None:
     """Search for gene signatures in single-cell attribution atlases: one DuckDB file, queried in SQL."""
+    started.append(context.invoked_subcommand or "")
     if debug:
         os.environ["SIGDB_DEBUG"] = "1"
 

@@ -10,10 +10,12 @@ import time
 from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, NoReturn
 
+from sigdb.interrupt import interrupt_readers
+
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["end", "listen", "received", "stopped"]
+__all__ = ["end", "listen", "received", "started", "stopped"]
 
 # Windows has no SIGHUP.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -21,6 +23,10 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 ANSWER = 0.7
 # Seconds for cleaning up. Some queries of DuckDB do not stop before they are finished.
 GRACE = 10.0
+# Commands that keep what is finished, and continue from there.
+CONTINUING = {"ingest", "ingest-spark", "load", "import-signature"}
+# The commands that this process has started: one, except in tests.
+started: list[str] = []
 # The signals that this process has received.
 received: list[int] = []
 
@@ -43,6 +49,7 @@ def listen() -> None:
 def interrupt(number: int, _: FrameType | None) -> None:
     """Raise KeyboardInterrupt once. Only Ctrl-C can also interrupt the cleaning up."""
     received.append(number)
+    interrupt_readers()  # DuckDB sees the signal at times, but does not end the query
     if len(received) == 1 or number == signal.SIGINT:
         raise KeyboardInterrupt
 
@@ -50,13 +57,22 @@ def interrupt(number: int, _: FrameType | None) -> None:
 def end_late(reader: int) -> None:
     """After a signal, end the process if it does not end by itself. The atlas is as after a kill: as it was."""
     number = os.read(reader, 1)[0]
-    time.sleep(min(ANSWER, GRACE))
+    end_queries(min(ANSWER, GRACE))
     sys.stderr.write(f"\nStopping. This takes {GRACE:.0f} seconds at most.\n")
     sys.stderr.flush()
-    time.sleep(max(0, GRACE - ANSWER))
+    end_queries(GRACE - ANSWER)
     sys.stderr.write(f"Error: {stopped(number)}\n")
     sys.stderr.flush()
     os._exit(128 + number)
+
+
+def end_queries(seconds: float) -> None:
+    """Wait for some seconds. Interrupt connections that read until the main thread has seen the signal."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not received:
+            interrupt_readers()
+        time.sleep(0.05)
 
 
 def end() -> NoReturn:
@@ -69,5 +85,7 @@ def end() -> NoReturn:
 
 def stopped(number: int) -> str:
     """The message about a signal."""
-    name = signal.Signals(number).name
-    return f"Stopped by {name}. What was finished is kept, and the rest is undone. The same command goes on from there."
+    text = f"Stopped by {signal.Signals(number).name}."
+    if started and started[-1] in CONTINUING:
+        text += " What was finished is kept, and the rest is undone. The same command goes on from there."
+    return text

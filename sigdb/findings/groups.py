@@ -299,7 +299,8 @@ def gene_dots(
 ) -> Answer:
     """Compute the mean attribution of each gene by group, and the fraction of cells in which it is not 0.
 
-    The means come from the cube. A gene that a study did not measure counts as 0.
+    The means come from the cube. A gene that a study did not measure counts as 0: n_cells_measured tells such a 0 from
+    one that was measured.
 
     Parameters
     ----------
@@ -320,7 +321,7 @@ def gene_dots(
     -------
     Answer
         One row per group and gene: label (the value of `by`), n_cells, gene, score (mean attribution, in thousandths of
-        a cell), fraction_nonzero (of the cells).
+        a cell), fraction_nonzero (of the cells), n_cells_measured (cells of the studies that measured the gene).
 
     Raises
     ------

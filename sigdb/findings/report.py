@@ -15,7 +15,7 @@ from sigdb.findings.columns import choose_groups, chooses_groups
 from sigdb.findings.compare import compare
 from sigdb.findings.groups import embedding, embeddings_of, gene_dots, group_scores, score_bins
 from sigdb.findings.hits import CutOff, hits
-from sigdb.findings.leading import leading_genes
+from sigdb.findings.leading import LeadingGenes, leading_genes
 from sigdb.findings.nulls import matched_null
 from sigdb.findings.page import Page, Section, check_is_page, write_page
 from sigdb.findings.plots.theme import altair_module
@@ -101,7 +101,7 @@ class Findings:
     bins: Answer
     comparison: Comparison | None
     null: Null
-    leading: Answer
+    leading: LeadingGenes
     dots: Answer | None
     embedding: Answer | None
     coverage: Answer

@@ -11,6 +11,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from sigdb.errors import QueryError, listed, macro_message, message
+from sigdb.interrupt import can_interrupt
 from sigdb.scores.names import warn_of_names
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import parse_statement, statement
@@ -97,7 +98,7 @@ def open_cursor(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     of them is an atlas and the others are not, or the current database is one.
     """
     try:
-        cursor = con.cursor()
+        cursor = can_interrupt(con.cursor())
     except duckdb.Error as error:
         raise QueryError(f"The connection cannot be used: {message(error)}") from error
     found = cursor.execute(statement("atlas/inspect.atlases")).fetchall()

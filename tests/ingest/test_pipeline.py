@@ -148,6 +148,22 @@ def test_the_order_of_genes_cells_and_batches_does_not_matter(tmp_path, model, i
     np.testing.assert_allclose([two[key] for key in one], list(one.values()), rtol=1e-5, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("n_cells", "compute", "method"),
+    [
+        (256, Compute(), Method()),
+        (256, Compute(), Method(n_steps=10)),
+        (128, Compute(), Method(n_steps=100)),
+        (16, Compute(), Method(n_steps=3000)),
+        (256, Compute(), Method("ixg", n_steps=3000)),
+        (2048, Compute("cuda"), Method(n_steps=3000)),
+    ],
+)
+def test_a_chunk_of_a_cpu_takes_seconds_whatever_the_steps(n_cells, compute, method):
+    """An interruption costs the chunk that is not finished."""
+    assert pipeline.chunk_cells(compute, method) == n_cells
+
+
 def test_progress_covers_every_cell(tmp_path, model, file):
     seen = []
     options = IngestOptions(compute=Compute(batch_size=16), progress=lambda *news: seen.append(news))

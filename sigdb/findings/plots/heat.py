@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sigdb.findings.plots.theme import (
     ATTRIBUTION,
+    CROSS,
     altair_module,
     finish,
     is_number,
@@ -25,7 +26,6 @@ __all__ = ["heat_map"]
 
 # Groups whose study of lowest coverage measured a smaller part of the genes are faded.
 LOW_COVERAGE = 0.5
-CROSS = "\N{MULTIPLICATION SIGN}"
 # The most columns that are wide enough for the numbers of samples and cells.
 WIDE_COLUMNS = 8
 # What is drawn: the column, its short name, and what it means.

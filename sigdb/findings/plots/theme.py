@@ -49,6 +49,7 @@ __all__ = [
 # The palette of Okabe and Ito without black and yellow, which are too strong or too faint beside the others.
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]
 GREY = "#8a8a8a"
+CROSS = "\N{MULTIPLICATION SIGN}"
 FORMATS = (".html", ".png", ".svg", ".json")
 ATTRIBUTION = "attribution, thousandths of a cell"
 # Characters of a line below the title.

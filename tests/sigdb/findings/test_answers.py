@@ -129,3 +129,30 @@ def test_no_public_name_is_that_of_a_module():
     modules = {each.name for each in pkgutil.iter_modules(sigdb.__path__)}
     assert modules.isdisjoint(sigdb.__all__)
     assert importlib.util.find_spec("sigdb.findings.hits").name == "sigdb.findings.hits"
+
+
+def test_a_zero_that_was_not_measured_is_told_from_one_that_was(demo_path):
+    """Independently, from the cells and the genes of their studies."""
+    genes, cells = ["LYZ", "CD14", "MS4A1"], "study = 'zheng2017_pbmc68k'"
+    with sigdb.connect(demo_path) as con:
+        expected = con.execute(
+            """SELECT c.cell_type, g.symbol, count(*), count(m.gene_id) FROM cells AS c
+            JOIN sigdb_data.studies AS s USING (study) CROSS JOIN genes AS g
+            LEFT JOIN sigdb_data.study_genes AS m ON m.study_id = s.study_id AND m.gene_id = g.gene_id
+            WHERE list_contains($genes, g.symbol) GROUP BY ALL""",
+            {"genes": genes},
+        ).fetchall()
+        rows = sigdb.gene_dots(con, genes, min_cells=1).table.to_pylist()
+        one = sigdb.gene_dots(con, genes, cells=cells).table.to_pylist()
+        not_measured = sigdb.leading_genes(con, genes).not_measured.to_pylist()
+        pairs = con.execute(
+            """SELECT study, symbol FROM sigdb_data.studies CROSS JOIN genes
+            ANTI JOIN sigdb_data.study_genes USING (study_id, gene_id) WHERE list_contains($genes, symbol)""",
+            {"genes": genes},
+        ).fetchall()
+    columns = ("label", "gene", "n_cells", "n_cells_measured")
+    assert {tuple(row[name] for name in columns) for row in rows} == set(expected)
+    assert len(rows) == len(expected)
+    assert {row["n_cells_measured"] > 0 for row in rows if row["gene"] == "CD14"} == {False, True}
+    assert {row["n_cells_measured"] for row in one if row["gene"] == "CD14"} == {0}
+    assert {(row["study"], row["gene"]) for row in not_measured} == set(pairs) >= {("zheng2017_pbmc68k", "CD14")}

@@ -13,6 +13,7 @@ from sigdb.findings import plots
 from sigdb.findings.compare import SCHEMA, UNITS, Comparison
 from sigdb.findings.gene_compare import GeneComparison, GeneStudy
 from sigdb.findings.hits import GROUPS, Hits
+from sigdb.findings.leading import LeadingGenes
 from sigdb.findings.nulls import Null
 
 if TYPE_CHECKING:
@@ -156,11 +157,12 @@ def gene_dots_of(case: Case, n_genes: int = 4) -> Answer:
         "gene": pa.array([case.name(i % n_genes, "gene") for i in range(n)], pa.string()),
         "score": floats([value if value is None else abs(value) for value in case.numbers(11, n)]),
         "fraction_nonzero": floats([clip(value) for value in case.numbers(12, n)]),
+        "n_cells_measured": pa.array([0 if i % n_genes == 0 else 5 for i in range(n)], pa.int64()),
     }
     return Answer(pa.table(columns), SQL)
 
 
-def leading_genes_of(case: Case, n_genes: int = 3) -> Answer:
+def leading_genes_of(case: Case, n_genes: int = 3) -> LeadingGenes:
     """The result of `sigdb.leading_genes`: the groups have different genes."""
     groups = pa.table(cube_columns(case)).to_pylist()
     values = iter(case.numbers(13, case.n * n_genes))
@@ -178,7 +180,8 @@ def leading_genes_of(case: Case, n_genes: int = 3) -> Answer:
     ]
     extra = [(name, pa.float64()) for name in ("contribution", "share", "score", "score_without")]
     schema = pa.schema([*pa.table(cube_columns(case)).schema, ("gene", pa.string()), ("rank", pa.int64()), *extra])
-    return Answer(pa.Table.from_pylist(rows, schema=schema), SQL)
+    found = {"study": [case.name(0, "study")] * 2, "gene": [case.name(3, "gene"), case.name(4, "gene")]}
+    return LeadingGenes(table=pa.Table.from_pylist(rows, schema=schema), sql=SQL, not_measured=pa.table(found))
 
 
 def null_of(case: Case) -> Null:

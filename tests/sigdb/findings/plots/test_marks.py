@@ -67,6 +67,21 @@ def test_what_was_not_measured_is_a_cross_and_no_zero():
     assert "fewer than half" in subtitle(spec)
 
 
+@pytest.mark.parametrize(
+    ("chart", "unmeasured"),
+    [
+        ("dots", {(f"group {g}  (5)", "gene 0") for g in range(5)}),
+        ("contributions", {("type 0  (1,000,000,000), study 0", f"gene {g}") for g in (3, 4)}),
+    ],
+)
+def test_a_gene_that_was_not_measured_is_a_cross(chart, unmeasured, tmp_path):
+    drawn = draw(chart, "few")
+    (crosses,) = [layer for layer in drawn.to_dict()["layer"] if layer["mark"].get("text") == "\N{MULTIPLICATION SIGN}"]
+    assert {(row["group"], row["gene"]) for row in crosses["data"]["values"]} == unmeasured
+    assert "Cross: the gene was not measured in the group" in subtitle(drawn.to_dict())
+    assert picture(drawn, tmp_path).count(">\N{MULTIPLICATION SIGN}</text>") == len(unmeasured)
+
+
 @pytest.mark.parametrize("chart", ["heat_map", "dots", "contributions", "embedding"])
 def test_dark_means_high(chart):
     text = draw(chart, "few").to_json()
