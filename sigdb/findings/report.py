@@ -144,7 +144,8 @@ def write_report(
     title : str, optional
         The name of the signature on the page. Default: its name, or its genes.
     cells : str, optional
-        A SQL condition on the columns of the cube: use these cells only.
+        A SQL condition on the columns of the cube: use these cells only. If it names other columns than study, tissue,
+        disease and cell_type, the leading genes and the matched genes are of all cells, and the page says so.
     by : str
         The column of the cube that groups the cells.
     reference : str, optional
