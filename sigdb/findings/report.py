@@ -298,7 +298,7 @@ def hit_section(found: Hits, subject: Subject) -> Section:
 def score_sections(found: Findings, subject: Subject) -> Iterator[Section]:
     """Scores by group, and their distribution."""
     title = f"Score by cell type and {subject.by}"
-    compared = "matched control genes at the same depth" if subject.against == "controls" else "the chosen cells"
+    compared = "matched control genes at the same depth" if subject.against == "controls" else "all cells of this page"
     text = (
         f"Groups of {subject.min_cells} cells or more. z and hits compare each cell with {compared}; score does not. "
     )
