@@ -144,7 +144,8 @@ def write_report(
     title : str, optional
         The name of the signature on the page. Default: its name, or its genes.
     cells : str, optional
-        A SQL condition on the columns of the cube: use these cells only.
+        A SQL condition on the columns of the cube: use these cells only. If it names other columns than study, tissue,
+        disease and cell_type, the leading genes and the matched genes are of all cells, and the page says so.
     by : str
         The column of the cube that groups the cells.
     reference : str, optional
@@ -297,7 +298,7 @@ def hit_section(found: Hits, subject: Subject) -> Section:
 def score_sections(found: Findings, subject: Subject) -> Iterator[Section]:
     """Scores by group, and their distribution."""
     title = f"Score by cell type and {subject.by}"
-    compared = "matched control genes at the same depth" if subject.against == "controls" else "the chosen cells"
+    compared = "matched control genes at the same depth" if subject.against == "controls" else "all cells of this page"
     text = (
         f"Groups of {subject.min_cells} cells or more. z and hits compare each cell with {compared}; score does not. "
     )
