@@ -349,7 +349,7 @@ class EmbeddingOptions:
 def embedding(atlas: AtlasPath, signature: SignatureParameters, options: EmbeddingOptions, view: View) -> None:
     """Show a signature in an embedding that `sigdb ingest --obsm` has stored, study by study."""
     found = find("embedding", atlas, signature, options)
-    important = ("score", "cell_type", options.basis)
+    important = ("score", "cell_type", "x_low", "y_low", "n")
     view.show(found, "embedding", f"{signature.title} in {options.basis}", important=important)
 
 
