@@ -195,14 +195,15 @@ def divide_samples(columns: Mapping[str, pa.Array], study: str) -> tuple[pa.Arra
     varying = [name for name in n_values if (n_values[name] > 1).any()]
     if not varying:
         return columns["sample"], []
+    what = f"{' and '.join(varying)} {'varies' if len(varying) == 1 else 'vary'}"
     is_divided = (n_values[varying] > 1).any(axis=1)
     parts = fields[["sample", *varying]]
     names = fields["sample"].where(~is_divided, parts.agg(" | ".join, axis=1))
     if names.nunique() < len(parts[is_divided].drop_duplicates()) + fields["sample"][~is_divided].nunique():
-        raise ObsError(f"{' and '.join(varying)} vary within samples of {study}, and dividing them gives equal names.")
+        raise ObsError(f"{what} within samples of {study}, and dividing them gives equal names.")
     n_samples, example = fields["sample"][is_divided].nunique(), names[is_divided].iloc[0]
-    note = f"{' and '.join(varying)} vary within {n_samples} samples, which are divided: {example!r} is one of them"
-    return pa.array(names, pa.string()), [note]
+    samples = "1 sample, which is divided" if n_samples == 1 else f"{n_samples} samples, which are divided"
+    return pa.array(names, pa.string()), [f"{what} within {samples}: {example!r} is one of the new samples"]
 
 
 def read_in_vivo(values: pa.Array) -> pa.Array:

@@ -199,7 +199,7 @@ def text_list(parameter: str, names: Iterable[str]) -> list[str]:
     if odd := [each for each in given if not isinstance(each, str)]:
         raise QueryError(
             f"`{parameter}` must be a list of names. {len(odd)} of its {len(given)} values "
-            f"{'is no text' if len(odd) == 1 else 'are no texts'}: {listed(map(repr, odd), 3)}."
+            f"{'is not text' if len(odd) == 1 else 'are not text'}: {listed(map(repr, odd), 3)}."
         )
     return sorted(given) if isinstance(names, Set) else [str(each) for each in given]
 

@@ -16,7 +16,7 @@ ORDER BY study_id ASC;
 
 -- name: group_columns
 -- The columns of the view cells by which cells can be grouped, in the order of the view, and what each describes: a study,
--- a sample or a cell. Ids and measured numbers are none.
+-- a sample or a cell. Cells are not grouped by ids and measured numbers.
 SELECT
     d.column_name AS "column",
     CASE

@@ -44,8 +44,8 @@ LIMIT 3;
 
 -- name: changes
 -- The commonest changes of a column by an annotation (sigdb_annotation), with the number of all cells that change and of
--- all different changes. Empty values change nothing unless $clear. ingest/annotate/plan.py puts the column in the place
--- of value_column.
+-- all different changes. Empty values change nothing unless $clear. ingest/annotate/annotate.py puts the column in the
+-- place of value_column.
 SELECT
     c.value_column::VARCHAR AS old, v.value_column::VARCHAR AS new, count(*) AS n,
     (sum(count(*)) OVER ())::BIGINT AS n_cells, count(*) OVER () AS n_changes
@@ -100,7 +100,7 @@ DROP TABLE sigdb_placed;
 
 -- name: set_column
 -- Change a column of cell_data to the values of an annotation (sigdb_annotation: cell_id and the column). Empty values
--- change nothing unless $clear. ingest/annotate/apply.py puts the column in the place of value_column.
+-- change nothing unless $clear. ingest/annotate/annotate.py puts the column in the place of value_column.
 UPDATE sigdb_data.cell_data AS c SET value_column = v.value_column
 FROM sigdb_annotation AS v
 WHERE c.cell_id = v.cell_id AND ($clear OR v.value_column IS NOT NULL);

@@ -138,7 +138,9 @@ def test_rows_by_sample_study_or_label(atlas):
 def test_samples_are_divided_where_their_cells_differ(atlas):
     table = pd.DataFrame({"barcode": ["cell0", "cell4"], "study": "one", "tissue": ["lung", "blood"]})
     report = annotate_cells(atlas, table)
-    assert report.notes == ("one: tissue vary within 1 samples, which are divided: 's0 | blood' is one of them",)
+    assert report.notes == (
+        "one: tissue varies within 1 sample, which is divided: 's0 | blood' is one of the new samples",
+    )
     samples = cells(atlas, "study, sample, tissue").value_counts(dropna=False).to_dict()
     assert samples["one", "s0 | lung", "lung"] == samples["one", "s0 | blood", "blood"] == 1
     assert {name for study, name, _ in samples if study == "one"} == {

@@ -69,7 +69,9 @@ def test_samples_are_divided_by_the_fields_that_vary_in_them():
     found, notes = obs_table(obs, study="study", mapping={}, divide=True)
     names = ["s | lung | flu", "s | lung | normal", "s | unknown | flu", "t", "t", "t"]
     assert found["sample"].to_pylist() == names
-    assert "tissue and disease vary within 1 samples, which are divided: 's | lung | flu' is one of them" in notes
+    assert (
+        "tissue and disease vary within 1 sample, which is divided: 's | lung | flu' is one of the new samples" in notes
+    )
     with pytest.raises(ObsError, match="dividing them gives equal names"):
         obs_table(
             obs.assign(sample=["s", "s", "s", "s | lung | flu"] + ["t"] * 2), study="study", mapping={}, divide=True

@@ -297,7 +297,7 @@ def test_samples_in_which_a_field_varies_are_divided(published, tmp_path):
     notes = {report.study: [note for note in report.notes if "divided" in note] for report in reports}
     assert notes == {
         "b": [],
-        "c": ["disease vary within 3 samples, which are divided: 'c0 | flu' is one of them"],
+        "c": ["disease varies within 3 samples, which are divided: 'c0 | flu' is one of the new samples"],
         "d": [],
     }
     with sigdb.connect(tmp_path / "a.duckdb") as con:
