@@ -7,6 +7,8 @@ from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
+from numbers import Real
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,8 @@ else:
 
 __all__ = [
     "ask",
+    "check_connection",
+    "check_numbers",
     "current_database",
     "full_names",
     "literal",
@@ -43,6 +47,13 @@ __all__ = [
     "to_sql",
     "write_out",
 ]
+
+
+# The parameters of findings that must be numbers. DuckDB would read a number out of a text.
+NUMBERS = {
+    *("min_cells", "min_samples", "min_coverage", "percentile", "cutoff", "sd"),
+    *("n", "n_bins", "n_controls", "max_points", "seed"),
+}
 
 
 def parse_statement(name: str) -> exp.Select:
@@ -78,8 +89,24 @@ def replace_columns(query: exp.Select, **columns: str) -> exp.Select:
     return query
 
 
+def check_connection(con: object) -> None:
+    """Raise QueryError for anything that is no connection, such as the path of an atlas."""
+    if not isinstance(con, duckdb.DuckDBPyConnection):
+        path = str(con) if isinstance(con, str | PathLike) else "demo.duckdb"
+        raise QueryError(f"`con` must be a connection, not {con!r:.80}. `sigdb.connect({path!r})` opens one.")
+
+
+def check_numbers(values: Mapping[str, object]) -> None:
+    """Raise QueryError for a parameter that is no number; None passes."""
+    for name, value in values.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+            raise QueryError(f"`{name}` must be a number, not {value!r:.80}.")
+
+
 def ask(con: duckdb.DuckDBPyConnection, query: exp.Expression, parameters: Mapping[str, Any]) -> Answer:
     """Run a statement with the parameters that it names. Raises QueryError for errors of DuckDB."""
+    check_connection(con)
+    check_numbers({name: value for name, value in parameters.items() if name in NUMBERS})
     bound = named_in(query, parameters)
     try:
         table = con.sql(full_names(to_sql(query)), params=bound or None).to_arrow_table()
@@ -153,6 +180,7 @@ def run_statement(
     **relations: pa.Table,
 ) -> list[tuple[Any, ...]]:
     """Run a statement with Arrow tables visible under the given names, and return its rows."""
+    check_connection(con)
     for relation, table in relations.items():
         con.register(relation, table)
     try:

@@ -29,7 +29,7 @@ from sigdb.findings.testing import (
     too_few,
 )
 from sigdb.findings.units import Design, Unit, check_design, comparable_units, group_by_unit, medians_of
-from sigdb.statements import ask, parse_statement
+from sigdb.statements import ask, check_numbers, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -200,6 +200,7 @@ def gene_compare(
     """
     design = Design(by, reference, unit, None, paired_by, (), min_cells, min_units)
     check_design(con, design)
+    check_numbers({"min_nonzero": min_nonzero})
     query = group_by_unit(where_cube(parse_statement("findings/unit_genes"), cells), design)
     found = ask(con, query.group_by(exp.column("gene", table="u")), {"run": run, "signed": signed})
     sizes = found.table.filter(pc.is_null(found.table["gene"])).to_pylist()

@@ -18,6 +18,7 @@ from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_diffe
 from sigdb.findings.lost import explain_no_cells, nth_largest
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
+from sigdb.statements import check_numbers
 from sigdb.text import ordinal
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class CutOff:
         if len(self.given) > 1:
             names = ", ".join(f"`{name}`" for name in self.given)
             raise QueryError(f"A hit has one cut-off, but {len(self.given)} are given: {names}.")
+        check_numbers({name: getattr(self, name) for name in self.given})
         if self.quantile is not None and not 0 <= self.quantile <= 1:
             raise QueryError(f"`quantile` must be from 0 to 1, not {self.quantile}.")
         if self.quantile is not None and 0 < self.quantile < 0.01 and not self.below:

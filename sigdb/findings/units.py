@@ -12,7 +12,7 @@ from sigdb.atlas.fields import names_none
 from sigdb.errors import QueryError
 from sigdb.findings.columns import column_types, columns_of, cube_columns, group_by_columns, keep_cells, where_cube
 from sigdb.findings.hits import choose_population
-from sigdb.statements import ask, parse_statement
+from sigdb.statements import ask, check_numbers, parse_statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,6 +92,7 @@ class Design:
 
 def check_design(con: duckdb.DuckDBPyConnection, design: Design) -> None:
     """Raise QueryError unless the columns exist and the design makes sense."""
+    check_numbers({"min_cells": design.min_cells, "min_units": design.min_units})
     if design.unit != "cell":
         cube_columns(list(design.columns.values()))
     columns_of(con, "cells", [*(c for c in design.columns.values() if c != "cell"), *design.covariates])

@@ -14,7 +14,7 @@ from sigdb.errors import QueryError, listed, macro_message, message
 from sigdb.interrupt import can_interrupt
 from sigdb.scores.names import warn_of_names
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
-from sigdb.statements import parse_statement, statement
+from sigdb.statements import check_connection, parse_statement, statement
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,6 +97,7 @@ def open_cursor(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     A cursor does not inherit USE, so the atlas is looked up among the attached databases. Raises QueryError unless one
     of them is an atlas and the others are not, or the current database is one.
     """
+    check_connection(con)
     try:
         cursor = can_interrupt(con.cursor())
     except duckdb.Error as error:

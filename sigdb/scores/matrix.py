@@ -154,6 +154,11 @@ def annotate(
     """
     check_options(annotate, options, SignatureOptions)
     names = named_signatures(signatures)
+    if hasattr(adata, "columns"):
+        raise ObsError(
+            "`adata` must be an AnnData object, not a data frame. `sigdb.score_matrix(con, signatures, adata.obs)` "
+            "returns the scores of a data frame of cells."
+        )
     obs_of(adata)
     place, known, written = ("obs", adata.obs, names) if obsm is None else ("obsm", adata.obsm, [obsm])
     if not overwrite and (taken := [name for name in written if name in known]):

@@ -58,6 +58,11 @@ def find_members(
     if isinstance(genes, Signature):
         check_weights(genes.name, weights)
         return Members(list(genes.genes), unequal(genes.weights), is_signature=True)
+    if isinstance(genes, Mapping):
+        raise QueryError(
+            f"`genes` must be a list of names, not {type(genes).__name__}: {genes!r:.80}. "
+            "Weights come with `sigdb.Signature(name, genes, weights)`."
+        )
     if not isinstance(genes, str):
         if isinstance(genes, Set) and weights is not None:
             raise QueryError("A set has no order, so `weights` cannot go with it. Give the genes as a list.")

@@ -151,11 +151,11 @@ def test_the_order_of_genes_cells_and_batches_does_not_matter(tmp_path, model, i
 @pytest.mark.parametrize(
     ("n_cells", "compute", "method"),
     [
-        (256, Compute(), Method()),
-        (256, Compute(), Method(n_steps=10)),
-        (128, Compute(), Method(n_steps=100)),
-        (16, Compute(), Method(n_steps=3000)),
-        (256, Compute(), Method("ixg", n_steps=3000)),
+        (256, Compute("cpu"), Method()),
+        (256, Compute("cpu"), Method(n_steps=10)),
+        (128, Compute("cpu"), Method(n_steps=100)),
+        (16, Compute("cpu"), Method(n_steps=3000)),
+        (256, Compute("cpu"), Method("ixg", n_steps=3000)),
         (2048, Compute("cuda"), Method(n_steps=3000)),
     ],
 )
