@@ -76,7 +76,7 @@ RANK = ["signatures", "rank", "toy.duckdb", "--min-cells", "1"]
 def test_signatures_are_ranked(workdir):
     code, out, err = run(*RANK, "--cell-type", "monocyte", cwd=workdir)
     assert code == 0, err
-    assert "1 cells of 1 sample, beside 2 other cells of the same studies: toy." in words(out)
+    assert "1 cell of 1 sample, beside 2 other cells of the same studies: toy." in words(out)
     rows = rows_of(*RANK, "--cells", "study = 'toy'", "--cell-type", "monocyte", "--cell-type", "T cell", cwd=workdir)
     assert {row["signature"] for row in rows} == {"MYELOID", "T_CELL"}
     assert {row["n_cells"] for row in rows} == {"2"}
