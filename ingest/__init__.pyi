@@ -1,4 +1,4 @@
-from .annotate import AnnotateOptions, AnnotateReport, annotate_cells
+from .annotate import AnnotateOptions, AnnotateReport, annotate_cells, drop_columns
 from .check.check import ModelCheck, check_model
 from .models import load_model
 from .options import Compute, IngestOptions, Method, ReferenceCells, Source
@@ -17,6 +17,7 @@ __all__ = [
     "StudyPreview",
     "annotate_cells",
     "check_model",
+    "drop_columns",
     "ingest_files",
     "load_model",
     "preview_study",

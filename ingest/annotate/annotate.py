@@ -14,20 +14,22 @@ from ingest.annotate.match import match_cells
 from ingest.annotate.read import AnnotateOptions, read_annotation
 from ingest.annotate.samples import divide_placed, drop_samples, place_cells, store_samples
 from ingest.columns import fit, to_labels
+from ingest.obs import CELLS
 from ingest.store.writer import add_columns
 from sigdb.atlas import schema, views
 from sigdb.atlas.fields import FIELDS, SAMPLE_FIELDS
 from sigdb.atlas.file import little_memory, open_atlas
 from sigdb.atlas.writer import Atlas
+from sigdb.errors import OptionError, listed, nearest
 from sigdb.statements import run_statement, statement
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import duckdb
 
-__all__ = ["AnnotateReport", "ColumnChange", "annotate_cells"]
+__all__ = ["AnnotateReport", "ColumnChange", "annotate_cells", "drop_columns"]
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,62 @@ def annotate_cells(
         return plan.apply(con)
 
 
+def drop_columns(path: str | os.PathLike[str], columns: Sequence[str], *, dry_run: bool = False) -> None:
+    """Remove columns of cells that came with the metadata of studies or with annotations, in one transaction.
+
+    Parameters
+    ----------
+    path
+        The atlas file.
+    columns
+        Columns of the view `cells`. Fields, ids and counts stay.
+    dry_run
+        Check the columns, and remove nothing.
+
+    Raises
+    ------
+    OptionError
+        If a column does not exist, or is one that every atlas has.
+    AtlasError, AtlasNotFoundError, AtlasLockedError
+        As for `sigdb.Atlas`; columns of a lake cannot be removed.
+
+    Examples
+    --------
+    >>> from ingest import drop_columns
+    >>> drop_columns("demo.duckdb", ["cell_subtype"], dry_run=True)
+    """
+    if dry_run:
+        with open_atlas(path, read_only=True) as con:
+            check_others(con, columns)
+        return
+    with Atlas(path) as atlas, atlas.transaction() as con:
+        check_others(con, columns)
+        for column in dict.fromkeys(columns):
+            con.execute(for_column("drop_column", column))
+        refresh_views(con)
+
+
+def check_others(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> None:
+    """Raise OptionError unless each name is a column of `cells` that not every atlas has."""
+    known = [name for name, _ in run_statement(con, "ingest/annotate.cell_columns")]
+    others = [name for name in known if name not in (*FIELDS, *CELLS)]
+    for column in columns:
+        if column not in known:
+            raise OptionError(
+                f"The view cells has no column {column!r}.{nearest(column, others)} "
+                f"Columns that can be removed: {listed(others) or 'none'}."
+            )
+        if column not in others:
+            raise OptionError(f"Every atlas has the column {column!r}, so it cannot be removed.")
+
+
+def refresh_views(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the views follow the columns of cell_data."""
+    schema.comment_tables(con)
+    schema.create(con, schema.read_object("views", "cells"))
+    views.refresh(con)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What an annotation changes in an atlas.
@@ -203,9 +261,7 @@ class Plan:
             con.execute(for_column("set_column", name), {"clear": self.clear})
             con.unregister("sigdb_annotation")
         if extras:
-            schema.comment_tables(con)
-            schema.create(con, schema.read_object("views", "cells"))
-            views.refresh(con)
+            refresh_views(con)
         return notes
 
     def add_up(self, con: duckdb.DuckDBPyConnection) -> None:

@@ -11,7 +11,7 @@ import typer
 from sigdb.cli.options import AtlasFile, parse_mapping
 from sigdb.cli.output import console, print_note, print_table
 from sigdb.cli.parameters import expand_options
-from sigdb.errors import listed, needs_extra
+from sigdb.errors import OptionError, listed, needs_extra
 from sigdb.text import count
 
 if TYPE_CHECKING:
@@ -69,13 +69,19 @@ class AnnotateParameters:
 @expand_options
 def annotate(
     atlas: AtlasFile,
+    parameters: AnnotateParameters,
     file: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             metavar="FILE", help="Metadata: a table (.csv, .tsv, .parquet; .gz) or AnnData (.h5ad, or a zarr folder)."
         ),
-    ],
-    parameters: AnnotateParameters,
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="Remove this column of `cells`, which is no field. Repeatable. Without FILE."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
 ) -> None:
     """Change or add metadata of cells that an atlas has, without attributing them again.
@@ -83,8 +89,15 @@ def annotate(
     Cells keep their ids and scores. All of FILE is taken, or nothing.
     """
     with needs_extra("ingest"):
-        from ingest.annotate import AnnotateOptions, annotate_cells
+        from ingest.annotate import AnnotateOptions, annotate_cells, drop_columns
 
+    if (file is None) != bool(drop) or (drop and parameters != AnnotateParameters()):
+        raise OptionError("Give FILE with its options, or --drop COLUMN alone.")
+    if file is None:
+        drop = drop or []
+        drop_columns(atlas, drop, dry_run=dry_run)
+        console.print("Nothing was changed." if dry_run else f"Removed {listed(drop)} from {atlas}.")
+        return
     p = parameters
     on = {name: column or name for name, _, column in (each.partition("=") for each in p.on)}
     mapping = parse_mapping(p.mapping)

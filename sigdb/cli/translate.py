@@ -29,6 +29,7 @@ COMMANDS = {
     "build_demo": "demo",
     "check_model": "models check",
     "compare": "compare",
+    "drop_columns": "annotate",
     "drop_study": "drop-study",
     "drop_views": "signatures view",
     "embedding": "embedding",

@@ -105,6 +105,10 @@ UPDATE sigdb_data.cell_data AS c SET value_column = v.value_column
 FROM sigdb_annotation AS v
 WHERE c.cell_id = v.cell_id AND ($clear OR v.value_column IS NOT NULL);
 
+-- name: drop_column
+-- Remove a column of cell_data. ingest/annotate/annotate.py puts the column in the place of value_column.
+ALTER TABLE sigdb_data.cell_data DROP COLUMN value_column;
+
 -- name: samples_of
 -- The samples of the studies $study_ids, as atlas/derived.clear_sums takes them.
 SELECT s.sample_id FROM sigdb_data.samples AS s WHERE list_contains($study_ids, s.study_id);

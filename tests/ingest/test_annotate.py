@@ -13,7 +13,16 @@ import pandas as pd
 import pytest
 
 import sigdb
-from ingest import AnnotateOptions, IngestOptions, Method, Source, annotate_cells, ingest_files, load_model
+from ingest import (
+    AnnotateOptions,
+    IngestOptions,
+    Method,
+    Source,
+    annotate_cells,
+    drop_columns,
+    ingest_files,
+    load_model,
+)
 from ingest.annotate import annotate as annotating
 from sigdb.errors import AtlasError, ObsError, OptionError
 from tests.ingest.conftest import scores_of, small_adata
@@ -306,6 +315,39 @@ def test_a_killed_process_changes_nothing(atlas):
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
+    assert fingerprint(atlas) == before
+
+
+def test_an_added_column_can_be_dropped_and_the_views_follow(atlas):
+    before = fingerprint(atlas)
+    with sigdb.Atlas(atlas) as opened:
+        opened.add_views(["T"])
+    annotate_cells(atlas, pd.DataFrame({"sample": ["s0"], "grade": ["III"], "Odd name": ["x"]}))
+    drop_columns(atlas, ["grade", "Odd name"], dry_run=True)
+    assert {"grade", "Odd name"} < set(cells(atlas).columns)
+    drop_columns(atlas, ["grade", "Odd name", "grade"])
+    with sigdb.connect(atlas) as con:
+        names = con.sql("FROM cell_scores.T").columns
+    assert not {"grade", "Odd name"} & {*cells(atlas).columns, *names}
+    with sigdb.Atlas(atlas) as opened:
+        opened.drop_views(["T"])
+    assert fingerprint(atlas) == before
+    check_sound(atlas)
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        (["size", "siez"], "no column 'siez'. Did you mean 'size'"),
+        (["size", "donor"], "Every atlas has the column 'donor'"),
+        (["size", "n_counts"], "Every atlas has the column 'n_counts'"),
+    ],
+)
+def test_columns_that_cannot_be_dropped_leave_the_atlas_as_it_was(atlas, columns, text):
+    annotate_cells(atlas, pd.DataFrame({"sample": ["s0"], "size": [1.5]}))
+    before = fingerprint(atlas)
+    with pytest.raises(OptionError, match=text):
+        drop_columns(atlas, columns)
     assert fingerprint(atlas) == before
 
 

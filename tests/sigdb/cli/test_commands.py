@@ -85,6 +85,17 @@ def test_signatures_of_the_library_can_be_scored_by_name(workdir):
     assert "2 of 2 names are genes of this atlas." in out
 
 
+def test_a_column_is_added_and_removed(workdir):
+    (workdir / "grades.csv").write_text("sample,grade\nblood 1,III\n")
+    assert run("annotate", "toy.duckdb", "grades.csv", cwd=workdir)[0] == 0
+    code, _, err = run("annotate", "toy.duckdb", "grades.csv", "--drop", "grade", cwd=workdir)
+    assert (code, "Give FILE with its options, or --drop COLUMN alone." in words(err)) == (1, True)
+    code, out, _ = run("annotate", "toy.duckdb", "--drop", "grade", cwd=workdir)
+    assert (code, words(out)) == (0, "Removed grade from toy.duckdb.")
+    _, out, _ = run("sql", "toy.duckdb", "FROM cells LIMIT 1", "--format", "csv", cwd=workdir)
+    assert "grade" not in out.splitlines()[0].split(",")
+
+
 def test_a_name_of_a_signature_and_a_gene(workdir):
     """A single name means the signature, as before its gene was thought of; both commands say so."""
     (workdir / "regulons.gmt").write_text("CD3E\tregulon\tS100A8\nNOGENE\t\tCD3E\n")
