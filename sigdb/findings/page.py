@@ -148,8 +148,13 @@ def table_for_template(table: pa.Table) -> dict[str, Any]:
     return {
         "names": table.column_names,
         "numeric": numeric,
-        "rows": [[(format_value(value), exact(value)) for value in row.values()] for row in rows],
+        "rows": [[(shown(value), exact(value)) for value in row.values()] for row in rows],
     }
+
+
+def shown(value: Any) -> str:
+    """A value as text for people. A text keeps its lines, for the CSV; the template escapes its control characters."""
+    return value if isinstance(value, str) else format_value(value)
 
 
 def exact(value: Any) -> str | None:
