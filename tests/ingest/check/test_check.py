@@ -283,9 +283,9 @@ def test_the_page_contains_the_verdict_and_charts(tmp_path, model):
     page = found.write(tmp_path / "check.html")
     text = page.path.read_text()
     assert found.verdict.split(".")[0] in text
-    charts = re.findall(r'<script type="application/json" data-chart="chart\d+">(.*?)</script>', text, re.DOTALL)
+    charts = re.findall(r'<script type="application/json" data-chart="chart[\d-]+">(.*?)</script>', text, re.DOTALL)
     assert page.n_charts == len(charts) == 8
-    orders = {row["order"] for row in next(iter(json.loads(charts[1])["datasets"].values()))}
+    orders = {row["order"] for row in json.loads(charts[1])["data"]["values"]}
     assert {"attribution", "expression", "random"} < orders
     assert "<script src" not in text
     assert "<link" not in text
