@@ -8,8 +8,22 @@ from pathlib import Path
 
 from sigdb.errors import AtlasNotFoundError, QueryError, nearest, nearest_file
 
-__all__ = ["check_atlas", "check_target", "is_address", "is_lake", "now", "size_text", "sync"]
+__all__ = [
+    "PICTURES",
+    "check_atlas",
+    "check_page",
+    "check_picture",
+    "check_target",
+    "is_address",
+    "is_lake",
+    "now",
+    "size_text",
+    "sync",
+]
 
+# The suffixes of a chart, and of a page.
+PICTURES = (".html", ".png", ".svg", ".json")
+PAGES = (".html", ".htm")
 # Windows cannot open a folder, and it flushes a file only through a handle that may write to it.
 CAN_OPEN_FOLDERS = os.name != "nt"
 
@@ -45,6 +59,20 @@ def check_target(path: Path) -> None:
         raise QueryError(f"There is no folder {path.parent} to write {path.name} into.{hint}")
     if not os.access(path if path.exists() else folder, os.W_OK):
         raise QueryError(f"You may not write {path}. Choose another folder.")
+
+
+def check_picture(path: Path) -> None:
+    """Raise QueryError, with the nearest suffix, if a chart cannot be written in the format of a name."""
+    if path.suffix.lower() not in PICTURES:
+        hint = nearest(path.suffix.lower(), PICTURES)
+        raise QueryError(f"A chart is written as one of {', '.join(PICTURES)}, not {path.name!r}.{hint}")
+
+
+def check_page(path: Path) -> None:
+    """Raise QueryError if a name does not end in .html, or if a file cannot be written there."""
+    if path.suffix.lower() not in PAGES:
+        raise QueryError(f"A report is an .html file, not {path.name!r}.")
+    check_target(path)
 
 
 def now() -> datetime:

@@ -6,16 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sigdb.disk import check_atlas, check_target, is_lake
-from sigdb.errors import OptionError, UnreadableError, nearest, nearest_file, needs_extra
+from sigdb.disk import check_atlas, check_page, check_picture, check_target, is_lake
+from sigdb.errors import UnreadableError, nearest_file, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PICTURES", "existing", "existing_atlas", "new_file", "page", "picture"]
-
-# The suffixes of `sigdb.plots.save`, which is slow to import.
-PICTURES = (".html", ".png", ".svg", ".json")
+__all__ = ["existing", "existing_atlas", "new_file", "page", "picture"]
 
 
 def existing(kind: str = "file") -> Callable[[Any], Any]:
@@ -47,11 +44,8 @@ def new_file(value: Path | None) -> Path | None:
 def picture(value: Path | None) -> Path | None:
     """Check that a chart can be written."""
     if value is not None:
-        path = Path(value)
-        if path.suffix.lower() not in PICTURES:
-            hint = nearest(path.suffix.lower(), PICTURES)
-            raise OptionError(f"A chart is written as one of {', '.join(PICTURES)}, not {path.name!r}.{hint}")
-        check_target(path)
+        check_picture(Path(value))
+        check_target(Path(value))
         check_installed("altair", "vl_convert")
     return value
 
@@ -59,9 +53,7 @@ def picture(value: Path | None) -> Path | None:
 def page(value: Path | None) -> Path | None:
     """Check that a report can be written."""
     if value is not None:
-        if Path(value).suffix.lower() not in (".html", ".htm"):
-            raise OptionError(f"A report is an .html file, not {Path(value).name!r}.")
-        check_target(Path(value))
+        check_page(Path(value))
         check_installed("altair", "jinja2")
     return value
 

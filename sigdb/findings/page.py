@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sigdb.answers import format_value
-from sigdb.disk import check_target
-from sigdb.errors import QueryError, needs_extra
+from sigdb.disk import check_page
+from sigdb.errors import needs_extra
 from sigdb.text import printable
 
 if TYPE_CHECKING:
@@ -74,10 +74,7 @@ class Page:
 
 def check_is_page(path: str | os.PathLike[str]) -> None:
     """Raise an error if a path does not end in .html or has no folder, or if the extra `plots` is not installed."""
-    path = Path(path)
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise QueryError(f"A report is an .html file, not {path.name!r}.")
-    check_target(path)
+    check_page(Path(path))
     with needs_extra("plots"):
         import altair  # noqa: F401
         import jinja2  # noqa: F401

@@ -9,7 +9,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from sigdb.errors import QueryError, nearest, needs_extra
+from sigdb.disk import check_picture
+from sigdb.errors import needs_extra
 from sigdb.findings.comparability import warnings_of
 from sigdb.text import printable
 
@@ -50,7 +51,6 @@ __all__ = [
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]
 GREY = "#8a8a8a"
 CROSS = "\N{MULTIPLICATION SIGN}"
-FORMATS = (".html", ".png", ".svg", ".json")
 ATTRIBUTION = "attribution, thousandths of a cell"
 # Characters of a line below the title.
 SUBTITLE_WIDTH = 110
@@ -92,9 +92,7 @@ def save(chart: alt.TopLevelMixin, path: str | os.PathLike[str]) -> None:
     >>> sigdb.plots.save(sigdb.plots.contributions(found), "leading.json")
     """
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        hint = nearest(path.suffix.lower(), FORMATS)
-        raise QueryError(f"A chart is written as one of {', '.join(FORMATS)}, not {path.name!r}.{hint}")
+    check_picture(path)
     options: dict[str, Any] = {".html": {"inline": True}, ".png": {"scale_factor": 2}}
     with needs_extra("plots"):
         import vl_convert  # noqa: F401  (Altair needs it to write these formats)
