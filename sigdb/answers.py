@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-__all__ = ["Answer", "format_value", "join_sql", "left_out_note", "pandas_module"]
+__all__ = ["Answer", "join_sql", "left_out_note", "pandas_module"]
 
 # Rows that a notebook shows.
 SHOWN = 50

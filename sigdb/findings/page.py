@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -12,10 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sigdb.answers import format_value
 from sigdb.disk import check_page
 from sigdb.errors import needs_extra
-from sigdb.text import printable
+from sigdb.findings.plots.theme import make_safe
+from sigdb.text import format_value, printable
 
 if TYPE_CHECKING:
     import os
@@ -47,7 +46,7 @@ class Section:
             "text": self.text,
             "notes": list(self.notes),
             "charts": {
-                name: finite(chart.to_dict(validate=False)) | {"description": name}
+                name: make_safe(chart).to_dict(validate=False) | {"description": name}
                 for name, chart in self.charts.items()
             },
             "tables": {name: table_for_template(table) for name, table in self.tables.items() if table.num_rows},
@@ -157,12 +156,3 @@ def shown(value: Any) -> str:
 def exact(value: Any) -> str | None:
     """A number as a machine reads it, where a reader gets it rounded; None for any other value."""
     return None if isinstance(value, bool) or not isinstance(value, int | float) else str(value)
-
-
-def finite(value: Any) -> Any:
-    """A value of a specification in which NaN and infinities are null: JSON has no word for them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: finite(each) for key, each in value.items()}
-    return [finite(each) for each in value] if isinstance(value, list | tuple) else value

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 
-from sigdb.answers import format_value
 from sigdb.findings import plots, summary
 from sigdb.findings.columns import choose_groups, chooses_groups
 from sigdb.findings.compare import compare
@@ -23,6 +22,7 @@ from sigdb.scores.members import name_of, reusable
 from sigdb.scores.names import name_notes
 from sigdb.scores.options import score_parameters
 from sigdb.statements import ask, parse_statement
+from sigdb.text import format_value
 
 if TYPE_CHECKING:
     import os

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTRIBUTION",
+    "CROSS",
     "GREY",
     "PALETTE",
     "SIGNIFICANT",
@@ -34,6 +35,7 @@ __all__ = [
     "is_number",
     "keep_finite",
     "keep_highest",
+    "make_safe",
     "mark_first",
     "names_axis",
     "number",
