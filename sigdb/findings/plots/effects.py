@@ -12,6 +12,7 @@ from sigdb.findings.plots.theme import (
     altair_module,
     colour_by_kind,
     finish,
+    heading,
     is_number,
     names_axis,
     number,
@@ -176,9 +177,8 @@ def columns(base: Any, measure: str) -> list[Any]:
     alt = altair_module()
     effect = "g (95% interval)" if measure == "hedges_g" else "difference (95% interval)"
     layers = []
-    for field, heading, left in COLUMNS:
+    for field, name, left in COLUMNS:
         x = alt.value(WIDTH + left)
         layers.append(base.mark_text(align="left", fontSize=11).encode(x=x, text=f"{field}:N"))
-        head = alt.Chart(alt.Data(values=[{}])).mark_text(align="left", fontSize=11, fontWeight="bold")
-        layers.append(head.encode(x=x, y=alt.value(-8), text=alt.value(heading or effect)))
+        layers.append(heading(name or effect, WIDTH + left))
     return layers

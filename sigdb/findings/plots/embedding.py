@@ -68,10 +68,8 @@ def embedding(found: Answer, title: str = "Score in the embedding", size: int = 
     sizes = Counter[str]()
     for row in values:
         sizes[row["study"]] += row["n"]
-    kept = [study for study, _ in sizes.most_common(STUDIES)]
-    values = [
-        {**row, "panel": f"{row['study']}  ({sizes[row['study']]:,})"} for row in values if row["study"] in set(kept)
-    ]
+    kept = {study for study, _ in sizes.most_common(STUDIES)}
+    values = [{**row, "panel": f"{row['study']}  ({sizes[row['study']]:,})"} for row in values if row["study"] in kept]
     low, high = colour_ends(values)
     legend = {"orient": "bottom", "titleLimit": size}
     legend_title = f"score, darkest at the {PERCENTILE}th percentile ({high:.3g}) and above"

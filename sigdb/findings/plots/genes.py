@@ -11,6 +11,7 @@ from sigdb.findings.plots.theme import (
     altair_module,
     describe_groups,
     finish,
+    heading,
     keep_finite,
     keep_highest,
     mark_first,
@@ -67,7 +68,7 @@ def contributions(
     unmeasured = not_measured_in(values, genes, found)
     y = alt.Y("group:N", sort=groups, title=None, axis=names_axis(400))
     base = alt.Chart(width=alt.Step(22), height=alt.Step(20)).encode(y=y)
-    x = alt.X("gene:N", title=None, sort=genes, axis=names_axis(120, labelAngle=-60))
+    x = gene_axis(genes)
     details = [tooltip("share", ".1%"), tooltip("contribution", ".3g"), tooltip("score_without", ".3g"), "rank:Q"]
     legend = {"format": ".0%", "offset": 60}
     squares = base.mark_rect(stroke="white").encode(
@@ -76,13 +77,11 @@ def contributions(
     scores = base.transform_filter("datum.is_first").mark_text(align="left", fontSize=11)
     right = alt.expr("width + 8")
     scores = scores.encode(x=alt.value(right), text="score_text:N")
-    head = alt.Chart(alt.Data(values=[{}])).mark_text(align="left", baseline="bottom", fontSize=11, fontWeight="bold")
-    head = head.encode(x=alt.value(right), y=alt.value(-3), text=alt.value("score"))
     lines = [
         f"Share of each gene in the mean score of the group. Score: {ATTRIBUTION}, all genes together.",
         f"Blank: not among the leading genes of the group.{about(unmeasured)} In brackets: cells.",
     ]
-    layers = [squares, scores, head, *crosses(base.encode(x=x), unmeasured)]
+    layers = [squares, scores, heading("score", right), *crosses(base.encode(x=x), unmeasured)]
     layers = alt.layer(*layers, data=alt.Data(values=values))
     return finish(layers, found, title, lines, [*fewer_groups, *fewer_genes, *lost], drawn=values)
 
@@ -96,6 +95,11 @@ def not_measured_in(
     return [
         {"group": group, "gene": gene} for group, study in studies.items() for gene in genes if (study, gene) in pairs
     ]
+
+
+def gene_axis(genes: Sequence[str]) -> Any:
+    """Genes from left to right, in this order."""
+    return altair_module().X("gene:N", title=None, sort=genes, axis=names_axis(120, labelAngle=-60))
 
 
 def crosses(base: Any, unmeasured: Sequence[dict[str, Any]]) -> list[Any]:
@@ -161,7 +165,7 @@ def dots(found: Answer, title: str = "Genes of the signature", n_groups: int = 4
     fractions = alt.Legend(format=".0%", values=[0.1, 0.5, 1], symbolFillColor=GREY, symbolStrokeColor=GREY)
     area = alt.Scale(domain=[0, 1], range=[0, 260])
     base = alt.Chart(width=alt.Step(22), height=alt.Step(20)).encode(
-        x=alt.X("gene:N", title=None, sort=genes, axis=names_axis(120, labelAngle=-60)),
+        x=gene_axis(genes),
         y=alt.Y("group:N", title=None, sort=groups, axis=names_axis()),
     )
     circles = base.mark_circle(opacity=1).encode(

@@ -15,8 +15,6 @@ __all__ = ["SIDES", "box_of", "is_inside", "overlap", "place_labels"]
 
 LINE = 12.0  # pixels of a line of text
 GAP = 5.0  # pixels between a point and its label
-# The most points that a label may cover.
-COVERED = 0
 # The sides of a point where its label can stand, the best first, with the properties of the mark.
 SIDES = {
     "right": {"align": "left", "dx": GAP},
@@ -42,14 +40,12 @@ def place_labels(
     for number, text in labels:
         if len(placed) == n:
             break
-        free = []
-        for place, side in enumerate(SIDES):
+        for side in SIDES:
             box = box_of(points[number], text, side)
-            if is_inside(box, size) and not any(overlap(box, other) for other in boxes):
-                free.append((count_inside(points, box), place, side, box))
-        if free and min(free)[0] <= COVERED:
-            _, _, placed[number], box = min(free)
-            boxes.append(box)
+            if is_inside(box, size) and not any(overlap(box, other) for other in boxes) and not covers(box, points):
+                placed[number] = side
+                boxes.append(box)
+                break
     return placed
 
 
@@ -72,7 +68,7 @@ def overlap(one: tuple[float, float, float, float], other: tuple[float, float, f
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def count_inside(points: NDArray[np.float64], box: tuple[float, float, float, float]) -> int:
-    """How many points lie in a box."""
+def covers(box: tuple[float, float, float, float], points: NDArray[np.float64]) -> bool:
+    """Whether a point lies in a box."""
     x, y = points.T
-    return int(np.sum((x > box[0]) & (x < box[2]) & (y > box[1]) & (y < box[3])))
+    return bool(np.any((x > box[0]) & (x < box[2]) & (y > box[1]) & (y < box[3])))

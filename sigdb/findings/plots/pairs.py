@@ -6,7 +6,7 @@ from collections import defaultdict
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from sigdb.findings.plots.theme import GREY, PALETTE, altair_module, is_number, short, shorten, tooltip
+from sigdb.findings.plots.theme import GREY, PALETTE, altair_module, colour_by_kind, is_number, short, shorten, tooltip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +28,6 @@ def slopes(found: Comparison, rows: Sequence[Mapping[str, Any]]) -> tuple[list[A
         return [], []
     alt = altair_module()
     panels = list(dict.fromkeys(row["panel"] for row in values))
-    kinds = [kind for kind in DIRECTIONS if any(row["kind"] == kind for row in values)]
-    scale = alt.Scale(domain=kinds, range=[DIRECTIONS[kind] for kind in kinds])
     y_axis = alt.Axis(format=".3~p") if found.of == "hits" else alt.Axis(tickCount=5)
     names = alt.Axis(labelAngle=0, labelLimit=84, labelExpr="split(datum.label, ' ')")
     sides = alt.EncodingSortField("place", op="min")
@@ -37,7 +35,7 @@ def slopes(found: Comparison, rows: Sequence[Mapping[str, Any]]) -> tuple[list[A
     base = alt.Chart(width=140, height=130).encode(
         x=alt.X("side:N", sort=sides, title=None, axis=names),
         y=alt.Y("value:Q", title=AXES[found.of], axis=y_axis, scale=alt.Scale(zero=False, padding=8)),
-        color=alt.Color("kind:N", scale=scale, title=f"than in {short(found.reference, 24)}"),
+        color=colour_by_kind(values, DIRECTIONS).title(f"than in {short(found.reference, 24)}").legend(orient="right"),
         detail="pair:N",
         tooltip=["pair:N", "side:N", tooltip("value", ".3g"), "n_cells:Q"],
     )

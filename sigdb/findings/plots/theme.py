@@ -32,6 +32,7 @@ __all__ = [
     "colour_by_kind",
     "describe_groups",
     "finish",
+    "heading",
     "is_number",
     "keep_finite",
     "keep_highest",
@@ -233,6 +234,13 @@ def short(text: str, n: int = 40) -> str:
 def tooltip(name: str, form: str) -> Any:
     """A number in a tooltip."""
     return altair_module().Tooltip(f"{name}:Q", format=form)
+
+
+def heading(text: str, x: Any) -> Any:
+    """A layer with the heading of a column of texts, just above a chart; x: pixels from the left."""
+    alt = altair_module()
+    head = alt.Chart(alt.Data(values=[{}])).mark_text(align="left", baseline="bottom", fontSize=11, fontWeight="bold")
+    return head.encode(x=alt.value(x), y=alt.value(-3), text=alt.value(text))
 
 
 def viridis(field: str, title: str, length: int = 120, *, legend: Mapping[str, Any] | None = None, **scale: Any) -> Any:
