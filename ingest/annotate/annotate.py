@@ -16,7 +16,7 @@ from ingest.annotate.samples import divide_placed, drop_samples, place_cells, st
 from ingest.columns import fit, to_labels
 from ingest.obs import CELLS
 from ingest.store.writer import add_columns
-from sigdb.atlas import schema, views
+from sigdb.atlas import views
 from sigdb.atlas.fields import FIELDS, SAMPLE_FIELDS
 from sigdb.atlas.file import little_memory, open_atlas
 from sigdb.atlas.writer import Atlas
@@ -178,7 +178,7 @@ def drop_columns(path: str | os.PathLike[str], columns: Sequence[str], *, dry_ru
         check_others(con, columns)
         for column in dict.fromkeys(columns):
             con.execute(for_column("drop_column", column))
-        refresh_views(con)
+        views.show_columns(con)
 
 
 def check_others(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> None:
@@ -193,13 +193,6 @@ def check_others(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> None
             )
         if column not in others:
             raise OptionError(f"Every atlas has the column {column!r}, so it cannot be removed.")
-
-
-def refresh_views(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the views follow the columns of cell_data."""
-    schema.comment_tables(con)
-    schema.create(con, schema.read_object("views", "cells"))
-    views.refresh(con)
 
 
 @dataclass(frozen=True)
@@ -261,7 +254,7 @@ class Plan:
             con.execute(for_column("set_column", name), {"clear": self.clear})
             con.unregister("sigdb_annotation")
         if extras:
-            refresh_views(con)
+            views.show_columns(con)
         return notes
 
     def add_up(self, con: duckdb.DuckDBPyConnection) -> None:

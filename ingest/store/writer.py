@@ -16,7 +16,7 @@ from ingest.columns import fit
 from ingest.store.records import SAMPLE_FIELDS, split_versions
 from ingest.store.sort import SCORES, Groups, merge_chunks
 from ingest.store.stream import insert_tables
-from sigdb.atlas import materialized, schema, views
+from sigdb.atlas import materialized, views
 from sigdb.atlas.file import little_memory
 from sigdb.atlas.overlap import overlap_notes
 from sigdb.disk import now
@@ -147,9 +147,7 @@ class StudyWriter:
         materialized.extend(self.con, **cells)
         materialized.refresh(self.con)
         run_statement(self.con, "ingest/records.finish_run", {"run_id": self.run_id, "finished": now()})
-        schema.comment_tables(self.con)
-        schema.create(self.con, schema.read_object("views", "cells"))
-        views.refresh(self.con)
+        views.show_columns(self.con)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-__all__ = ["create", "drop", "install", "refresh", "view_names"]
+__all__ = ["create", "drop", "install", "refresh", "show_columns", "view_names"]
 
 # The schemas of the views, and what the views show.
 SCHEMAS = {
@@ -109,6 +109,13 @@ def drop(con: duckdb.DuckDBPyConnection, signatures: Sequence[str]) -> None:
 def refresh(con: duckdb.DuckDBPyConnection) -> None:
     """Make all views again, to add new columns of `cells` and to replace views of an older sigdb."""
     install(con, view_names(con))
+
+
+def show_columns(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the comments and the views follow the columns of `cell_data`, after some were added or removed."""
+    schema.comment_tables(con)
+    schema.create(con, schema.read_object("views", "cells"))
+    refresh(con)
 
 
 def install(con: duckdb.DuckDBPyConnection, signatures: Sequence[str]) -> None:
