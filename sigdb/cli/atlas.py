@@ -9,7 +9,7 @@ import typer
 
 from sigdb.cli import complete
 from sigdb.cli.options import AtlasFile, AtlasPath, Format, FormatOption, OutputOption, choice
-from sigdb.cli.output import console, dump_table, errors, print_titled
+from sigdb.cli.output import console, dump_table, errors, is_for_people, print_titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -208,7 +208,7 @@ def verify(
 
     if disk.is_lake(atlas):
         manifest.check_sums(manifest.read(atlas))
-    out = console if form is Format.table and output is None else errors
+    out = console if is_for_people(form, output) else errors
     findings = run_checks(atlas)
     wrong = [each for each in findings if each.n and (fix or not each.is_advice)]
     fixable = [each for each in wrong if each.is_fixable]
@@ -257,7 +257,7 @@ def run_checks(atlas: str) -> list[Finding]:
 
 def print_checks(findings: Sequence[Finding], form: Format | None, output: Path | None) -> None:
     """Print the outcome of each check: a line for people, a row for programs."""
-    if form is Format.table and output is None:
+    if is_for_people(form, output):
         for each in findings:
             outcome = f"wrong {each.n:,} times, for example: {each.example}" if each.n else "ok"
             console.print(f"{each.check}: {outcome}")

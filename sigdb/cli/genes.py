@@ -18,8 +18,8 @@ from sigdb.cli.findings import (
     UnitOption,
     View,
 )
-from sigdb.cli.options import AtlasPath, Format, FormatOption, OutputOption, RunOption
-from sigdb.cli.output import dump, print_notes, print_table
+from sigdb.cli.options import AtlasPath, FormatOption, OutputOption, RunOption
+from sigdb.cli.output import dump, is_for_people, print_notes, print_table
 from sigdb.cli.parameters import expand_options
 from sigdb.cli.paths import existing
 
@@ -73,7 +73,7 @@ def check(
     parameters = {"genes": names, "run": run}
     with connect(atlas) as con:
         rows = run_statement(con, "cli/genes.check", parameters)
-        if form is Format.table and output is None:
+        if is_for_people(form, output):
             print_table(COLUMNS, rows)
         else:
             dump(con, statement("cli/genes.check"), parameters, form, output)
