@@ -43,7 +43,8 @@ def notes_of(
 ) -> tuple[str, ...]:
     """The notes of a comparison of z, scores or hits. lost: what was left out, and why. rule: what a hit is."""
     notes = [] if rows else [nothing_compared(units, design)]
-    if all(row["p_value"] is None for row in rows) and (advice := advise_min_cells(units, lost, design)):
+    # A test without a p value had units enough: its values do not vary.
+    if all(row["test"] == "none" for row in rows) and (advice := advise_min_cells(units, lost, design)):
         notes.append(f"Nothing was tested. {advice}")
     if design.unit == "cell":
         notes.append("Cells are the replicates: the p values say nothing about donors.")

@@ -65,7 +65,7 @@ def advise_min_cells(
     study: str | None = None,
     group: str | None = None,
 ) -> str:
-    """The largest `min_cells` that leaves enough units for a test, in words; no text if size is not what they lack.
+    """The largest `min_cells` that leaves enough units for a test, in words; no text if no unit was too small.
 
     A test needs units of both groups in one study and in one value of `within`. study, group: those that are compared.
     lost: as for `check_group`.
@@ -87,8 +87,6 @@ def advise_min_cells(
         if group in (None, other)
     ]
     n_cells, other, (within, name) = max(choices, key=lambda choice: choice[0], default=(0, "", ("", "")))
-    if n_cells >= design.min_cells:  # the limit leaves enough, so that something else prevents a test
-        return ""
     units_of = f"{design.fewest} {design.unit}s{' of different donors' if design.unit == 'sample' else ''}"
     if not n_cells:
         place = f"one {design.within} of a study" if design.within else "a study"
