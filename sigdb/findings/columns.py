@@ -125,18 +125,19 @@ def where_groups(query: exp.Select, condition: str | None) -> exp.Select:
 
 
 def keep_cells(query: exp.Select, condition: str | None) -> exp.Select:
-    """Add a condition on the view `cells` to the innermost SELECT of a statement, which joins that view."""
+    """Add a condition on the view `cells` to the SELECT of a statement that reads that view."""
     if condition is None:
         return query
-    inner = next(select for select in query.find_all(exp.Select) if select.args.get("joins"))
-    cells = next(table for table in inner.find_all(exp.Table) if table.name == "cells")
-    inner.where(is_chosen(cells.alias), copy=False)
+    cells = next(table for table in query.find_all(exp.Table) if table.name == "cells")
+    cells.parent_select.where(is_chosen(cells.alias), copy=False)
     return choose_cells(query, condition)
 
 
 def choose_cells(query: exp.Select, condition: str) -> exp.Select:
-    """Add the cells that fulfil a condition to a statement, as the CTE CHOSEN. There, it sees the view `cells` only."""
-    return query.with_(CHOSEN, as_=exp.select("cell_id").from_("cells").where(parse_condition(condition)))
+    """Add the cells that fulfil a condition to a statement, as its first CTE, CHOSEN. It sees the view `cells` only."""
+    chosen = query.with_(CHOSEN, as_=exp.select("cell_id").from_("cells").where(parse_condition(condition)))
+    chosen.ctes.insert(0, chosen.ctes.pop())
+    return chosen
 
 
 def is_chosen(table: str) -> exp.Condition:

@@ -3,38 +3,37 @@
 -- percentile is the lowest score. Higher scores count in the last bin: otherwise, one cell could decide the width of all bins.
 -- n_above: the cells of a bin that are above its upper edge. If all scores are equal, there is one bin without width.
 -- The database counts, so no cell leaves it. sigdb.score_bins replaces label_column by a column of `cells`.
+WITH scored AS MATERIALIZED (
+    SELECT c.label_column AS label, s.score
+    FROM signature_score(
+        $genes, weights := $weights, agg := $agg, missing := $missing, run := $run, signed := $signed,
+        measured_only := $measured_only
+    ) AS s
+    JOIN cells AS c ON s.cell_id = c.cell_id
+    WHERE s.score IS NOT NULL
+)
 SELECT
-    b.label, b.n_cells, b.mean, b.median, b.lowest + b.bin * b.width AS low,
+    b.label, g.n_cells, g.mean, g.median, b.lowest + b.bin * b.width AS low,
     CASE WHEN b.bin = $n_bins - 1 THEN b.highest ELSE b.lowest + (b.bin + 1) * b.width END AS high,
-    count(*) AS n, count(*) FILTER (WHERE b.score > b.highest) AS n_above
+    b.n, b.n_above
 FROM (
     SELECT
-        w.*, (w.highest - w.lowest) / $n_bins AS width,
-        coalesce(
-            least(floor((w.score - w.lowest) / nullif((w.highest - w.lowest) / $n_bins, 0)), $n_bins - 1), 0
-        ) AS bin
-    FROM (
+        u.label, e.lowest, e.highest, (e.highest - e.lowest) / $n_bins AS width,
+        coalesce(least(floor((u.score - e.lowest) / nullif((e.highest - e.lowest) / $n_bins, 0)), $n_bins - 1), 0) AS bin,
+        count(*) AS n, count(*) FILTER (WHERE u.score > e.highest) AS n_above
+    FROM scored AS u
+    CROSS JOIN (
         SELECT
-            u.label, u.score,
-            count(*) OVER (PARTITION BY u.label) AS n_cells,
-            avg(u.score) OVER (PARTITION BY u.label) AS mean,
-            median(u.score) OVER (PARTITION BY u.label) AS median,
-            min(u.score) OVER () AS lowest,
+            min(a.score) AS lowest,
             CASE
-                WHEN quantile_cont(u.score, 0.999) OVER () > min(u.score) OVER () THEN quantile_cont(u.score, 0.999) OVER ()
-                ELSE max(u.score) OVER ()
+                WHEN quantile_cont(a.score, 0.999) > min(a.score) THEN quantile_cont(a.score, 0.999) ELSE max(a.score)
             END AS highest
-        FROM (
-            SELECT c.label_column AS label, s.score
-            FROM signature_score(
-                $genes, weights := $weights, agg := $agg, missing := $missing, run := $run, signed := $signed,
-                measured_only := $measured_only
-            ) AS s
-            JOIN cells AS c ON s.cell_id = c.cell_id
-            WHERE s.score IS NOT NULL
-        ) AS u
-    ) AS w
+        FROM scored AS a
+    ) AS e
+    GROUP BY u.label, e.lowest, e.highest, width, bin
 ) AS b
-WHERE b.n_cells >= $min_cells
-GROUP BY b.label, b.n_cells, b.mean, b.median, b.lowest, b.highest, b.bin, b.width
-ORDER BY b.mean DESC, b.label ASC, low ASC;
+JOIN (
+    SELECT m.label, count(*) AS n_cells, avg(m.score) AS mean, median(m.score) AS median FROM scored AS m GROUP BY m.label
+) AS g ON b.label IS NOT DISTINCT FROM g.label
+WHERE g.n_cells >= $min_cells
+ORDER BY g.mean DESC, b.label ASC, low ASC;

@@ -33,27 +33,33 @@ ORDER BY t.study_id ASC;
 
 -- name: new_values
 -- The commonest values of a column that an annotation (sigdb_annotation) adds to the atlas, as in `changes`.
-SELECT
-    NULL AS old, v.value_column::VARCHAR AS new, count(*) AS n, (sum(count(*)) OVER ())::BIGINT AS n_cells,
-    count(*) OVER () AS n_changes
-FROM sigdb_annotation AS v
-WHERE v.value_column IS NOT NULL
-GROUP BY ALL
-ORDER BY n DESC, new ASC
+WITH counted AS (
+    SELECT v.value_column::VARCHAR AS new, count(*) AS n
+    FROM sigdb_annotation AS v
+    WHERE v.value_column IS NOT NULL
+    GROUP BY new
+)
+SELECT NULL AS old, c.new, c.n, t.n_cells, t.n_changes
+FROM counted AS c
+CROSS JOIN (SELECT sum(n)::BIGINT AS n_cells, count(*) AS n_changes FROM counted) AS t
+ORDER BY c.n DESC, c.new ASC
 LIMIT 3;
 
 -- name: changes
 -- The commonest changes of a column by an annotation (sigdb_annotation), with the number of all cells that change and of
 -- all different changes. Empty values change nothing unless $clear. ingest/annotate/annotate.py puts the column in the
 -- place of value_column.
-SELECT
-    c.value_column::VARCHAR AS old, v.value_column::VARCHAR AS new, count(*) AS n,
-    (sum(count(*)) OVER ())::BIGINT AS n_cells, count(*) OVER () AS n_changes
-FROM sigdb_annotation AS v
-JOIN cells AS c ON v.cell_id = c.cell_id
-WHERE c.value_column::VARCHAR IS DISTINCT FROM v.value_column::VARCHAR AND ($clear OR v.value_column IS NOT NULL)
-GROUP BY ALL
-ORDER BY n DESC, old ASC, new ASC
+WITH counted AS (
+    SELECT c.value_column::VARCHAR AS old, v.value_column::VARCHAR AS new, count(*) AS n
+    FROM sigdb_annotation AS v
+    JOIN cells AS c ON v.cell_id = c.cell_id
+    WHERE c.value_column::VARCHAR IS DISTINCT FROM v.value_column::VARCHAR AND ($clear OR v.value_column IS NOT NULL)
+    GROUP BY old, new
+)
+SELECT c.old, c.new, c.n, t.n_cells, t.n_changes
+FROM counted AS c
+CROSS JOIN (SELECT sum(n)::BIGINT AS n_cells, count(*) AS n_changes FROM counted) AS t
+ORDER BY c.n DESC, c.old ASC, c.new ASC
 LIMIT 3;
 
 -- name: place_cells
