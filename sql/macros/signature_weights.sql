@@ -1,15 +1,22 @@
 -- signature_weights(name) -> DOUBLE[]
 -- The weights of a signature of the atlas's library, in the order of signature_genes, as an argument for a score macro.
--- A name that is not in the library gives an empty list, which every score macro refuses. (It cannot raise an error here:
--- with error() in an argument, DuckDB 2.0 evaluates the argument once for every cell.)
+-- The name may be in any case. A name that is not in the library gives an empty list, which every score macro refuses. (It
+-- cannot raise an error here: with error() in an argument, DuckDB 2.0 evaluates the argument once for every cell.)
 -- Units:   as the signature gives them; 1 if it gives no weights.
 -- Errors:  none.
 -- Example: SELECT signature_weights('MYELOID');  --> [1.0, 0.5]
 
 CREATE OR REPLACE MACRO signature_weights(name) AS (
-    SELECT coalesce(list(s._weight ORDER BY s._position ASC), []::DOUBLE[])
+    SELECT coalesce(
+        list(s._weight ORDER BY s._position ASC) FILTER (s._is_exact),
+        -- A library of an older sigdb may hold several names that differ in case only.
+        CASE WHEN count(DISTINCT s._signature) = 1 THEN list(s._weight ORDER BY s._position ASC) END,
+        []::DOUBLE[]
+    )
     FROM (
-        SELECT q.signature AS _signature, q.position AS _position, q.weight AS _weight FROM sigdb_data.signatures AS q
+        SELECT
+            q.signature AS _signature, q.position AS _position, q.weight AS _weight, q.signature = name AS _is_exact
+        FROM sigdb_data.signatures AS q
+        WHERE lower(q.signature) = lower(name)
     ) AS s
-    WHERE s._signature = name
 );

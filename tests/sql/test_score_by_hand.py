@@ -7,6 +7,7 @@ import pytest
 
 import sigdb
 from sigdb.errors import QueryError
+from tests.support.toy import copy_toy
 
 ALL = "SELECT cell_id, score FROM signature_score({}) ORDER BY cell_id"
 
@@ -27,6 +28,7 @@ SCORES = [
     ("['CD3E'], run := 'toy-model-ig'", (0.0, 9.0, 0.0)),
     ("['CD3E'], run := 0", (0.0, 9.0, 0.0)),
     ("signature_genes('MYELOID'), weights := signature_weights('MYELOID')", (14 / 3, 0.0, 0.0)),
+    ("signature_genes('myeloid'), weights := signature_weights('Myeloid')", (14 / 3, 0.0, 0.0)),
     ("['CD3E'::VARCHAR]::VARCHAR[]", (0.0, 9.0, 0.0)),
     ("(SELECT list(gene) FROM signatures WHERE signature = 'T_CELL')", (0.0, 9.0, 0.0)),
 ]
@@ -40,6 +42,18 @@ def test_table_and_scalar_score(toy, arguments, expected):
         f"SELECT cell_id, signature_score(cell_id, {arguments}) FROM cells ORDER BY cell_id"
     ).fetchall()
     assert scalar == table
+
+
+@pytest.mark.file_only("it adds a name to a file")
+def test_names_of_the_library_that_differ_in_case_only(tmp_path):
+    """A library of an older sigdb may hold such names."""
+    path = copy_toy(tmp_path / "toy.duckdb")
+    with duckdb.connect(path) as con:
+        row = "SELECT 'Myeloid' AS signature, 0 AS position, 'CD3E' AS gene, 1.0 AS weight"
+        con.execute(f"INSERT INTO sigdb_data.signatures BY NAME {row}")
+        query = "SELECT signature_genes(n) FROM (VALUES ('MYELOID'), ('Myeloid'), ('myeloid')) AS t(n) ORDER BY n"
+        found = con.execute(query).fetchall()
+    assert found == [(["S100A8", "S100A9"],), (["CD3E"],), ([],)]
 
 
 def test_scores_of_library_signatures_in_one_call(toy):
@@ -114,6 +128,7 @@ def test_unselected_scores_are_still_checked(toy):
             "FROM signature_scores(['a', 'b', 'c', 'd', 'e', 'f', 'g'])",
             "No such signature: a, b, c, d, e and 2 more. FROM signature_info",
         ),
+        ("FROM signature_scores(['t_cell'])", "No such signature: t_cell .did you mean T_CELL"),
         ("FROM signature_scores([])", "empty"),
         ("FROM signature_scores(NULL)", "empty"),
         ("FROM signature_scores(['MYELOID', NULL])", "No such signature: NULL"),
