@@ -24,8 +24,9 @@ __all__ = ["Column", "fit", "make_columns", "table_lines", "write_table"]
 # The blanks between two columns.
 GAP = 3
 # To how many characters texts are cut if a table is too wide for the terminal, and if that is not enough. In a table
-# without important columns, the second number is not for the first column, which names the rows.
-LONGEST, SHORTER = 40, 24
+# without important columns, the second number is not for the first column, which names the rows. The last one makes room
+# for important columns.
+LONGEST, SHORTER, SHORTEST = 40, 24, 16
 # Columns with numbers that name or date something. Their thousands are not separated.
 LABELS = re.compile(r"(^|[_ ])(id|year|seed)$", re.IGNORECASE)
 
@@ -119,7 +120,10 @@ def fit(table: list[Column], width: int, important: Sequence[str] = ()) -> tuple
         table = [*table[:whole_first], *(cut_column(column, SHORTER) for column in table[whole_first:])]
     hidden: list[str] = []
     if width_of(table) > width and len(table) > 1:
+        cut_table = table
         table, hidden = elide(table, width, important)
+        if set(hidden) & set(important):
+            table, hidden = elide([cut_column(column, SHORTEST) for column in cut_table], width, important)
     if any(column not in whole for column in table if column.name != "…"):
         below.append("Long texts are cut.")
     if hidden:

@@ -82,9 +82,9 @@ def test_important_columns_are_hidden_last():
 # Command -> the columns that its table shows on a terminal of 80 and of 120 columns.
 FINDINGS = {
     "score ATLAS MS1": ("score cell_type", "score cell_type coverage"),
-    "score ATLAS MS1 --by study,cell_type": ("cell_type score z", "cell_type score z hit_rate n_cells"),
+    "score ATLAS MS1 --by study,cell_type": ("cell_type score z hit_rate", "cell_type score z hit_rate n_cells"),
     "leading ATLAS MS1": ("gene share contribution", "cell_type gene share contribution"),
-    "null ATLAS MS1 --n-controls 20": ("cell_type z", "cell_type score z p_value q_value"),
+    "null ATLAS MS1 --n-controls 20": ("cell_type z p_value q_value", "cell_type score z p_value q_value"),
     "hits ATLAS MS1 --samples": ("sample hit_rate n_cells", "sample n_hits hit_rate n_cells donor"),
 }
 
