@@ -17,14 +17,17 @@ FROM (
         (o._rank - 1) % o._n_signature + 1 AS _place
     FROM (
         SELECT
-            p._study, p._stratum, p._gene, p._n_signature, p._n_genes // p._n_signature AS _n_sets, c._shuffle,
+            p._study, p._stratum, p._gene, p._n_signature, p._n_sets, p._shuffle,
             row_number() OVER (
-                PARTITION BY p._study, p._stratum, c._shuffle
-                ORDER BY md5_number_lower(seed || ' shuffle ' || c._shuffle || ' gene ' || p._gene) ASC, p._gene ASC
+                PARTITION BY p._study, p._stratum, p._shuffle
+                ORDER BY md5_number_lower(seed || ' shuffle ' || p._shuffle || ' gene ' || p._gene) ASC, p._gene ASC
             ) AS _rank
-        FROM sigdb_data.signature_strata(genes, weights, n_bins, run) AS p
-        JOIN (SELECT unnest(range(n_controls)) AS _shuffle) AS c
-            ON c._shuffle * (p._n_genes // p._n_signature) < n_controls
+        FROM (
+            SELECT
+                q._study, q._stratum, q._gene, q._n_signature, q._n_genes // q._n_signature AS _n_sets,
+                unnest(range((n_controls - 1) // (q._n_genes // q._n_signature) + 1)) AS _shuffle
+            FROM sigdb_data.signature_strata(genes, weights, n_bins, run) AS q
+        ) AS p
     ) AS o
     WHERE o._rank <= o._n_sets * o._n_signature
 ) AS d
