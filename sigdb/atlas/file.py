@@ -148,7 +148,7 @@ def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, options: str) 
     con.execute("ATTACH " + statements.literal(str(path.absolute())) + " AS " + name + " (" + options + ")")
 
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # The smallest and the largest id that a cell can have, a UINTEGER.
 ALL_CELLS = (0, 2**32 - 1)
 
@@ -369,8 +369,11 @@ def check_not_newer(found: int, path: str | os.PathLike[str]) -> None:
         )
 
 
-def check_schema(found: int, path: str | os.PathLike[str], way_out: str) -> None:
-    """Raise AtlasVersionError unless a schema has the version of this sigdb. way_out: what to do if it is older."""
+def check_schema(found: int, path: str | os.PathLike[str], way_out: str, *, oldest: int = SCHEMA_VERSION) -> None:
+    """Raise AtlasVersionError for a schema that is newer than this sigdb, or older than `oldest`.
+
+    way_out: what to do if it is older.
+    """
     check_not_newer(found, path)
-    if found < SCHEMA_VERSION:
+    if found < oldest:
         raise AtlasVersionError(f"{path} has atlas schema {found}; this sigdb reads schema {SCHEMA_VERSION}. {way_out}")
