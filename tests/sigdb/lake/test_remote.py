@@ -22,7 +22,7 @@ import sigdb
 from sigdb import attach_lake, export_lake, import_lake
 from sigdb.errors import AtlasError, AtlasNotFoundError
 from sigdb.lake import files, manifest
-from sigdb.statements import literal
+from sigdb.literals import literal
 from tests.support import ROOT
 from tests.support.lakes import GENES, QUERIES, assert_same, copy_two_runs, copy_two_runs_lake
 from tests.support.toy import new_atlas, write_study
