@@ -21,8 +21,8 @@ from rich.progress import track
 
 from ingest.store.records import ModelInfo, RunSettings, add_model, add_run
 from sigdb import Atlas
+from sigdb.atlas.derived import rebuild_summary
 from sigdb.disk import now
-from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,6 +45,7 @@ class Shape:
 SHAPES = {
     "cells": Shape(22_000_000, 100, 10_000, 0.062),
     "wide": Shape(1_000_000, 20_000, 50, 0.06),
+    "middle": Shape(200_000, 20_000, 50, 0.03),
     "small": Shape(200_000, 100, 100, 0.062),
 }
 
@@ -69,10 +70,8 @@ def make(shape: Shape, path: Path) -> None:
             con.register("sigdb_incoming", scores)
             execute(con, "attributions", run_id=run_id)
             con.unregister("sigdb_incoming")
-        cells = {"run_id": run_id, "first": 0, "last": shape.n_cells - 1}
         with atlas.transaction():
-            run_statement(con, "atlas/derived.add_summary", cells)
-            run_statement(con, "atlas/derived.add_group_sizes", cells)
+            rebuild_summary(con)
             con.execute("UPDATE sigdb_data.attribution_runs SET finished = ?", [now()])
 
 

@@ -17,6 +17,7 @@ import duckdb
 from sigdb.answers import Answer
 from sigdb.errors import QueryError, macro_message, message
 from sigdb.lazy import LazyModule
+from sigdb.literals import literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,6 @@ __all__ = [
     "check_numbers",
     "current_database",
     "full_names",
-    "literal",
     "named_in",
     "names_in",
     "parse_condition",
@@ -126,7 +126,7 @@ def write_out(query: exp.Expression, parameters: Mapping[str, Any]) -> str:
 
     def value_of(node: exp.Expression) -> exp.Expression:
         # A Var keeps a long list on one line.
-        return exp.var(exp.convert(parameters[node.name]).sql("duckdb")) if isinstance(node, exp.Placeholder) else node
+        return exp.var(literal(parameters[node.name])) if isinstance(node, exp.Placeholder) else node
 
     return to_sql(query.transform(value_of))
 
@@ -166,11 +166,6 @@ def current_database(con: duckdb.DuckDBPyConnection) -> str:
     """The quoted name of the current database, for statements that take no parameter in its place."""
     ((name,),) = run_statement(con, "atlas/inspect.current_database")
     return exp.Identifier(this=name, quoted=True).sql("duckdb")
-
-
-def literal(text: str) -> str:
-    """A SQL string literal, for the statements that take no bound parameter (ATTACH, COPY TO)."""
-    return exp.Literal.string(text).sql("duckdb")
 
 
 def run_statement(

@@ -110,6 +110,24 @@ COMMENT ON COLUMN sigdb_data.group_sizes.sample_id IS 'Number of the sample.';
 COMMENT ON COLUMN sigdb_data.group_sizes.cell_type IS 'Cell type, as named by the study.';
 COMMENT ON COLUMN sigdb_data.group_sizes.n_cells IS 'Cells of the group with attributions in the run.';
 
+COMMENT ON TABLE sigdb_data.importance_groups IS 'The groups of cells that gene_importance reads sums of. A condition is a disease and a tissue.';
+COMMENT ON COLUMN sigdb_data.importance_groups.group_id IS 'Number of the group.';
+COMMENT ON COLUMN sigdb_data.importance_groups.run_id IS 'Number of the attribution run.';
+COMMENT ON COLUMN sigdb_data.importance_groups.study_id IS 'Number of the study.';
+COMMENT ON COLUMN sigdb_data.importance_groups.cell_type IS 'Cell type, as named by the study.';
+COMMENT ON COLUMN sigdb_data.importance_groups.disease IS 'Disease of the donor.';
+COMMENT ON COLUMN sigdb_data.importance_groups.tissue IS 'Tissue.';
+COMMENT ON COLUMN sigdb_data.importance_groups.all_types IS 'Whether the group is of all cell types. Then cell_type is NULL.';
+COMMENT ON COLUMN sigdb_data.importance_groups.one_condition IS 'Whether the group is of one condition. Otherwise disease and tissue are NULL.';
+COMMENT ON COLUMN sigdb_data.importance_groups.all_conditions IS 'Whether the group is of all conditions of the study, which may be one.';
+
+COMMENT ON TABLE sigdb_data.importance_sums IS 'The cube added up over samples: one row per group of importance_groups and gene.';
+COMMENT ON COLUMN sigdb_data.importance_sums.group_id IS 'Number of the group.';
+COMMENT ON COLUMN sigdb_data.importance_sums.gene_id IS 'Number of the gene.';
+COMMENT ON COLUMN sigdb_data.importance_sums.n_nonzero IS 'Cells of the group in which the gene''s attribution is not 0.';
+COMMENT ON COLUMN sigdb_data.importance_sums.sum_abs IS 'Sum of |attribution| over the cells of the group.';
+COMMENT ON COLUMN sigdb_data.importance_sums.sum_signed IS 'Sum of the attributions over the cells of the group.';
+
 COMMENT ON TABLE sigdb_data.signature_info IS 'One row per signature of the library.';
 COMMENT ON COLUMN sigdb_data.signature_info.signature IS 'Name of the signature.';
 COMMENT ON COLUMN sigdb_data.signature_info.source IS 'Source of the signature, such as a file name.';

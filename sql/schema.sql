@@ -133,6 +133,27 @@ CREATE TABLE sigdb_data.group_sizes (
     n_cells UINTEGER NOT NULL
 );
 
+-- The cube added up over samples. The rows of a group lie together, so gene_importance reads little.
+CREATE TABLE sigdb_data.importance_groups (
+    group_id UINTEGER NOT NULL,
+    run_id UINTEGER NOT NULL,
+    study_id USMALLINT NOT NULL,
+    cell_type VARCHAR,
+    disease VARCHAR,
+    tissue VARCHAR,
+    all_types BOOLEAN NOT NULL,
+    one_condition BOOLEAN NOT NULL,
+    all_conditions BOOLEAN NOT NULL
+);
+
+CREATE TABLE sigdb_data.importance_sums (
+    group_id UINTEGER NOT NULL,
+    gene_id UINTEGER NOT NULL,
+    n_nonzero UINTEGER NOT NULL,
+    sum_abs DOUBLE NOT NULL,
+    sum_signed DOUBLE NOT NULL
+);
+
 CREATE TABLE sigdb_data.signature_info (
     signature VARCHAR PRIMARY KEY,
     source VARCHAR,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import sigdb
+from sigdb.atlas.derived import rebuild_importance
 from tests.support.lakes import StandIns, stand_ins, thorough
 from tests.support.prebuilt import copy_prebuilt
 from tests.support.queries import QUERIES
@@ -103,6 +104,7 @@ def halve_demo(demo_path: Path, path: Path) -> None:
         with atlas.transaction() as con:
             keep_few_genes(con)
             add_half_run(con)
+            rebuild_importance(con)
         atlas.materialize(["MS1"], missing="ignore")
 
 

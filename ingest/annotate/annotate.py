@@ -17,6 +17,7 @@ from ingest.columns import fit, to_labels
 from ingest.obs import CELLS
 from ingest.store.writer import add_columns
 from sigdb.atlas import views
+from sigdb.atlas.derived import add_importance
 from sigdb.atlas.fields import FIELDS, SAMPLE_FIELDS
 from sigdb.atlas.file import little_memory, open_atlas
 from sigdb.atlas.writer import Atlas
@@ -258,7 +259,7 @@ class Plan:
         return notes
 
     def add_up(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Compute the cube and the group sizes of the studies again."""
+        """Compute the sums and the sizes of the groups of the studies again."""
         samples = con.sql(
             statement("ingest/annotate.samples_of"), params={"study_ids": list(self.studies)}
         ).to_arrow_table()
@@ -268,6 +269,7 @@ class Plan:
                 cells = {"run_id": run_id, "first": first, "last": last}
                 run_statement(con, "atlas/derived.add_summary", cells)
                 run_statement(con, "atlas/derived.add_group_sizes", cells)
+                add_importance(con, run_id, study_id)
 
 
 def notes_on_case(con: duckdb.DuckDBPyConnection, values: pa.Table) -> Iterator[str]:

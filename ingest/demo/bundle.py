@@ -26,6 +26,7 @@ def write_bundle(folder: Path = FOLDER) -> None:
         attribute_demo(made)
         with Atlas(made) as atlas, atlas.transaction() as con:
             run_statement(con, "atlas/derived.clear_summary")
+            run_statement(con, "atlas/derived.clear_importance")
         export_lake(made, lake)
         for note in lake.glob(".sigdb-export*"):  # only the next export needs them
             note.unlink()

@@ -38,13 +38,14 @@ from ingest.spark.tasks import (
     write_files,
 )
 from ingest.store.stage import remove_stage, remove_stored_notes, stages_folder
+from sigdb.dialects.expand import expand
 from sigdb.dialects.spark import escape_path
 from sigdb.dialects.transpile import write_sql
 from sigdb.errors import AtlasError, SparkError, needs_extra
 from sigdb.lake.files import FILE_ROWS
 from sigdb.lake.grow import growing_lake
 from sigdb.lake.manifest import File
-from sigdb.statements import run_statement, statement
+from sigdb.statements import run_statement, statement, to_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -278,23 +279,45 @@ class SparkEngine:
             .repartitionByRange(n_files, "gene_id")
             .sortWithinPartitions("gene_id", "run_id", "sample_id", "cell_type")
         )
-        self.write_table("attribution_summary", rows, old)
+        self.add_importance(writer, stage, self.write_table("attribution_summary", rows, old))
+
+    def add_importance(self, writer: StudyWriter, stage: Stage, sums: Sequence[File]) -> None:
+        """Add up files of sums for gene_importance, with the statement that does so in an atlas."""
+        for table in ("importance_groups", "group_sizes", "samples"):
+            path = stage.folder / f"{table}.parquet"
+            pq.write_table(self.lake.rows(table), path)
+            self.spark.read.parquet(file_url(path)).createOrReplaceTempView(f"new_{table}")
+        self.read_files(sums).createOrReplaceTempView("new_attribution_summary")
+        old = files_to_merge(self.lake.files["importance_sums"])
+        added = self.spark.sql(select_in_spark("atlas/derived.add_importance_sums", writer.run_and_study))
+        rows = self.union_files(added, old)
+        n_files = 1 + sum(file.rows for file in (*sums, *old)) // FILE_ROWS
+        sorted_rows = rows.repartitionByRange(n_files, "group_id").sortWithinPartitions("group_id", "gene_id")
+        self.write_table("importance_sums", sorted_rows, old)
 
     def union_files(self, rows: DataFrame, files: Sequence[File]) -> DataFrame:
         """Rows, together with the rows of files of the lake."""
         if not files:
             return rows
-        stored = self.spark.read.parquet(*(file_url(self.lake.root / file.path) for file in files))
-        return rows.unionByName(stored.select(rows.columns))
+        return rows.unionByName(self.read_files(files).select(rows.columns))
 
-    def write_table(self, table: str, rows: DataFrame, old: Sequence[File], run_id: int | None = None) -> None:
-        """Write sorted rows as files of a table that replace old ones. run_id: the run, if all rows are of one."""
+    def read_files(self, files: Sequence[File]) -> DataFrame:
+        """The rows of files of the lake."""
+        return self.spark.read.parquet(*(file_url(self.lake.root / file.path) for file in files))
+
+    def write_table(self, table: str, rows: DataFrame, old: Sequence[File], run_id: int | None = None) -> list[File]:
+        """Write sorted rows as files of a table that replace old ones; return the new files.
+
+        run_id: the run, if all rows are of one.
+        """
         columns = self.lake.arrow_schema(table)
         if run_id is not None:  # the name of the folder holds the run
             columns = columns.remove(columns.get_field_index("run_id"))
         target = Target(self.lake.root, table, columns, run_id)
         files = rows.mapInArrow(partial(write_files, target=target), FILES_WRITTEN).collect()
-        self.lake.change(table, [File(**json.loads(text)) for (text,) in files], old)
+        new = [File(**json.loads(text)) for (text,) in files]
+        self.lake.change(table, new, old)
+        return new
 
     def publish(self) -> None:
         """Let others see the study."""
@@ -315,7 +338,10 @@ def files_to_merge(files: Iterable[File]) -> list[File]:
 
 
 def select_in_spark(name: str, parameters: Mapping[str, int]) -> str:
-    """The SELECT of an INSERT statement in the SQL of Spark. It reads views named `new_` and the name of the table."""
+    """The SELECT of an INSERT statement in the SQL of Spark, with its macros written out.
+
+    It reads views named `new_` and the name of the table.
+    """
     insert = sqlglot.parse_one(statement(name), dialect="duckdb")
     query = insert.expression
     query.set("order", None)
@@ -323,7 +349,7 @@ def select_in_spark(name: str, parameters: Mapping[str, int]) -> str:
         parameter.replace(exp.convert(parameters[parameter.name]))
     columns = [column.name for column in insert.this.expressions]
     query.set("expressions", [exp.alias_(e, c) for e, c in zip(query.expressions, columns, strict=True)])
-    return write_sql(query, "spark", lambda table: exp.to_table(f"new_{table.name}"))
+    return write_sql(expand(to_sql(query)), "spark", lambda table: exp.to_table(f"new_{table.name}"))
 
 
 def file_url(path: Path) -> str:

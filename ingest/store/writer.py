@@ -75,8 +75,10 @@ class StudyWriter:
             raise AtlasError(f"{len(cells)} of {len(self.obs)} cells of the study were attributed.")
         notes = self._check_counts(cells) if self.has_cells else self._write_cells(cells)
         run_statement(self.con, "ingest/study.add_attributed_cells", self._target, sigdb_incoming=cells)
-        (store_scores or StudyWriter.write_scores)(self, stage)
         run = {"run_id": self.run_id}
+        run_statement(self.con, "atlas/derived.add_group_sizes", run | self.cell_range)
+        run_statement(self.con, "atlas/derived.add_importance_groups", self.run_and_study)
+        (store_scores or StudyWriter.write_scores)(self, stage)
         for entry in entries:
             versions = split_versions(entry.pop("versions"))
             run_statement(self.con, "ingest/study.add_chunk", run | {"study_id": self.study_id} | entry | versions)
@@ -120,11 +122,17 @@ class StudyWriter:
                 tables = (pa.table(batch) for batch in sums)
                 run = {"run_id": self.run_id}
                 insert_tables(self.con, "ingest/study.add_sums", run, "sigdb_sums", sums.schema, tables)
+            run_statement(self.con, "atlas/derived.add_importance_sums", self.run_and_study)
 
     @property
     def cell_range(self) -> dict[str, int]:
         """The ids of the study's first and last cell, as parameters of statements: first, last."""
         return {"first": self.first_cell, "last": self.first_cell + len(self.obs) - 1}
+
+    @property
+    def run_and_study(self) -> dict[str, int]:
+        """The ids of the run and the study, as parameters of statements: run_id, study_id."""
+        return {"run_id": self.run_id, "study_id": self.study_id}
 
     @property
     def _target(self) -> dict[str, int]:
@@ -141,10 +149,8 @@ class StudyWriter:
         return Groups(cells["number"].to_numpy(), cells.select(["sample_id", "cell_type"]).take(firsts))
 
     def _derive(self) -> None:
-        """Fill group sizes and materialised scores for the new cells; show new obs columns in the view `cells`."""
-        cells = {"run_id": self.run_id, **self.cell_range}
-        run_statement(self.con, "atlas/derived.add_group_sizes", cells)
-        materialized.extend(self.con, **cells)
+        """Fill materialised scores for the new cells; show new obs columns in the view `cells`."""
+        materialized.extend(self.con, run_id=self.run_id, **self.cell_range)
         materialized.refresh(self.con)
         run_statement(self.con, "ingest/records.finish_run", {"run_id": self.run_id, "finished": now()})
         views.show_columns(self.con)

@@ -1,4 +1,4 @@
-"""What an atlas derives from its scores: their order, the cube and the group sizes."""
+"""What an atlas derives from its scores: their order, the cube, the sizes and the sums of groups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sigdb.statements import run_statement, statement
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["clear_study", "cluster", "rebuild_summary"]
+__all__ = ["add_importance", "clear_study", "cluster", "rebuild_importance", "rebuild_summary"]
 
 
 def clear_study(con: duckdb.DuckDBPyConnection, study: str) -> int:
@@ -37,10 +37,24 @@ def cluster(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def rebuild_summary(con: duckdb.DuckDBPyConnection) -> None:
-    """Compute the cube and the group sizes again."""
+    """Compute the cube, the group sizes and the sums for gene_importance again."""
     run_statement(con, "atlas/derived.clear_summary")
     first, last = ALL_CELLS
     for (run_id,) in run_statement(con, "atlas/derived.run_ids"):
         cells = {"run_id": run_id, "first": first, "last": last}
         run_statement(con, "atlas/derived.add_summary", cells)
         run_statement(con, "atlas/derived.add_group_sizes", cells)
+    rebuild_importance(con)
+
+
+def rebuild_importance(con: duckdb.DuckDBPyConnection) -> None:
+    """Add up the cube for gene_importance again."""
+    run_statement(con, "atlas/derived.clear_importance")
+    for run_id, study_id in run_statement(con, "atlas/derived.summed_studies"):
+        add_importance(con, run_id, study_id)
+
+
+def add_importance(con: duckdb.DuckDBPyConnection, run_id: int, study_id: int) -> None:
+    """Add up the cube of a run and a study for gene_importance."""
+    for name in ("add_importance_groups", "add_importance_sums"):
+        run_statement(con, f"atlas/derived.{name}", {"run_id": run_id, "study_id": study_id})

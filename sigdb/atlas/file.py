@@ -15,6 +15,7 @@ from sigdb.atlas.trust import check_captures, check_tables, confine
 from sigdb.disk import check_atlas, is_address, is_lake
 from sigdb.errors import AtlasError, AtlasLockedError, AtlasVersionError, listed, message
 from sigdb.interrupt import can_interrupt
+from sigdb.literals import literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -63,7 +64,7 @@ MEMORY = "512MB"
 @contextmanager
 def little_memory(con: duckdb.DuckDBPyConnection, limit: str = MEMORY) -> Iterator[None]:
     """Limit the memory that DuckDB uses for what the block writes and sorts. The rest goes to disk."""
-    con.execute("SET memory_limit = " + statements.literal(limit))
+    con.execute("SET memory_limit = " + literal(limit))
     try:
         yield
     finally:
@@ -145,10 +146,10 @@ def set_row_group_size(con: duckdb.DuckDBPyConnection, path: Path) -> None:
 def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, options: str) -> None:
     """Attach a file under a name that is quoted already."""
     # ATTACH takes no bound parameter. The path is absolute because DuckDB takes `sqlite:x` for a file of an extension.
-    con.execute("ATTACH " + statements.literal(str(path.absolute())) + " AS " + name + " (" + options + ")")
+    con.execute("ATTACH " + literal(str(path.absolute())) + " AS " + name + " (" + options + ")")
 
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # The smallest and the largest id that a cell can have, a UINTEGER.
 ALL_CELLS = (0, 2**32 - 1)
 
@@ -369,8 +370,11 @@ def check_not_newer(found: int, path: str | os.PathLike[str]) -> None:
         )
 
 
-def check_schema(found: int, path: str | os.PathLike[str], way_out: str) -> None:
-    """Raise AtlasVersionError unless a schema has the version of this sigdb. way_out: what to do if it is older."""
+def check_schema(found: int, path: str | os.PathLike[str], way_out: str, *, oldest: int = SCHEMA_VERSION) -> None:
+    """Raise AtlasVersionError for a schema that is newer than this sigdb, or older than `oldest`.
+
+    way_out: what to do if it is older.
+    """
     check_not_newer(found, path)
-    if found < SCHEMA_VERSION:
+    if found < oldest:
         raise AtlasVersionError(f"{path} has atlas schema {found}; this sigdb reads schema {SCHEMA_VERSION}. {way_out}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from sigdb.atlas import schema, views
+from sigdb.atlas.derived import rebuild_importance
 from sigdb.atlas.empty import record_versions
 from sigdb.atlas.file import (
     SCHEMA_VERSION,
@@ -30,6 +31,8 @@ __all__ = ["upgrade"]
 # The oldest schema that can be upgraded. sql/upgrades has one step for each schema from this one to SCHEMA_VERSION - 1:
 # 004.sql makes schema 5 of schema 4.
 OLDEST_SCHEMA = 4
+# The first schema with sums for gene_importance, which are added up by macros of this sigdb.
+FIRST_WITH_IMPORTANCE = 6
 
 
 def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -57,7 +60,7 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
     Examples
     --------
     >>> sigdb.upgrade("demo.duckdb")
-    (5, 5)
+    (6, 6)
     """
     con = open_to_write(open_file, path)
     try:
@@ -74,6 +77,8 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
             for number in range(found, SCHEMA_VERSION):
                 run_statement(con, f"upgrades/{number:03}")
             schema.install(con)
+            if found < FIRST_WITH_IMPORTANCE:
+                rebuild_importance(con)
             load_hgnc(con)
             refresh_other_names(con)
             views.refresh(con)

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from sigdb.atlas import materialized, schema, views
 from sigdb.atlas.definitions import is_same
-from sigdb.atlas.derived import cluster, rebuild_summary
+from sigdb.atlas.derived import cluster, rebuild_importance, rebuild_summary
 from sigdb.atlas.file import open_atlas
 from sigdb.atlas.identity import atlas_id
 from sigdb.atlas.writer import Atlas
@@ -37,6 +37,8 @@ CHECKS = (
     "completeness",
     "cube",
     "group_sizes",
+    "importance_groups",
+    "importance_sums",
     "materialized",
     "sorted",
 )
@@ -222,6 +224,8 @@ FIXES: dict[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
     "schema": reinstall,
     "cube": rebuild_summary,
     "group_sizes": rebuild_summary,
+    "importance_groups": rebuild_importance,
+    "importance_sums": rebuild_importance,
     "materialized": materialized.rebuild,
     "sorted": cluster,
 }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from sigdb import disk
+from sigdb.atlas.derived import rebuild_importance
 from sigdb.atlas.file import little_memory
 from sigdb.atlas.writer import Atlas
 from sigdb.errors import AtlasError
@@ -21,6 +22,7 @@ from sigdb.lake import manifest
 from sigdb.lake.export import hold_folder, make_manifest, write_parts
 from sigdb.lake.files import attribution_parts, table_columns, table_parts
 from sigdb.lake.manifest import publish
+from sigdb.lake.older import missing_tables
 from sigdb.lake.open import read_complete, select_rows
 from sigdb.lake.restore import load_tables
 from sigdb.statements import run_statement
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["GrowingLake", "growing_lake", "open_writable"]
 
 # The large tables. Their files are made elsewhere, and the atlas has views over them.
-LARGE_TABLES = ("attributions", "attribution_summary")
+LARGE_TABLES = ("attributions", "attribution_summary", "importance_sums")
 # For a new lake, whose size is not known yet: about a hundred buckets of genes, which a cluster shares.
 GENES_PER_BUCKET = 256
 
@@ -58,10 +60,15 @@ class GrowingLake:
         for table in LARGE_TABLES:
             self.change(table, before.files_of(table) if before else [])
 
+    def rows(self, table: str, limit: int | None = None) -> pa.Table:
+        """The rows of a table, or the first `limit` of them."""
+        query = exp.select("*").from_(exp.table_(table, db="sigdb_data"))
+        query = query if limit is None else query.limit(limit)
+        return self.atlas.con.sql(query.sql("duckdb")).to_arrow_table()
+
     def arrow_schema(self, table: str) -> pa.Schema:
         """The Arrow schema of a table."""
-        query = exp.select("*").from_(exp.table_(table, db="sigdb_data")).limit(0)
-        return self.atlas.con.sql(query.sql("duckdb")).to_arrow_table().schema
+        return self.rows(table, limit=0).schema
 
     def change(self, table: str, new: Sequence[File], old: Collection[File] = ()) -> None:
         """Add new files to a table in LARGE_TABLES, and remove old ones."""
@@ -74,6 +81,13 @@ class GrowingLake:
             run_statement(con, f"lake/views.drop_{table}")
         rows = select_rows(self.manifest(files), table)
         con.execute(exp.Create(this=view, kind="VIEW", replace=True, expression=rows).sql("duckdb"))
+
+    def add_importance(self) -> None:
+        """Write the sums of gene_importance, which a lake of an older schema lacks."""
+        rebuild_importance(self.atlas.con)
+        parts = table_parts(self.atlas.con, {"importance_sums": self.columns["importance_sums"]})
+        files, _ = write_parts(self.atlas.con, self.root, [*parts], None)
+        self.change("importance_sums", files)
 
     def manifest(self, files: list[File]) -> Manifest:
         """The manifest of a lake of these files."""
@@ -120,7 +134,10 @@ def growing_lake(lake: str | os.PathLike[str], *, genes_per_bucket: int | None =
             if before:
                 with little_memory(atlas.con):
                     load_tables(atlas, before, before.columns.keys() - set(LARGE_TABLES))
-            yield GrowingLake(root, atlas, before, size)
+            grown = GrowingLake(root, atlas, before, size)
+            if before and missing_tables(before):
+                grown.add_importance()
+            yield grown
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from sqlglot import exp
 from sigdb import disk
 from sigdb.atlas import schema, views
 from sigdb.atlas.file import (
+    SCHEMA_VERSION,
     attach_new,
     check_name,
     check_schema,
@@ -26,6 +27,7 @@ from sigdb.atlas.file import (
 from sigdb.errors import AtlasError, message
 from sigdb.lake import manifest
 from sigdb.lake.cache import code_digest, get_or_make
+from sigdb.lake.older import OLDEST_SCHEMA, show_missing_tables
 from sigdb.statements import parse_statement, run_statement
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 
 __all__ = ["attach_lake", "check_new_file", "open_lake", "read_complete", "select_rows"]
+
+# The queries for the rows of a table, from `sql/lake/views.sql`. All others are read with show_table.
+QUERIES = {"attributions": "show_attributions", "atlas_info": "show_atlas_info"}
 
 
 def attach_lake(lake: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
@@ -101,9 +106,9 @@ def keep_metadata(con: duckdb.DuckDBPyConnection, found: Manifest) -> None:
 
 
 def read_complete(lake: str | os.PathLike[str]) -> Manifest:
-    """The manifest of a lake, after checking that its files are complete and that it has the schema of this sigdb."""
+    """The manifest of a lake, after checking that its files are complete and that its schema can be read."""
     found = manifest.read(str(lake))
-    check_schema(found.schema_version, str(lake), found.way_to_upgrade)
+    check_schema(found.schema_version, str(lake), found.way_to_upgrade, oldest=OLDEST_SCHEMA)
     manifest.check_sizes(found)
     return found
 
@@ -148,6 +153,7 @@ def make_view_file(found: Manifest) -> bytes:
                     view = exp.table_(table, db="sigdb_data")
                     query = select_rows(found, table)
                     con.execute(exp.Create(this=view, kind="VIEW", expression=query).sql("duckdb"))
+                show_missing_tables(con, found)
                 schema.install(con)
                 views.install(con, found.signature_views)
                 con.execute("COMMIT")
@@ -158,9 +164,9 @@ def make_view_file(found: Manifest) -> bytes:
 
 def select_rows(found: Manifest, table: str) -> exp.Select:
     """A query for the rows of a table of a lake."""
-    name = "show_attributions" if table == "attributions" else "show_table"
-    query = parse_statement(f"lake/views.{name}")
+    query = parse_statement(f"lake/views.{QUERIES.get(table, 'show_table')}")
     files = exp.array(*(exp.Literal.string(found.pattern(file)) for file in found.files_of(table)))
+    values = {"files": files, "schema_version": exp.Literal.string(str(SCHEMA_VERSION))}
     for parameter in list(query.find_all(exp.Placeholder)):
-        parameter.replace(files.copy())  # a view cannot have parameters
+        parameter.replace(values[parameter.name].copy())  # a view cannot have parameters
     return query

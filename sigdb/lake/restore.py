@@ -10,6 +10,7 @@ from sqlglot.errors import SqlglotError
 
 from sigdb import disk
 from sigdb.atlas import schema, views
+from sigdb.atlas.derived import rebuild_importance
 from sigdb.atlas.empty import record_versions
 from sigdb.atlas.file import little_memory, remove
 from sigdb.atlas.writer import Atlas
@@ -17,6 +18,7 @@ from sigdb.disk import sync
 from sigdb.errors import AtlasError, listed, message
 from sigdb.lake.files import table_columns
 from sigdb.lake.manifest import Manifest, check_sums
+from sigdb.lake.older import missing_tables
 from sigdb.lake.open import check_new_file, read_complete, select_rows
 from sigdb.statements import run_statement
 
@@ -86,7 +88,7 @@ def load_tables(
 ) -> None:
     """Insert the rows of tables of a lake into an empty atlas, and make the views of signatures that the lake has."""
     con = atlas.con
-    needed = table_columns(con).keys()
+    needed = table_columns(con).keys() - missing_tables(found)
     if lacking := needed - found.columns.keys():
         raise AtlasError(
             f"The lake {found.root} lacks {len(lacking)} of {len(needed)} tables of an atlas: "
@@ -105,6 +107,8 @@ def load_tables(
     with atlas.transaction():
         schema.install(con)
         views.install(con, found.signature_views)
+        if missing_tables(found) and "attribution_summary" in tables:
+            rebuild_importance(con)
         record_versions(con)
 
 

@@ -12,6 +12,28 @@ FROM read_parquet($files, hive_partitioning = true, union_by_name = true, hive_t
 -- The rows in $files. union_by_name has the same purpose as in show_attributions.
 SELECT q.* FROM read_parquet($files, hive_partitioning = false, union_by_name = true) AS q;
 
+-- name: show_atlas_info
+-- The facts about an atlas in $files. A lake of an older schema is shown with the tables of this one, $schema_version.
+SELECT q.key, CASE WHEN q.key = 'schema_version' THEN $schema_version ELSE q.value END AS value
+FROM read_parquet($files, hive_partitioning = false, union_by_name = true) AS q;
+
+-- name: show_importance_groups
+-- The groups of gene_importance, for a lake of schema 5, which has no files of them.
+CREATE VIEW sigdb_data.importance_groups AS
+SELECT
+    (g._number - 1)::UINTEGER AS group_id, g._run AS run_id, g._study AS study_id, g._type AS cell_type,
+    g._disease AS disease, g._tissue AS tissue, g._all_types AS all_types, g._one_condition AS one_condition,
+    g._all_conditions AS all_conditions
+FROM sigdb_data.importance_groups_of(NULL, NULL) AS g;
+
+-- name: show_importance_sums
+-- The sums of gene_importance, for a lake of schema 5, which has no files of them.
+CREATE VIEW sigdb_data.importance_sums AS
+SELECT
+    s._group AS group_id, s._gene AS gene_id, s._n_nonzero AS n_nonzero, s._sum_abs AS sum_abs,
+    s._sum_signed AS sum_signed
+FROM sigdb_data.importance_sums_of(NULL, NULL) AS s;
+
 -- name: drop_attributions
 -- Drop the table, to make room for a view of the same name.
 DROP TABLE sigdb_data.attributions;
@@ -19,6 +41,10 @@ DROP TABLE sigdb_data.attributions;
 -- name: drop_attribution_summary
 -- Drop the table, to make room for a view of the same name.
 DROP TABLE sigdb_data.attribution_summary;
+
+-- name: drop_importance_sums
+-- Drop the table, to make room for a view of the same name.
+DROP TABLE sigdb_data.importance_sums;
 
 -- name: clear_atlas_info
 -- Empty the table of facts about a new atlas, before the facts of a lake are inserted.

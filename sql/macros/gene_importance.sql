@@ -1,7 +1,7 @@
 -- gene_importance(cell_type := NULL, disease := NULL, tissue := NULL, study := NULL, run := NULL, signed := false)
 --   -> TABLE (gene, score, n_cells, fraction_nonzero, n_measured, rank)
 -- Which genes matter most to a group of cells: the mean attribution of every gene over all cells of a cell type, disease,
--- tissue and study, from the cube. NULL stands for any value. The highest mean comes first.
+-- tissue and study. NULL stands for any value. The highest mean comes first.
 -- n_cells: cells of the group.  n_measured: cells of the group whose study measured the gene.
 -- fraction_nonzero: the part of n_cells in which the gene is not 0.
 -- rank:    1 for the highest mean; ties share a rank.
@@ -18,18 +18,24 @@ SELECT
 FROM (
     SELECT
         a._gene,
-        sum(CASE WHEN signed THEN a._sum_signed ELSE a._sum_abs END) / any_value(n._n_cells) AS _score,
+        sum(a._sum) / any_value(n._n_cells) AS _score,
         sum(a._n_nonzero)::DOUBLE / any_value(n._n_cells) AS _fraction,
-        any_value(n._n_cells) AS _n_cells,
-        any_value(m._n_measured) AS _n_measured
+        any_value(n._n_cells)::BIGINT AS _n_cells,
+        any_value(m._n_measured)::BIGINT AS _n_measured
     FROM (
         SELECT
-            q.gene_id AS _gene, q.sample_id AS _sample, q.cell_type AS _type, q.n_nonzero AS _n_nonzero,
-            q.sum_abs AS _sum_abs, q.sum_signed AS _sum_signed
-        FROM sigdb_data.attribution_summary AS q JOIN sigdb_data.run_of(run) AS o ON q.run_id = o._run
+            q.gene_id AS _gene, q.n_nonzero AS _n_nonzero, CASE WHEN signed THEN q.sum_signed ELSE q.sum_abs END AS _sum
+        FROM sigdb_data.importance_sums AS q
+        JOIN sigdb_data.importance_groups AS g ON q.group_id = g.group_id
+        JOIN sigdb_data.run_of(run) AS o ON g.run_id = o._run
+        JOIN sigdb_data.studies AS t ON g.study_id = t.study_id
+        WHERE g.all_types = (cell_type IS NULL)
+            AND CASE WHEN disease IS NULL AND tissue IS NULL THEN g.all_conditions ELSE g.one_condition END
+            AND (cell_type IS NULL OR g.cell_type = cell_type)
+            AND (disease IS NULL OR g.disease = disease)
+            AND (tissue IS NULL OR g.tissue = tissue)
+            AND (study IS NULL OR t.study = study)
     ) AS a
-    JOIN sigdb_data.chosen_groups(cell_type, disease, tissue, study, run) AS c
-        ON a._sample = c._sample AND a._type IS NOT DISTINCT FROM c._type
     CROSS JOIN (
         SELECT sum(k._n) AS _n_cells
         FROM sigdb_data.chosen_groups(cell_type, disease, tissue, study, run) AS k

@@ -12,7 +12,7 @@ CREATE OR REPLACE MACRO signature_contributions(
 ) AS TABLE
 SELECT
     v._study AS study, v._tissue AS tissue, v._disease AS disease, v._type AS cell_type, v._symbol AS gene,
-    v._n_cells AS n_cells, v._contribution AS contribution,
+    v._n_cells::BIGINT AS n_cells, v._contribution AS contribution,
     CASE WHEN v._score <> 0 THEN v._contribution / v._score END AS share
 FROM sigdb_data.group_contributions(genes, weights, agg, run, signed) AS v
 WHERE (SELECT c._error FROM sigdb_data.signature_check(genes, weights, agg, missing, run, signed, NULL) AS c) IS NULL;

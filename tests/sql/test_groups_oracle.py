@@ -21,6 +21,7 @@ from tests.support.toy import new_atlas, obs_of, write_study
 GENES = ("S100A8", "S100A9", "CD3E", "LYZ", "MS4A1", "NKG7")
 TYPES = ["monocyte", "T cell", None]
 DISEASES = ["normal", "flu"]
+TISSUES = ["blood", "blood", None]  # of the samples s0, s1 and s2 of a study
 
 scores = st.one_of(st.just(0), st.floats(-500, 500, width=32).map(lambda x: np.float32(round(x, 3))))
 
@@ -63,6 +64,7 @@ def build(template, made):
                 len(dense),
                 sample=[f"{study} s{n}" for n in sample],
                 disease=[DISEASES[n % 2] for n in sample],
+                tissue=[TISSUES[n] for n in sample],
                 cell_type=types,
             )
             write_study(atlas, dense, GENES, study=study, obs=obs, measured=measured)
@@ -184,39 +186,54 @@ def test_groups_hits_and_rates(template, made, genes, weights, signed, measured_
 
 
 @settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(made=studies(), genes=gene_lists, kind=st.sampled_from(TYPES), disease=st.sampled_from([None, *DISEASES]))
-def test_importance_and_contributions(template, made, genes, kind, disease):
+@given(
+    made=studies(),
+    genes=gene_lists,
+    kind=st.sampled_from(TYPES),
+    disease=st.sampled_from([None, *DISEASES]),
+    tissue=st.sampled_from([None, "blood"]),
+    study=st.sampled_from([None, "study 0", "first"]),
+    signed=st.booleans(),
+)
+def test_importance_and_contributions(template, made, genes, kind, disease, tissue, study, signed):
     path, cells = build(template, made)
-    chosen = [cell for cell in cells if kind in (None, cell[3]) and disease in (None, cell[2])]
+    asked = (study, kind, disease, tissue)
+
+    def labels(cell):
+        return cell[0], cell[3], cell[2], None if cell[0] == "first" else TISSUES[int(cell[1][-1])]
+
+    chosen = [
+        cell for cell in cells if all(want in (None, label) for want, label in zip(asked, labels(cell), strict=True))
+    ]
     with sigdb.connect(path) as con:
         query = """SELECT gene, score, n_cells, fraction_nonzero, n_measured
-            FROM gene_importance(cell_type := ?, disease := ?)"""
+            FROM gene_importance(study := ?, cell_type := ?, disease := ?, tissue := ?, signed := ?)"""
         if not chosen:
             with pytest.raises(duckdb.Error, match="No cells of this run have"):
-                con.execute(query, [kind, disease]).fetchall()
+                con.execute(query, [*asked, signed]).fetchall()
         else:
-            found = {gene: rest for gene, *rest in con.execute(query, [kind, disease]).fetchall()}
+            found = {gene: rest for gene, *rest in con.execute(query, [*asked, signed]).fetchall()}
             for n, gene in enumerate(GENES):
-                values = np.array([abs(cell[5][n]) for cell in chosen])
+                values = np.array([cell[5][n] if signed else abs(cell[5][n]) for cell in chosen])
                 measured = sum(n in cell[4] for cell in chosen)
                 if values.any():
-                    assert found[gene] == pytest.approx(
-                        [values.mean(), len(values), (values > 0).mean(), measured], rel=1e-6
-                    )
+                    expected = [values.mean(), len(values), (values != 0).mean(), measured]
+                    assert found[gene] == pytest.approx(expected, rel=1e-6, abs=1e-9)
                 else:
                     assert found.get(gene, [0])[0] == 0
         names = [GENES[gene] for gene in genes]
         parts = con.execute(
-            "SELECT study, disease, cell_type, gene, n_cells, contribution, share FROM signature_contributions(?)",
+            """SELECT study, cell_type, disease, tissue, gene, n_cells, contribution, share
+            FROM signature_contributions(?)""",
             [names],
         ).fetchall()
     path.unlink()
-    for study, label, cell_type, gene, n_cells, contribution, _ in parts:
-        members = [cell for cell in cells if (cell[0], cell[2], cell[3]) == (study, label, cell_type)]
+    for *group, gene, n_cells, contribution, _ in parts:
+        members = [cell for cell in cells if labels(cell) == tuple(group)]
         assert n_cells == len(members)
         expected = np.mean([abs(cell[5][GENES.index(gene)]) for cell in members]) / len(genes)
         assert contribution == pytest.approx(expected, rel=1e-6)
-    for _, group in groupby(sorted(parts, key=lambda row: str(row[:3])), key=lambda row: str(row[:3])):
+    for _, group in groupby(sorted(parts, key=lambda row: str(row[:4])), key=lambda row: str(row[:4])):
         assert sum(row[-1] for row in group) == pytest.approx(1)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+import sqlglot
+from sqlglot import exp
 
 from sigdb import statements
 from sigdb.atlas import schema
@@ -22,6 +24,24 @@ def test_example_gives_what_the_header_says(toy, each):
     ((value,), *rest) = toy.execute(each.example).fetchall()
     assert rest == []
     assert as_text(value) == each.expected
+
+
+def relation(each):
+    """A view, the call of a table macro in its example, or the example of another macro, for DESCRIBE."""
+    if each.kind == "MACRO":
+        return each.example
+    calls = sqlglot.parse_one(each.example, dialect="duckdb").find_all(exp.Anonymous)
+    return f"FROM {each.name if each.kind == 'VIEW' else next(c for c in calls if c.name == each.name).sql('duckdb')}"
+
+
+@pytest.mark.parametrize(
+    "each", [each for each in OBJECTS if each.schema == "main"], ids=lambda e: f"{e.kind}-{e.name}"
+)
+def test_numbers_fit_into_64_bits(toy, each):
+    """A HUGEINT is an object in JavaScript, and a decimal in Arrow."""
+    kinds = {name: kind for name, kind, *_ in toy.execute(f"DESCRIBE {relation(each)}").fetchall()}
+    assert kinds
+    assert {name: kind for name, kind in kinds.items() if re.search("HUGEINT|DECIMAL", kind)} == {}
 
 
 @pytest.mark.parametrize("each", MACROS, ids=lambda each: f"{each.kind}-{each.name}")

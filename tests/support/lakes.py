@@ -8,6 +8,7 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -35,6 +36,7 @@ QUERIES = {
     "hits": "FROM sample_hit_rates(['GENE01', 'GENE02'], percentile := 90, min_cells := 1) ORDER BY ALL",
     "hits in cells": "FROM sample_hit_rates(['GENE01', 'GENE02'], min_cells := 1, against := 'cells') ORDER BY ALL",
     "null": "FROM signature_null(['GENE01', 'GENE02'], n_controls := 5) ORDER BY ALL",
+    "importance": "FROM gene_importance(study := 'one') ORDER BY ALL",
     "attributions": "FROM gene_attributions(['GENE01', 'GENE30']) ORDER BY ALL",
     "views": 'FROM cell_scores."S" ORDER BY ALL',
     "whole": "FROM attributions ORDER BY ALL",
@@ -113,6 +115,21 @@ def split(folder: Path) -> None:
             described = {"path": str(path.relative_to(folder)), "rows": len(part), "bytes": path.stat().st_size}
             files.append(replace(file, **described, sha256=manifest.checksum(path)))
     manifest.publish(replace(found, files=files))
+
+
+def make_schema_5(folder: Path) -> None:
+    """Make a lake one of schema 5, which had no sums of gene_importance."""
+    found = manifest.read(str(folder))
+    added = {"importance_groups", "importance_sums"}
+    (info,) = found.files_of("atlas_info")
+    rows = pq.read_table(folder / info.path).to_pylist()
+    older = [{**row, "value": "5"} if row["key"] == "schema_version" else row for row in rows]
+    path = folder / info.path
+    write_rows(pa.Table.from_pylist(older).to_reader(), path)
+    changed = replace(info, bytes=path.stat().st_size, sha256=manifest.checksum(path))
+    files = [changed if file == info else file for file in found.files if file.table not in added]
+    columns = {table: kinds for table, kinds in found.columns.items() if table not in added}
+    manifest.publish(replace(found, schema_version=5, columns=columns, files=files))
 
 
 # Not empty if this test run was started with --thorough.

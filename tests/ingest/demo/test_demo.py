@@ -133,12 +133,13 @@ def test_the_bundled_atlas_is_the_one_that_the_model_makes(demo_path, tmp_path):
     exact = wanted.keys() - {
         "attributions",
         "attribution_summary",
+        "importance_sums",
         "attributed_cells",
         "attribution_runs",
         "ingest_chunks",
     }
     assert {name for name in exact if wanted[name] != bundled[name]} == set()
-    for name in ("attributions", "attribution_summary", "attributed_cells"):
+    for name in ("attributions", "attribution_summary", "importance_sums", "attributed_cells"):
         np.testing.assert_allclose(
             np.array(wanted[name], object)[:, -3:].astype(float),
             np.array(bundled[name], object)[:, -3:].astype(float),

@@ -45,6 +45,30 @@ def test_upgrade_runs_the_scripts_in_between_and_installs_the_macros(copy, monke
         assert con.execute("SELECT signature_genes('T_CELL')").fetchall() == [(["CD3E"],)]
 
 
+def make_schema_5(path):
+    """Take from an atlas what schema 6 added: the sums of gene_importance."""
+    with duckdb.connect(path) as con:
+        for name in ("importance_sums", "importance_groups"):
+            con.execute(f"DROP VIEW {name}; DROP TABLE sigdb_data.{name}")
+    set_schema_version(path, 5)
+
+
+def test_schema_5_had_no_sums_of_importance(copy):
+    with sigdb.connect(copy) as con:
+        query = "FROM gene_importance(cell_type := 'monocyte')"
+        expected = con.execute(query).fetchall()
+        unsound = {finding.check for finding in sigdb.verify(con) if finding.n}
+    before = fingerprint(copy)
+    make_schema_5(copy)
+    with pytest.raises(AtlasVersionError, match="has atlas schema 5"):
+        sigdb.connect(copy)
+    assert upgrade(copy) == (5, SCHEMA_VERSION)
+    with sigdb.connect(copy) as con:
+        assert con.execute(query).fetchall() == expected != []
+        assert {finding.check for finding in sigdb.verify(con) if finding.n} == unsound
+    assert fingerprint(copy) == before
+
+
 def test_schema_4_had_no_estimated_error(copy):
     """An atlas of schema 4 keeps its data. Its cells have no estimate, and it is as sound as a new atlas."""
     with sigdb.connect(copy) as con:
@@ -53,6 +77,7 @@ def test_schema_4_had_no_estimated_error(copy):
         stored = "SELECT * EXCLUDE integration_error FROM sigdb_data.attributed_cells ORDER BY ALL"
         expected = con.execute(stored).fetchall()
         con.execute("ALTER TABLE sigdb_data.attributed_cells DROP COLUMN integration_error")
+    make_schema_5(copy)
     set_schema_version(copy, 4)
     assert upgrade(copy) == (4, SCHEMA_VERSION)
     with sigdb.connect(copy) as con:

@@ -131,6 +131,18 @@ PLANTED = [
     ("UPDATE sigdb_data.attribution_summary SET n_nonzero = n_nonzero + 1 WHERE gene_id = 2", "cube", "gene 2"),
     ("UPDATE sigdb_data.attribution_summary SET sum_sq = 'nan' WHERE gene_id = 2", "cube", "gene 2"),
     ("DELETE FROM sigdb_data.attribution_summary WHERE sample_id = 1", "cube", "sample 1"),
+    ("UPDATE sigdb_data.importance_sums SET sum_abs = sum_abs * 1.0001 WHERE gene_id = 2", "importance_sums", "gene 2"),
+    ("UPDATE sigdb_data.importance_sums SET sum_signed = -sum_signed WHERE gene_id = 2", "importance_sums", "gene 2"),
+    ("UPDATE sigdb_data.importance_sums SET n_nonzero = n_nonzero + 1 WHERE gene_id = 2", "importance_sums", "gene 2"),
+    ("INSERT INTO sigdb_data.importance_sums FROM sigdb_data.importance_sums", "importance_sums", "group 0, gene 0"),
+    ("DELETE FROM sigdb_data.importance_sums WHERE group_id = 1", "importance_sums", "group 1"),
+    ("DELETE FROM sigdb_data.importance_groups WHERE group_id = 1", "importance_groups", "0 groups, not 1"),
+    (
+        "INSERT INTO sigdb_data.importance_groups FROM sigdb_data.importance_groups",
+        "importance_groups",
+        "2 groups, not 1",
+    ),
+    ("UPDATE sigdb_data.importance_groups SET group_id = 0 WHERE group_id = 1", "importance_groups", "1 groups, not 1"),
     ("UPDATE sigdb_data.group_sizes SET n_cells = 4 WHERE sample_id = 0", "group_sizes", "sample 0: 4 recorded, 5"),
     (
         "UPDATE sigdb_data.signature_cells SET score = score + 1 WHERE cell_id = 3",
@@ -171,6 +183,16 @@ def test_a_planted_error_is_found(copy, statement, check, example):
 
 
 @pytest.mark.file_only("it writes to the atlas")
+def test_a_label_changed_by_hand_is_found(copy):
+    """The cube has no labels of samples, but the sums of gene_importance are added up by them."""
+    with Atlas(copy) as atlas:
+        atlas.con.execute("UPDATE sigdb_data.samples SET disease = 'other' WHERE sample_id = 0")
+    wrong = failed_checks(copy)
+    assert wrong.keys() == {"importance_groups", "importance_sums"}
+    assert "0 groups, not 1" in wrong["importance_groups"][1]
+
+
+@pytest.mark.file_only("it writes to the atlas")
 def test_objects_of_the_user_are_ignored(copy):
     with Atlas(copy) as atlas:
         atlas.con.execute("""
@@ -195,7 +217,7 @@ def test_the_command_sees_that_macros_and_views_were_rebuilt(copy):
     assert "is sound" in result.stdout
 
 
-REBUILT = ("cube", "group_sizes", "materialized", "sorted")
+REBUILT = ("cube", "group_sizes", "importance_groups", "importance_sums", "materialized", "sorted")
 DERIVED = [each[:2] for each in PLANTED if each[1] in REBUILT or "MACRO signature_genes" in each[0]]
 
 
@@ -208,7 +230,7 @@ def test_derived_data_are_rebuilt(copy, statement, check):
         assert check in fix(atlas, list(verify(atlas.con)))
     assert failed_checks(copy) == {}
     after = fingerprint(copy)
-    for table in ("attribution_summary", "group_sizes", "signature_cells"):
+    for table in ("attribution_summary", "group_sizes", "importance_groups", "importance_sums", "signature_cells"):
         assert [row[:-3] for row in sorted(after.pop(table), key=str)] == [
             row[:-3] for row in sorted(before.pop(table), key=str)
         ]
@@ -236,7 +258,7 @@ def test_the_command(copy):
         atlas.con.execute("DELETE FROM sigdb_data.group_sizes")
     result = run(app, ["verify", str(copy)])
     assert isinstance(result.exception, sigdb.errors.AtlasError)
-    assert "is not sound: group_sizes. `sigdb verify --fix" in str(result.exception)
+    assert "is not sound: group_sizes, importance_groups, importance_sums. `sigdb verify --fix" in str(result.exception)
     assert "group_sizes: wrong 8 times" in result.stdout
     result = run(app, ["verify", str(copy), "--fix"])
     assert result.exit_code == 0

@@ -7,11 +7,11 @@ import pytest
 import sqlglot
 
 import sigdb
-from sigdb import statements
 from sigdb.atlas import schema
 from sigdb.dialects.engines import DIALECTS
 from sigdb.dialects.macros import base_tables, macros
 from sigdb.errors import QueryError
+from sigdb.literals import literal
 from tests.support.queries import MEANINGS, QUERIES
 
 OBJECTS = {each.sql: each for each in schema.objects()}.values()
@@ -21,7 +21,7 @@ OTHERS = [dialect for dialect in DIALECTS if dialect != "duckdb"]
 def copy_tables(path):
     """A DuckDB database with the base tables of an atlas, without its macros and views."""
     con = duckdb.connect()
-    con.execute(f"ATTACH {statements.literal(str(path))} AS atlas (READ_ONLY)")
+    con.execute(f"ATTACH {literal(str(path))} AS atlas (READ_ONLY)")
     con.execute("CREATE SCHEMA sigdb_data")
     for table in base_tables():
         con.execute(f"CREATE TABLE sigdb_data.{table} AS FROM atlas.sigdb_data.{table}")
