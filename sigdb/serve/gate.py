@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
@@ -38,22 +39,25 @@ class Answered:
 
     Attributes
     ----------
-    schema : pyarrow.Schema
-        The columns.
     rows, bytes : int
         What was read so far.
     """
 
     def __init__(self, run: Run, done: Callable[[], None]) -> None:
-        """Wait for the columns. Raises Refused if the query fails before. done: called after the last row."""
+        """done: called after the last row."""
         self.run = run
         self.done = done
         self.rows = self.bytes = 0
         self.parts = run.parts()
-        self.schema: pa.Schema = next(self.parts).schema
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns. Waits until they are known, and raises Refused if the query fails before."""
+        return next(self.parts).schema
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, once. Raises Refused if the query fails, takes too long or gives too much."""
+        _ = self.schema  # it comes first
         for part in self.parts:
             for batch in part:
                 self.rows, self.bytes = self.rows + batch.num_rows, self.bytes + batch.nbytes
@@ -117,6 +121,7 @@ class Gate:
         *,
         atlas: str | None = None,
         door: str,
+        kind: str = "query",
     ) -> Iterator[Answered]:
         """Run a query. The block gets its answer; leaving the block stops the query.
 
@@ -132,6 +137,9 @@ class Gate:
             The name of the atlas. It can be left out if there is only one.
         door
             The name of the door, for the log.
+        kind
+            What is wanted: the rows of a query; its `columns` only; or a `finding`. Then `sql` is the name of a
+            function of sigdb, and `parameters` are its arguments. The schema has its notes.
 
         Raises
         ------
@@ -141,7 +149,9 @@ class Gate:
         started, answered, outcome = time.monotonic(), None, "cancelled"
         try:
             with self.turn(user.name, self.limits.per_user), ExitStack() as stack:
-                run = stack.enter_context(self.run(user, sql, parameters, atlas))
+                run = stack.enter_context(
+                    self.run(Question(user.name, self.atlases.find(atlas), sql, parameters, kind))
+                )
                 answered = Answered(run, stack.close)
                 yield answered
                 outcome = "ok" if run.has_ended else "cancelled"
@@ -178,10 +188,9 @@ class Gate:
                 self.changed.notify_all()
 
     @contextmanager
-    def run(self, user: User, sql: str, parameters: Any, atlas: str | None) -> Iterator[Run]:
+    def run(self, question: Question) -> Iterator[Run]:
         """Run a query in a process, which is free for the next query after the block."""
         with self.turn(None, self.limits.at_once):
-            question = Question(user.name, self.atlases.find(atlas), sql, parameters)
             process = self.processes.lend(question.place())
             run = Run(process, question, self.limits)
             self.runs.add(run)
