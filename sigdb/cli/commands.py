@@ -52,6 +52,10 @@ PANELS = {
         "upgrade": "atlas",
         "drop-study": "atlas",
     },
+    "Share": {
+        "serve": "serve",
+        "tokens": "serve",
+    },
     "Lake": {
         "export": "lake",
         "attach-lake": "lake",

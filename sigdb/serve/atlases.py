@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sigdb.atlas.file import check_name
 from sigdb.disk import check_atlas
 from sigdb.errors import AtlasError, AtlasNotFoundError, listed, nearest
+from sigdb.lake.manifest import NAME as MANIFEST
 from sigdb.serve.limits import Refused
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Atlases:
         if not self.path.is_dir():
             check_atlas(self.path)
             check_name(self.path)
+        elif (self.path / MANIFEST).is_file():
+            raise AtlasError(
+                f"{path} is a lake, and only atlas files can be served: a lake cannot be locked. "
+                "`sigdb.import_lake(lake, path)` makes an atlas file of it."
+            )
         elif not self.paths():
             raise AtlasNotFoundError(f"There is no atlas in the folder {path}. Atlases are files named *{SUFFIX}.")
 

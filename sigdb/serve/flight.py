@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import flight
 
+from sigdb.errors import OptionError
 from sigdb.serve.flight_messages import pack, unpack
 from sigdb.serve.limits import Refused
+from sigdb.serve.server import GRACE, bind
 from sigdb.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sigdb.serve.gate import Answered, Gate, User
+    from sigdb.serve.server import Address
 
-__all__ = ["FlightServer"]
+__all__ = ["FlightDoor", "FlightServer"]
 
 # The error of Flight for each kind of refusal; all others are FlightServerError. The client gets the
 # traceback of any exception that is not Flight's.
@@ -275,3 +278,40 @@ def name_of(message: Any) -> str:
     """The name of a message."""
     name: str = message.DESCRIPTOR.name
     return name
+
+
+class FlightDoor:
+    """The Flight door, in a thread."""
+
+    def __init__(self, gate: Gate, address: Address) -> None:
+        """Set it up. Raises OptionError if the certificate or the key cannot be read."""
+        self.gate = gate
+        self.address = address
+        self.tls = read_certificate(address)
+        self.scheme = "grpc+tls" if self.tls else "grpc"
+
+    def start(self) -> str:
+        """Listen, and return the address. Raises OptionError if that is not possible."""
+        with bind(self.address) as listening:  # it says why a port cannot be had
+            port = listening.getsockname()[1]
+        self.server = FlightServer(self.gate, self.address.url(self.scheme, port), self.tls)
+        self.ending = threading.Thread(target=self.server.shutdown, daemon=True)
+        return self.address.url(self.scheme, self.server.port)
+
+    def stop(self) -> None:
+        """Take no new calls."""
+        self.ending.start()
+
+    def join(self) -> None:
+        """Wait until all answers are sent, for some seconds."""
+        self.ending.join(GRACE)
+
+
+def read_certificate(address: Address) -> tuple[bytes, bytes] | None:
+    """The certificate and its key, or None without TLS. Raises OptionError."""
+    if address.tls_cert is None or address.tls_key is None:
+        return None
+    try:
+        return address.tls_cert.read_bytes(), address.tls_key.read_bytes()
+    except OSError as error:
+        raise OptionError(f"The certificate or its key cannot be used: {error.strerror or error}.") from error

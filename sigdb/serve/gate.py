@@ -39,29 +39,36 @@ class Answered:
 
     Attributes
     ----------
+    schema : pyarrow.Schema
+        The columns. Reading it waits until DuckDB knows them, and raises Refused if the query fails before.
     rows, bytes : int
         What was read so far.
+    seconds : float
+        The time from the start until the last row was read.
     """
 
     def __init__(self, run: Run, done: Callable[[], None]) -> None:
-        """done: called after the last row."""
+        """Start to answer. done: called after the last row."""
         self.run = run
         self.done = done
         self.rows = self.bytes = 0
+        self.started = time.monotonic()
+        self.seconds = 0.0
         self.parts = run.parts()
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """The columns. Waits until they are known, and raises Refused if the query fails before."""
+        """The columns."""
         return next(self.parts).schema
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, once. Raises Refused if the query fails, takes too long or gives too much."""
-        _ = self.schema  # it comes first
+        assert self.schema is not None  # it comes first
         for part in self.parts:
             for batch in part:
                 self.rows, self.bytes = self.rows + batch.num_rows, self.bytes + batch.nbytes
                 yield batch
+        self.seconds = time.monotonic() - self.started
         self.done()
 
     def cancel(self) -> None:
@@ -123,7 +130,7 @@ class Gate:
         door: str,
         kind: str = "query",
     ) -> Iterator[Answered]:
-        """Run a query. The block gets its answer; leaving the block stops the query.
+        """Run a query. The block gets its answer at once; leaving the block stops the query.
 
         Parameters
         ----------
@@ -144,7 +151,8 @@ class Gate:
         Raises
         ------
         Refused
-            The query is not allowed, fails, or takes more than the limits. `batches` can raise it, too.
+            The server is busy or does not have the atlas. `Answered` raises it if the query is not allowed, fails, or
+            takes more than the limits.
         """
         started, answered, outcome = time.monotonic(), None, "cancelled"
         try:
@@ -166,7 +174,7 @@ class Gate:
                 sql=sql,
                 rows=answered.rows if answered else 0,
                 bytes=answered.bytes if answered else 0,
-                seconds=round(time.monotonic() - started, 3),
+                seconds=round((answered and answered.seconds) or time.monotonic() - started, 3),
                 outcome=outcome,
             )
 

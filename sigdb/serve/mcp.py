@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
+import anyio
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context  # noqa: TC002  the SDK reads annotations at run time
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import Field
+from starlette.requests import Request
 
-from sigdb.serve.jsonable import jsonable
 from sigdb.serve.limits import Refused
 from sigdb.serve.waiting import in_thread
 from sigdb.statements import statement
+from sigdb.values import to_json
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.types import Message, Receive, Scope, Send
+
     from sigdb.serve.gate import Answered, Gate, User
 
-__all__ = ["mcp_server"]
+__all__ = ["AgentDoor", "mcp_server"]
 
 INSTRUCTIONS = """\
 An atlas says which genes matter to a single-cell foundation model in each cell: attributions, not expression.
@@ -156,27 +164,20 @@ class Tools:
         self, ctx: Context, sql: str, parameters: Any, *, atlas: str | None, most: int, kind: str = "query"
     ) -> Reply:
         """Ask the gate in a thread. Raises ToolError for what it refuses; any other error would hide its message."""
-        running: list[Answered] = []
+        request = ctx.request_context.request
+        user = self.gate.admit(None) if request is None else request.state.user
+        running: list[Answered] = [] if request is None else request.state.running
 
         def run() -> Reply:
-            asked = self.gate.ask(self.user(ctx), sql, parameters, atlas=atlas, door="mcp", kind=kind)
+            asked = self.gate.ask(user, sql, parameters, atlas=atlas, door="mcp", kind=kind)
             with asked as answered:
                 running.append(answered)
                 return reply(answered, most)
 
-        def stop() -> None:
-            for answered in running:
-                answered.cancel()
-
         try:
-            return await in_thread(run, stop=stop)
+            return await in_thread(run, stop=lambda: cancel_all(running))
         except Refused as error:
             raise ToolError(str(error)) from error
-
-    def user(self, ctx: Context) -> User:
-        """Who asks: the person whom the door of HTTP admitted, or the one who started the server on this machine."""
-        request = ctx.request_context.request
-        return self.gate.admit(None) if request is None else request.state.user
 
 
 def reply(answered: Answered, most: int) -> Reply:
@@ -185,7 +186,7 @@ def reply(answered: Answered, most: int) -> Reply:
     rows: list[list[Any]] = []
     left, more = LONGEST, False
     found = (row for batch in answered.batches() for row in zip(*batch.to_pydict().values(), strict=True))
-    for row in ([jsonable(value) for value in each] for each in found):
+    for row in ([to_json(value) for value in each] for each in found):
         left -= len(json.dumps(row))
         if len(rows) == most or left < 0:
             more = True
@@ -194,6 +195,12 @@ def reply(answered: Answered, most: int) -> Reply:
     if more:
         notes.insert(0, f"These are the first {len(rows)} rows. There are more: ask for fewer columns or groups.")
     return Reply(columns=answered.schema.names, rows=rows, notes=notes)
+
+
+def cancel_all(running: list[Answered]) -> None:
+    """Stop queries."""
+    for answered in running:
+        answered.cancel()
 
 
 def mcp_server(gate: Gate) -> MCPServer:
@@ -205,3 +212,41 @@ def mcp_server(gate: Gate) -> MCPServer:
     for tool in (tools.check_genes, tools.score_by, tools.hits, tools.top_genes, tools.query):
         server.add_tool(tool, annotations=ToolAnnotations(read_only_hint=True, idempotent_hint=True))
     return server
+
+
+class AgentDoor:
+    """The tools over HTTP. The person is known by the token of the request, and the query stops if the agent leaves."""
+
+    def __init__(self, gate: Gate, admit: Callable[[Request], User]) -> None:
+        self.admit = admit
+        server = mcp_server(gate)
+        # `Guard` checks the names of hosts. No state is kept between requests.
+        anywhere = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+        server.streamable_http_app(stateless_http=True, json_response=True, transport_security=anywhere)
+        self.sessions = server.session_manager
+
+    @asynccontextmanager
+    async def run(self, app: object) -> AsyncIterator[None]:
+        """Answer requests within the block."""
+        async with self.sessions.run():
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request. Raises Refused if nobody has its token."""
+        request = Request(scope, receive)
+        request.state.user = self.admit(request)
+        request.state.running = []
+        body = await request.body()
+
+        async def replay() -> Message:
+            return {"type": "http.request", "body": body}
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            cancel_all(request.state.running)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            await self.sessions.asgi_app(scope, replay, send)
+            group.cancel_scope.cancel()

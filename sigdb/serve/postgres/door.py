@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sigdb.errors import OptionError
 from sigdb.serve.postgres.server import PostgresServer
-from sigdb.serve.server import GRACE, bind, shown
+from sigdb.serve.server import GRACE, bind
 
 if TYPE_CHECKING:
     from sigdb.serve.gate import Gate
@@ -33,7 +33,7 @@ class PostgresDoor:
         listening = bind(self.address)
         self.thread.start()
         asyncio.run_coroutine_threadsafe(self.server.start_server(sock=listening), self.loop).result()
-        return shown("postgresql", self.address, listening.getsockname()[1])
+        return self.address.url("postgresql", listening.getsockname()[1])
 
     def stop(self) -> None:
         """Take no new connections."""

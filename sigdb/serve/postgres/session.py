@@ -92,6 +92,14 @@ class AtlasSession(pg.Session):
         except Refused as error:
             raise as_postgres(error) from error
 
+    def facts(self) -> dict[str, str]:
+        """What functions of Postgres about the connection return, and its settings."""
+        assert self.user is not None
+        connection = self._connection
+        settings: dict[str, str] = {**connection.server.parameter_status, **connection.session_vars}
+        about = {"version": f"PostgreSQL {settings['server_version']}", "pg_backend_pid": str(connection.pid)}
+        return {**settings, **about, "current_user": self.user.name}
+
     async def close_all_but(self, kept: set[pg.Portal]) -> None:
         """End the queries of all other portals."""
         for portal in self.open - kept:

@@ -13,7 +13,7 @@ from pg_mimic.arrays import element_oid_of, is_array_oid, parse_array_literal
 from pg_mimic.catalog_data import DECLARED_TYPE_OIDS
 from sqlglot import exp
 
-from sigdb.serve.jsonable import jsonable
+from sigdb.values import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,7 +73,7 @@ def values_of(column: pa.Array) -> list[Any]:
     values: list[Any] = column.to_pylist()
     if pa.types.is_interval(column.type):
         return [None if each is None else interval(*each) for each in values]
-    return [jsonable(each) for each in values] if oid_of(column.type) == pg.JSON else values
+    return [to_json(each) for each in values] if oid_of(column.type) == pg.JSON else values
 
 
 def interval(months: int, days: int, nanoseconds: int) -> str:
