@@ -6,6 +6,7 @@ import base64
 import binascii
 import secrets
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,8 @@ SQL_INFO = pa.schema(
 )
 # Seconds between two looks whether a client still waits.
 LOOK = 0.5
+# Seconds after the time limit of a query, in which the gate has ended it.
+PATIENCE = 5
 # Prepared statements that are kept; the oldest are forgotten.
 PREPARED = 1000
 # What clients ask about the catalogue: the statement that answers it, and the columns that the protocol wants.
@@ -171,7 +174,7 @@ class FlightServer(flight.FlightServerBase):
             message = unpack(ticket.ticket)
             name = name_of(message)
             if name == "CommandGetSqlInfo":
-                return flight.RecordBatchStream(SQL_INFO.empty_table())
+                return flight.GeneratorStream(SQL_INFO, iter(()))
             if name in CATALOGUE:
                 return flight.RecordBatchStream(self.catalogue(context, message))
             is_plain = name == "TicketStatementQuery"
@@ -188,15 +191,18 @@ class FlightServer(flight.FlightServerBase):
 
     @contextmanager
     def ask(self, context: flight.ServerCallContext, sql: str, parameters: Any) -> Iterator[Answered]:
-        """Ask the gate, and stop the query when the client leaves."""
+        """Ask the gate. The query stops when the client leaves, or takes no rows for too long."""
         admitted = context.get_middleware("admission")
         ended = threading.Event()
 
         def watch() -> None:
+            deadline = time.monotonic() + self.gate.limits.seconds + PATIENCE
             while not ended.wait(LOOK):
                 if context.is_cancelled():
-                    answered.cancel()
-                    break
+                    return answered.cancel()
+                if time.monotonic() > deadline:
+                    return answered.done()
+            return None
 
         with self.gate.ask(admitted.user, sql, parameters, atlas=admitted.atlas, door="flight") as answered:
             watcher = threading.Thread(target=watch, daemon=True)

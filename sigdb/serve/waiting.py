@@ -25,6 +25,7 @@ async def in_thread(
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
+        work.add_done_callback(lambda ended: ended.exception())  # nobody else asks for it
         stop()
         await asyncio.wait([work])
         raise

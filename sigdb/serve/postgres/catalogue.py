@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import sqlglot
@@ -160,12 +161,14 @@ def replace_tables(tree: exp.Query) -> exp.Query:
     """The tables of pg_catalog by statements. A table that is not known is empty."""
     columns = list(tree.find_all(exp.Column))
     tables = [each for each in tree.find_all(exp.Table) if is_catalogue(each)]
-    # A column without the name of its table belongs to the first table of the query that is not known.
+    # A column without the name of its table belongs to the first table that is not known, unless a known table has it.
     first = {id(each.parent_select): each for each in reversed(tables) if each.name not in TABLES}
+    known = {name for each in tables if each.name in TABLES for name in columns_of(each.name)}
     for table in tables:
         names = {each.name for each in columns if each.table == table.alias_or_name}
         if first.get(id(table.parent_select)) is table:
-            names |= {each.name for each in columns if not each.table and each.parent_select is table.parent_select}
+            here = [each.name for each in columns if not each.table and each.parent_select is table.parent_select]
+            names |= set(here) - known
         rows = rows_of(table.name, names).subquery(table.alias_or_name)
         rows.set("joins", table.args.get("joins"))
         table.replace(rows)
@@ -174,12 +177,17 @@ def replace_tables(tree: exp.Query) -> exp.Query:
 
 def rows_of(table: str, columns: set[str]) -> exp.Select:
     """The rows of a table of pg_catalog, with these columns. A column that is not known is NULL."""
-    known = replace_tables(parse(f"serve/pg_catalog/{table}")) if table in TABLES else None
-    missing = sorted(columns - set(known.named_selects if known else []))
+    missing = sorted(columns - columns_of(table)) if table in TABLES else sorted(columns)
     nulls = [exp.alias_(exp.null(), name, quoted=True) for name in missing]
-    if known is None:
+    if table not in TABLES:
         return exp.select(*nulls or [exp.null()]).where(exp.false())
-    return exp.select("*", *nulls).from_(known.subquery("known"))
+    return exp.select("*", *nulls).from_(parse(f"serve/pg_catalog/{table}").subquery("known"))
+
+
+@cache
+def columns_of(table: str) -> set[str]:
+    """The columns of a known table of pg_catalog."""
+    return set(parse(f"serve/pg_catalog/{table}").named_selects)
 
 
 def is_catalogue(table: exp.Table) -> bool:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresServer"]
 
-# Clients that may be connected at once; each may wait in a thread of its own.
-CLIENTS = 100
+# Threads in which clients wait for the gate.
+THREADS = 64
 # Bytes of a message: before a client has shown its token, and after.
 UNKNOWN, KNOWN = 10_000, 16 << 20
 # Seconds in which a client must show its token.
@@ -46,6 +46,15 @@ class Stream(PgStream):
 
     limit = UNKNOWN
     is_secure = False
+
+    async def drain_within(self, seconds: float) -> None:
+        """Wait until the client takes what was written. Ends the connection if it does not."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.drain()
+        except TimeoutError:
+            self.writer.transport.abort()
+            raise ConnectionClosed from None
 
     async def start_tls(self, tls: ssl.SSLContext) -> None:
         """Continue behind TLS. What was sent before belongs to nobody, so it ends the connection."""
@@ -163,7 +172,7 @@ class AtlasConnection(Connection):
                     self.stream.write(messages.make_data_row(encode_row(row, columns, formats)))
                 except ValueError as error:
                     raise pg.PgError("0A000", str(error)) from None
-            await self.stream.drain()
+            await self.stream.drain_within(self.session.gate.limits.seconds)
             sent += len(rows)
         return sent, more
 
@@ -175,7 +184,7 @@ class PostgresServer(pg.PgServer):
         super().__init__(self.new_session, server_version=f"16.0 (sigdb {version('sigdb-atlas')})")
         self.gate = gate
         self.tls = tls
-        self.threads = ThreadPoolExecutor(CLIENTS, thread_name_prefix="postgres")
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="postgres")
 
     def stop_listening(self) -> None:
         """Take no new connections."""

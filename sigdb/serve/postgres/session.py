@@ -156,7 +156,7 @@ class AtlasPortal(pg.Portal):
     async def columns(self) -> list[pg.ResultColumn]:
         """Start the query, and return the columns of its result."""
         answered = await self.started()
-        return columns_of(await self.session.call(getattr, answered, "schema", stop=answered.cancel))
+        return columns_of(await self.read(answered, lambda: answered.schema))
 
     async def execute(self, max_rows: int) -> tuple[list[tuple[Any, ...]], bool]:
         """Return the next rows, and whether there may be more."""
@@ -169,10 +169,22 @@ class AtlasPortal(pg.Portal):
         """The rows of the result, read from DuckDB as they are needed."""
         answered = await self.started()
         chunks = (chunk for batch in answered.batches() for chunk in chunks_of(batch))
-        while (chunk := await self.session.call(next, chunks, None, stop=answered.cancel)) is not None:
+        while (chunk := await self.read(answered, lambda: next(chunks, None))) is not None:
             for row in chunk:
                 yield row
         await self.session.call(self.close)
+
+    async def read(self, answered: Answered, function: Callable[[], Any]) -> Any:
+        """Read from the answer in a thread. A refusal ends the query, so that the gate writes it down."""
+
+        def read() -> Any:
+            try:
+                return function()
+            except Refused as error:
+                self.context.__exit__(type(error), error, error.__traceback__)
+                raise
+
+        return await self.session.call(read, stop=answered.cancel)
 
     async def started(self) -> Answered:
         """Start the query if it has not started."""
