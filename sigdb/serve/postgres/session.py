@@ -181,6 +181,7 @@ class AtlasPortal(pg.Portal):
             try:
                 return function()
             except Refused as error:
+                self.session.open.discard(self)
                 self.context.__exit__(type(error), error, error.__traceback__)
                 raise
 
