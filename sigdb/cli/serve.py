@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -17,9 +17,11 @@ from sigdb.cli.paths import existing, new_file
 from sigdb.errors import needs_extra
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sigdb.serve.atlases import Atlases
     from sigdb.serve.gate import Gate, Limits
-    from sigdb.serve.server import Address
+    from sigdb.serve.server import Address, Door
 
 app = typer.Typer()
 tokens_app = typer.Typer(
@@ -57,6 +59,21 @@ class ServeOptions:
         typer.Option(help="The address to listen at. 0.0.0.0 is all of this machine.", rich_help_panel=LISTEN),
     ] = "127.0.0.1"
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port of HTTP.", rich_help_panel=LISTEN)] = 8080
+    postgres: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Also listen for clients of Postgres, at this port.", rich_help_panel=LISTEN
+        ),
+    ] = None
+    flight: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Also listen for clients of Arrow Flight SQL, at this port.", rich_help_panel=LISTEN
+        ),
+    ] = None
+    mcp: Annotated[bool, typer.Option("--mcp", help="Also answer agents (MCP), at /mcp.", rich_help_panel=LISTEN)] = (
+        False
+    )
     tls_cert: Annotated[
         Path | None,
         typer.Option(help="The certificate for TLS (.pem).", callback=existing(), rich_help_panel=LISTEN),
@@ -92,13 +109,13 @@ def serve(
     ],
     options: ServeOptions,
 ) -> None:
-    """Serve atlases over HTTP: the explorer page, and queries as JSON, CSV or Arrow.
+    """Serve atlases over HTTP: the explorer page, and queries as JSON, CSV or Arrow. Other protocols are options.
 
     Each query runs on a locked connection, in a process of its own, and within limits. Without tokens, only people on
     this machine can ask. Ctrl-C stops the server, once queries that run have had 5 seconds to end.
     """
     with needs_extra("serve"):
-        from sigdb.serve.server import HttpDoor, check_address, opened
+        from sigdb.serve.server import check_address, opened
     from sigdb.serve.atlases import Atlases
 
     atlases = Atlases(atlas)
@@ -108,11 +125,26 @@ def serve(
     check_opens(atlases, limits)
     if gate.tokens is not None and address.tls_cert is None and not address.is_loopback():
         print_warning("Tokens and results go over the network unencrypted: --tls-cert and --tls-key encrypt them.")
-    with opened(gate, [HttpDoor(gate, address)]) as addresses:
+    with opened(gate, list(doors_of(options, gate, address))) as addresses:
         for each in addresses:
             console.print(f"{', '.join(atlases.paths())} at {each}", soft_wrap=True)
         gate.processes.warm_up()
         Event().wait()
+
+
+def doors_of(options: ServeOptions, gate: Gate, address: Address) -> Iterator[Door]:
+    """The doors that were asked for."""
+    from sigdb.serve.server import HttpDoor
+
+    yield HttpDoor(gate, address, mcp=options.mcp)
+    if options.postgres is not None:
+        from sigdb.serve.postgres import PostgresDoor
+
+        yield PostgresDoor(gate, replace(address, port=options.postgres))
+    if options.flight is not None:
+        from sigdb.serve.flight import FlightDoor
+
+        yield FlightDoor(gate, replace(address, port=options.flight))
 
 
 def limits_of(options: ServeOptions) -> Limits:

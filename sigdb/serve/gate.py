@@ -128,6 +128,7 @@ class Gate:
         *,
         atlas: str | None = None,
         door: str,
+        kind: str = "query",
     ) -> Iterator[Answered]:
         """Run a query. The block gets its answer at once; leaving the block stops the query.
 
@@ -143,6 +144,9 @@ class Gate:
             The name of the atlas. It can be left out if there is only one.
         door
             The name of the door, for the log.
+        kind
+            What is wanted: the rows of a query; its `columns` only; or a `finding`. Then `sql` is the name of a
+            function of sigdb, and `parameters` are its arguments. The schema has its notes.
 
         Raises
         ------
@@ -153,7 +157,9 @@ class Gate:
         started, answered, outcome = time.monotonic(), None, None
         try:
             with self.turn(user.name, self.limits.per_user), ExitStack() as stack:
-                run = stack.enter_context(self.run(user, sql, parameters, atlas))
+                run = stack.enter_context(
+                    self.run(Question(user.name, self.atlases.find(atlas), sql, parameters, kind))
+                )
                 answered = Answered(run, stack.close)
                 yield answered
         except Refused as refused:
@@ -189,10 +195,9 @@ class Gate:
                 self.changed.notify_all()
 
     @contextmanager
-    def run(self, user: User, sql: str, parameters: Any, atlas: str | None) -> Iterator[Run]:
+    def run(self, question: Question) -> Iterator[Run]:
         """Run a query in a process, which is free for the next query after the block."""
         with self.turn(None, self.limits.at_once):
-            question = Question(user.name, self.atlases.find(atlas), sql, parameters)
             process = self.processes.lend(question.place())
             try:
                 process.wait()

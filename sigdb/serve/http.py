@@ -27,6 +27,8 @@ from sigdb.serve.guard import Guard, answer_refused
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from sigdb.serve.mcp import AgentDoor
+
 __all__ = ["make_app", "page_folder"]
 
 COOKIE = "sigdb_token"
@@ -240,7 +242,9 @@ async def say_not_built(request: Request) -> Response:
     return HTMLResponse(NOT_BUILT)
 
 
-def make_app(gate: Gate, *, hosts: frozenset[str] | None = None, page: Path | None = None) -> Starlette:
+def make_app(
+    gate: Gate, *, hosts: frozenset[str] | None = None, page: Path | None = None, mcp: bool = False
+) -> Starlette:
     """The server as an ASGI application.
 
     Parameters
@@ -251,8 +255,11 @@ def make_app(gate: Gate, *, hosts: frozenset[str] | None = None, page: Path | No
         The names under which the server may be called; None: under every name.
     page
         The folder of the built explorer page. By default, the one in the package.
+    mcp
+        Whether agents can ask at /mcp.
     """
     doors = Doors(gate)
+    agents = agent_door(gate, doors) if mcp else None
     folder = page or page_folder()
     is_built = (folder / "index.html").is_file()
     rest = Mount("/", StaticFiles(directory=folder, html=True)) if is_built else Route("/", say_not_built)
@@ -262,13 +269,22 @@ def make_app(gate: Gate, *, hosts: frozenset[str] | None = None, page: Path | No
         Route("/query", doors.query, methods=["POST"]),
         Route("/login", doors.log_in, methods=["POST"]),
         Route("/logout", doors.log_out, methods=["POST"]),
+        *([Route("/mcp", agents)] if agents else []),
         rest,
     ]
     return Starlette(
         routes=routes,
+        lifespan=agents.run if agents else None,
         middleware=[Middleware(Guard, hosts=hosts)],
         exception_handlers={Refused: answer_refused, ClientDisconnect: answer_gone},
     )
+
+
+def agent_door(gate: Gate, doors: Doors) -> AgentDoor:
+    """The door for agents, whose library takes long to import."""
+    from sigdb.serve.mcp import AgentDoor
+
+    return AgentDoor(gate, doors.admit)
 
 
 async def answer_gone(request: Request, error: Exception) -> Response:

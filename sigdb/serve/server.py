@@ -37,6 +37,10 @@ class Address:
     tls_cert: Path | None = None
     tls_key: Path | None = None
 
+    def url(self, scheme: str, port: int) -> str:
+        """The address with the port that is listened at."""
+        return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{port}"
+
     def is_loopback(self) -> bool:
         """Whether only this machine can call it."""
         if self.host == "localhost":
@@ -86,16 +90,16 @@ def bind(address: Address) -> socket.socket:
 class HttpDoor:
     """The HTTP door, in a thread."""
 
-    def __init__(self, gate: Gate, address: Address) -> None:
-        """Set it up. Raises OptionError if the certificate or the key cannot be read."""
+    def __init__(self, gate: Gate, address: Address, *, mcp: bool = False) -> None:
+        """Set it up, also for agents if `mcp`. Raises OptionError if the certificate or the key cannot be read."""
         self.address = address
         hosts = None if gate.tokens is not None else frozenset({"localhost", "127.0.0.1", "::1", address.host.lower()})
         config = uvicorn.Config(
-            make_app(gate, hosts=hosts),
+            make_app(gate, hosts=hosts, mcp=mcp),
             log_config=None,
             access_log=False,
             server_header=False,
-            lifespan="off",
+            lifespan="on" if mcp else "off",
             ws="none",
             limit_concurrency=CONNECTIONS,
             timeout_graceful_shutdown=int(GRACE),
@@ -113,9 +117,7 @@ class HttpDoor:
         listening = bind(self.address)
         self.thread = Thread(target=self.server.run, args=([listening],), daemon=True)
         self.thread.start()
-        scheme = "https" if self.address.tls_cert else "http"
-        host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
-        return f"{scheme}://{host}:{listening.getsockname()[1]}"
+        return self.address.url("https" if self.address.tls_cert else "http", listening.getsockname()[1])
 
     def stop(self) -> None:
         """Take no new connections."""

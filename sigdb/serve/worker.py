@@ -23,15 +23,18 @@ import duckdb
 import pyarrow as pa
 
 from sigdb.connection import connect
-from sigdb.errors import AtlasLockedError, SigdbError, message
+from sigdb.errors import AtlasLockedError, OptionError, QueryError, SigdbError, SignatureError, message, nearest
+from sigdb.findings.groups import group_scores
+from sigdb.findings.hits import hits
 from sigdb.serve.limits import Limits, Refused
 from sigdb.serve.memory import cap_memory
 from sigdb.serve.reading import check_reads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
 
+    from sigdb.answers import Answer
     from sigdb.serve.atlases import AtlasFile
 
 __all__ = ["Question", "work"]
@@ -50,6 +53,8 @@ KINDS = {
     "FATAL": "failed",
     "INTERNAL": "failed",
 }
+# The findings that can be asked for.
+FINDINGS: dict[str, Callable[..., Answer]] = {"group_scores": group_scores, "hits": hits}
 # What Python and pyarrow raise about a query or its parameters.
 OF_PYTHON = (MemoryError, OSError, RuntimeError, TypeError, ValueError)
 MESSAGES = {
@@ -63,12 +68,13 @@ MESSAGES = {
 
 @dataclass(frozen=True)
 class Question:
-    """A query, who asks it, and the atlas that it is about."""
+    """What is asked, who asks it, and the atlas that it is about. `Gate.ask` says what kinds there are."""
 
     user: str
     atlas: AtlasFile
     sql: str
     parameters: Sequence[Any] | Mapping[str, Any] | None
+    kind: str = "query"
 
     def place(self) -> tuple[str, AtlasFile]:
         """What may share a connection. Nobody shares one with another person: a query can leave traces in it."""
@@ -133,9 +139,8 @@ class Worker:
     def answer(self, question: Question) -> Iterator[bytes]:
         """The rows of an answer within the limits, as streams of Arrow IPC. The first may have no rows."""
         con = self.connection(question)
-        check_reads(con, question.sql)
         # An unread result keeps the connection from the next query, so it is closed.
-        with read(con.sql(question.sql, params=question.parameters)) as reader:
+        with ANSWERS[question.kind](con, question) as reader:
             yield stream_of(reader.schema)
             n_rows = n_bytes = 0
             for batch in reader:
@@ -158,6 +163,31 @@ class Worker:
         if self.con is not None:
             self.con.close()
             self.con = self.place = None
+
+
+def run_query(con: duckdb.DuckDBPyConnection, question: Question) -> pa.RecordBatchReader:
+    """The rows of a query, as they are computed."""
+    check_reads(con, question.sql)
+    return read(con.sql(question.sql, params=question.parameters))
+
+
+def find_columns(con: duckdb.DuckDBPyConnection, question: Question) -> pa.RecordBatchReader:
+    """The columns of a query, without rows. DuckDB 1.4 runs a query that has parameters nevertheless."""
+    check_reads(con, question.sql)
+    found = con.sql(question.sql.rstrip("; \t\r\n"), params=question.parameters)
+    return pa.table(found.limit(0)).rename_columns(found.columns).to_reader()
+
+
+def run_finding(con: duckdb.DuckDBPyConnection, question: Question) -> pa.RecordBatchReader:
+    """The table of a finding, with its notes in the schema."""
+    if question.sql not in FINDINGS:
+        raise Refused("bad_query", f"There is no finding {question.sql!r:.80}.{nearest(question.sql, FINDINGS)}")
+    answer = FINDINGS[question.sql](con, **dict(question.parameters or {}))
+    return answer.table.replace_schema_metadata({"notes": json.dumps(answer.notes)}).to_reader(BATCH)
+
+
+# How each kind of question is answered.
+ANSWERS = {"query": run_query, "columns": find_columns, "finding": run_finding}
 
 
 def read(found: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
@@ -200,6 +230,10 @@ def explain(error: Exception) -> Refused:
             return error
         case AtlasLockedError():
             return Refused("busy", "The atlas is being written to. Try again in a moment.")
+        case OptionError() | QueryError() | SignatureError():
+            cause = error.__cause__
+            refused = explain(cause) if isinstance(cause, Exception) else None
+            return refused if refused and refused.kind != "bad_query" else Refused("bad_query", str(error))
         case SigdbError():
             return Refused("failed", str(error))
         case RecursionError():
