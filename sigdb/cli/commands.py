@@ -37,6 +37,9 @@ PANELS = {
         "embedding": "findings",
         "report": "findings",
     },
+    "See": {
+        "page": "explore",
+    },
     "Make": {
         "demo": "demo",
         "ingest": "ingest",

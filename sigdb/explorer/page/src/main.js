@@ -5,6 +5,7 @@ import { logIn, refusal, serverEngine } from "./engines/server.js";
 import { wasmEngine } from "./engines/wasm.js";
 import { fillFrame } from "./frame.js";
 import { inline, loadJSON } from "./inline.js";
+import { fill, identifier, literal } from "./literals.js";
 import { problem } from "./show.js";
 import { readHash } from "./state.js";
 import tabs from "./tabs/index.js";
@@ -56,10 +57,9 @@ async function run(engine, name, config) {
   app = new App({ engine, catalog, tabs, place: panel });
   app.on("unauthenticated", askForToken);
   document.title = `${name} – sigdb explorer`;
-  // The first answer is for the tab; filters and library come after it.
-  const shown = app.update();
+  window.sigdb = { app, literal, identifier, fill }; // for the console of the browser, and for tests
   fillFrame(app, { name, atlases: config.atlases, onOpen: config.engine === "wasm" ? () => pick(null, config) : null });
-  await shown;
+  await app.update();
 }
 
 // Let the reader pick a file of this machine. wanted: the name of the atlas of a link.

@@ -37,7 +37,7 @@ async function startDuckDB() {
   const worker = new Worker(address);
   worker.postMessage(module, [module]);
   const db = new AsyncDuckDB(new VoidLogger(), worker);
-  await db.instantiate("duckdb.wasm");
+  await db.instantiate(new URL("duckdb.wasm", location.href).href);
   return db;
 }
 
