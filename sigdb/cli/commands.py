@@ -37,9 +37,6 @@ PANELS = {
         "embedding": "findings",
         "report": "findings",
     },
-    "See": {
-        "page": "explore",
-    },
     "Make": {
         "demo": "demo",
         "ingest": "ingest",
@@ -54,6 +51,12 @@ PANELS = {
         "optimize": "atlas",
         "upgrade": "atlas",
         "drop-study": "atlas",
+    },
+    "Share": {
+        "explore": "explore",
+        "page": "explore",
+        "serve": "serve",
+        "tokens": "serve",
     },
     "Lake": {
         "export": "lake",

@@ -30,6 +30,7 @@ async function start() {
   const wanted = readHash(location.hash).atlas;
   const atlas = atlases.find((each) => each.name === wanted) ?? atlases[0];
   if (wanted && atlas && atlas.name !== wanted) warn(`There is no atlas ${wanted} here. This is ${atlas.name}.`);
+  if (config.engine === "server" && !atlas) throw new Error("This server has no atlas.");
   if (config.engine === "server") return run(serverEngine(atlas.name), atlas.name, config);
   if (!atlas) return pick(wanted, config);
   return run(await wasmEngine({ url: new URL(atlas.url, location.href).href }, { tell, warn }), atlas.name, config);
