@@ -53,6 +53,8 @@ PANELS = {
         "drop-study": "atlas",
     },
     "Share": {
+        "explore": "explore",
+        "page": "explore",
         "serve": "serve",
         "tokens": "serve",
     },
