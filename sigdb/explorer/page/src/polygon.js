@@ -76,15 +76,16 @@ function keepCorners(path, tolerance) {
   return path.filter((_, i) => isKept[i >> 1]);
 }
 
-// The point between two others that is farthest from the line between them, and its distance.
+// The point between two others that is farthest from the straight way between them, and its distance.
 function farthestOf(path, first, last) {
   const [x, y] = [path[2 * first], path[2 * first + 1]];
   const [dx, dy] = [path[2 * last] - x, path[2 * last + 1] - y];
-  const length = Math.hypot(dx, dy);
+  const square = dx * dx + dy * dy;
   let found = [first, 0];
   for (let i = first + 1; i < last; i++) {
     const [px, py] = [path[2 * i] - x, path[2 * i + 1] - y];
-    const distance = length > 0 ? Math.abs(px * dy - py * dx) / length : Math.hypot(px, py);
+    const part = square > 0 ? Math.max(0, Math.min(1, (px * dx + py * dy) / square)) : 0;
+    const distance = Math.hypot(px - part * dx, py - part * dy);
     if (distance > found[1]) found = [i, distance];
   }
   return found;

@@ -56,16 +56,17 @@ class CellsTab {
     const { root, app, signal, study } = this;
     const drawn = h("div", {}, h("p", { class: "waiting", role: "status" }, h("span", { class: "spinner", "aria-hidden": "true" }), `Fetching ${study.n_cells.toLocaleString("en")} cells …`));
     root.append(this.choices(), drawn, this.below);
-    const { rows } = await this.ask("explorer/cells.groups");
-    this.groups = rows;
-    this.labels = rows.map((row) => row.label).filter((label) => label !== null).map(String);
+    const found = await this.showGroups();
+    if (!found) return drawn.remove();
+    this.groups = found.rows;
+    this.labels = found.rows.map((row) => row.label).filter((label) => label !== null).map(String);
     this.points = await this.fetchPoints();
     signal.throwIfAborted();
     drawn.replaceChildren(this.card());
     const follow = () => { this.views.remove(); drawn.replaceChildren(this.card()); };
     DARK.addEventListener("change", follow);
     signal.addEventListener("abort", () => { DARK.removeEventListener("change", follow); this.views.remove(); });
-    await this.showBelow();
+    await this.showSpecial(found);
   }
 
   ask(statement, values = {}) {
@@ -73,7 +74,8 @@ class CellsTab {
   }
 
   show(place, options) {
-    return this.app.show(place, { ...options, parameters: { study: this.study.study, ...options.parameters }, words: { ...this.place, is_lassoed: this.condition } });
+    const signal = AbortSignal.any([this.signal, this.asking.signal]);
+    return this.app.show(place, { ...options, signal, parameters: { study: this.study.study, ...options.parameters }, words: { ...this.place, is_lassoed: this.condition } });
   }
 
   // The columns of the answer as arrays of numbers.
@@ -186,14 +188,24 @@ class CellsTab {
   }
 
   async showBelow() {
-    const { below, polygon, app } = this;
-    below.replaceChildren();
-    const special = h("div", {});
-    if (polygon) below.append(special);
+    await this.showSpecial(await this.showGroups());
+  }
+
+  // The table of groups. It says what the picture shows, and counts the cells in the lasso.
+  showGroups() {
+    // Questions about an earlier lasso end.
+    this.asking?.abort();
+    this.asking = new AbortController();
     const table = h("div", {});
-    below.append(table);
-    const found = await this.show(table, { title: `Scores by ${BESIDE[this.beside]}${polygon ? ", in the lasso and outside" : ""}`, statement: "explorer/cells.groups" });
-    if (!polygon || !found || this.polygon !== polygon) return;
+    this.special = h("div", {});
+    this.below.replaceChildren(this.special, table);
+    const where = this.polygon ? ", in the lasso and outside" : "";
+    return this.show(table, { title: `Scores by ${BESIDE[this.beside]}${where}`, statement: "explorer/cells.groups", isTableOpen: true });
+  }
+
+  async showSpecial(found) {
+    const { polygon, special, app } = this;
+    if (!polygon || !found) return;
     await showSpecial(special, this, { n: sum(found.rows, "n_lassoed"), all: sum(found.rows, "n_cells"), isAsked: app.state.special === "1" });
   }
 }
