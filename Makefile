@@ -31,7 +31,7 @@ MOTO := 5.2.5
 BOTO := 1.44.8
 # The tests that need no model: queries, and how atlases and lakes are stored.
 SQL_TESTS := tests/sql tests/sigdb/atlas tests/sigdb/lake tests/sigdb/scores/test_udf.py tests/sigdb/findings/test_hits.py \
-	tests/sigdb/findings/test_nulls.py tests/sigdb/test_connection.py tests/sigdb/test_signatures.py
+	tests/sigdb/findings/test_nulls.py tests/sigdb/test_connection.py tests/sigdb/test_signatures.py tests/sigdb/serve/test_gate.py
 # The part that depends most on the version of DuckDB: every macro, by hand, by oracle, and in every position of a query.
 OLDEST_TESTS := tests/sql/test_headers.py tests/sql/test_score_by_hand.py tests/sql/test_groups_by_hand.py \
 	tests/sql/test_score_oracle.py tests/sql/test_groups_oracle.py tests/sql/test_score_positions.py
