@@ -6,9 +6,13 @@ import json
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sigdb.statements import parse_statement, statement
+from sigdb.explorer.cells import CELLS, RULE, THEME, rank_lassoed
+from sigdb.statements import parse_statement, statement, to_sql
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 __all__ = ["catalog", "write_catalog"]
 
@@ -23,18 +27,25 @@ FRAME = (
 
 def catalog() -> dict[str, Any]:
     """The statements by their name, each with its text and the names of its parameters, and the charts."""
+    statements = {
+        name: {"sql": statement(name).strip(), "parameters": parameters(parse_statement(name))}
+        for name in (*FRAME, *CELLS)
+    }
+    ranks = rank_lassoed()
+    statements["explorer/cells.signatures"] = {"sql": to_sql(ranks), "parameters": parameters(ranks), "notes": [RULE]}
     return {
         "version": version("sigdb-atlas"),
-        "statements": {name: {"sql": statement(name).strip(), "parameters": parameters(name)} for name in FRAME},
+        "statements": statements,
         "specs": {},
+        "embedding": THEME,
     }
 
 
-def parameters(name: str) -> list[str]:
+def parameters(query: exp.Select) -> list[str]:
     """The parameters that a statement names, in alphabetical order."""
     from sqlglot.expressions import Placeholder
 
-    return sorted({node.name for node in parse_statement(name).find_all(Placeholder)})
+    return sorted({node.name for node in query.find_all(Placeholder)})
 
 
 def write_catalog(folder: Path) -> Path:
