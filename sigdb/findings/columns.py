@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHOSEN",
+    "GROUP",
     "choose_cells",
     "choose_groups",
     "chooses_groups",

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sigdb.answers import Answer, left_out_note
-from sigdb.atlas.fields import names_none
+from sigdb.atlas.fields import NAMES_NONE, names_none
 from sigdb.errors import QueryError, nearest
 from sigdb.findings.columns import CHOSEN, choose_cells, column_types, columns_of, labelled_statement
 from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_differences
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["RENAME", "CutOff", "Hits", "choose_population", "hits", "population_name"]
 
 ALL_CELLS = "sigdb_data.cell_data"
-# Why the samples of a donor such as 'not given' are left out of a ranking of donors.
+# Why findings/hit_rates leaves out the samples of a donor such as 'not given'.
 UNNAMED = "no name"
 RENAME = "Such names are no replicates. `ingest.annotate_cells(path, file)` gives cells the right names."
 # What a hit can be compared with, and the percentile of its scores that is the default cut-off.
@@ -237,15 +237,14 @@ def hits(
     label = sample_column(con, by)
     parameters = score_parameters(con, genes, **options)
     parameters |= rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
-    parameters |= {"min_cells": min_cells, "min_samples": min_samples}
+    parameters |= {"min_cells": min_cells, "min_samples": min_samples, "unnamed": sorted(NAMES_NONE.get(label, ()))}
     with explain_no_cells(con, cells):
         found = ask_scores(con, choose_population(labelled_statement("hit_rates", label), cells), parameters)
-    samples = leave_out_unnamed(found.table, label)
     ranked = Hits(
-        table=rank_groups(samples),
+        table=rank_groups(found.table),
         sql=found.sql,
         notes=found.notes,
-        all_samples=samples,
+        all_samples=found.table,
         by=by,
         rule=str(rule),
         against=against,
@@ -296,16 +295,6 @@ def population_name(cells: str | None) -> str:
 def choose_population(query: exp.Select, cells: str | None) -> exp.Select:
     """Add the cells that fulfil a condition to a statement about hits, which it looks up as $cells."""
     return query if cells is None else choose_cells(query, cells)
-
-
-def leave_out_unnamed(samples: pa.Table, column: str) -> pa.Table:
-    """The samples, where those of a donor such as 'not given' are not part of the ranking of donors."""
-    unnamed = [label for label in samples["label"].unique().to_pylist() if names_none(column, label)]
-    if not unnamed:
-        return samples
-    is_unnamed = pc.is_in(samples["label"], pa.array(unnamed, samples.schema.field("label").type))
-    reasons = pc.if_else(pc.and_(is_unnamed, pc.is_null(samples["left_out"])), UNNAMED, samples["left_out"])
-    return samples.set_column(samples.column_names.index("left_out"), "left_out", reasons)
 
 
 def count_hits(samples: pa.Table) -> tuple[int, int]:
