@@ -46,7 +46,9 @@ SC_SIGNATURE := 1.0.0
 SCVI_TOOLS := 1.4.2
 SUPERSET := 6.1.0
 
-.PHONY: demo test test-thorough test-oldest test-lake test-remote test-dialects test-cluster test-scvi r-fixtures lint wheel docs site train bench bi clean
+PAGE := sigdb/explorer/page
+
+.PHONY: demo explorer test test-thorough test-oldest test-lake test-remote test-dialects test-cluster test-scvi r-fixtures lint wheel docs site train bench bi clean
 
 demo: .venv/light
 	$(BIN)/sigdb demo demo.duckdb
@@ -84,6 +86,18 @@ site: .venv-docs/ready
 	.venv-docs/bin/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
+# The page of `sigdb explore` and `sigdb page`, which the wheel ships. Its packages come from npm, by the lock file.
+explorer: sigdb/data/explorer/catalog.json
+
+sigdb/data/explorer/catalog.json: sigdb/data/explorer/app.js $(wildcard sigdb/explorer/*.py sigdb/findings/plots/*.py sql/*/*.sql)
+	$(BIN)/python -m sigdb.explorer.catalog
+
+sigdb/data/explorer/app.js: $(PAGE)/node_modules/.package-lock.json $(wildcard $(PAGE)/*.* $(PAGE)/src/*.js $(PAGE)/src/*/*.js) .venv/ready
+	node $(PAGE)/build.mjs
+
+$(PAGE)/node_modules/.package-lock.json: $(PAGE)/package-lock.json
+	npm ci --prefix $(PAGE) --ignore-scripts --no-audit --no-fund --silent
+
 train: .venv/ready
 	$(BIN)/python -m ingest.demo.train --out ingest/demo/model
 	$(BIN)/python -m ingest.demo.bundle
@@ -114,7 +128,7 @@ bi: .venv/ready .venv-bi/ready
 		duckdb-engine==0.17.0 duckdb==1.5.6 playwright==1.65.2
 	touch $@
 
-wheel: .venv/ready
+wheel: .venv/ready explorer
 	rm -rf dist .venv-wheel
 	$(BIN)/python -m build --wheel
 	$(PYTHON) -m venv .venv-wheel

@@ -1,0 +1,160 @@
+// What all parts of the page share: the engine, the state of the address, the signature, the filters, and the tab.
+import { h } from "./dom.js";
+import { isAbort } from "./errors.js";
+import { fill, isOneOf, literal, written } from "./literals.js";
+import { problem, show } from "./show.js";
+import { parseSignature } from "./signatures.js";
+import { FILTERS, changed, readHash, writeHash } from "./state.js";
+
+export class App {
+  // place: the element in which a tab is shown.
+  constructor({ engine, catalog, tabs, place }) {
+    Object.assign(this, { engine, catalog, tabs, place, listeners: {}, signatures: [], resolved: null });
+    this.state = readHash(location.hash);
+    this.rendering = new AbortController();
+    for (const event of ["hashchange", "popstate"]) window.addEventListener(event, () => this.follow());
+  }
+
+  // Answer SQL: {columns: [{name, type, isNumber}], rows: [{…}], table}. Ends when the tab changes, or by a signal.
+  ask(sql, { signal } = {}) {
+    return this.engine.ask(sql, { signal: signal ?? this.rendering.signal });
+  }
+
+  // Answer a statement of the catalog; values and words as for `fill`.
+  askStatement(name, values = {}, words = {}, options = {}) {
+    return this.ask(fill(this.catalog.statements[name].sql, { ...this.parameters(), ...values }, words), options);
+  }
+
+  on(event, listener) {
+    (this.listeners[event] ??= new Set()).add(listener);
+    return () => this.listeners[event].delete(listener);
+  }
+
+  emit(event, detail) {
+    for (const listener of this.listeners[event] ?? []) listener(detail);
+  }
+
+  // The values that most statements take. A signature with unknown genes is asked about without them; the page says so.
+  parameters() {
+    const { signature } = this;
+    return {
+      genes: signature ? written(signature.sqlGenes) : [],
+      weights: signature ? written(signature.sqlWeights) : null,
+      agg: "mean",
+      missing: signature?.missing.length ? "ignore" : "error",
+      run: this.state.run ?? null,
+      signed: this.state.signed === "true",
+      measured_only: false,
+      min_coverage: 0,
+    };
+  }
+
+  // The signature that the tabs are about, of all `signatures`; null if there is none.
+  get signature() {
+    return this.signatures[Math.min(Number(this.state.at ?? 0), this.signatures.length - 1)] ?? null;
+  }
+
+  // The SQL condition of the filters on columns of `cells`, or null. prefix: the alias of the table, such as "c.".
+  condition(prefix = "") {
+    const parts = FILTERS.map((column) => isOneOf(prefix + column, this.state[column])).filter(Boolean);
+    return parts.length ? parts.join(" AND ") : null;
+  }
+
+  // Change the state. quiet: without a new entry in the history of the browser, and without rendering the tab again.
+  setState(changes, { quiet = false } = {}) {
+    this.state = changed(this.state, changes);
+    const hash = writeHash(this.state);
+    if (hash === location.hash || (hash === "#" && !location.hash)) return null;
+    history[quiet ? "replaceState" : "pushState"](null, "", hash);
+    return quiet ? null : this.update();
+  }
+
+  follow() {
+    const state = readHash(location.hash);
+    if (writeHash(state) === writeHash(this.state)) return;
+    this.state = state;
+    this.update();
+  }
+
+  get tab() {
+    return this.tabs.find((each) => each.id === this.state.tab) ?? (this.state.s ? this.tabs.find((each) => each.id === "scores") : this.tabs[0]);
+  }
+
+  // Show what the state says. A newer state ends this.
+  async update() {
+    this.rendering.abort();
+    const { signal } = (this.rendering = new AbortController());
+    this.emit("state");
+    const root = h("div", { class: "tab" });
+    this.place.replaceChildren(root);
+    this.place.setAttribute("aria-labelledby", `tab-${this.tab.id}`);
+    try {
+      await this.resolve(signal);
+      if (this.tab.needsSignature && !this.signature?.known) root.append(this.hint());
+      else await this.tab.render(root, this, signal);
+    } catch (error) {
+      if (signal.aborted || isAbort(error)) return;
+      root.append(problem(error));
+      this.noteProblem(error);
+    }
+  }
+
+  hint() {
+    const { signature } = this;
+    if (!signature) return h("p", { class: "hint" }, "Type or pick a signature first.");
+    return h("p", { class: "hint" }, signature.problem ?? `The atlas knows none of the ${signature.genes.length} genes of ${signature.name}.`);
+  }
+
+  // Look up the signatures of the state: the genes of the library, and what each name means in this atlas.
+  async resolve(signal) {
+    const key = JSON.stringify([this.state.s, this.state.run]);
+    if (key === this.resolved) return;
+    const found = (this.state.s ?? []).map(parseSafely);
+    const names = found.map((each) => each.library).filter(Boolean);
+    if (names.length) {
+      const { rows } = await this.askStatement("explorer/frame.members", { names }, {}, { signal });
+      for (const each of found.filter(({ library }) => library)) fillFromLibrary(each, rows);
+    }
+    const genes = [...new Set(found.flatMap((each) => each.genes))];
+    const reports = genes.length ? (await this.askStatement("explorer/frame.check", { genes }, {}, { signal })).rows : [];
+    const byGene = new Map(reports.map((row) => [row.gene, row]));
+    this.signatures = found.map((each) => withReport(each, byGene));
+    this.resolved = key;
+    this.emit("signature");
+  }
+
+  show(root, options) {
+    return show(root, this, { signal: this.rendering.signal, ...options });
+  }
+
+  noteProblem(error) {
+    if (error.kind === "unauthenticated") this.emit("unauthenticated");
+  }
+}
+
+function parseSafely(text) {
+  try {
+    return { text, ...parseSignature(text) };
+  } catch (error) {
+    return { text, name: text.slice(0, 30), library: null, genes: [], weights: null, problem: error.message };
+  }
+}
+
+function fillFromLibrary(signature, rows) {
+  const members = rows.filter((row) => row.signature === signature.library);
+  signature.genes = members.map((row) => row.gene);
+  signature.weights = members.some((row) => row.weight !== 1) ? members.map((row) => row.weight) : null;
+  if (!members.length) signature.problem = `The library of this atlas has no signature ${signature.library}.`;
+}
+
+function withReport(signature, byGene) {
+  const report = signature.genes.map((gene) => byGene.get(gene));
+  return {
+    ...signature,
+    report,
+    known: report.filter((row) => row.symbol !== null).length,
+    missing: report.filter((row) => row.symbol === null).map((row) => row.gene),
+    sqlGenes: literal(signature.genes),
+    sqlWeights: literal(signature.weights),
+  };
+}

@@ -1,0 +1,74 @@
+// The filters that hold for all tabs: the values of five columns of `cells`, with the numbers of their cells.
+import { h } from "./dom.js";
+import { FILTERS } from "./state.js";
+
+const TITLES = { study: "Study", cell_type: "Cell type", disease: "Disease", tissue: "Tissue", donor: "Donor" };
+// With more values than this, a filter gets a search box.
+const FEW = 8;
+
+export function filterBox(app) {
+  const counted = h("p", { class: "hint", role: "status" });
+  const clear = h("button", { type: "button", class: "quiet", onclick: () => app.setState(Object.fromEntries(FILTERS.map((name) => [name, []]))) }, "Clear all");
+  const box = h("div", { class: "filters" });
+  let groups = null;
+  let open = null;
+
+  function fillBox() {
+    if (!groups) return;
+    box.replaceChildren(...FILTERS.map((name) => oneFilter(name)).filter(Boolean));
+    const chosen = groups.filter((group) => matches(group));
+    const [some, all] = [sum(chosen), sum(groups)];
+    counted.textContent = some === all ? `All ${all.toLocaleString("en")} cells.` : `${some.toLocaleString("en")} of ${all.toLocaleString("en")} cells.`;
+    clear.hidden = !FILTERS.some((name) => app.state[name]?.length);
+  }
+
+  // A filter shows the values that the other filters leave.
+  function matches(group, except = null) {
+    return FILTERS.every((name) => name === except || !app.state[name]?.length || app.state[name].includes(group[name]));
+  }
+
+  function oneFilter(name) {
+    const chosen = app.state[name] ?? [];
+    const counts = new Map(chosen.map((value) => [value, 0]));
+    for (const group of groups) if (matches(group, name)) counts.set(group[name], (counts.get(group[name]) ?? 0) + group.n_cells);
+    if (counts.size < 2 && !chosen.length) return null;
+    const options = [...counts].map(([value, n]) => option(name, value, n, chosen));
+    const search = options.length > FEW && h("input", {
+      type: "search", placeholder: "Find …", "aria-label": `Find ${TITLES[name]}`,
+      oninput: (event) => options.forEach((each) => { each.hidden = !each.textContent.toLowerCase().includes(event.target.value.toLowerCase()); }),
+    });
+    const summary = h("summary", {}, TITLES[name], h("span", { class: "count" }, chosen.length ? String(chosen.length) : `${counts.size}`));
+    return h("details", {
+      class: chosen.length ? "filter chosen" : "filter", open: open === name,
+      ontoggle: (event) => { if (event.target.open) open = name; else if (open === name) open = null; },
+      onkeydown: (event) => { if (event.key === "Escape") { event.currentTarget.open = false; summary.focus(); } },
+    }, summary, h("fieldset", {}, h("legend", { class: "unseen" }, TITLES[name]), search, h("div", { class: "options" }, options)));
+  }
+
+  function option(name, value, n, chosen) {
+    const input = h("input", { type: "checkbox", checked: chosen.includes(value), "data-filter": name, onchange: () => {
+      app.setState({ [name]: input.checked ? [...chosen, value] : chosen.filter((each) => each !== value) });
+      // The box is made again: the focus stays where it was.
+      [...box.querySelectorAll("input[type=checkbox]")].find((each) => each.dataset.filter === name && each.value === input.value)?.focus();
+    } });
+    input.value = value ?? "\0";
+    return h("label", {}, input, h("span", { class: value === null ? "none" : null }, value ?? "(none)"), h("span", { class: "count" }, n.toLocaleString("en")));
+  }
+
+  async function load() {
+    try {
+      groups = (await app.askStatement("explorer/frame.groups", {}, {}, { signal: new AbortController().signal })).rows;
+      fillBox();
+    } catch (error) {
+      counted.textContent = `The filters could not be read: ${error.message}`;
+    }
+  }
+
+  app.on("state", fillBox);
+  load();
+  return h("section", { "aria-labelledby": "filters-title" }, h("header", {}, h("h2", { id: "filters-title" }, "Filters"), clear), counted, box);
+}
+
+function sum(groups) {
+  return groups.reduce((total, group) => total + group.n_cells, 0);
+}
