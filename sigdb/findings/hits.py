@@ -29,14 +29,26 @@ if TYPE_CHECKING:
 
     from sigdb.scores.members import Genes
 
-__all__ = ["RENAME", "CutOff", "Hits", "choose_population", "hits", "population_name"]
+__all__ = ["COMPARED_WITH", "REASONS", "RENAME", "CutOff", "Hits", "choose_population", "hits", "population_name"]
 
 ALL_CELLS = "sigdb_data.cell_data"
 # Why findings/hit_rates leaves out the samples of a donor such as 'not given'.
 UNNAMED = "no name"
 RENAME = "Such names are no replicates. `ingest.annotate_cells(path, file)` gives cells the right names."
+# Why samples are not part of a ranking: what findings/hit_rates says, and what a reader is told.
+REASONS = {
+    "too few cells": "fewer than {min_cells} cells",
+    "no gene measured": "of a study that measured none of the genes",
+    "no label": "no {by}",
+    UNNAMED: "of a {by} without a name, such as 'unknown'",
+    "too few samples": "in a group of fewer than {min_samples} samples",
+}
 # What a hit can be compared with, and the percentile of its scores that is the default cut-off.
 DEFAULT_PERCENTILE = {"controls": 99.0, "cells": 95.0}
+COMPARED_WITH = {
+    "controls": "the scores of matched control genes at the same depth",
+    "cells": "the population's scores",
+}
 GROUPS = pa.schema(
     {
         "label": pa.string(),
@@ -91,9 +103,7 @@ class CutOff:
 
     def __str__(self) -> str:
         side = "below" if self.below else "above"
-        scores = "the population's scores"
-        if self.against == "controls":
-            scores = "the scores of matched control genes at the same depth"
+        scores = COMPARED_WITH[self.against]
         if self.cutoff is not None:
             return f"{side} a score of {self.cutoff:g}"
         if self.sd is not None:
@@ -333,13 +343,8 @@ def summarise(label: str, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
     """The same hits, with further notes on the rule, and on the samples that were left out."""
-    reasons = {
-        "too few cells": f"fewer than {min_cells} cells",
-        "no gene measured": "of a study that measured none of the genes",
-        "no label": f"no {found.by}",
-        UNNAMED: f"of a {found.by} without a name, such as 'unknown'",
-        "too few samples": f"in a group of fewer than {min_samples} samples",
-    }
+    words = {"by": found.by, "min_cells": min_cells, "min_samples": min_samples}
+    reasons = {reason: text.format(**words) for reason, text in REASONS.items()}
     rule = "No sample has cells in the population that could be compared."
     if found.share is not None:
         cutoff = "" if found.cutoff is None else f" ({found.cutoff:.4g})"

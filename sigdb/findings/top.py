@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from sigdb.answers import Answer
 
-__all__ = ["top_genes"]
+__all__ = ["PARTLY_MEASURED", "top_genes"]
 
 PARTLY_MEASURED = (
     "The mean is over all cells of the group. A gene counts as 0 in the cells whose study did not measure it: compare "

@@ -30,6 +30,7 @@ __all__ = [
     "altair_module",
     "by_place",
     "colour_by_kind",
+    "configure",
     "finish",
     "heading",
     "is_number",
@@ -120,9 +121,13 @@ def style(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
     """Give a chart its title and the theme."""
     alt = altair_module()
     lines = [part for line in subtitle for part in wrap(line, SUBTITLE_WIDTH)]
-    return make_safe(
-        chart.properties(title=alt.Title(title, subtitle=lines, anchor="start"))
-        .configure(font="Helvetica, Arial, sans-serif", background="white")
+    return make_safe(configure(chart.properties(title=alt.Title(title, subtitle=lines, anchor="start"))))
+
+
+def configure(chart: Any) -> Any:
+    """Give a chart the fonts and lines of all charts."""
+    return (
+        chart.configure(font="Helvetica, Arial, sans-serif", background="white")
         .configure_title(fontSize=14, subtitleFontSize=11, subtitleColor="#444", offset=12)
         .configure_axis(
             labelFontSize=11,
