@@ -52,6 +52,12 @@ PANELS = {
         "upgrade": "atlas",
         "drop-study": "atlas",
     },
+    "Share": {
+        "explore": "explore",
+        "page": "explore",
+        "serve": "serve",
+        "tokens": "serve",
+    },
     "Lake": {
         "export": "lake",
         "attach-lake": "lake",

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections import Counter
-from decimal import Decimal
 from html import escape
 from itertools import chain
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from sigdb.cli.options import Format
 from sigdb.cli.tables import GAP, make_columns, table_lines
 from sigdb.errors import OptionError, nearest
 from sigdb.text import printable
+from sigdb.values import to_json, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
     Rows = Iterator[list[tuple[Any, ...]]]
 
-__all__ = ["WRITERS", "format_of"]
+__all__ = ["WRITERS", "format_of", "to_json"]
 
 SUFFIXES = {
     ".csv": Format.csv,
@@ -55,28 +53,6 @@ def format_of(form: Format | str | None, output: Path | None) -> Format:
     if form is Format.parquet and output is None:
         raise OptionError("Parquet cannot be printed. Name a file with --output FILE.")
     return form
-
-
-class UnixLines:
-    """A file for `csv.writer` that ends lines with a line feed.
-
-    Before Python 3.13, `csv.writer` quotes a carriage return in a value only if it ends its own lines with one.
-    """
-
-    def __init__(self, file: TextIO) -> None:
-        self.file = file
-
-    def write(self, row: str) -> int:
-        """Write a row that ends with a carriage return and a line feed."""
-        return self.file.write(row.removesuffix("\r\n") + "\n")
-
-
-def write_csv(names: Sequence[str], batches: Rows, file: TextIO, delimiter: str = ",") -> None:
-    """Write CSV."""
-    writer = csv.writer(UnixLines(file), delimiter=delimiter, lineterminator="\r\n")
-    writer.writerow(names)
-    for rows in batches:
-        writer.writerows([to_csv(value) for value in row] for row in rows)
 
 
 def write_tsv(names: Sequence[str], batches: Rows, file: TextIO) -> None:
@@ -114,26 +90,6 @@ def unique_names(names: Sequence[str]) -> list[str]:
         keys.append(f"{name}_{seen[name]}" if seen[name] else name)
         seen[name] += 1
     return keys
-
-
-def to_json(value: Any) -> Any:
-    """A value that JSON can hold: NaN and infinity become null, dates text, bytes hexadecimal."""
-    if isinstance(value, dict):
-        return {str(key): to_json(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_json(each) for each in value]
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, bytes):
-        return value.hex()
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
-
-
-def to_csv(value: Any) -> Any:
-    """A value that CSV can hold: lists and structs become JSON."""
-    return json.dumps(to_json(value)) if isinstance(value, list | tuple | dict) else value
 
 
 def write_text(names: Sequence[str], batches: Rows, file: TextIO) -> None:

@@ -67,10 +67,11 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Accept-Ranges", "bytes")
         if part:
             self.send_header("Content-Range", f"bytes {part[0]}-{part[1] - 1}/{len(content)}")
-            content = content[slice(*part)]
         if self.host.compresses and path.suffix == ".duckdb":
             self.send_header("Content-Encoding", "gzip")
             content = gzip.compress(content, 1)
+        if part:
+            content = content[slice(*part)]
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if not is_head:

@@ -12,6 +12,8 @@ export class App {
     Object.assign(this, { engine, catalog, tabs, place, listeners: {}, signatures: [], resolved: null });
     this.state = readHash(location.hash);
     this.rendering = new AbortController();
+    // What can wait for the first answer waits for this.
+    this.isShown = new Promise((resolve) => { this.noteShown = resolve; });
     for (const event of ["hashchange", "popstate"]) window.addEventListener(event, () => this.follow());
   }
 
@@ -89,6 +91,7 @@ export class App {
     const root = h("div", { class: "tab" });
     this.place.replaceChildren(root);
     this.place.setAttribute("aria-labelledby", `tab-${this.tab.id}`);
+    this.place.setAttribute("aria-busy", "true");
     try {
       await this.resolve(signal);
       if (this.tab.needsSignature && !this.signature?.known) root.append(this.hint());
@@ -97,6 +100,9 @@ export class App {
       if (signal.aborted || isAbort(error)) return;
       root.append(problem(error));
       this.noteProblem(error);
+    } finally {
+      if (!signal.aborted) this.place.setAttribute("aria-busy", "false");
+      this.noteShown();
     }
   }
 

@@ -56,6 +56,7 @@ export function filterBox(app) {
   }
 
   async function load() {
+    await app.isShown;
     try {
       groups = (await app.askStatement("explorer/frame.groups", {}, {}, { signal: new AbortController().signal })).rows;
       fillBox();

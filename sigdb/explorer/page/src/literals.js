@@ -39,7 +39,8 @@ function text(value) {
 
 // With an exponent, a number is a DOUBLE and keeps all digits; without one, 0.1 would be a DECIMAL.
 function number(value) {
-  if (Number.isSafeInteger(value) && !Object.is(value, -0)) return String(value);
+  if (Object.is(value, -0)) return "-0e0";
+  if (Number.isSafeInteger(value)) return String(value);
   return Number.isFinite(value) ? value.toExponential() : `'${value}'::DOUBLE`;
 }
 

@@ -5,6 +5,7 @@ import { logIn, refusal, serverEngine } from "./engines/server.js";
 import { wasmEngine } from "./engines/wasm.js";
 import { fillFrame } from "./frame.js";
 import { inline, loadJSON } from "./inline.js";
+import { fill, identifier, literal } from "./literals.js";
 import { problem } from "./show.js";
 import { readHash } from "./state.js";
 import tabs from "./tabs/index.js";
@@ -29,6 +30,7 @@ async function start() {
   const wanted = readHash(location.hash).atlas;
   const atlas = atlases.find((each) => each.name === wanted) ?? atlases[0];
   if (wanted && atlas && atlas.name !== wanted) warn(`There is no atlas ${wanted} here. This is ${atlas.name}.`);
+  if (config.engine === "server" && !atlas) throw new Error("This server has no atlas.");
   if (config.engine === "server") return run(serverEngine(atlas.name), atlas.name, config);
   if (!atlas) return pick(wanted, config);
   return run(await wasmEngine({ url: new URL(atlas.url, location.href).href }, { tell, warn }), atlas.name, config);
@@ -56,10 +58,9 @@ async function run(engine, name, config) {
   app = new App({ engine, catalog, tabs, place: panel });
   app.on("unauthenticated", askForToken);
   document.title = `${name} – sigdb explorer`;
-  // The first answer is for the tab; filters and library come after it.
-  const shown = app.update();
+  window.sigdb = { app, literal, identifier, fill }; // for the console of the browser, and for tests
   fillFrame(app, { name, atlases: config.atlases, onOpen: config.engine === "wasm" ? () => pick(null, config) : null });
-  await shown;
+  await app.update();
 }
 
 // Let the reader pick a file of this machine. wanted: the name of the atlas of a link.

@@ -45,7 +45,7 @@ export function signatureBox(app) {
   function fillBox() {
     const { signature } = app;
     const isNew = app.state.at !== undefined && Number(app.state.at) >= texts().length;
-    if (document.activeElement !== area) area.value = isNew ? "" : shownText(texts()[place()] ?? "", signature);
+    if (document.activeElement !== area) area.value = isNew ? "" : (texts()[place()] ?? "");
     chips.hidden = texts().length < 2;
     chips.replaceChildren(...app.signatures.map((each, number) => h("span", { class: "chip" },
       h("button", { type: "button", "aria-pressed": String(each === signature), onclick: () => app.setState({ at: number || undefined }) }, each.name),
@@ -78,11 +78,8 @@ export function signatureBox(app) {
     library, names, report);
 }
 
-function shownText(text, signature) {
-  return signature?.library && signature.text === text ? text : text;
-}
-
 async function loadLibrary(app) {
+  await app.isShown;
   return (await app.askStatement("explorer/frame.library", {}, {}, { signal: new AbortController().signal })).rows;
 }
 

@@ -2,9 +2,16 @@
 import { AskError } from "../errors.js";
 
 export async function inspectHost(url) {
-  const answer = await get(url, { headers: { range: "bytes=0-99" } });
-  const start = answer.status === 206 ? new Uint8Array(await answer.arrayBuffer()) : null;
-  await answer.body?.cancel().catch(() => {});
+  let answer, start;
+  try {
+    answer = await get(url, { headers: { range: "bytes=0-99" } });
+    start = answer.status === 206 ? new Uint8Array(await answer.arrayBuffer()) : null;
+  } catch (error) {
+    // A part of a compressed file cannot be unpacked. The whole file can.
+    if (error.kind !== "unreadable") throw error;
+    answer = await get(url, {});
+  }
+  if (answer.status !== 206) await answer.body?.cancel().catch(() => {});
   const isCompressed = ![null, "identity"].includes(answer.headers.get("content-encoding"));
   // A DuckDB file has DUCK at its bytes 8 to 11.
   const isWhole = start?.length === 100 && String.fromCharCode(...start.slice(8, 12)) === "DUCK";
@@ -23,7 +30,7 @@ async function get(url, options) {
   try {
     answer = await fetch(url, { ...options, cache: "no-store" });
   } catch (error) {
-    throw new AskError("unreachable", `The atlas at ${url} cannot be fetched (${error.message}). Is the address right, and does its host allow this page to read it (CORS)?`);
+    throw new AskError("unreadable", `The atlas at ${url} cannot be fetched (${error.message}). Is the address right, and does its host allow this page to read it (CORS)?`);
   }
   if (!answer.ok) throw new AskError("unreachable", `There is no atlas at ${url}: its host answers ${answer.status} ${answer.statusText}.`);
   return answer;

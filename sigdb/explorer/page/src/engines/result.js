@@ -10,11 +10,13 @@ const NAMES = {
 // {columns: [{name, type, isNumber}], rows: [{...}], table}. The rows are made when they are first asked for: a reader of
 // a million cells takes the columns of the Arrow table instead. Columns of one name get numbers.
 export function toResult(table) {
-  const seen = new Map();
+  const taken = new Set(table.schema.fields.map(({ name }) => name));
+  const seen = new Set();
   const columns = table.schema.fields.map(({ name, type }) => {
-    const n = (seen.get(name) ?? 0) + 1;
-    seen.set(name, n);
-    return { name: n > 1 ? `${name}:${n}` : name, type: typeName(type), isNumber: isNumber(type) };
+    let own = name;
+    for (let n = 2; seen.has(own); n += 1) if (!taken.has(`${name}:${n}`)) own = `${name}:${n}`;
+    seen.add(own);
+    return { name: own, type: typeName(type), isNumber: isNumber(type) };
   });
   let rows;
   return {

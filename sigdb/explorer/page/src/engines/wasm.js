@@ -37,7 +37,7 @@ async function startDuckDB() {
   const worker = new Worker(address);
   worker.postMessage(module, [module]);
   const db = new AsyncDuckDB(new VoidLogger(), worker);
-  await db.instantiate("duckdb.wasm");
+  await db.instantiate(new URL("duckdb.wasm", location.href).href);
   return db;
 }
 
@@ -90,6 +90,11 @@ async function answerOne(connection, sql, signal) {
   signal?.addEventListener("abort", cancel);
   try {
     const reader = await connection.send(sql);
+    if (reader.schema.dictionaries.size) {
+      // DuckDB-WASM leaves the values of an ENUM out of an answer in parts.
+      await connection.cancelSent();
+      return toResult(await connection.query(sql));
+    }
     const batches = [];
     for await (const batch of reader) {
       signal?.throwIfAborted();

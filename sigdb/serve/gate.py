@@ -1,0 +1,216 @@
+"""The gate, which all doors use: who may ask, how much, and the log of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Condition
+from typing import TYPE_CHECKING, Any
+
+from sigdb.errors import OptionError
+from sigdb.serve.limits import Limits, Refused
+from sigdb.serve.processes import GRACE, Processes, Run
+from sigdb.serve.worker import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from sigdb.serve.atlases import Atlases
+    from sigdb.serve.log import QueryLog
+    from sigdb.serve.tokens import Tokens
+
+__all__ = ["Answered", "Gate", "Limits", "Refused", "User"]
+
+
+@dataclass(frozen=True)
+class User:
+    """A person who was admitted."""
+
+    name: str
+
+
+class Answered:
+    """The answer to a query: its columns, and its rows as they come.
+
+    Attributes
+    ----------
+    schema : pyarrow.Schema
+        The columns. Reading it waits until DuckDB knows them, and raises Refused if the query fails before.
+    rows, bytes : int
+        What was read so far.
+    seconds : float
+        The time from the start until the last row was read.
+    """
+
+    def __init__(self, run: Run, done: Callable[[], None]) -> None:
+        """Start to answer. done: called after the last row."""
+        self.run = run
+        self.done = done
+        self.rows = self.bytes = 0
+        self.started = time.monotonic()
+        self.seconds = 0.0
+        self.parts = run.parts()
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns."""
+        return next(self.parts).schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows, once. Raises Refused if the query fails, takes too long or gives too much."""
+        assert self.schema is not None  # it comes first
+        for part in self.parts:
+            for batch in part:
+                self.rows, self.bytes = self.rows + batch.num_rows, self.bytes + batch.nbytes
+                yield batch
+        self.seconds = time.monotonic() - self.started
+        self.done()
+
+    def cancel(self) -> None:
+        """Stop the query. Any thread may call this."""
+        self.run.stop(Refused("cancelled", "The query was stopped."))
+
+
+class Gate:
+    """Admits people, and runs their queries within limits, each in a process of its own.
+
+    Parameters
+    ----------
+    atlases
+        What can be asked.
+    tokens
+        Who may ask. None: everybody, as the user `local`.
+    limits
+        What one query may take, and how many run at once.
+    log
+        Where every query is written down.
+    """
+
+    def __init__(self, atlases: Atlases, tokens: Tokens | None, limits: Limits, log: QueryLog) -> None:
+        self.atlases = atlases
+        self.tokens = tokens
+        self.limits = limits
+        self.log = log
+        self.processes = Processes(limits)
+        self.changed = Condition()
+        self.runs: set[Run] = set()
+        # How many queries each person has here, and the whole server, which is None.
+        self.n_of: Counter[str | None] = Counter()
+        self.is_stopping = False
+
+    def admit(self, token: str | None) -> User:
+        """The person who has a token. Raises Refused (401) if nobody has it. Without tokens, everybody is `local`."""
+        if self.tokens is None:
+            return User("local")
+        if not token:
+            raise Refused("unauthenticated", "This server needs a token. Ask the person who runs it for one.")
+        try:
+            name = self.tokens.whose(token)
+        except OptionError as error:
+            self.log.write(outcome="failed", message=str(error))
+            raise Refused("unauthenticated", "The tokens of this server cannot be read. Nobody is admitted.") from None
+        if name is None:
+            self.log.write(outcome="unauthenticated")
+            raise Refused("unauthenticated", "This token is not valid here. It may have been revoked.")
+        return User(name)
+
+    @contextmanager
+    def ask(
+        self,
+        user: User,
+        sql: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        atlas: str | None = None,
+        door: str,
+    ) -> Iterator[Answered]:
+        """Run a query. The block gets its answer at once; leaving the block stops the query.
+
+        Parameters
+        ----------
+        user
+            Who asks.
+        sql
+            One statement that reads.
+        parameters
+            Values of its parameters: a list for `?` and `$1`, a dictionary for `$name`.
+        atlas
+            The name of the atlas. It can be left out if there is only one.
+        door
+            The name of the door, for the log.
+
+        Raises
+        ------
+        Refused
+            The server is busy or does not have the atlas. `Answered` raises it if the query is not allowed, fails, or
+            takes more than the limits.
+        """
+        started, answered, outcome = time.monotonic(), None, "cancelled"
+        try:
+            with self.turn(user.name, self.limits.per_user), ExitStack() as stack:
+                run = stack.enter_context(self.run(user, sql, parameters, atlas))
+                answered = Answered(run, stack.close)
+                yield answered
+                outcome = "ok" if run.has_ended else "cancelled"
+        except Refused as refused:
+            outcome = refused.kind
+            raise
+        finally:
+            self.log.write(
+                user=user.name,
+                door=door,
+                atlas=atlas,
+                sql=sql,
+                rows=answered.rows if answered else 0,
+                bytes=answered.bytes if answered else 0,
+                seconds=round((answered and answered.seconds) or time.monotonic() - started, 3),
+                outcome=outcome,
+            )
+
+    @contextmanager
+    def turn(self, name: str | None, most: int) -> Iterator[None]:
+        """Wait until fewer than `most` queries of a person, or of the whole server (None), are here. Raises Refused."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: self.is_stopping or self.n_of[name] < most, self.limits.wait):
+                whose = "of this server" if name is None else "for one person"
+                raise Refused("busy", f"{most} queries run already, the limit {whose}. Try again in a moment.")
+            if self.is_stopping:
+                raise Refused("stopping", "The server is stopping.")
+            self.n_of[name] += 1
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.n_of[name] -= 1
+                self.changed.notify_all()
+
+    @contextmanager
+    def run(self, user: User, sql: str, parameters: Any, atlas: str | None) -> Iterator[Run]:
+        """Run a query in a process, which is free for the next query after the block."""
+        with self.turn(None, self.limits.at_once):
+            question = Question(user.name, self.atlases.find(atlas), sql, parameters)
+            process = self.processes.lend(question.place())
+            run = Run(process, question, self.limits)
+            self.runs.add(run)
+            try:
+                yield run
+            finally:
+                run.close()
+                self.runs.discard(run)
+                self.processes.take_back(process)
+
+    def close(self, grace: float = 5.0) -> None:
+        """Let queries run for some seconds more, stop the rest, and end all processes. New queries are refused."""
+        with self.changed:
+            self.is_stopping = True
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: not self.runs, grace)
+            for run in list(self.runs):
+                run.stop(Refused("stopping", "The server is stopping."))
+            self.changed.wait_for(lambda: not self.runs, 2 * GRACE)
+        self.processes.close()

@@ -1,0 +1,140 @@
+"""Start the doors of a server, and stop them gracefully."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from threading import Thread
+from typing import TYPE_CHECKING, Protocol
+
+import uvicorn
+
+from sigdb.errors import OptionError
+from sigdb.serve.http import make_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from sigdb.serve.gate import Gate
+
+__all__ = ["GRACE", "Address", "Door", "HttpDoor", "bind", "check_address", "opened"]
+
+# Seconds that running queries get when the server stops.
+GRACE = 5.0
+# Open connections over HTTP.
+CONNECTIONS = 512
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a door listens, and its certificate and key if it speaks TLS."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    def is_loopback(self) -> bool:
+        """Whether only this machine can call it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+class Door(Protocol):
+    """A protocol by which people reach the gate."""
+
+    def start(self) -> str:
+        """Listen, and return the address for people. Raises OptionError if that is not possible."""
+
+    def stop(self) -> None:
+        """Take no new connections. Does not wait."""
+
+    def join(self) -> None:
+        """Wait until what runs has ended, after the gate was closed."""
+
+
+def check_address(address: Address, gate: Gate) -> None:
+    """Raise OptionError for a server that anybody could ask, or with half of what TLS needs."""
+    if gate.tokens is None and not address.is_loopback():
+        raise OptionError(
+            f"Without tokens, a server listens on this machine only, and `host={address.host!r}` is open to others. "
+            "Make a token for each person, and name their file: `token_file`."
+        )
+    if (address.tls_cert is None) != (address.tls_key is None):
+        raise OptionError("TLS needs a certificate and its key: `tls_cert`, `tls_key`.")
+
+
+def bind(address: Address) -> socket.socket:
+    """A socket that listens. Raises OptionError if the port is taken, or the host is none of this machine."""
+    try:
+        family, *_, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(place[:2], family=family, backlog=128)
+    except OSError as error:
+        raise OptionError(
+            f"The server cannot listen at {address.host}, port {address.port}: {error.strerror or error}. "
+            "Choose another port, with `port`, or stop the program that has it."
+        ) from error
+
+
+class HttpDoor:
+    """The HTTP door, in a thread."""
+
+    def __init__(self, gate: Gate, address: Address) -> None:
+        """Set it up. Raises OptionError if the certificate or the key cannot be read."""
+        self.address = address
+        hosts = None if gate.tokens is not None else frozenset({"localhost", "127.0.0.1", "::1", address.host.lower()})
+        config = uvicorn.Config(
+            make_app(gate, hosts=hosts),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            limit_concurrency=CONNECTIONS,
+            timeout_graceful_shutdown=int(GRACE),
+            ssl_certfile=address.tls_cert,
+            ssl_keyfile=address.tls_key,
+        )
+        try:
+            config.load()
+        except OSError as error:
+            raise OptionError(f"The certificate or its key cannot be used: {error.strerror or error}.") from error
+        self.server = uvicorn.Server(config)
+
+    def start(self) -> str:
+        """Listen, and return the address of the page."""
+        listening = bind(self.address)
+        self.thread = Thread(target=self.server.run, args=([listening],), daemon=True)
+        self.thread.start()
+        scheme = "https" if self.address.tls_cert else "http"
+        host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
+        return f"{scheme}://{host}:{listening.getsockname()[1]}"
+
+    def stop(self) -> None:
+        """Take no new connections."""
+        self.server.should_exit = True
+
+    def join(self) -> None:
+        """Wait until all answers are sent, for some seconds."""
+        self.thread.join(GRACE)
+
+
+@contextmanager
+def opened(gate: Gate, doors: Sequence[Door]) -> Iterator[list[str]]:
+    """Open the doors. The block gets their addresses; afterwards, queries that run get some seconds to end."""
+    with ExitStack() as stack:
+        stack.callback(gate.close, GRACE)
+        addresses = []
+        for door in doors:
+            addresses.append(door.start())
+            stack.callback(door.stop)
+        yield addresses
+    for door in doors:
+        door.join()

@@ -1,0 +1,209 @@
+"""The page as static files: numbers, bytes, links, downloads, errors, and what it may reach."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from tests.web.conftest import opened
+from tests.web.host import serve
+
+SIGNATURE = "s=" + quote("CD3E CD8A:2 -FOXP3")
+
+
+def test_numbers_are_those_of_sigdb(any_browser, host, con):
+    """Both browsers, by a statement of a reader and by the tab of scores."""
+    rows = con.execute(
+        "SELECT cell_id, score FROM signature_score(['CD3E', 'CD8A', 'FOXP3'], weights := [1, 2, -1]) ORDER BY cell_id"
+    ).fetchall()
+    with opened(any_browser) as page:
+        page.open(f"{host.address}/#{SIGNATURE}&tab=scores")
+        found = page.ask(
+            "SELECT cell_id, score FROM signature_score(['CD3E', 'CD8A', 'FOXP3'], weights := [1, 2, -1]) ORDER BY cell_id"
+        )
+        assert [(row["cell_id"], pytest.approx(row["score"], rel=1e-12)) for row in found] == rows
+        assert page.problems == []
+
+
+def test_the_first_picture_reads_a_part_of_the_atlas(page, host):
+    page.open(f"{host.address}/")
+    assert page.page.query_selector(".chart svg") is not None
+    # Filters and library come after the first answer.
+    page.page.wait_for_selector(".filter")
+    page.page.wait_for_selector("datalist option", state="attached")
+    first = host.sent["demo.duckdb"]
+    assert 100_000 < first < 6_000_000
+    page.ask("SELECT avg(score) FROM signature_score(['LYZ', 'CD14'])")
+    # DuckDB reads ahead, so this is more than it needs, and the demo is small.
+    assert first < host.sent["demo.duckdb"] < 0.7 * (host.folder / "demo.duckdb").stat().st_size
+
+
+def test_the_page_asks_no_other_host_and_keeps_its_policy(any_browser, host):
+    with opened(any_browser) as page:
+        page.open(f"{host.address}/#{SIGNATURE}")
+        for tab in page.page.query_selector_all("[role=tab]"):
+            tab.click()
+            page.wait()
+        assert {urlsplit(each).netloc for each in page.requests if not each.startswith("data:")} == {
+            urlsplit(host.address).netloc
+        }
+        assert page.problems == []
+
+
+def test_a_host_of_another_page_is_not_reached(page, host):
+    """DuckDB itself may not read another address, even if a reader writes it into a statement."""
+    page.open(f"{host.address}/")
+    with serve(host.folder) as other:
+        for table in (f"'{other.address}/demo.duckdb'", f"read_csv('{other.address}/config.json')"):
+            with pytest.raises(Exception, match=r"disabled|not allowed|Permission|does not exist|extension"):
+                page.ask(f"FROM {table}")
+        assert other.n_requests == 0
+
+
+def test_a_link_leads_to_what_the_reader_saw(chromium, host):
+    with opened(chromium) as page:
+        page.open(f"{host.address}/")
+        page.page.fill("textarea", "CD3E CD8A:2")
+        page.page.press("textarea", "Enter")
+        page.wait()
+        page.page.click(".filter summary:has-text('Study')")
+        page.page.check("label:has-text('wu2020_tcell') input")
+        page.wait()
+        page.page.click("[role=tab]:has-text('SQL')")
+        page.wait()
+        page.page.fill(".tab textarea", "SELECT 'a#b&c' AS x, count(*) AS n FROM cells")
+        page.page.click(".tab button:has-text('Run')")
+        page.wait()
+        page.page.wait_for_selector(".tab table")
+        shown, address = page.table(), page.page.url
+    with opened(chromium) as page:
+        page.open(address)
+        assert page.table() == shown == [{"x": "a#b&c", "n": "1757"}]
+        assert page.page.input_value("aside textarea") == "CD3E CD8A:2"
+        assert page.page.is_checked("label:has-text('wu2020_tcell') input") or "1" in page.text(".filter.chosen .count")
+        page.page.go_back()
+
+
+def test_back_goes_to_the_state_before(page, host):
+    page.open(f"{host.address}/#tab=runs")
+    page.page.click("[role=tab]:has-text('Atlas')")
+    page.wait()
+    page.page.go_back()
+    page.page.wait_for_selector("#tab-runs[aria-selected=true]")
+    page.wait()
+    assert "Attribution runs" in page.text(".tab")
+
+
+def download(page, name: str) -> bytes:
+    with page.page.expect_download() as found:
+        page.page.click(f".card button:text-is('{name}')")
+    with open(found.value.path(), "rb") as file:
+        return file.read()
+
+
+def test_downloads_can_be_read_again(chromium, host, con):
+    """The driver of Firefox sees no downloads."""
+    with opened(chromium) as page:
+        page.open(f"{host.address}/")
+        rows = list(csv.DictReader(io.StringIO(download(page, "CSV").decode(), newline="")))
+        counted = con.execute("SELECT study, cell_type, count(*) FROM cells GROUP BY ALL").fetchall()
+        assert sorted((row["study"], row["cell_type"], int(row["n_cells"])) for row in rows) == sorted(
+            (study, cell_type or "(no type)", n) for study, cell_type, n in counted
+        )
+        png = download(page, "PNG")
+        assert png.startswith(b"\x89PNG\r\n\x1a\n")
+        width = int.from_bytes(png[16:20], "big")
+        svg = download(page, "SVG").decode()
+        assert 'xmlns="http://www.w3.org/2000/svg"' in svg
+        assert "CD14+ Monocyte" in svg
+        # PNG has 2 pixels per point.
+        assert abs(width - 2 * float(re.search(r'width="([\d.]+)"', svg)[1])) <= 2
+        assert page.problems == []
+
+
+def test_a_spreadsheet_computes_nothing_from_a_download(page, host):
+    page.open(f"{host.address}/#tab=sql&sql=" + quote("""SELECT '=1+1' AS "=x", 'a"b,c' AS y, -1 AS z, NULL AS n"""))
+    assert list(csv.reader(io.StringIO(download(page, "CSV").decode(), newline=""))) == [
+        ["'=x", "y", "z", "n"],
+        ["'=1+1", 'a"b,c', "-1", ""],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("SELECT * FROM signature_score(['S100A88'])", "S100A88"),
+        ("SELECT nothing FROM cells", 'column "nothing" not found'),
+        ("SELEC 1", "syntax error"),
+        ("SELECT '<img src=x onerror=alert(1)>' AS x, error('<b>no</b>')", "<b>no</b>"),
+    ],
+)
+def test_errors_are_shown_whole(page, host, sql, says):
+    page.open(f"{host.address}/#tab=sql&sql={quote(sql)}")
+    assert says.lower() in page.text("[role=alert]").lower()
+    assert page.page.query_selector(".tab img, .tab b") is None
+    # The engine still answers.
+    assert page.ask("SELECT 1 AS x") == [{"x": 1}]
+
+
+def test_a_question_can_be_cancelled(page, host):
+    page.open(f"{host.address}/")
+    endless = "SELECT count(*) FROM range(1000000) AS a, range(1000000) AS b WHERE a.range * b.range % 7 = 3"
+    page.page.evaluate("(sql) => { sigdb.app.setState({ tab: 'sql', sql }); }", endless)
+    page.page.click(".waiting button:has-text('Cancel')")
+    page.page.wait_for_selector("text=Cancelled.")
+    assert page.ask("SELECT 1 AS x") == [{"x": 1}]
+
+
+@pytest.mark.parametrize("options", [{"has_ranges": False}, {"compresses": True}])
+def test_a_host_that_serves_no_parts_is_noticed(chromium, site, options):
+    with serve(site, **options) as host, opened(chromium) as page:
+        page.open(f"{host.address}/")
+        assert "The whole file is downloaded instead." in page.text("#notices")
+        assert page.ask("SELECT count(*) AS n FROM cells") == [{"n": 1757}]
+
+
+def test_an_atlas_that_is_not_there_is_explained(chromium, site, tmp_path):
+    for name in site.iterdir():
+        if name.suffix != ".duckdb":
+            (tmp_path / name.name).write_bytes(name.read_bytes())
+    with serve(tmp_path) as host, opened(chromium) as page:
+        page.page.goto(host.address)
+        page.page.wait_for_selector("[role=alert]")
+        assert "There is no atlas at" in page.text("[role=alert]")
+        (tmp_path / "demo.duckdb").write_text("no atlas" * 100)
+        page.page.goto(host.address)
+        page.page.wait_for_selector("[role=alert]")
+        assert "cannot be opened as an atlas" in page.text("[role=alert]")
+
+
+def test_a_file_is_picked(any_browser, site, demo_path, tmp_path):
+    for name in site.iterdir():
+        if name.suffix not in (".duckdb",):
+            (tmp_path / name.name).write_bytes(name.read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps({"engine": "wasm", "version": "", "atlases": []}))
+    with serve(tmp_path) as host, opened(any_browser) as page:
+        page.page.goto(host.address)
+        page.page.set_input_files("#file", demo_path)
+        page.wait()
+        assert page.ask("SELECT count(*) AS n FROM signature_score(['LYZ'])") == [{"n": 1757}]
+        assert page.problems == []
+
+
+def test_one_file_opens_a_picked_atlas_without_a_host(any_browser, demo_path, tmp_path):
+    from sigdb.explorer.pages import write_single_page
+
+    write_single_page(tmp_path / "explorer.html")
+    with opened(any_browser) as page:
+        page.page.goto((tmp_path / "explorer.html").as_uri())
+        page.page.set_input_files("#file", demo_path)
+        page.wait()
+        assert page.page.query_selector(".chart svg") is not None
+        assert page.ask("SELECT count(*) AS n FROM signature_score(['LYZ'])") == [{"n": 1757}]
+        assert page.problems == []
+        assert [each for each in page.requests if not each.startswith(("file:", "blob:", "data:"))] == []
