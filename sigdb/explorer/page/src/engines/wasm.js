@@ -89,7 +89,7 @@ async function answerOne(connection, sql, signal) {
   const cancel = () => connection.cancelSent();
   signal?.addEventListener("abort", cancel);
   try {
-    const reader = await connection.send(sql);
+    const reader = await (await connection.send(sql)).open();
     if (reader.schema.dictionaries.size) {
       // DuckDB-WASM leaves the values of an ENUM out of an answer in parts.
       await connection.cancelSent();
