@@ -20,11 +20,13 @@ from sigdb.findings.columns import CUBE, group_by_columns, grouped, keep_cells
 from sigdb.findings.hits import COMPARED_WITH, REASONS, RENAME, choose_population
 from sigdb.findings.nulls import NOTES
 from sigdb.findings.plots.distributions import distributions_spec
+from sigdb.findings.plots.effects import forest
 from sigdb.findings.plots.genes import contributions_spec, dots_spec
 from sigdb.findings.plots.heat import heat_map_spec
 from sigdb.findings.plots.hits import hit_rates_spec
 from sigdb.findings.plots.intervals import intervals_spec
 from sigdb.findings.plots.null import null_scores_spec
+from sigdb.findings.plots.spec import named_data
 from sigdb.findings.plots.theme import configure, make_safe
 from sigdb.findings.plots.top import top_genes_spec
 from sigdb.findings.top import PARTLY_MEASURED
@@ -112,7 +114,7 @@ def choose_samples(query: exp.Select) -> exp.Select:
 
 
 def specs() -> Mapping[str, Any]:
-    """The charts by name. Each reads the rows of the statement that its function names."""
+    """The charts by name. Each reads the rows of the statement that its function names; effects read the page's tests."""
     return {
         "intervals": intervals_spec(),
         "heat_map": heat_map_spec(),
@@ -122,6 +124,7 @@ def specs() -> Mapping[str, Any]:
         "null_scores": null_scores_spec(),
         "dots": dots_spec(),
         "top_genes": top_genes_spec(),
+        **{f"effects_{of}": forest(named_data("tests"), ["one study"], "hedges_g", of) for of in ("z", "hits")},
     }
 
 

@@ -98,7 +98,9 @@ def write_single_page(out: str | os.PathLike[str], *, url: str | None = None) ->
     }
     page = texts["index.html"].replace('<link rel="stylesheet" href="style.css">\n', f"<style>{style}</style>\n")
     page = page.replace('<script src="app.js" defer></script>\n', "")
-    blocks = [f'<script type="{kind}" id="{name}">{as_data(kind, text)}</script>\n' for name, (kind, text) in data.items()]
+    blocks = [
+        f'<script type="{kind}" id="{name}">{as_data(kind, text)}</script>\n' for name, (kind, text) in data.items()
+    ]
     blocks += [f"<script>{script}</script>\n" for script in scripts]
     page = page.replace("</body>", "".join(blocks) + "</body>")
     page = allow(
@@ -178,7 +180,9 @@ def check_folder(out: Path) -> None:
 def copy_atlas(atlas: Path, out: Path) -> dict[str, str]:
     """Copy an atlas beside the page, and return it as the page reads it. While it is open, no other process writes it."""
     if is_lake(atlas):
-        raise QueryError(f"{atlas} is a lake, and a browser opens an atlas file. `sigdb.import_lake(lake, atlas)` makes one.")
+        raise QueryError(
+            f"{atlas} is a lake, and a browser opens an atlas file. `sigdb.import_lake(lake, atlas)` makes one."
+        )
     name = f"{atlas.stem}.duckdb"
     with open_atlas(atlas, read_only=True):
         part = out / f"{name}.part"

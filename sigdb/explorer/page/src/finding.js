@@ -13,8 +13,8 @@ const GROUP = ["study", "cell_type", "disease", "tissue"];
 const ALL_CELLS = "sigdb_data.cell_data";
 const CHOSEN = "chosen_cells";
 
-// A tab: {id, title, controls: the settings with their defaults, ask(context)}. The settings are part of the address. A
-// change asks again, and keeps the focus where it is.
+// A tab: {id, title, controls: the settings, or a function of the app that gives them, ask(context)}. The settings are part
+// of the address. A change asks again, and keeps the focus where it is. A structural one makes the controls again, too.
 export function findingTab({ id, title, needsSignature = true, controls, ask }) {
   return {
     id,
@@ -23,15 +23,16 @@ export function findingTab({ id, title, needsSignature = true, controls, ask }) 
     async render(root, app, signal) {
       const answer = h("div", { class: "answer" });
       let asking = null;
+      const list = typeof controls === "function" ? await controls(app, signal) : controls;
       const askAgain = async () => {
         asking?.abort();
         asking = new AbortController();
         const both = AbortSignal.any([signal, asking.signal]);
         const place = h("div", {});
         answer.replaceChildren(place);
-        await ask({ app, root: place, signal: both, settings: readSettings(app, controls) });
+        await ask({ app, root: place, signal: both, settings: readSettings(app, list) });
       };
-      root.append(controlBar(app, controls, askAgain), answer);
+      root.append(controlBar(app, list, askAgain), answer);
       await askAgain();
     },
   };
@@ -43,15 +44,17 @@ function readSettings(app, controls) {
 
 function controlBar(app, controls, changed) {
   return h("div", { class: "controls", role: "group", "aria-label": "Settings" }, controls.map((control) => control.element(app, (value) => {
-    app.setState({ [control.name]: value === control.initial ? undefined : value }, { quiet: true });
-    changed().catch(() => {}); // A card shows its error.
+    const changes = { [control.name]: value === control.initial ? undefined : value };
+    if (control.isStructural) return app.setState(changes);
+    app.setState(changes, { quiet: true });
+    return changed().catch(() => {}); // A card shows its error.
   })));
 }
 
 // A setting with a list of values. labels: their names for people.
-export function choice(name, label, values, { initial = values[0], labels = {} } = {}) {
+export function choice(name, label, values, { initial = values[0], labels = {}, isStructural = false } = {}) {
   const read = (app) => (values.includes(app.state[name]) ? app.state[name] : initial);
-  return { name, initial, read, element: (app, change) => h("label", {}, `${label} `, h("select", { onchange: (event) => change(event.target.value) },
+  return { name, initial, isStructural, read, element: (app, change) => h("label", {}, `${label} `, h("select", { onchange: (event) => change(event.target.value) },
     values.map((value) => h("option", { value, selected: value === read(app) }, labels[value] ?? value.replaceAll("_", " "))))) };
 }
 

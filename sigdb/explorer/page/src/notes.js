@@ -54,7 +54,8 @@ export function warnings(rows, columns, consequence, { words }) {
   const groups = rows.map((row) => ({
     ...row,
     least_measured: row.least_measured ?? row.n_measured ?? null,
-    group: columns.map((column) => row[column]).filter((value) => value !== null).join(", ") || "no group",
+    // A group that is named twice, as a study among studies, has one name.
+    group: [...new Set(columns.map((column) => row[column]))].filter((value) => value !== null).join(", ") || "no group",
   }));
   const depth = Object.entries(words.depths).map(([column, what]) => spread(groups, column, what, consequence, words)).find(Boolean);
   return [depth, unevenCoverage(groups, words)].filter(Boolean);

@@ -1,5 +1,6 @@
 // The tabs, in their order. Each has an id, a title, and render(root, app, signal).
 import atlas from "./atlas.js";
+import compare from "./compare.js";
 import distributions from "./distributions.js";
 import gene from "./gene.js";
 import hits from "./hits.js";
@@ -10,4 +11,4 @@ import scores from "./scores.js";
 import sql from "./sql.js";
 import top from "./top.js";
 
-export default [atlas, scores, distributions, hits, leading, nullTab, gene, top, sql, runs];
+export default [atlas, scores, distributions, hits, compare, leading, nullTab, gene, top, sql, runs];
