@@ -2,15 +2,62 @@
 
 from __future__ import annotations
 
+import os
+import webbrowser
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
 
 from sigdb.cli.output import console
-from sigdb.cli.paths import existing_atlas
+from sigdb.cli.paths import existing, existing_atlas
+from sigdb.errors import needs_extra
 
 app = typer.Typer()
+
+# A person who asks on their own machine may wait. The page cancels what nobody waits for.
+SECONDS = 3600.0
+AT_ONCE = 4
+
+
+@app.command("explore", epilog="Example: sigdb explore demo.duckdb")
+def explore(
+    atlas: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ATLAS",
+            help="The atlas file, or a folder of atlas files.",
+            callback=existing("atlas file or folder of atlas files"),
+        ),
+    ],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port of the page. Default: a free one.")] = 0,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address, and do not open it in a browser.")
+    ] = False,
+) -> None:
+    """Open an atlas in the browser: signatures, charts and SQL.
+
+    The page is served to this machine only. Ctrl-C ends it.
+    """
+    with needs_extra("serve"):
+        from sigdb.serve.server import Address, HttpDoor, opened
+    from sigdb.cli.serve import check_opens
+    from sigdb.explorer.pages import page_files
+    from sigdb.serve.atlases import Atlases
+    from sigdb.serve.gate import Gate, Limits
+    from sigdb.serve.log import QueryLog
+
+    page_files()
+    atlases, limits = Atlases(atlas), Limits(seconds=SECONDS, at_once=AT_ONCE, per_user=AT_ONCE)
+    check_opens(atlases, limits)
+    gate = Gate(atlases, None, limits, QueryLog(os.devnull))
+    with opened(gate, [HttpDoor(gate, Address(port=port))]) as (address,):
+        console.print(f"{', '.join(atlases.paths())} is open at {address} (Ctrl-C ends it)", soft_wrap=True)
+        gate.processes.warm_up()
+        if not no_browser and not webbrowser.open(address):
+            console.print("No browser was found: open this address in one.")
+        Event().wait()
 
 
 @app.command("page", epilog="Example: sigdb page site demo.duckdb")

@@ -15,7 +15,7 @@ import anyio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -235,6 +235,11 @@ def page_folder() -> Path:
     return Path(str(files("sigdb") / "data" / "explorer"))
 
 
+async def send_vega(request: Request) -> Response:
+    """Send the library of charts, of which the package has one copy for the page and for reports."""
+    return FileResponse(Path(str(files("sigdb") / "data" / "vega" / "vega.js")))
+
+
 async def say_not_built(request: Request) -> Response:
     """Say how the page is built."""
     return HTMLResponse(NOT_BUILT)
@@ -262,6 +267,7 @@ def make_app(gate: Gate, *, hosts: frozenset[str] | None = None, page: Path | No
         Route("/query", doors.query, methods=["POST"]),
         Route("/login", doors.log_in, methods=["POST"]),
         Route("/logout", doors.log_out, methods=["POST"]),
+        Route("/vega.js", send_vega),
         rest,
     ]
     return Starlette(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import signal
 import subprocess
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -137,8 +140,15 @@ def address(request, site, demo_path) -> Iterator[str]:
 
 
 def local_server(atlas: Path) -> Iterator[str]:
-    pytest.skip("there is no server yet")
-    yield ""
+    """The address of `sigdb explore`."""
+    command = [sys.executable, "-m", "sigdb", "explore", str(atlas), "--no-browser"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    try:
+        yield re.search(r"http://[\w.:]+", process.stdout.readline())[0]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.stdout.close()
+        process.wait(20)
 
 
 @pytest.fixture

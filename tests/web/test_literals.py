@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.web.conftest import opened
 
-ONCE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+ONCE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=80)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 WHOLE = st.integers(-(2**53) + 1, 2**53 - 1)
 NUMBER = st.floats(width=64)
@@ -30,7 +30,7 @@ def same(one, other):
     if isinstance(one, list):
         return isinstance(other, list) and len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, float) and isinstance(other, int | float):
-        return (math.isnan(one) and math.isnan(other)) or (one == other and math.copysign(1, one) == math.copysign(1, other))
+        return (math.isnan(one) and math.isnan(other)) or one == float(other)
     return one == other
 
 
@@ -40,10 +40,11 @@ def same(one, other):
 @example("a\0b'\\\n$$\"")
 @example(["''", "\N{PILE OF POO}", "{}", "E'\\''"])
 @example(0.1)
-@example(-0.0)
 @example(5e-324)
 def test_a_literal_is_the_value(engine, value):
-    found = engine.page.evaluate("async (value) => (await sigdb.app.ask(`SELECT ${sigdb.literal(value)} AS x`)).rows[0].x", value)
+    found = engine.page.evaluate(
+        "async (value) => (await sigdb.app.ask(`SELECT ${sigdb.literal(value)} AS x`)).rows[0].x", value
+    )
     assert same(value, found)
 
 
@@ -73,6 +74,13 @@ def test_a_filter_keeps_the_cells_of_its_values(engine, con, values, other):
     assert con.execute(query, {"stated": stated, "has_none": None in chosen}).fetchall() == [(found,)]
 
 
+def test_a_zero_keeps_its_sign(engine):
+    """The driver of the browser does not, so the page compares."""
+    script = "async (x) => Object.is((await sigdb.app.ask(`SELECT ${sigdb.literal(x)} AS x`)).rows[0].x, x)"
+    assert engine.page.evaluate(f"() => ({script})(-0)")
+    assert engine.page.evaluate(f"() => ({script})(0)")
+
+
 def test_what_is_no_value_is_refused(engine):
     for script, says in {
         "() => sigdb.literal('\\ud800')": "half a surrogate pair",
@@ -88,7 +96,9 @@ def test_what_is_no_value_is_refused(engine):
 def test_values_are_put_into_code_only(engine):
     statement = "SELECT $a AS x, '$a' AS y, \"$a\" AS z, word -- $a word\n/* $a */ FROM word WHERE 'word' = \"word\""
     filled = engine.page.evaluate("(sql) => sigdb.fill(sql, { a: \"it's\" }, { word: 'w' })", statement)
-    assert filled == "SELECT 'it''s' AS x, '$a' AS y, \"$a\" AS z, w -- $a word\n/* $a */ FROM w WHERE 'word' = \"word\""
+    assert (
+        filled == "SELECT 'it''s' AS x, '$a' AS y, \"$a\" AS z, w -- $a word\n/* $a */ FROM w WHERE 'word' = \"word\""
+    )
 
 
 def test_types_become_values_of_the_page(engine):
@@ -115,9 +125,9 @@ def test_types_become_values_of_the_page(engine):
 
 
 def test_a_number_that_the_page_cannot_hold_stays_exact(engine):
-    assert engine.page.evaluate("async () => String((await sigdb.app.ask('SELECT 9007199254740993 AS x')).rows[0].x)") == (
-        "9007199254740993"
-    )
+    assert engine.page.evaluate(
+        "async () => String((await sigdb.app.ask('SELECT 9007199254740993 AS x')).rows[0].x)"
+    ) == ("9007199254740993")
 
 
 def test_columns_of_one_name_are_kept(engine):

@@ -30,6 +30,88 @@ def test_numbers_are_those_of_sigdb(any_browser, host, con):
         assert page.problems == []
 
 
+def test_both_engines_give_the_table_of_sigdb(page, address, con):
+    """The tab of scores, with every name of a signature resolved, and one left out."""
+    page.open(f"{address}/#tab=scores&by=study&s=" + quote("cd3e CD8A:2 -FOXP3 FOXQQ"))
+    found = {(row["cell_type"], row["label"]): row for row in page.table()}
+    rows = con.execute(
+        "SELECT cell_type, study, sum(score * n_cells) / sum(n_cells), sum(n_cells)::BIGINT FROM signature_by_sample("
+        "['CD3E', 'CD8A', 'FOXP3'], weights := [1, 2, -1]) WHERE score IS NOT NULL GROUP BY ALL"
+    ).fetchall()
+    assert len(found) == len(rows)
+    for cell_type, study, score, n_cells in rows:
+        row = found[cell_type or "", study]
+        assert float(row["score"].replace("\N{MINUS SIGN}", "-")) == pytest.approx(score, rel=1e-9)
+        assert int(row["n_cells"]) == n_cells
+    assert "FOXQQ" in page.text("aside .warning")
+    assert "3 of 4 genes known, 1 by another name" in page.text("aside .report")
+    assert page.problems == []
+
+
+def test_a_suggestion_replaces_a_missing_gene(page, host):
+    page.open(f"{host.address}/#s=" + quote("CD3E FOXP33"))
+    page.page.click("aside .warning button:has-text('FOXP3')")
+    page.wait()
+    assert page.page.input_value("aside textarea") == "CD3E FOXP3"
+    assert page.page.query_selector("aside .warning") is None
+
+
+def test_a_signature_of_the_library_is_picked_and_another_added(page, host, con):
+    page.open(f"{host.address}/")
+    page.page.wait_for_selector("datalist option", state="attached")
+    page.page.fill("aside input[list]", "ms1")
+    page.page.press("aside input[list]", "Tab")
+    page.wait()
+    ((n,),) = con.execute("SELECT count(*) FROM signatures WHERE signature = 'MS1'").fetchall()
+    assert f"of {n} genes known" in page.text("aside .report")
+    page.page.fill("aside textarea", "CD3E, CD8A")
+    page.page.click("button:has-text('Add as another')")
+    page.wait()
+    assert page.page.eval_on_selector_all(
+        ".chip button[aria-pressed]", "all => all.map((each) => each.textContent)"
+    ) == [
+        "MS1",
+        "CD3E, CD8A",
+    ]
+    page.page.click(".chip button:has-text('MS1')")
+    page.wait()
+    assert "Scores of MS1" in page.text(".tab h2")
+
+
+def test_a_filter_changes_what_is_counted(page, host, con):
+    page.open(f"{host.address}/")
+    page.page.click(".filter summary:has-text('Tissue')")
+    page.page.check("label:has-text('blood') input >> nth=0")
+    page.wait()
+    name = page.page.evaluate("() => sigdb.app.state.tissue[0]")
+    ((n,),) = con.execute("SELECT count(*) FROM cells WHERE tissue = ?", [name]).fetchall()
+    assert f"{n:,} of 1,757 cells." in page.text("#filters")
+    assert sum(int(row["n_cells"]) for row in page.table()) == n
+
+
+def test_the_keyboard_reaches_every_tab(page, host):
+    page.open(f"{host.address}/")
+    page.page.focus("[role=tab][aria-selected=true]")
+    tabs = page.page.eval_on_selector_all("[role=tab]", "all => all.map((each) => each.id)")
+    for name in [*tabs[1:], tabs[0]]:
+        page.page.keyboard.press("ArrowRight")
+        page.wait()
+        assert page.page.evaluate("() => document.activeElement.id") == name
+        assert page.page.get_attribute(f"#{name}", "aria-selected") == "true"
+    assert page.page.eval_on_selector_all("[role=tab]", "all => all.filter((each) => each.tabIndex === 0).length") == 1
+
+
+def test_edited_sql_is_run_in_its_place(page, host):
+    page.open(f"{host.address}/")
+    page.page.click(".card .editor summary")
+    page.page.fill(".card textarea", "SELECT 'x' AS study, 'y' AS cell_type, 3 AS n_cells")
+    page.page.click(".card .editor button:text-is('Run')")
+    page.page.wait_for_selector("summary:has-text('1 row')")
+    assert page.table()[0] == {"study": "x", "cell_type": "y", "n_cells": "3"}
+    page.page.click(".card .editor button:text-is('Reset')")
+    page.page.wait_for_selector("summary:has-text('44 rows')")
+
+
 def test_the_first_picture_reads_a_part_of_the_atlas(page, host):
     page.open(f"{host.address}/")
     assert page.page.query_selector(".chart svg") is not None
