@@ -57,11 +57,15 @@ CHARTS: dict[str, Callable[[Any], Any]] = {
     "heat_map": lambda con: plots.heat_map(
         sigdb.group_scores(con, "MS1", missing="ignore"), "MS1 by cell type and disease", n_groups=12
     ),
+    "intervals": lambda con: plots.intervals(
+        sigdb.group_scores(con, GENES, by="study"), "Four genes of monocytes by cell type and study", n_groups=16
+    ),
     "distributions": lambda con: plots.distributions(sigdb.score_bins(con, GENES), n_groups=10),
     "dots": lambda con: plots.dots(sigdb.gene_dots(con, [*GENES, "CD3D", "MS4A1"]), n_groups=16),
     "contributions": lambda con: plots.contributions(
         sigdb.leading_genes(con, "MS1", n=6, missing="ignore"), "Leading genes of MS1", n_groups=12
     ),
+    "top_genes": lambda con: plots.top_genes(sigdb.top_genes(con, cell_type="beta", n=20), "Top genes of beta cells"),
     "null_scores": lambda con: plots.null_scores(sigdb.matched_null(con, GENES), n_groups=16),
     "effects": lambda con: plots.effects(sigdb.compare(con, ["CD3D", "CD3E"], **PAIRED)),
     "volcano": lambda con: plots.volcano(sigdb.gene_compare(con, group="tumour", **PAIRED)),

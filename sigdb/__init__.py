@@ -5,8 +5,8 @@ itself. The other names are about
 
 - scores in Python: `score`, `score_matrix` and `annotate`. `register` and `register_signature` make scores a function
   in SQL.
-- findings: `hits`, `compare`, `gene_compare`, `matched_null`, `leading_genes`, `rank_signatures`,
-  `against_expression`.
+- findings: `hits`, `compare`, `gene_compare`, `matched_null`, `leading_genes`, `top_genes`,
+  `rank_signatures`, `against_expression`.
 - tables for charts: `group_scores`, `score_bins`, `gene_dots`, `embedding`. `plots` draws charts.
 - writing: `Atlas` opens or creates an atlas, `read_signatures` reads signatures for its library. `upgrade`, `optimize`
   and `verify` maintain an atlas.

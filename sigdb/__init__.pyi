@@ -16,6 +16,7 @@ from .findings.hits import Hits, hits
 from .findings.leading import LeadingGenes, leading_genes
 from .findings.nulls import Null, matched_null
 from .findings.ranks import rank_signatures
+from .findings.top import top_genes
 from .lake.export import export_lake
 from .lake.open import attach_lake
 from .lake.restore import import_lake
@@ -61,6 +62,7 @@ __all__ = [
     "score_bins",
     "score_matrix",
     "spark",
+    "top_genes",
     "transpile",
     "upgrade",
     "verify",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHOSEN",
+    "CUBE",
+    "GROUP",
     "choose_cells",
     "choose_groups",
     "chooses_groups",
@@ -24,6 +26,7 @@ __all__ = [
     "columns_of",
     "cube_columns",
     "group_by_columns",
+    "grouped",
     "is_chosen",
     "keep_cells",
     "labelled_statement",
@@ -105,6 +108,11 @@ def where_cube(query: exp.Select, condition: str | None) -> exp.Select:
     return query if condition is None else query.where(condition_on(condition, CUBE, "The cube"))
 
 
+def grouped(query: exp.Select) -> list[exp.Select]:
+    """The parts of a query that group rows."""
+    return [select for select in query.find_all(exp.Select) if select.args.get("group")]
+
+
 def choose_groups(query: exp.Select, condition: str) -> exp.Select:
     """Put a condition on the columns of the cube in the place of the column `is_chosen` of a statement."""
     chosen = condition_on(condition, CUBE, "The cube")
@@ -120,8 +128,11 @@ def chooses_groups(condition: str) -> bool:
 
 
 def where_groups(query: exp.Select, condition: str | None) -> exp.Select:
-    """Add a condition on the columns that make a group, or on its number of cells, to a query."""
-    return query if condition is None else query.where(condition_on(condition, GROUP, "A group"))
+    """Add a condition on the columns that make a group, or on its number of cells, to the first SELECT that has one."""
+    if condition is not None:
+        groups = next(select for select in query.find_all(exp.Select) if select.args.get("where"))
+        groups.where(condition_on(condition, GROUP, "A group"), copy=False)
+    return query
 
 
 def keep_cells(query: exp.Select, condition: str | None) -> exp.Select:

@@ -16,7 +16,12 @@ __all__ = [
     "ADJUST",
     "CALIBRATED",
     "COMPARED",
+    "COVERAGE",
+    "COVERAGE_STEP",
     "DEEPER",
+    "DEPTH",
+    "DEPTHS",
+    "DEPTH_FACTOR",
     "RAW",
     "RAW_GENES",
     "UNCALIBRATED",
@@ -32,8 +37,18 @@ DEPTH_FACTOR = 2.0
 # Groups whose studies measured parts of the signature that differ by more than this are warned of.
 COVERAGE_STEP = 0.1
 
-DEPTH_WARNING = "The groups differ in depth"
-COVERAGE_WARNING = "The groups differ in coverage"
+DEPTH = (
+    "The groups differ in depth: the median cell has {low_value:,.0f} {what} in {low}, and {high_value:,.0f} in "
+    "{high}, {times:.1f} times as many. {consequence}"
+)
+COVERAGE = (
+    "The groups differ in coverage: of the {n_genes} genes, {low_value} were measured in {low}, and {high_value} in "
+    "{high}. They are not scored by the same genes."
+)
+# How all warnings begin.
+WARNINGS = ("The groups differ in depth", "The groups differ in coverage")
+# The columns that hold the depth of a group, the best one first, and what they count.
+DEPTHS = {"median_detected": "detected genes", "median_counts": "counts"}
 RAW = (
     "A score is a share of what was detected, so shallow cells and small panels score higher for that reason alone: "
     "compare hits or z instead."
@@ -67,11 +82,8 @@ def warn_of_differences(groups: Sequence[Mapping[str, Any]], label: str, consequ
 
     groups: rows with `label` and with median_counts, median_detected, least_measured and n_genes where known.
     """
-    depth = spread(groups, label, "median_detected", "detected genes") or spread(
-        groups, label, "median_counts", "counts"
-    )
-    depth = depth and f"{DEPTH_WARNING}: {depth} {consequence}"
-    return tuple(filter(None, (depth, uneven_coverage(groups, label))))
+    spreads = (spread(groups, label, *each, consequence) for each in DEPTHS.items())
+    return tuple(filter(None, (next(filter(None, spreads), None), uneven_coverage(groups, label))))
 
 
 def warn_of_groups(found: Finding, columns: Sequence[str], consequence: str) -> Finding:
@@ -89,20 +101,18 @@ def warn_of_groups(found: Finding, columns: Sequence[str], consequence: str) -> 
 
 def warnings_of(found: Answer) -> list[str]:
     """The notes of a finding that warn of differences between its groups, for charts."""
-    return [note for note in found.notes if note.startswith((DEPTH_WARNING, COVERAGE_WARNING)) or note == RAW]
+    return [note for note in found.notes if note.startswith(WARNINGS) or note == RAW]
 
 
-def spread(groups: Sequence[Mapping[str, Any]], label: str, column: str, what: str) -> str | None:
-    """The groups with the lowest and the highest median, if they differ by more than DEPTH_FACTOR."""
+def spread(groups: Sequence[Mapping[str, Any]], label: str, column: str, what: str, consequence: str) -> str | None:
+    """A sentence on the groups with the lowest and the highest median, if they differ by more than DEPTH_FACTOR."""
     ends = extremes(groups, lambda row: row.get(column))
     if ends is None or ends[1][column] <= DEPTH_FACTOR * max(ends[0][column], 1):
         return None
     low, high = ends
     times = high[column] / max(low[column], 1)
-    return (
-        f"the median cell has {low[column]:,.0f} {what} in {low[label]}, and {high[column]:,.0f} in {high[label]}, "
-        f"{times:.1f} times as many."
-    )
+    values = {"low": low[label], "low_value": low[column], "high": high[label], "high_value": high[column]}
+    return DEPTH.format(**values, what=what, times=times, consequence=consequence)
 
 
 def uneven_coverage(groups: Sequence[Mapping[str, Any]], label: str) -> str | None:
@@ -115,10 +125,9 @@ def uneven_coverage(groups: Sequence[Mapping[str, Any]], label: str) -> str | No
     if ends is None or (part(ends[1]) or 0) - (part(ends[0]) or 0) <= COVERAGE_STEP:
         return None
     low, high = ends
-    return (
-        f"{COVERAGE_WARNING}: of the {high['n_genes']} genes, {low['least_measured']} were measured in "
-        f"{low[label]}, and {high['least_measured']} in {high[label]}. They are not scored by the same genes."
-    )
+    values = {"low": low[label], "low_value": low["least_measured"]}
+    values |= {"high": high[label], "high_value": high["least_measured"]}
+    return COVERAGE.format(**values, n_genes=high["n_genes"])
 
 
 def extremes(

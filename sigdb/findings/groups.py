@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
-from sqlglot import exp
-
 from sigdb.atlas.fields import NAMES_NONE
 from sigdb.errors import QueryError, listed, nearest
 from sigdb.findings.columns import (
@@ -14,6 +12,7 @@ from sigdb.findings.columns import (
     columns_of,
     cube_columns,
     group_by_columns,
+    grouped,
     keep_cells,
     labelled_statement,
     where_cube,
@@ -335,7 +334,7 @@ def gene_dots(
     parameters = score_parameters(con, genes, missing=missing, run=run, signed=signed) | {"min_cells": min_cells}
     query = labelled_statement("gene_dots", label)
     if cells is not None:
-        for select in [each for each in query.find_all(exp.Select) if each.args.get("group")]:
+        for select in grouped(query):
             select.replace(where_cube(select, cells))
     found = explain_empty(con, ask_scores(con, query, parameters), [label], cells, min_cells)
     return replace(found, notes=(RAW, *found.notes))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sigdb.answers import Answer, left_out_note
-from sigdb.atlas.fields import names_none
+from sigdb.atlas.fields import NAMES_NONE, names_none
 from sigdb.errors import QueryError, nearest
 from sigdb.findings.columns import CHOSEN, choose_cells, column_types, columns_of, labelled_statement
 from sigdb.findings.comparability import CALIBRATED, UNCALIBRATED, warn_of_differences
@@ -29,14 +29,26 @@ if TYPE_CHECKING:
 
     from sigdb.scores.members import Genes
 
-__all__ = ["RENAME", "CutOff", "Hits", "choose_population", "hits", "population_name"]
+__all__ = ["COMPARED_WITH", "REASONS", "RENAME", "CutOff", "Hits", "choose_population", "hits", "population_name"]
 
 ALL_CELLS = "sigdb_data.cell_data"
-# Why the samples of a donor such as 'not given' are left out of a ranking of donors.
+# Why findings/hit_rates leaves out the samples of a donor such as 'not given'.
 UNNAMED = "no name"
 RENAME = "Such names are no replicates. `ingest.annotate_cells(path, file)` gives cells the right names."
+# Why samples are not part of a ranking: what findings/hit_rates says, and what a reader is told.
+REASONS = {
+    "too few cells": "fewer than {min_cells} cells",
+    "no gene measured": "of a study that measured none of the genes",
+    "no label": "no {by}",
+    UNNAMED: "of a {by} without a name, such as 'unknown'",
+    "too few samples": "in a group of fewer than {min_samples} samples",
+}
 # What a hit can be compared with, and the percentile of its scores that is the default cut-off.
 DEFAULT_PERCENTILE = {"controls": 99.0, "cells": 95.0}
+COMPARED_WITH = {
+    "controls": "the scores of matched control genes at the same depth",
+    "cells": "the population's scores",
+}
 GROUPS = pa.schema(
     {
         "label": pa.string(),
@@ -91,9 +103,7 @@ class CutOff:
 
     def __str__(self) -> str:
         side = "below" if self.below else "above"
-        scores = "the population's scores"
-        if self.against == "controls":
-            scores = "the scores of matched control genes at the same depth"
+        scores = COMPARED_WITH[self.against]
         if self.cutoff is not None:
             return f"{side} a score of {self.cutoff:g}"
         if self.sd is not None:
@@ -237,15 +247,14 @@ def hits(
     label = sample_column(con, by)
     parameters = score_parameters(con, genes, **options)
     parameters |= rule.parameters | {"cells": population_name(cells), "min_coverage": min_coverage}
-    parameters |= {"min_cells": min_cells, "min_samples": min_samples}
+    parameters |= {"min_cells": min_cells, "min_samples": min_samples, "unnamed": sorted(NAMES_NONE.get(label, ()))}
     with explain_no_cells(con, cells):
         found = ask_scores(con, choose_population(labelled_statement("hit_rates", label), cells), parameters)
-    samples = leave_out_unnamed(found.table, label)
     ranked = Hits(
-        table=rank_groups(samples),
+        table=rank_groups(found.table),
         sql=found.sql,
         notes=found.notes,
-        all_samples=samples,
+        all_samples=found.table,
         by=by,
         rule=str(rule),
         against=against,
@@ -298,16 +307,6 @@ def choose_population(query: exp.Select, cells: str | None) -> exp.Select:
     return query if cells is None else choose_cells(query, cells)
 
 
-def leave_out_unnamed(samples: pa.Table, column: str) -> pa.Table:
-    """The samples, where those of a donor such as 'not given' are not part of the ranking of donors."""
-    unnamed = [label for label in samples["label"].unique().to_pylist() if names_none(column, label)]
-    if not unnamed:
-        return samples
-    is_unnamed = pc.is_in(samples["label"], pa.array(unnamed, samples.schema.field("label").type))
-    reasons = pc.if_else(pc.and_(is_unnamed, pc.is_null(samples["left_out"])), UNNAMED, samples["left_out"])
-    return samples.set_column(samples.column_names.index("left_out"), "left_out", reasons)
-
-
 def count_hits(samples: pa.Table) -> tuple[int, int]:
     """How many cells are hits, of how many, in the samples whose studies measured a gene."""
     counted = samples.filter(pc.is_valid(samples["n_hits"]))
@@ -344,13 +343,8 @@ def summarise(label: str, samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def add_notes(found: Hits, min_cells: int, min_samples: int) -> Hits:
     """The same hits, with further notes on the rule, and on the samples that were left out."""
-    reasons = {
-        "too few cells": f"fewer than {min_cells} cells",
-        "no gene measured": "of a study that measured none of the genes",
-        "no label": f"no {found.by}",
-        UNNAMED: f"of a {found.by} without a name, such as 'unknown'",
-        "too few samples": f"in a group of fewer than {min_samples} samples",
-    }
+    words = {"by": found.by, "min_cells": min_cells, "min_samples": min_samples}
+    reasons = {reason: text.format(**words) for reason, text in REASONS.items()}
     rule = "No sample has cells in the population that could be compared."
     if found.share is not None:
         cutoff = "" if found.cutoff is None else f" ({found.cutoff:.4g})"

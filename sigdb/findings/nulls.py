@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack
 
-import pyarrow as pa
-
 from sigdb.answers import Answer
 from sigdb.findings.columns import where_groups
 from sigdb.findings.comparability import WITHIN, warn_of_groups
 from sigdb.findings.lost import explain_empty
-from sigdb.findings.statistics import benjamini_hochberg
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import GeneOptions, check_options, score_parameters
 from sigdb.statements import parse_statement
@@ -20,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import duckdb
+    import pyarrow as pa
 
     from sigdb.scores.members import Genes
 
 
-__all__ = ["Null", "matched_null"]
+__all__ = ["NOTES", "Null", "matched_null"]
 
 NOTES = (
     "The p values treat the genes as random, not the cells or donors: they say nothing about how certain a score is.",
@@ -109,9 +107,7 @@ def matched_null(
     parameters = score_parameters(con, genes, weights=weights, **options)
     parameters |= {"n_controls": n_controls, "seed": seed, "n_bins": n_bins, "min_cells": min_cells}
     found = ask_scores(con, where_groups(parse_statement("findings/null"), groups), parameters)
-    q_values = pa.array(benjamini_hochberg(found.column("p_value")), pa.float64())
-    notes = (*NOTES, *few_sets(found.table, n_controls), *found.notes)
-    found = Null(found.table.append_column("q_value", q_values), found.sql, notes)
+    found = Null(found.table, found.sql, (*NOTES, *few_sets(found.table, n_controls), *found.notes))
     found = explain_empty(con, found, ["study", "tissue", "disease", "cell_type"], groups, min_cells)
     return warn_of_groups(found, ["cell_type", "study", "tissue", "disease"], WITHIN)
 

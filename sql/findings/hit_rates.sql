@@ -1,6 +1,7 @@
 -- hit_rates: the hit rate of every sample of the population $cells (see sample_hit_rates). sigdb.hits replaces
 -- label_column by the column of `samples` that groups them. left_out: why a sample is not part of the ranking; NULL if it
--- is. n_samples and mean_rate describe the sample's group, and count only samples with the same left_out.
+-- is. $unnamed: labels that name no donor or sample, such as 'unknown'. n_samples and mean_rate describe the sample's group;
+-- mean_rate counts only samples with the same left_out.
 SELECT h.*, avg(h.hit_rate) OVER (PARTITION BY h.label, h.left_out) AS mean_rate
 FROM (
     SELECT
@@ -10,6 +11,7 @@ FROM (
             WHEN NOT n.is_large THEN 'too few cells'
             WHEN n.label IS NULL THEN 'no label'
             WHEN n.n_samples < $min_samples THEN 'too few samples'
+            WHEN list_contains($unnamed, lower(replace(regexp_replace(n.label::VARCHAR, '^\s+|\s+$', '', 'g'), '_', ' '))) THEN 'no name'
         END AS left_out
     FROM (
         SELECT

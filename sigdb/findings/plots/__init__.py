@@ -10,9 +10,11 @@ from sigdb.findings.plots.embedding import embedding
 from sigdb.findings.plots.genes import contributions, dots
 from sigdb.findings.plots.heat import heat_map
 from sigdb.findings.plots.hits import hit_rates
+from sigdb.findings.plots.intervals import intervals
 from sigdb.findings.plots.null import null_scores
 from sigdb.findings.plots.theme import PALETTE as PALETTE
 from sigdb.findings.plots.theme import save
+from sigdb.findings.plots.top import top_genes
 from sigdb.findings.plots.volcano import volcano
 
 __all__ = [
@@ -23,7 +25,9 @@ __all__ = [
     "embedding",
     "heat_map",
     "hit_rates",
+    "intervals",
     "null_scores",
     "save",
+    "top_genes",
     "volcano",
 ]

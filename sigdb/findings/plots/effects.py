@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sigdb.findings.compare import Comparison
 
-__all__ = ["effects"]
+__all__ = ["KINDS", "effects", "forest"]
 
 WIDTH = 320  # pixels of the forest plot; numbers stand at its right
 KINDS = {"one study": PALETTE[0], "all studies": PALETTE[1], "random effects": GREY}
@@ -92,7 +92,8 @@ def effects(
         lines.append("Dashed: where the effect in a further study is expected (95%).")
     if any(row["is_cut"] for row in values):
         lines.append("An interval that reaches the frame goes on; the numbers give all of it.")
-    chart = alt.vconcat(forest(values, found, measure, limits), *pairs, spacing=28).resolve_scale(color="independent")
+    plot = forest(alt.Data(values=values), [row["kind"] for row in values], measure, found.of, limits)
+    chart = alt.vconcat(plot, *pairs, spacing=28).resolve_scale(color="independent")
     return finish(chart, found, title, [*lines, *more_pairs], left_out, drawn=values)
 
 
@@ -136,16 +137,15 @@ def forest_row(row: dict[str, Any], found: Comparison, measure: str) -> dict[str
     }
 
 
-def forest(values: Sequence[dict[str, Any]], found: Comparison, measure: str, limits: Sequence[float]) -> Any:
-    """The forest plot, with columns of text at its right."""
+def forest(data: Any, kinds: Sequence[str], measure: str, of: str, limits: Sequence[float] = (-1, 1)) -> Any:
+    """The forest plot of rows as `forest_row` makes them, in their order, with columns of text at its right."""
     alt = altair_module()
-    of = COMPARED[found.of]
-    name = f"Hedges' g of {of}" if measure == "hedges_g" else f"difference of {of}"
+    name = f"Hedges' g of {COMPARED[of]}" if measure == "hedges_g" else f"difference of {COMPARED[of]}"
     scale = alt.Scale(domain=list(limits), nice=False, clamp=True)
     base = alt.Chart(width=WIDTH, height=alt.Step(22)).encode(
-        y=alt.Y("name:N", sort=[row["name"] for row in values], title=None, axis=names_axis(360)),
+        y=alt.Y("name:N", sort=None, title=None, axis=names_axis(360)),
     )
-    colour = colour_by_kind(values, KINDS)
+    colour = colour_by_kind([{"kind": kind} for kind in kinds], KINDS)
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 3], color="#777").encode(x="zero:Q")
     x = alt.X("low:Q", title=f"{name}, with 95% interval", scale=scale)
     intervals = base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q", color=colour)
@@ -157,7 +157,7 @@ def forest(values: Sequence[dict[str, Any]], found: Comparison, measure: str, li
     points = base.mark_point(filled=True, size=70, opacity=1).encode(
         x="effect:Q", color=colour, tooltip=["name:N", "test:N", *(tooltip(*each) for each in numbers), *n_units]
     )
-    return alt.layer(zero, predictions, intervals, points, *columns(base, measure), data=alt.Data(values=list(values)))
+    return alt.layer(zero, predictions, intervals, points, *columns(base, measure), data=data)
 
 
 def cut_intervals(values: Sequence[dict[str, Any]]) -> list[float]:

@@ -4,29 +4,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sigdb.findings.columns import GROUP
+from sigdb.findings.plots.spec import (
+    About,
+    Limit,
+    draw,
+    keep_first,
+    keep_numbers,
+    name_group,
+    named_data,
+    number_rows,
+    rank_by,
+    specify,
+    with_brackets,
+)
 from sigdb.findings.plots.theme import (
     ATTRIBUTION,
     CROSS,
     GREY,
     altair_module,
-    describe_groups,
-    finish,
+    by_place,
     heading,
-    keep_finite,
-    keep_highest,
-    mark_first,
     names_axis,
     tooltip,
     viridis,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from sigdb.answers import Answer
     from sigdb.findings.leading import LeadingGenes
 
-__all__ = ["contributions", "dots"]
+__all__ = ["contributions", "contributions_spec", "dots", "dots_spec"]
+
+LEADING = [
+    f"Share of each gene in the mean score of the group. Score: {ATTRIBUTION}, all genes together.",
+    "Blank: not among the leading genes of the group. Cross: the gene was not measured in the group. "
+    "In brackets: cells.",
+]
+DOTS = [
+    "Mean attribution in thousandths of a cell, on a square-root scale. Cross: the gene was not measured in the group. "
+    "In brackets: cells."
+]
 
 
 def contributions(
@@ -56,75 +76,69 @@ def contributions(
     >>> type(sigdb.plots.contributions(sigdb.leading_genes(con, ["LYZ", "CD14"]))).__name__
     'LayerChart'
     """
+    unmeasured = [{**row, "pair": pair_of(row)} for row in found.not_measured.to_pylist()]
+    return draw(contributions_spec(n_groups, n_genes), found, title, not_measured=unmeasured)
+
+
+def pair_of(row: Mapping[str, Any]) -> str:
+    """A study and a gene as one key, as the specification makes it."""
+    return f"{row['study']}\n{row['gene']}"
+
+
+def contributions_spec(n_groups: int = 30, n_genes: int = 40) -> Any:
+    """The chart of the statement `findings/leading_genes`.
+
+    The data set `not_measured` has the rows of `findings/not_measured`, and `pair`: study and gene with a new line
+    between them.
+    """
     alt = altair_module()
-    rows, lost = keep_finite(found.table.to_pylist(), "contribution", "score")
-    values = [
-        {**row, "group": f"{name}, {row['study']}", "share": row["share"] or 0}
-        for row, name in zip(rows, describe_groups(rows), strict=True)
-    ]
-    values, groups, fewer_groups = keep_highest(values, "group", "score", n_groups)
-    values, genes, fewer_genes = keep_largest_genes(values, "share", n_genes)
-    values = [{**row, "score_text": f"{row['score']:.3g}".replace("-", "\u2212")} for row in mark_first(values)]
-    unmeasured = not_measured_in(values, genes, found)
-    y = alt.Y("group:N", sort=groups, title=None, axis=names_axis(400))
-    base = alt.Chart(width=alt.Step(22), height=alt.Step(20)).encode(y=y)
-    x = gene_axis(genes)
+    base = alt.Chart(width=alt.Step(22), height=alt.Step(20)).encode(
+        y=alt.Y("group:N", sort=by_place(), title=None, axis=names_axis(400))
+    )
     details = [tooltip("share", ".1%"), tooltip("contribution", ".3g"), tooltip("score_without", ".3g"), "rank:Q"]
     legend = {"format": ".0%", "offset": 60}
     squares = base.mark_rect(stroke="white").encode(
-        x=x, color=viridis("share", "share of score", legend=legend), tooltip=["group:N", "gene:N", *details]
+        x=gene_axis(), color=viridis("share", "share of score", legend=legend), tooltip=["group:N", "gene:N", *details]
     )
-    scores = base.transform_filter("datum.is_first").mark_text(align="left", fontSize=11)
     right = alt.expr("width + 8")
+    scores = base.transform_filter("datum.number === 1").mark_text(align="left", fontSize=11)
     scores = scores.encode(x=alt.value(right), text="score_text:N")
-    lines = [
-        f"Share of each gene in the mean score of the group. Score: {ATTRIBUTION}, all genes together.",
-        f"Blank: not among the leading genes of the group.{about(unmeasured)} In brackets: cells.",
-    ]
-    layers = [squares, scores, heading("score", right), *crosses(base.encode(x=x), unmeasured)]
-    layers = alt.layer(*layers, data=alt.Data(values=values))
-    return finish(layers, found, title, lines, [*fewer_groups, *fewer_genes, *lost], drawn=values)
+    limits = [Limit(GROUP, n_groups, "score"), Limit(["gene"], n_genes, "share", "sum", "genes")]
+    about = About(LEADING, ["contribution", "score"], limits, whole=True)
+    chart = alt.layer(squares, scores, heading("score", right), crosses(look_up_unmeasured(base)))
+    chart = name_group(keep_numbers(chart, about)).transform_calculate(
+        group="datum.name + ', ' + datum.study",
+        share="isValid(datum.share) ? datum.share : 0",
+        score_text="format(datum.score, '.3~g')",
+    )
+    chart = keep_first(rank_by(chart, "group", "score", "place"), "place", n_groups)
+    return specify(number_rows(keep_largest_genes(chart, "share", n_genes), "group"), about)
 
 
-def not_measured_in(
-    values: Sequence[dict[str, Any]], genes: Sequence[str], found: LeadingGenes
-) -> list[dict[str, str]]:
-    """The pairs of a group and one of the genes that the study of the group did not measure."""
-    pairs = {(row["study"], row["gene"]) for row in found.not_measured.to_pylist()}
-    studies = {row["group"]: row["study"] for row in values}
-    return [
-        {"group": group, "gene": gene} for group, study in studies.items() for gene in genes if (study, gene) in pairs
-    ]
-
-
-def gene_axis(genes: Sequence[str]) -> Any:
-    """Genes from left to right, in this order."""
-    return altair_module().X("gene:N", title=None, sort=genes, axis=names_axis(120, labelAngle=-60))
-
-
-def crosses(base: Any, unmeasured: Sequence[dict[str, Any]]) -> list[Any]:
-    """A layer with a cross for each gene and group of `unmeasured`; no layer if there is none."""
-    if not unmeasured:
-        return []
+def look_up_unmeasured(chart: Any) -> Any:
+    """The pairs of a group and one of the genes in the chart that the study of the group did not measure."""
     alt = altair_module()
-    marks = base.properties(data=alt.Data(values=list(unmeasured))).mark_text(text=CROSS, color=GREY, fontSize=12)
-    return [marks.encode(tooltip=["group:N", "gene:N"])]
+    measured = alt.LookupData(data=named_data("not_measured"), key="pair", fields=["gene"])
+    pairs = chart.transform_impute("share", key="gene", groupby=["group", "study", "place"], value=None)
+    pairs = pairs.transform_calculate(pair="datum.study + '\\n' + datum.gene")
+    pairs = pairs.transform_lookup("pair", from_=measured, **{"as": ["unmeasured"]})
+    return pairs.transform_filter("isValid(datum.unmeasured)")
 
 
-def about(unmeasured: Sequence[dict[str, Any]]) -> str:
-    """What a cross means, if there is one."""
-    return " Cross: the gene was not measured in the group." if unmeasured else ""
+def gene_axis() -> Any:
+    """Genes from left to right, those of the largest sum first."""
+    return altair_module().X("gene:N", title=None, sort=by_place("gene_place"), axis=names_axis(120, labelAngle=-60))
 
 
-def keep_largest_genes(
-    values: list[dict[str, Any]], column: str, n: int
-) -> tuple[list[dict[str, Any]], list[str], list[str]]:
-    """The rows of the n genes of largest sum, their names, and a line if there are more."""
-    sums: dict[str, float] = {}
-    for row in values:
-        sums[row["gene"]] = sums.get(row["gene"], 0) + abs(row[column])
-    ranked = [{**row, "sum": sums[row["gene"]]} for row in values]
-    return keep_highest(ranked, "gene", "sum", n, "genes")
+def crosses(chart: Any) -> Any:
+    """A layer with a cross for each gene and group that was not measured."""
+    return chart.mark_text(text=CROSS, color=GREY, fontSize=12).encode(x=gene_axis(), tooltip=["group:N", "gene:N"])
+
+
+def keep_largest_genes(chart: Any, column: str, n: int) -> Any:
+    """The rows of the n genes of largest sum, with the place of the gene."""
+    chart = chart.transform_calculate(size=f"abs(datum.{column})")
+    return keep_first(rank_by(chart, "gene", "size", "gene_place", "sum"), "gene_place", n)
 
 
 def dots(found: Answer, title: str = "Genes of the signature", n_groups: int = 40, n_genes: int = 60) -> Any:
@@ -151,31 +165,27 @@ def dots(found: Answer, title: str = "Genes of the signature", n_groups: int = 4
     >>> type(sigdb.plots.dots(sigdb.gene_dots(con, ["LYZ", "CD14"]))).__name__
     'LayerChart'
     """
+    return draw(dots_spec(n_groups, n_genes), found, title)
+
+
+def dots_spec(n_groups: int = 40, n_genes: int = 60) -> Any:
+    """The chart of the statement `findings/gene_dots`."""
     alt = altair_module()
-    rows, lost = keep_finite(found.table.to_pylist(), "score", "fraction_nonzero")
-    totals: dict[str | None, float] = {}
-    for row in rows:
-        totals[row["label"]] = totals.get(row["label"], 0) + row["score"]
-    values = [
-        {**row, "group": f"{row['label'] or '(none)'}  ({row['n_cells']:,})", "total": totals[row["label"]]}
-        for row in rows
-    ]
-    values, groups, fewer_groups = keep_highest(values, "group", "total", n_groups)
-    values, genes, fewer_genes = keep_largest_genes(values, "score", n_genes)
     fractions = alt.Legend(format=".0%", values=[0.1, 0.5, 1], symbolFillColor=GREY, symbolStrokeColor=GREY)
     area = alt.Scale(domain=[0, 1], range=[0, 260])
     base = alt.Chart(width=alt.Step(22), height=alt.Step(20)).encode(
-        x=gene_axis(genes),
-        y=alt.Y("group:N", title=None, sort=groups, axis=names_axis()),
+        y=alt.Y("group:N", title=None, sort=by_place(), axis=names_axis())
     )
     circles = base.mark_circle(opacity=1).encode(
+        x=gene_axis(),
         size=alt.Size("fraction_nonzero:Q", title="cells with the gene", scale=area, legend=fractions),
         color=viridis("score", "mean attribution", length=90, type="sqrt"),
         tooltip=["group:N", "gene:N", tooltip("score", ".3g"), tooltip("fraction_nonzero", ".0%")],
     )
-    unmeasured = [row for row in values if row["n_cells_measured"] == 0]
-    legend = (
-        f"Mean attribution in thousandths of a cell, on a square-root scale.{about(unmeasured)} In brackets: cells."
-    )
-    chart = alt.layer(circles, *crosses(base, unmeasured), data=alt.Data(values=values))
-    return finish(chart, found, title, [legend], [*fewer_groups, *fewer_genes, *lost], drawn=values)
+    unmeasured = base.transform_filter("datum.n_cells_measured === 0")
+    limits = [Limit(["label"], n_groups, "score", "sum"), Limit(["gene"], n_genes, "score", "sum", "genes")]
+    about = About(DOTS, ["score", "fraction_nonzero"], limits)
+    chart = keep_numbers(alt.layer(circles, crosses(unmeasured)), about)
+    chart = chart.transform_calculate(group=with_brackets("label", "n_cells"))
+    chart = keep_first(rank_by(chart, "group", "score", "place", "sum"), "place", n_groups)
+    return specify(keep_largest_genes(chart, "score", n_genes), about)

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sigdb.findings.plots.theme import (
-    GREY,
-    PALETTE,
-    altair_module,
-    finish,
-    is_number,
-    keep_finite,
-    keep_highest,
-    names_axis,
-    tooltip,
-)
+from sigdb.findings.plots.spec import About, Limit, draw, keep_first, keep_numbers, rank_by, specify, with_brackets
+from sigdb.findings.plots.theme import GREY, PALETTE, altair_module, by_place, names_axis, tooltip
 
 if TYPE_CHECKING:
     from sigdb.findings.hits import Hits
 
-__all__ = ["hit_rates"]
+__all__ = ["hit_rates", "hit_rates_spec"]
 
 # The fewest samples that a box stands for. Quartiles of fewer say less than the points.
 BOX = 5
@@ -52,50 +43,52 @@ def hit_rates(found: Hits, title: str = "Hits", n_groups: int = 40) -> Any:
     >>> type(sigdb.plots.hit_rates(found)).__name__
     'LayerChart'
     """
+    spec = hit_rates_spec(n_groups, f"{found.by} (samples)")
+    return draw(spec, found, title, found.notes, table=found.samples.to_pylist())
+
+
+def hit_rates_spec(n_groups: int = 40, axis: str = "samples in brackets") -> Any:
+    """The chart of the statement `findings/hit_rates`."""
     alt = altair_module()
-    values, lost = keep_finite(rate_points(found), "hit_rate")
-    values, order, left_out = keep_highest(values, "group", "mean_rate", n_groups)
-    y = alt.Y("group:N", sort=order, title=f"{found.by} (samples)", scale=alt.Scale(domain=order), axis=names_axis())
     # The padding keeps points at 0 % and at the highest rate inside the frame.
-    room = alt.Scale(domainMin=0, domainMax=max([0.01, *(row["hit_rate"] for row in values)]), nice=False, padding=10)
+    room = alt.Scale(domain=alt.DomainUnionWith(unionWith=[0, 0.01]), nice=False, padding=10)
     x = alt.X("hit_rate:Q", title="hits, % of a sample's cells", scale=room, axis=alt.Axis(format=".3~p", tickCount=8))
-    base = alt.Chart(alt.Data(values=values), width=440, height=alt.Step(34)).encode(x=x, y=y)
+    y = alt.Y("group:N", sort=by_place(), title=axis, axis=names_axis())
+    base = alt.Chart(width=440, height=alt.Step(34)).encode(x=x, y=y)
     box = base.transform_filter(f"datum.n_samples >= {BOX}").mark_boxplot(
         size=20, outliers=False, color=PALETTE[4], opacity=0.55, median={"color": "#222", "thickness": 2}
     )
     median = base.transform_filter(f"datum.n_samples > 1 && datum.n_samples < {BOX}").mark_tick(
         color="#222", thickness=2, size=20
     )
-    area = alt.Scale(range=[14, 260], zero=True, nice=False)
-    legend = alt.Legend(symbolFillColor=GREY, symbolStrokeWidth=0, values=round_sizes(values), format=",d")
     points = base.mark_circle(color=PALETTE[0], opacity=0.8, stroke="white", strokeWidth=0.5).encode(
-        size=alt.Size("n_cells:Q", title="cells of the sample", scale=area, legend=legend),
+        size=size_of_cells(),
         yOffset=alt.YOffset("jitter:Q", scale=alt.Scale(domain=[-1.7, 1.7])),
         tooltip=["study:N", "sample:N", "n_cells:Q", "n_hits:Q", tooltip("hit_rate", ".1%")],
     )
-    layers = alt.layer(box, median.encode(x=alt.X("median(hit_rate):Q", scale=room)), points)
-    return finish(layers, found, title, [*found.notes, LEGEND], [*left_out, *lost], drawn=values)
+    about = About([LEGEND], ["hit_rate"], [Limit(["label"], n_groups, "mean_rate")], unless="left_out")
+    chart = alt.layer(box, median.encode(x=alt.X("median(hit_rate):Q", scale=room)), points)
+    chart = keep_numbers(chart, about).transform_calculate(group=with_brackets("label", "n_samples"))
+    return specify(spread(keep_first(rank_by(chart, "group", "mean_rate", "place"), "place", n_groups)), about)
 
 
-def round_sizes(points: list[dict[str, Any]]) -> list[int]:
-    """Round numbers of cells for the legend: about the most cells of a sample, and a quarter of it."""
-    most = max((row["n_cells"] for row in points), default=1)
-    return sorted({max(1, int(float(f"{most / part:.1g}"))) for part in (4, 1)})
+def spread(chart: Any) -> Any:
+    """Spread the points of a group by the golden ratio. A single one stands on the line of its group."""
+    number = altair_module().WindowFieldDef(op="row_number", **{"as": "number"})
+    jitter = "datum.n_samples > 1 ? ((datum.number - 1) * 0.618034 % 1) * 2 - 1 : 0"
+    return chart.transform_window([number]).transform_calculate(jitter=jitter)
 
 
-def rate_points(found: Hits) -> list[dict[str, Any]]:
-    """The samples of the ranking, with the name and mean rate of their group.
+def size_of_cells() -> Any:
+    """The area of a point: the number of cells. The legend has about the most cells, and a quarter of it."""
+    alt = altair_module()
+    part, most = (f"max(1, {rounded(f'domain({chr(39)}size{chr(39)})[1] / {each}')})" for each in (4, 1))
+    values = alt.ExprRef(f"{part} < {most} ? [{part}, {most}] : [{most}]")
+    legend = alt.Legend(symbolFillColor=GREY, symbolStrokeWidth=0, values=values, format=",d")
+    area = alt.Scale(range=[14, 260], zero=True, nice=False)
+    return alt.Size("n_cells:Q", title="cells of the sample", scale=area, legend=legend)
 
-    The points of a group are spread by the golden ratio. A single one stands on the line of its group.
-    """
-    groups = {row["label"]: row for row in found.table.to_pylist()}
-    points = []
-    for number, row in enumerate(found.samples.to_pylist()):
-        group = groups[str(row["label"])]
-        rate = group["mean_rate"] if is_number(group["mean_rate"]) else None
-        points.append(
-            {name: row[name] for name in ("study", "sample", "n_cells", "n_hits", "hit_rate")}
-            | {"group": f"{group['label']}  ({group['n_samples']})", "n_samples": group["n_samples"]}
-            | {"mean_rate": rate, "jitter": (number * 0.618034 % 1) * 2 - 1 if group["n_samples"] > 1 else 0}
-        )
-    return points
+
+def rounded(value: str) -> str:
+    """An expression of Vega: a number with one digit that is not 0."""
+    return f"toNumber(format({value}, '.1r'))"

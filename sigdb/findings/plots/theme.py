@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -29,17 +28,17 @@ __all__ = [
     "PALETTE",
     "SIGNIFICANT",
     "altair_module",
+    "by_place",
     "colour_by_kind",
-    "describe_groups",
+    "configure",
     "finish",
     "heading",
     "is_number",
     "keep_finite",
-    "keep_highest",
     "make_safe",
-    "mark_first",
     "names_axis",
     "number",
+    "safe_value",
     "save",
     "short",
     "shorten",
@@ -122,9 +121,13 @@ def style(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
     """Give a chart its title and the theme."""
     alt = altair_module()
     lines = [part for line in subtitle for part in wrap(line, SUBTITLE_WIDTH)]
-    return make_safe(
-        chart.properties(title=alt.Title(title, subtitle=lines, anchor="start"))
-        .configure(font="Helvetica, Arial, sans-serif", background="white")
+    return make_safe(configure(chart.properties(title=alt.Title(title, subtitle=lines, anchor="start"))))
+
+
+def configure(chart: Any) -> Any:
+    """Give a chart the fonts and lines of all charts."""
+    return (
+        chart.configure(font="Helvetica, Arial, sans-serif", background="white")
         .configure_title(fontSize=14, subtitleFontSize=11, subtitleColor="#444", offset=12)
         .configure_axis(
             labelFontSize=11,
@@ -183,20 +186,6 @@ def is_number(value: Any) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def keep_highest(
-    rows: Sequence[dict[str, Any]], key: str, value: str, n: int, what: str = "groups"
-) -> tuple[list[dict[str, Any]], list[str], list[str]]:
-    """The rows of the n groups of highest value, their keys with the highest first, and a line if there are more."""
-    best: dict[str, float] = {}
-    for row in rows:
-        number = row[value] if is_number(row[value]) else -math.inf
-        best[row[key]] = max(best.get(row[key], -math.inf), number)
-    order = sorted(best, key=lambda name: (-best[name], name))[:n]
-    note = [f"The {n:,} highest of {len(best):,} {what}; {len(best) - n:,} are left out."] if len(best) > n else []
-    kept = set(order)
-    return [row for row in rows if row[key] in kept], order, note
-
-
 def names_axis(limit: int = 260, **options: Any) -> Any:
     """An axis of names. Long names lose their middle, since names often differ at their end."""
     return altair_module().Axis(labelLimit=limit, labelExpr=shorten(limit), **options)
@@ -220,12 +209,6 @@ def small(value: float | None) -> str:
     return f"{value:#.2g}" if is_number(value) else ""
 
 
-def mark_first(rows: Sequence[dict[str, Any]], key: str = "group") -> list[dict[str, Any]]:
-    """The rows with a mark at the first one of each group, which then stands for the group."""
-    seen: dict[str, int] = {}
-    return [{**row, "is_first": seen.setdefault(row[key], place) == place} for place, row in enumerate(rows)]
-
-
 def short(text: str, n: int = 40) -> str:
     """A text without its middle if it is longer than n characters."""
     return text if len(text) <= n else f"{text[: n // 2]}\u2026{text[-(n // 2) + 1 :]}"
@@ -241,6 +224,11 @@ def heading(text: str, x: Any) -> Any:
     alt = altair_module()
     head = alt.Chart(alt.Data(values=[{}])).mark_text(align="left", baseline="bottom", fontSize=11, fontWeight="bold")
     return head.encode(x=alt.value(x), y=alt.value(-3), text=alt.value(text))
+
+
+def by_place(place: str = "place") -> Any:
+    """The order of an axis or of panels: by the column that numbers them."""
+    return altair_module().EncodingSortField(place, op="min", order="ascending")
 
 
 def viridis(field: str, title: str, length: int = 120, *, legend: Mapping[str, Any] | None = None, **scale: Any) -> Any:
@@ -262,21 +250,3 @@ def colour_by_kind(rows: Sequence[dict[str, Any]], colours: Mapping[str, str]) -
 def significance(q_value: float | None) -> str:
     """The kind of a point, by its q value."""
     return SIGNIFICANT[not (is_number(q_value) and float(q_value or 0) < 0.05)]
-
-
-def describe_groups(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The groups of the cube in few words: cell type, cells, and the disease and tissue where these vary in a study."""
-    found: dict[tuple[str, str], set[str | None]] = defaultdict(set)
-    for row in rows:
-        for column in ("disease", "tissue"):
-            found[row["study"], column].add(row[column])
-    several = {place for place, values in found.items() if len(values) > 1}
-    return [
-        ", ".join(
-            [
-                f"{row['cell_type'] or '(no type)'}  ({row['n_cells']:,})",
-                *(row[column] or "(none)" for column in ("disease", "tissue") if (row["study"], column) in several),
-            ]
-        )
-        for row in rows
-    ]

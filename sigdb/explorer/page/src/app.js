@@ -57,8 +57,9 @@ export class App {
   }
 
   // The SQL condition of the filters on columns of `cells`, or null. prefix: the alias of the table, such as "c.".
-  condition(prefix = "") {
-    const parts = FILTERS.map((column) => isOneOf(prefix + column, this.state[column])).filter(Boolean);
+  // columns: the filters that count.
+  condition(prefix = "", columns = FILTERS) {
+    const parts = columns.map((column) => isOneOf(prefix + column, this.state[column])).filter(Boolean);
     return parts.length ? parts.join(" AND ") : null;
   }
 

@@ -44,21 +44,21 @@ class Case:
 
 def hits_of(case: Case) -> Hits:
     """Hits with six samples in every second group, and one in the others."""
-    rates = iter(case.numbers(1, 7 * case.n))
+    rates, means = iter(case.numbers(1, 7 * case.n)), case.numbers(2)
     samples = [
         {"study": case.name(0, "study"), "sample": case.name(s, "sample"), "n_cells": 10 ** (s % 5), "n_hits": 1}
         | {"hit_rate": clip(next(rates)), "label": case.name(g), "left_out": None}
+        | {"n_samples": 6 if g % 2 else 1, "mean_rate": clip(means[g])}
         for g in range(case.n)
         for s in range(6 if g % 2 else 1)
     ]
     groups = [
-        {"label": case.name(g), "n_samples": 6 if g % 2 else 1, "mean_rate": clip(rate)}
-        for g, rate in enumerate(case.numbers(2))
+        {"label": case.name(g), "n_samples": 6 if g % 2 else 1, "mean_rate": clip(rate)} for g, rate in enumerate(means)
     ]
     schema = pa.schema(
         [(name, pa.string()) for name in ("study", "sample", "label", "left_out")]
-        + [(name, pa.int64()) for name in ("n_cells", "n_hits")]
-        + [("hit_rate", pa.float64())]
+        + [(name, pa.int64()) for name in ("n_cells", "n_hits", "n_samples")]
+        + [(name, pa.float64()) for name in ("hit_rate", "mean_rate")]
     )
     return Hits(
         table=pa.Table.from_pylist(groups, schema=GROUPS),
@@ -108,7 +108,22 @@ def group_scores_of(case: Case) -> Answer:
     """The result of `sigdb.group_scores`: as many labels as cell types."""
     columns = cube_columns(case)
     columns |= {"label": columns["disease"] if case.n < 50 else columns["cell_type"], "z": floats(case.numbers(3))}
+    columns |= {"z_se": floats(case.numbers(28)), "n_units": pa.array([i % 4 for i in range(case.n)], pa.int64())}
+    columns |= {"n_donors": columns["n_units"], "median_detected": floats(case.numbers(31))}
     return answer(case, {**columns, "score": floats(case.numbers(4)), "median_counts": floats(case.numbers(5))})
+
+
+def top_genes_of(case: Case) -> Answer:
+    """The result of `sigdb.top_genes`: the first gene was measured nowhere."""
+    columns = {
+        "gene": pa.array([case.name(i, "gene") for i in range(case.n)], pa.string()),
+        "score": floats(case.numbers(29)),
+        "fraction_nonzero": floats([clip(value) for value in case.numbers(30)]),
+        "n_cells": pa.array([10] * case.n, pa.int64()),
+        "n_measured": pa.array([0, *([10] * case.n)][: case.n], pa.int64()),
+        "rank": pa.array(range(1, case.n + 1), pa.int64()),
+    }
+    return answer(case, columns)
 
 
 def score_bins_of(case: Case) -> Answer:
@@ -244,6 +259,8 @@ def gene_comparison_of(case: Case) -> GeneComparison:
 CHARTS: dict[str, tuple[Callable[[Any], Any], Callable[[Case], Any]]] = {
     "hit_rates": (plots.hit_rates, hits_of),
     "heat_map": (plots.heat_map, group_scores_of),
+    "intervals": (plots.intervals, group_scores_of),
+    "top_genes": (plots.top_genes, top_genes_of),
     "distributions": (plots.distributions, score_bins_of),
     "embedding": (plots.embedding, embedding_of),
     "dots": (plots.dots, gene_dots_of),

@@ -35,8 +35,10 @@ def data_of(part: Any) -> list[list[dict[str, Any]]]:
     """The data sets of a chart, the largest first."""
     found: list[list[dict[str, Any]]] = []
     for key, value in part.items() if isinstance(part, dict) else enumerate(part):
-        if key == "values" and value and isinstance(value[0], dict):
+        if key == "values" and isinstance(value, list) and value and isinstance(value[0], dict):
             found.append(value)
+        elif key == "datasets":
+            found += value.values()
         elif isinstance(value, dict | list):
             found += data_of(value)
     return sorted(found, key=len, reverse=True)
@@ -81,8 +83,10 @@ def test_many_groups_are_cut_and_counted(chart):
     if chart == "volcano":  # a point per gene
         assert len(rows_of(many)) == 2000
         return
-    assert len(rows_of(many)) < 1.5 * len(rows_of(few)) + 100
     assert "2,000" in subtitle(many)
+    if chart in ("contributions", "null_scores"):  # they need all groups of a study to name each of them
+        return
+    assert len(rows_of(many)) < 1.5 * len(rows_of(few)) + 100
 
 
 def test_a_chart_of_all_genes_is_drawn_in_seconds():

@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
+from dataclasses import asdict
+
 import numpy as np
 import pyarrow as pa
 import pytest
+import vl_convert
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
+from sigdb.answers import Answer
 from sigdb.errors import QueryError
 from sigdb.findings import plots
 from sigdb.findings.plots.labels import SIDES, box_of, overlap, place_labels
-from sigdb.findings.plots.theme import keep_highest, number, shorten, small
+from sigdb.findings.plots.spec import About, Limit, left_out
+from sigdb.findings.plots.theme import number, shorten, small
 from sigdb.text import ordinal
-from tests.sigdb.findings.plots.made import Case, comparison_of, draw, gene_comparison_of, group_scores_of, hits_of
-from tests.sigdb.findings.plots.test_cases import data_of, rows_of, subtitle
+from tests.sigdb.findings.plots.made import (
+    CHARTS,
+    Case,
+    comparison_of,
+    draw,
+    gene_comparison_of,
+    group_scores_of,
+    hits_of,
+)
+from tests.sigdb.findings.plots.test_cases import data_of, subtitle
 
 
 def picture(chart, tmp_path):
     plots.save(chart, tmp_path / "chart.svg")
     return (tmp_path / "chart.svg").read_text()
+
+
+def marks(chart, tmp_path, kind):
+    """The marks of a kind in the picture of a chart, with what each says to a screen reader: its fields and values."""
+    drawn = re.findall(
+        rf'aria-label="([^"]*)" role="graphics-symbol" aria-roledescription="{kind}"', picture(chart, tmp_path)
+    )
+    return [dict(part.split(": ", 1) for part in html.unescape(label).split("; ")) for label in drawn]
 
 
 def test_a_box_stands_for_five_samples_or_more(tmp_path):
@@ -28,12 +53,12 @@ def test_a_box_stands_for_five_samples_or_more(tmp_path):
     assert drawn.count('aria-roledescription="circle"') == 14
 
 
-def test_the_only_sample_of_a_group_stands_on_its_line():
+def test_the_only_sample_of_a_group_stands_on_its_line(tmp_path):
     jitter = {}
-    for row in rows_of(plots.hit_rates(hits_of(Case(4))).to_dict()):
-        jitter.setdefault(row["group"], []).append(row["jitter"])
-    assert [each for group, each in jitter.items() if group.endswith("(1)")] == [[0], [0]]
-    assert all(len(set(each)) == 6 for group, each in jitter.items() if group.endswith("(6)"))
+    for mark in marks(plots.hit_rates(hits_of(Case(4))), tmp_path, "circle"):
+        jitter.setdefault(mark["disease (samples)"], []).append(mark["jitter"])
+    assert [each for group, each in jitter.items() if group.endswith("(1)")] == [["0"], ["0"]]
+    assert [len(set(each)) for group, each in jitter.items() if group.endswith("(6)")] == [6, 6]
 
 
 @pytest.mark.parametrize(
@@ -55,16 +80,19 @@ def test_ordinals(number, text):
     assert ordinal(number) == text
 
 
-def test_what_was_not_measured_is_a_cross_and_no_zero():
+def test_what_was_not_measured_is_a_cross_and_no_zero(tmp_path):
     """The first group measured no gene, the second 3 of 10."""
     found = group_scores_of(Case(4))
     zero = found.table.set_column(found.table.column_names.index("z"), "z", pa.array([0.0, 1.0, 2.0, 3.0]))
-    spec = plots.heat_map(type(found)(zero, found.sql)).to_dict()
-    rows = {row["cell_type"]: row for row in rows_of(spec)}
-    assert (rows["type 0"]["z"], rows["type 0"]["text"]) == (None, "\N{MULTIPLICATION SIGN}")
-    assert [rows[name]["is_faint"] for name in ("(none)", "type 2", "type 3")] == [True, False, False]
-    assert "Cross: no value" in subtitle(spec)
-    assert "fewer than half" in subtitle(spec)
+    chart = plots.heat_map(type(found)(zero, found.sql))
+    texts = {mark["row"]: mark["text"] for mark in marks(chart, tmp_path, "text mark") if "text" in mark}
+    assert texts == {"type 0": "\N{MULTIPLICATION SIGN}", "(none)": "1.00", "type 2": "2.00", "type 3": "3.00"}
+    squares = [mark["row"] for mark in marks(chart, tmp_path, "rect mark")]
+    assert sorted(squares) == ["(none)", "(none)", "type 2", "type 3"]  # the square of few genes has a border
+    drawn = picture(chart, tmp_path)
+    assert drawn.count('opacity="0.4"') == drawn.count('stroke-dasharray="3,2"') == 1
+    assert "Cross: no value" in subtitle(chart.to_dict())
+    assert "fewer than half" in subtitle(chart.to_dict())
 
 
 @pytest.mark.parametrize(
@@ -76,8 +104,8 @@ def test_what_was_not_measured_is_a_cross_and_no_zero():
 )
 def test_a_gene_that_was_not_measured_is_a_cross(chart, unmeasured, tmp_path):
     drawn = draw(chart, "few")
-    (crosses,) = [layer for layer in drawn.to_dict()["layer"] if layer["mark"].get("text") == "\N{MULTIPLICATION SIGN}"]
-    assert {(row["group"], row["gene"]) for row in crosses["data"]["values"]} == unmeasured
+    crosses = [mark for mark in marks(drawn, tmp_path, "text mark") if "gene" in mark]
+    assert {(mark["group"], mark["gene"]) for mark in crosses} == unmeasured
     assert "Cross: the gene was not measured in the group" in subtitle(drawn.to_dict())
     assert picture(drawn, tmp_path).count(">\N{MULTIPLICATION SIGN}</text>") == len(unmeasured)
 
@@ -144,14 +172,62 @@ def test_labels_cover_neither_each_other_nor_points(points, n):
 @given(
     st.lists(st.tuples(st.sampled_from("abcdef"), st.floats() | st.none()), max_size=30),
     st.integers(1, 6),
+    st.sampled_from(["max", "sum"]),
 )
-def test_the_highest_groups_are_kept_whatever_their_values(pairs, n):
+def test_the_highest_groups_are_kept_whatever_their_values(pairs, n, how):
     rows = [{"key": key, "value": value} for key, value in pairs]
-    kept, order, note = keep_highest(rows, "key", "value", n)
+    kept, notes = left_out(rows, asdict(About([], limits=[Limit(["key"], n, "value", how)])))
     groups = {key for key, _ in pairs}
-    assert len(order) == min(n, len(groups))
-    assert {row["key"] for row in kept} == set(order)
-    assert bool(note) == (len(groups) > n)
+    assert len({row["key"] for row in kept}) == min(n, len(groups))
+    assert bool(notes) == (len(groups) > n)
+
+
+@pytest.mark.parametrize("chart", ["hit_rates", "heat_map", "intervals", "top_genes", "distributions", "dots"])
+def test_what_is_left_out_in_words_is_what_the_specification_leaves_out(chart, tmp_path):
+    """Python counts the groups that are left out; the specification leaves them out. Both give the same groups."""
+    plot, make = CHARTS[chart]
+    found = make(Case(30))
+    n = {"n_genes": 7} if chart == "top_genes" else {"n_groups": 7}
+    spec = plot(found, **n).to_dict()
+    drawn = picture(plot(found, **n), tmp_path)
+    rows = (found.samples if chart == "hit_rates" else found.table).to_pylist()
+    whole = {**spec, "datasets": {"table": json.loads(json.dumps(rows))}}
+    assert re.sub(r"\bgradient_\w+|clip\d+", "", vl_convert.vegalite_to_svg(whole)) == re.sub(
+        r"\bgradient_\w+|clip\d+", "", drawn
+    )
+
+
+@pytest.mark.parametrize("chart", ["contributions", "null_scores"])
+def test_the_specification_keeps_the_highest_groups(chart, tmp_path):
+    plot, make = CHARTS[chart]
+    found = make(Case(30))
+    by = {"contributions": "score", "null_scores": "z"}[chart]
+    groups = {row["cell_type"]: row[by] for row in found.table.to_pylist()}
+    highest = sorted(groups, key=lambda name: -groups[name])[:4]
+    texts = [mark for mark in marks(plot(found, n_groups=4), tmp_path, "text mark") if "gene" not in mark]
+    shown = {(mark.get("group") or mark["name"]).partition("  (")[0] for mark in texts}
+    assert shown == {name or "(no type)" for name in highest}
+
+
+def test_the_quantiles_of_t():
+    """The interval of a group is mean plus and minus t times the standard error, with units - 1 degrees of freedom."""
+    free = [1, 2, 3, 5, 10, 11, 12, 20, 50, 1000]
+    table = pa.table(
+        {
+            "label": [f"d{n}" for n in free],
+            "cell_type": ["t"] * len(free),
+            "z": [0.0] * len(free),
+            "z_se": [1.0] * len(free),
+        }
+        | {name: [n + 1 for n in free] for name in ("n_units", "n_donors", "n_cells", "n_samples")}
+    )
+    spec = plots.intervals(Answer(table, "")).to_dict()
+    spec["layer"][2]["encoding"]["tooltip"] = [
+        {"field": name, "format": ".6f", "type": "quantitative"} for name in ("n_units", "high")
+    ]
+    drawn = vl_convert.vegalite_to_svg(spec)
+    found = {int(float(n)) - 1: float(high) for n, high in re.findall(r"n_units: ([\d.]+); high: ([\d.]+)", drawn)}
+    assert found == {n: pytest.approx(stats.t.ppf(0.975, n), rel=2e-4) for n in free}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+// Two or more groups of donors: tests within each study, with the donor (or sample) as the unit.
+import { draw } from "../chart.js";
+import { comparableUnits, compareUnits, forestLimits, forestRows } from "../compare.js";
+import { h } from "../dom.js";
+import { asked, choice, count, findingTab } from "../finding.js";
+import { leftOutNote } from "../notes.js";
+import { table } from "../table.js";
+
+const BY = ["disease", "tissue", "cell_type", "study"];
+const NUMBERS = { test: "VARCHAR", note: "VARCHAR" };
+
+export default findingTab({
+  id: "compare",
+  title: "Compare donors",
+  async controls(app, signal) {
+    const { rows } = await app.askStatement("explorer/frame.groups", {}, {}, { signal });
+    const by = choice("by", "Compare", BY, { isStructural: true });
+    const values = [...new Set(rows.map((row) => row[by.read(app)]))].filter((value) => value !== null).sort();
+    return [
+      by,
+      choice("reference", "with", values, { initial: values.find((value) => /^normal/.test(value)) ?? values[0] }),
+      choice("of", "by", ["z", "hits"], { labels: { z: "mean z", hits: "hit rate" } }),
+      choice("within", "within", ["cell_type", "none"].filter((column) => column !== by.read(app)), { labels: { none: "all cells" } }),
+      choice("unit", "Unit", ["donor", "sample"]),
+      choice("pairs", "Pairs", ["none", "donor"], { labels: { none: "no pairs", donor: "of one donor" } }),
+      count("min_cells", "Cells of a unit, at least", 10),
+      count("min_units", "Units of a group, at least", 3, { min: 2 }),
+    ];
+  },
+  async ask({ app, root, signal, settings }) {
+    const design = designOf(settings);
+    const columns = { group_column: design.by, unit_column: design.unit, within_column: design.within ?? "study", pair_column: design.pairedBy ?? design.unit };
+    const question = asked(app, "compare", { columns, parameters: { percentile: 99, against: "controls" }, isPopulation: true });
+    const tests = h("section", { class: "card" });
+    root.append(tests);
+    const none = app.catalog.names_none;
+    await app.show(root, {
+      title: `Units of ${app.signature.name}`,
+      ...question,
+      signal,
+      notes: ({ rows }) => {
+        const { units, lost } = comparableUnits(rows, design, none);
+        showTests(tests, app, compareUnits(units, design), design);
+        return [NOTES[design.of], ...leftOutNote("unit", lost)];
+      },
+    });
+  },
+});
+
+const NOTES = {
+  z: "Means are of z: standard deviations above matched control genes in cells of the same study and depth.",
+  hits: "A hit is above the 99th percentile of the scores of matched control genes at the same depth.",
+};
+const ONE_STUDY = "Each row is the test of one study. Where several studies hold both groups, sigdb.compare in Python also fits one model of all studies, and a meta-analysis.";
+
+export function designOf({ by, reference, unit, within, pairs, min_cells, min_units, of }) {
+  return { by, reference, unit, within: within === "none" ? null : within, pairedBy: pairs === "none" ? null : pairs, minCells: min_cells, minUnits: min_units, of };
+}
+
+function showTests(place, app, rows, design) {
+  const title = `${design.by.replaceAll("_", " ")}: others against ${design.reference}`;
+  const chart = h("div", { class: "chart wide", tabindex: "0", role: "region", "aria-label": `Chart: ${title}` });
+  const forest = forestRows(rows);
+  const columns = Object.keys(rows[0] ?? {}).map((name) => ({ name, type: NUMBERS[name] ?? "DOUBLE", isNumber: typeof (rows.find((row) => row[name] !== null)?.[name]) === "number" }));
+  place.replaceChildren(h("header", {}, h("h2", {}, title)),
+    rows.length ? chart : h("p", { class: "hint" }, `Nothing was compared: no study has units of ${design.reference} and of another ${design.by}.`),
+    h("ul", { class: "notes" }, [`Right of 0: higher than in ${design.reference}. Units: in the group / in ${design.reference}.`, ONE_STUDY].map((note) => h("li", {}, note))),
+    rows.length > 0 && h("details", { open: rows.length <= 12 }, h("summary", {}, `Table: ${rows.length} rows`), table({ columns, rows }, title)));
+  if (rows.length) draw(chart, specOf(app.catalog.specs[`effects_${design.of}`], forest), [], title);
+}
+
+function specOf(spec, forest) {
+  const filled = structuredClone({ ...spec, datasets: { tests: forest } });
+  const limits = forestLimits(forest);
+  for (const { encoding } of filled.layer) if (encoding?.x?.scale?.domain) encoding.x.scale.domain = limits;
+  return filled;
+}
