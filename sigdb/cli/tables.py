@@ -24,8 +24,8 @@ __all__ = ["Column", "fit", "make_columns", "table_lines", "write_table"]
 # The blanks between two columns.
 GAP = 3
 # To how many characters texts are cut if a table is too wide for the terminal, and if that is not enough. In a table
-# without important columns, the second number is not for the first column, which names the rows. The last one makes room
-# for important columns.
+# without important columns, the second number is not for the first column, which names the rows. The third one makes
+# room for important columns.
 LONGEST, SHORTER, SHORTEST = 40, 24, 16
 # Columns with numbers that name or date something. Their thousands are not separated.
 LABELS = re.compile(r"(^|[_ ])(id|year|seed)$", re.IGNORECASE)
