@@ -3,8 +3,9 @@
     python -m benchmarks.atlases wide build/wide.duckdb
 
 `cells`: 22 million cells, 100 genes, about 137 million scores. `wide`: 1 million cells, 20,000 genes, 1.2 billion
-scores. Genes differ in how often they are not 0 (log-normal, 6 % on average) and scores within a gene are log-normal,
-a third of them negative. One version of numpy makes the same atlas on every machine.
+scores. `middle`: 200,000 cells, 20,000 genes, 121 million scores. Genes differ in how often they are not 0
+(log-normal, 6 % on average, 3 % in `middle`) and scores within a gene are log-normal, a third of them negative. One
+version of numpy makes the same atlas on every machine.
 """
 
 from __future__ import annotations

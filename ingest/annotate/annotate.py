@@ -237,8 +237,12 @@ class Plan:
         """Change the atlas, in a transaction of the caller."""
         notes = self.set_columns(con)
         is_moved = self.placed is not None and store_samples(con, self.placed)
-        if is_moved or any(change.column == "cell_type" for change in self.report.changes):
+        changed = {change.column for change in self.report.changes}
+        is_regrouped = is_moved or "cell_type" in changed
+        if is_regrouped:
             self.add_up(con)
+        if is_regrouped or changed & {"disease", "tissue"}:
+            self.add_importance(con)
         if self.placed is not None:
             drop_samples(con, self.placed)
         return replace(self.report, notes=(*self.report.notes, *notes))
@@ -259,7 +263,7 @@ class Plan:
         return notes
 
     def add_up(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Compute the sums and the sizes of the groups of the studies again."""
+        """Compute the cube and the group sizes of the studies again."""
         samples = con.sql(
             statement("ingest/annotate.samples_of"), params={"study_ids": list(self.studies)}
         ).to_arrow_table()
@@ -269,6 +273,13 @@ class Plan:
                 cells = {"run_id": run_id, "first": first, "last": last}
                 run_statement(con, "atlas/derived.add_summary", cells)
                 run_statement(con, "atlas/derived.add_group_sizes", cells)
+
+    def add_importance(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Add up the cube of the studies for gene_importance again: by cell type, disease and tissue."""
+        summed = pa.table({"study_id": pa.array(self.studies, pa.uint16())})
+        run_statement(con, "atlas/derived.clear_study_importance", sigdb_summed=summed)
+        for study_id in self.studies:
+            for run_id, *_ in run_statement(con, "ingest/annotate.runs_of", {"study_id": study_id}):
                 add_importance(con, run_id, study_id)
 
 

@@ -191,8 +191,8 @@ def verify(
         bool,
         typer.Option(
             "--fix",
-            help="Rebuild what is derived from the scores: cube, group sizes, materialised scores, order, views and "
-            "macros.",
+            help="Rebuild what is derived from the scores: cube, group sizes, sums of gene_importance, materialised "
+            "scores, order, views and macros.",
         ),
     ] = False,
     form: FormatOption = None,

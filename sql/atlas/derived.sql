@@ -84,14 +84,17 @@ DELETE FROM sigdb_data.study_genes WHERE study_id IN (SELECT d.study_id FROM sig
 DELETE FROM sigdb_data.ingest_chunks WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
 
 -- name: clear_sums
--- Remove the sums and the sizes of the groups of the studies of sigdb_samples (study_id, sample_id: all of their samples).
+-- Remove the sums of the samples of sigdb_samples (sample_id): their rows of the cube and of the group sizes.
 DELETE FROM sigdb_data.attribution_summary WHERE sample_id IN (SELECT d.sample_id FROM sigdb_samples AS d);
 DELETE FROM sigdb_data.group_sizes WHERE sample_id IN (SELECT d.sample_id FROM sigdb_samples AS d);
+
+-- name: clear_study_importance
+-- Remove the sums for gene_importance of the studies of sigdb_summed (study_id), and their groups.
 DELETE FROM sigdb_data.importance_sums WHERE group_id IN (
     SELECT q.group_id FROM sigdb_data.importance_groups AS q
-    WHERE q.study_id IN (SELECT d.study_id FROM sigdb_samples AS d)
+    WHERE q.study_id IN (SELECT d.study_id FROM sigdb_summed AS d)
 );
-DELETE FROM sigdb_data.importance_groups WHERE study_id IN (SELECT d.study_id FROM sigdb_samples AS d);
+DELETE FROM sigdb_data.importance_groups WHERE study_id IN (SELECT d.study_id FROM sigdb_summed AS d);
 
 -- name: run_ids
 -- The ids of the attribution runs, in order.

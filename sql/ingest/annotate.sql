@@ -117,7 +117,7 @@ ALTER TABLE sigdb_data.cell_data DROP COLUMN value_column;
 
 -- name: samples_of
 -- The samples of the studies $study_ids, as atlas/derived.clear_sums takes them.
-SELECT s.study_id, s.sample_id FROM sigdb_data.samples AS s WHERE list_contains($study_ids, s.study_id);
+SELECT s.sample_id FROM sigdb_data.samples AS s WHERE list_contains($study_ids, s.study_id);
 
 -- name: runs_of
 -- The runs that have scores of the study $study_id, and its first and last cell.

@@ -114,6 +114,8 @@ def test_an_annotation_equals_an_ingest_with_these_metadata(tmp_path, small_mode
         """SELECT sample, cell_type, symbol, n_nonzero, round(sum_abs, 6), round(sum_signed, 6), round(sum_sq, 6)
         FROM attribution_summary JOIN samples USING (sample_id) JOIN genes USING (gene_id) ORDER BY ALL""",
         "SELECT sample, cell_type, g.n_cells FROM group_sizes AS g JOIN samples USING (sample_id) ORDER BY ALL",
+        """SELECT * EXCLUDE (group_id) REPLACE (round(sum_abs, 6) AS sum_abs, round(sum_signed, 6) AS sum_signed)
+        FROM importance_groups JOIN importance_sums USING (group_id) ORDER BY ALL""",
         "SELECT * EXCLUDE (sample_id) FROM samples ORDER BY ALL",
         """SELECT barcode, sample, donor, disease, cell_type, cluster, doublet_score, umap_1, umap_2
         FROM cells ORDER BY ALL""",
@@ -122,6 +124,14 @@ def test_an_annotation_equals_an_ingest_with_these_metadata(tmp_path, small_mode
         with sigdb.connect(tmp_path / "a.duckdb") as con, sigdb.connect(tmp_path / "b.duckdb") as other:
             assert con.execute(query).fetchall() == other.execute(query).fetchall() != []
     check_sound(tmp_path / "a.duckdb")
+
+
+def test_a_new_disease_moves_no_cell_but_changes_what_matters_to_it(atlas):
+    query = "SELECT count(*) FROM gene_importance(disease := 'other', study := 'one')"
+    annotate_cells(atlas, pd.DataFrame({"sample": ["s0"], "disease": ["other"]}), AnnotateOptions(study="one"))
+    with sigdb.connect(atlas) as con:
+        assert con.execute(query).fetchone()[0] > 0
+    check_sound(atlas)
 
 
 def test_rows_by_sample_study_or_label(atlas):

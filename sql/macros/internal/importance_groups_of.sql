@@ -15,18 +15,20 @@ SELECT
     g._run, g._study, g._type, g._disease, g._tissue, g._all_types, NOT g._is_total AS _one_condition,
     g._is_total OR k._n = 1 AS _all_conditions
 FROM (
-    SELECT
-        q.run_id AS _run, s.study_id AS _study, q.cell_type AS _type, s.disease AS _disease, s.tissue AS _tissue,
-        grouping(q.cell_type) = 1 AS _all_types, grouping(s.disease) = 1 AS _is_total
+    SELECT DISTINCT
+        q.run_id AS _run, s.study_id AS _study, f._all_types, f._is_total,
+        CASE WHEN NOT f._all_types THEN q.cell_type END AS _type,
+        CASE WHEN NOT f._is_total THEN s.disease END AS _disease,
+        CASE WHEN NOT f._is_total THEN s.tissue END AS _tissue
     FROM sigdb_data.group_sizes AS q
     JOIN sigdb_data.samples AS s ON q.sample_id = s.sample_id
+    CROSS JOIN (
+        SELECT false AS _all_types, false AS _is_total
+        UNION ALL SELECT false, true
+        UNION ALL SELECT true, false
+        UNION ALL SELECT true, true
+    ) AS f
     WHERE (of_run IS NULL OR q.run_id = of_run) AND (of_study IS NULL OR s.study_id = of_study)
-    GROUP BY GROUPING SETS (
-        (q.run_id, s.study_id, q.cell_type, s.disease, s.tissue),
-        (q.run_id, s.study_id, q.cell_type),
-        (q.run_id, s.study_id, s.disease, s.tissue),
-        (q.run_id, s.study_id)
-    )
 ) AS g
 JOIN (
     SELECT c._study, count(*) AS _n
