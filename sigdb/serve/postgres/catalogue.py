@@ -146,7 +146,7 @@ def replace_cast(node: exp.Expr) -> exp.Expr:
     """A cast to a type of the catalogue by one to a type of DuckDB; the name of a table by its number."""
     if not isinstance(node, exp.Cast):
         return node
-    *schema, name = node.to.sql("postgres").lower().replace('"', "").split(".")
+    *schema, name = node.to.sql(dialect="postgres").lower().replace('"', "").split(".")
     inner: exp.Expr = node.this
     if name == "regclass" and isinstance(inner, exp.Literal):
         return call(name, [exp.Literal.string(inner.name.replace('"', ""))])
