@@ -96,7 +96,7 @@ class ServeOptions:
     ] = 2
 
 
-@app.command("serve", epilog="Example: sigdb serve demo.duckdb --token-file team.tokens --host 0.0.0.0")
+@app.command("serve", epilog="Example: sigdb serve demo.duckdb --token-file team.tokens")
 @expand_options
 def serve(
     atlas: Annotated[

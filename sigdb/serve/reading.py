@@ -56,9 +56,8 @@ def explained(con: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
         rest = sql[starts[2] :]
     for text in (rest, OPTIONS.sub("", rest, count=1)):
         with suppress(duckdb.ParserException):
-            return [
-                f"EXPLAIN of {each.type.name}" for each in con.extract_statements(text) if each.type.name != "SELECT"
-            ] or ["SELECT"]
+            kinds = [each.type.name for each in con.extract_statements(text)]
+            return kinds if kinds == ["SELECT"] else [f"{kind} after EXPLAIN" for kind in kinds]
     return ["EXPLAIN"]
 
 

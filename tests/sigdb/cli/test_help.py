@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 import shutil
 import warnings
+from unittest import mock
 
 import pytest
 
 from sigdb.cli.commands import PANELS
 from sigdb.dialects.engines import DIALECTS
 from sigdb.dialects.expand import SCHEMA
+from sigdb.serve.tokens import add_token
 from tests.sigdb.cli.conftest import commands, run, words
 
 COMMANDS = dict(commands())
@@ -19,7 +21,7 @@ EVERY = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name 
 
 
 @pytest.mark.parametrize("name", EVERY, ids=lambda name: name.replace(" ", "-"))
-def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, name):
+def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, name, monkeypatch):
     command = COMMANDS[name]
     code, out, _ = run(*name.split(), "--help")
     assert code == 0
@@ -33,6 +35,12 @@ def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, name):
         warnings.simplefilter("default")  # PySpark's own
     if "demo.duckdb" in arguments:
         shutil.copy(demo_path, workdir / "demo.duckdb")
+    if name == "serve":
+        pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+        arguments += ["--port", "0"]
+        monkeypatch.setattr("sigdb.cli.serve.Event", mock.Mock())  # do not wait for Ctrl-C
+    if "team.tokens" in arguments and name != "tokens add":
+        add_token(workdir / "team.tokens", "ada")
     code, out, err = run(*arguments, cwd=workdir, stdin="SELECT 42;")
     assert (code, err if "Error" in err else "") == (0, ""), err
     assert out or "Wrote" in err

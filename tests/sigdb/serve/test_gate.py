@@ -90,7 +90,7 @@ def test_explain_analyze_is_allowed(gate):
         ("SELECT error('late') FROM range(3)", "bad_query", "late"),
         ("SET threads = 1", "forbidden", "SET"),
         ("RESET threads", "forbidden", "SET"),
-        ("PRAGMA database_list", "forbidden", "one statement that reads"),
+        ("PRAGMA enable_profiling", "forbidden", "one statement that reads"),
         ("CALL pragma_version()", "forbidden", "CALL"),
         ("COPY cells TO '/tmp/stolen.csv'", "forbidden", "COPY"),
         ("CREATE TEMP TABLE t AS SELECT 1", "forbidden", "CREATE"),
@@ -104,8 +104,8 @@ def test_explain_analyze_is_allowed(gate):
         ("CHECKPOINT", "forbidden", "one statement that reads"),
         ("PREPARE p AS SELECT 1", "forbidden", "PREPARE"),
         ("USE memory", "forbidden", "SET"),
-        ("EXPLAIN ANALYZE COPY cells TO '/tmp/stolen.csv'", "forbidden", "EXPLAIN of COPY"),
-        ("EXPLAIN /* ( */ ANALYZE CREATE TEMP TABLE t AS SELECT 1", "forbidden", "EXPLAIN of CREATE"),
+        ("EXPLAIN ANALYZE COPY cells TO '/tmp/stolen.csv'", "forbidden", "COPY after EXPLAIN"),
+        ("EXPLAIN /* ( */ ANALYZE CREATE TEMP TABLE t AS SELECT 1", "forbidden", "CREATE after EXPLAIN"),
         ("FROM read_text('/etc/passwd')", "forbidden", "nothing but the atlas"),
         ("FROM '/etc/passwd'", "bad_query", "passwd"),
         ("FROM read_csv('http://127.0.0.1:1/x.csv')", "forbidden", "nothing but the atlas"),
@@ -160,6 +160,7 @@ def test_what_duckdb_cannot_stop_ends_with_its_process(gate, limit):
     start = time.monotonic()
     assert refusal(gate, f"SELECT 1 WHERE {condition}").kind == "timeout"
     assert 0.5 + GRACE <= time.monotonic() - start < 0.5 + 2 * GRACE
+    limit(seconds=30)
     assert_answers(gate)
 
 
