@@ -66,7 +66,7 @@ def parse_postgres(sql: str) -> exp.Query | None:
     return None
 
 
-def parse(name: str) -> exp.Query:
+def catalogue_statement(name: str) -> exp.Query:
     """The syntax tree of a statement of `sql/`."""
     tree = sqlglot.parse_one(statement(name), dialect="duckdb")
     assert isinstance(tree, exp.Query)
@@ -122,7 +122,7 @@ def unknown(function: exp.Func) -> exp.Expr:
 
 def call(name: str, arguments: Sequence[exp.Expr]) -> exp.Expr:
     """A function of `sql/serve/pg_functions.sql` with its arguments."""
-    body = parse(f"serve/pg_functions.{name}")
+    body = catalogue_statement(f"serve/pg_functions.{name}")
 
     def fill(node: exp.Expr) -> exp.Expr:
         return arguments[int(node.name) - 1].copy() if isinstance(node, exp.Placeholder) else node
@@ -181,13 +181,13 @@ def rows_of(table: str, columns: set[str]) -> exp.Select:
     nulls = [exp.alias_(exp.null(), name, quoted=True) for name in missing]
     if table not in TABLES:
         return exp.select(*nulls or [exp.null()]).where(exp.false())
-    return exp.select("*", *nulls).from_(parse(f"serve/pg_catalog/{table}").subquery("known"))
+    return exp.select("*", *nulls).from_(catalogue_statement(f"serve/pg_catalog/{table}").subquery("known"))
 
 
 @cache
 def columns_of(table: str) -> set[str]:
     """The columns of a known table of pg_catalog."""
-    return set(parse(f"serve/pg_catalog/{table}").named_selects)
+    return set(catalogue_statement(f"serve/pg_catalog/{table}").named_selects)
 
 
 def is_catalogue(table: exp.Table) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,7 +40,15 @@ REFUSED = {
     "bytes": ("SELECT repeat('a', 9000000)", "more than 8,388,608 bytes"),
     "name": ("SELECT nothing FROM cells", "nothing"),
 }
-LIMITS = "--seconds 8 --memory 400MB --threads 1 --rows 5000 --bytes 8388608 --at-once 4 --per-user 4".split()
+LIMITS = {
+    "--seconds": "8",
+    "--memory": "400MB",
+    "--threads": "1",
+    "--rows": "5000",
+    "--bytes": "8388608",
+    "--at-once": "4",
+    "--per-user": "4",
+}
 
 
 @dataclass
@@ -66,9 +75,9 @@ class Server:
 def start(folder: Path, atlas: Path, *options: str) -> Iterator[Server]:
     """Run a server on free ports."""
     token = add_token(folder / "team.tokens", "ada")
-    doors = "--port 0 --postgres 0 --flight 0 --mcp".split()
+    doors = ["--port", "0", "--postgres", "0", "--flight", "0", "--mcp"]
     files = ["--token-file", str(folder / "team.tokens"), "--log", str(folder / "log")]
-    command = [sys.executable, "-m", "sigdb", "serve", str(atlas), *files, *doors, *LIMITS, *options]
+    command = [sys.executable, "-m", "sigdb", "serve", str(atlas), *files, *doors, *chain(*LIMITS.items()), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         ports: dict[str, int] = {}
         while len(ports) < 3:

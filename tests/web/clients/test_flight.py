@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-adbc = pytest.importorskip("adbc_driver_flightsql.dbapi", reason="ADBC is not installed; `make test-web` has it")
+pytest.importorskip("adbc_driver_flightsql", reason="ADBC is not installed; `make test-web` has it")
+
+import adbc_driver_flightsql.dbapi as adbc
 
 import sigdb
 from tests.web.clients.conftest import ENDLESS, GENES, LITERAL, REFUSED, SQL
@@ -49,7 +51,8 @@ def test_rows_are_those_of_sigdb(con, expected):
 def test_tables_are_those_of_sigdb(con, demo_path):
     with sigdb.connect(demo_path) as atlas:
         for table in ("cells", "attribution_runs"):
-            assert ask(con, f"FROM {table} ORDER BY ALL").equals(atlas.sql(f"FROM {table} ORDER BY ALL").to_arrow_table())
+            sql = f"FROM {table} ORDER BY ALL"
+            assert ask(con, sql).equals(atlas.sql(sql).to_arrow_table())
             assert con.adbc_get_table_schema(table).equals(atlas.sql(f"FROM {table}").to_arrow_table().schema)
     (catalogue,) = con.adbc_get_objects(depth="tables").read_all().to_pylist()
     tables = [each["table_name"] for each in catalogue["catalog_db_schemas"][0]["db_schema_tables"]]

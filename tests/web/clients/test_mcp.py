@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-import httpx
+import httpx2 as httpx
 import pytest
 
 pytest.importorskip("psycopg", reason="`make test-web` runs these tests")

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed; `make test-web` has it")
+pytest.importorskip("psycopg", reason="psycopg is not installed; `make test-web` has it")
+
+import psycopg
 
 import sigdb
 from tests.web.clients.conftest import ENDLESS, GENES, LITERAL, REFUSED, SQL
@@ -55,11 +57,12 @@ def test_every_value_of_a_table_is_that_of_duckdb(con, demo_path, table):
     for binary in (False, True):
         cursor = con.execute(sql, binary=binary)
         assert [each.name for each in cursor.description] == names
-        assert [[plain(value) for value in row] for row in cursor.fetchall()] == [[plain(v) for v in row] for row in rows]
+        assert plain(cursor.fetchall()) == plain(rows)
 
 
-def plain(value):
-    return [list(item) for item in value.items()] if isinstance(value, dict) else value
+def plain(rows):
+    """Rows with maps as lists of pairs."""
+    return [[[*map(list, each.items())] if isinstance(each, dict) else each for each in row] for row in rows]
 
 
 @pytest.mark.parametrize("name", REFUSED)
