@@ -14,20 +14,28 @@ from typing import TYPE_CHECKING, cast
 import sqlglot
 from sqlglot import exp
 
-from sigdb.statements import named_parts, names_in, statement
+from sigdb.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["as_duckdb", "catalogue_columns"]
 
-TABLES = set(names_in("serve/pg_catalog"))
+# The tables of `sql/serve/pg_catalog`.
+TABLES = {
+    *("pg_attribute", "pg_class", "pg_database", "pg_description"),
+    *("pg_namespace", "pg_roles", "pg_tables", "pg_type"),
+}
 # What a query about the connection or the catalogue has in its text.
 HINT = re.compile(r"\bpg_|\b(current_user|session_user|current_setting|set_config)\b|\bversion\s*\(", re.IGNORECASE)
 # Functions about the connection.
 CONNECTION = {"current_user", "session_user", "pg_backend_pid", "version"}
 # The functions of `sql/serve/pg_functions.sql`. Any other function called pg_... returns NULL.
-FUNCTIONS = set(named_parts(statement("serve/pg_functions"))) - {"regclass"}
+FUNCTIONS = {
+    *("col_description", "format_type", "has_database_privilege", "has_schema_privilege", "has_table_privilege"),
+    *("obj_description", "pg_encoding_to_char", "pg_function_is_visible", "pg_get_userbyid", "pg_table_is_visible"),
+    *("pg_type_is_visible", "set_config", "to_regtype"),
+}
 # Types that are written differently in DuckDB. Other types of the catalogue, such as regtype, are left out.
 TYPES = {"oid": "BIGINT", "name": "VARCHAR", "char": "VARCHAR", "text": "VARCHAR", "int8": "BIGINT", "int4": "INTEGER"}
 
