@@ -15,6 +15,9 @@
 # make test-lake     the same tests on the newest DuckDB, with each atlas exported and opened as a lake
 # make test-remote   a lake behind HTTP and an S3 API on this machine, in its own environment
 # make test-dialects the SQL of the atlas on Apache Spark (needs Java 17) and GoogleSQL's evaluator, in its own environment
+# make test-web      `sigdb serve` with psycopg, SQLAlchemy, ADBC and other clients, in its own environment; psql, R, Java and
+#                    ODBC if they are installed (on Debian: apt install postgresql-client r-cran-rpostgresql default-jdk
+#                    libpostgresql-jdbc-java unixodbc odbc-postgresql)
 # make test-cluster  studies that Apache Spark adds to a lake (needs Java 17), in the same environment
 #
 # Tests that nothing else runs:
@@ -28,6 +31,8 @@ DUCKDB_OLDEST := 1.4.2
 # The newest version of DuckDB whose httpfs is on PyPI, and a server with an S3 API for its tests.
 DUCKDB_HTTPFS := 1.5.5
 MOTO := 5.2.5
+ASYNCPG := 0.32.0
+PYODBC := 5.5.0
 BOTO := 1.44.8
 # The tests that need no model: queries, and how atlases and lakes are stored.
 SQL_TESTS := tests/sql tests/sigdb/atlas tests/sigdb/lake tests/sigdb/scores/test_udf.py tests/sigdb/findings/test_hits.py \
@@ -48,7 +53,7 @@ SUPERSET := 6.1.0
 
 PAGE := sigdb/explorer/page
 
-.PHONY: demo explorer test test-thorough test-oldest test-lake test-remote test-dialects test-cluster test-scvi r-fixtures lint wheel docs site train bench bi clean
+.PHONY: demo explorer test test-thorough test-oldest test-lake test-remote test-web test-dialects test-cluster test-scvi r-fixtures lint wheel docs site train bench bi clean
 
 demo: .venv/light
 	$(BIN)/sigdb demo demo.duckdb
@@ -193,6 +198,15 @@ test-remote: .venv-remote/ready
 	.venv-remote/bin/pip install --quiet --constraint .venv-remote/constraints.txt \
 		duckdb==$(DUCKDB_HTTPFS) duckdb-extension-httpfs==$(DUCKDB_HTTPFS) 'moto[s3]==$(MOTO)' flask flask-cors \
 		boto3==$(BOTO) botocore==$(BOTO) pytest pytest-xdist hypothesis filelock scipy --editable .
+	touch $@
+
+test-web: .venv-web/ready
+	.venv-web/bin/python -m pytest tests/web
+
+.venv-web/ready: pyproject.toml constraints.txt Makefile
+	$(PYTHON) -m venv .venv-web
+	.venv-web/bin/pip install --quiet --constraint constraints.txt --editable '.[serve,test]' scipy pandas \
+		psycopg[binary]==3.3.9 sqlalchemy asyncpg==$(ASYNCPG) adbc-driver-flightsql==1.13.0 polars==2.1.0 pyodbc==$(PYODBC)
 	touch $@
 
 # Spark is half a gigabyte, and its tests take minutes, so `make test` leaves them out.

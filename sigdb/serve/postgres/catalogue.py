@@ -14,20 +14,28 @@ from typing import TYPE_CHECKING, cast
 import sqlglot
 from sqlglot import exp
 
-from sigdb.statements import named_parts, names_in, statement
+from sigdb.statements import statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["as_duckdb", "catalogue_columns"]
 
-TABLES = set(names_in("serve/pg_catalog"))
+# The tables of `sql/serve/pg_catalog`.
+TABLES = {
+    *("pg_attribute", "pg_class", "pg_database", "pg_description"),
+    *("pg_namespace", "pg_roles", "pg_tables", "pg_type"),
+}
 # What a query about the connection or the catalogue has in its text.
 HINT = re.compile(r"\bpg_|\b(current_user|session_user|current_setting|set_config)\b|\bversion\s*\(", re.IGNORECASE)
 # Functions about the connection.
 CONNECTION = {"current_user", "session_user", "pg_backend_pid", "version"}
 # The functions of `sql/serve/pg_functions.sql`. Any other function called pg_... returns NULL.
-FUNCTIONS = set(named_parts(statement("serve/pg_functions"))) - {"regclass"}
+FUNCTIONS = {
+    *("col_description", "format_type", "has_database_privilege", "has_schema_privilege", "has_table_privilege"),
+    *("obj_description", "pg_encoding_to_char", "pg_function_is_visible", "pg_get_userbyid", "pg_table_is_visible"),
+    *("pg_type_is_visible", "set_config", "to_regtype"),
+}
 # Types that are written differently in DuckDB. Other types of the catalogue, such as regtype, are left out.
 TYPES = {"oid": "BIGINT", "name": "VARCHAR", "char": "VARCHAR", "text": "VARCHAR", "int8": "BIGINT", "int4": "INTEGER"}
 
@@ -66,7 +74,7 @@ def parse_postgres(sql: str) -> exp.Query | None:
     return None
 
 
-def parse(name: str) -> exp.Query:
+def catalogue_statement(name: str) -> exp.Query:
     """The syntax tree of a statement of `sql/`."""
     tree = sqlglot.parse_one(statement(name), dialect="duckdb")
     assert isinstance(tree, exp.Query)
@@ -122,7 +130,7 @@ def unknown(function: exp.Func) -> exp.Expr:
 
 def call(name: str, arguments: Sequence[exp.Expr]) -> exp.Expr:
     """A function of `sql/serve/pg_functions.sql` with its arguments."""
-    body = parse(f"serve/pg_functions.{name}")
+    body = catalogue_statement(f"serve/pg_functions.{name}")
 
     def fill(node: exp.Expr) -> exp.Expr:
         return arguments[int(node.name) - 1].copy() if isinstance(node, exp.Placeholder) else node
@@ -146,7 +154,7 @@ def replace_cast(node: exp.Expr) -> exp.Expr:
     """A cast to a type of the catalogue by one to a type of DuckDB; the name of a table by its number."""
     if not isinstance(node, exp.Cast):
         return node
-    *schema, name = node.to.sql("postgres").lower().replace('"', "").split(".")
+    *schema, name = node.to.sql(dialect="postgres").lower().replace('"', "").split(".")
     inner: exp.Expr = node.this
     if name == "regclass" and isinstance(inner, exp.Literal):
         return call(name, [exp.Literal.string(inner.name.replace('"', ""))])
@@ -181,13 +189,13 @@ def rows_of(table: str, columns: set[str]) -> exp.Select:
     nulls = [exp.alias_(exp.null(), name, quoted=True) for name in missing]
     if table not in TABLES:
         return exp.select(*nulls or [exp.null()]).where(exp.false())
-    return exp.select("*", *nulls).from_(parse(f"serve/pg_catalog/{table}").subquery("known"))
+    return exp.select("*", *nulls).from_(catalogue_statement(f"serve/pg_catalog/{table}").subquery("known"))
 
 
 @cache
 def columns_of(table: str) -> set[str]:
     """The columns of a known table of pg_catalog."""
-    return set(parse(f"serve/pg_catalog/{table}").named_selects)
+    return set(catalogue_statement(f"serve/pg_catalog/{table}").named_selects)
 
 
 def is_catalogue(table: exp.Table) -> bool:

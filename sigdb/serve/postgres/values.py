@@ -137,5 +137,5 @@ def postgres_type(kind: exp.DataType) -> int | None:
     if kind.this == exp.DataType.Type.ARRAY and kind.expressions:
         element = postgres_type(kind.expressions[0])
         return pg.ARRAY_OID.get(element) if element is not None else None
-    name = kind.sql("postgres").split("(")[0].lower().replace("decimal", "numeric")
+    name = kind.sql(dialect="postgres").split("(")[0].lower().replace("decimal", "numeric")
     return getattr(pg, DECLARED_TYPE_OIDS[name]) if name in DECLARED_TYPE_OIDS else None

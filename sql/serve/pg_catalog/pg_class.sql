@@ -17,6 +17,7 @@ SELECT
     'd' AS relreplident,
     false AS relhasindex,
     false AS relhasrules,
+    false AS relhassubclass,
     false AS relhastriggers,
     false AS relispartition,
     false AS relrowsecurity,

@@ -69,7 +69,10 @@ def test_tables_are_the_views_of_the_atlas(toy):
 
 def test_types_of_columns_are_those_of_their_values(toy):
     """The oracle is what Arrow says about each view, which is what the door sends."""
-    asked = "SELECT c.relname, a.attname, a.atttypid FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid ORDER BY a.attnum"
+    asked = """
+        SELECT c.relname, a.attname, a.atttypid FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        ORDER BY a.attnum
+    """
     found = [tuple(row.values()) for row in ask(toy, asked)]
     expected = [
         (view, field.name, oid_of(field.type))
