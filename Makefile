@@ -2,6 +2,7 @@
 # make test          set everything up; run all tests on the newest DuckDB, the most important ones on the oldest, the
 #                    tests of other clients, and the notebooks
 # make lint          run ruff, mypy and import-linter, and check that generated pages are up to date
+# make explorer      build the explorer page into sigdb/data/explorer (needs npm); the wheel ships it
 # make wheel         build the wheel, and check it in a clean environment
 # make docs          write docs/sql.md and docs/cli.md from the headers of sql/ and from --help
 # make site          build the documentation into build/site, warnings are errors
@@ -15,9 +16,9 @@
 # make test-lake     the same tests on the newest DuckDB, with each atlas exported and opened as a lake
 # make test-remote   a lake behind HTTP and an S3 API on this machine, in its own environment
 # make test-dialects the SQL of the atlas on Apache Spark (needs Java 17) and GoogleSQL's evaluator, in its own environment
-# make test-web      `sigdb serve` with psycopg, SQLAlchemy, ADBC and other clients, in its own environment; psql, R, Java and
-#                    ODBC if they are installed (on Debian: apt install postgresql-client r-cran-rpostgresql default-jdk
-#                    libpostgresql-jdbc-java unixodbc odbc-postgresql)
+# make test-web      the explorer page in Chromium and Firefox (needs npm), and `sigdb serve` with psycopg, SQLAlchemy, ADBC and
+#                    other clients, in its own environment; psql, R, Java and ODBC if they are installed (on Debian: apt
+#                    install postgresql-client r-cran-rpostgresql default-jdk libpostgresql-jdbc-java unixodbc odbc-postgresql)
 # make test-cluster  studies that Apache Spark adds to a lake (needs Java 17), in the same environment
 #
 # Tests that nothing else runs:
@@ -33,6 +34,7 @@ DUCKDB_HTTPFS := 1.5.5
 MOTO := 5.2.5
 ASYNCPG := 0.32.0
 PYODBC := 5.5.0
+PLAYWRIGHT := 1.61.0
 BOTO := 1.44.8
 # The tests that need no model: queries, and how atlases and lakes are stored.
 SQL_TESTS := tests/sql tests/sigdb/atlas tests/sigdb/lake tests/sigdb/scores/test_udf.py tests/sigdb/findings/test_hits.py \
@@ -200,12 +202,13 @@ test-remote: .venv-remote/ready
 		boto3==$(BOTO) botocore==$(BOTO) pytest pytest-xdist hypothesis filelock scipy --editable .
 	touch $@
 
-test-web: .venv-web/ready
+# Playwright drives the browsers of the system; newer versions do not know Firefox ESR.
+test-web: .venv-web/ready explorer
 	.venv-web/bin/python -m pytest tests/web
 
 .venv-web/ready: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv .venv-web
-	.venv-web/bin/pip install --quiet --constraint constraints.txt --editable '.[serve,test]' scipy pandas \
+	.venv-web/bin/pip install --quiet --constraint constraints.txt --editable '.[serve,test]' scipy pandas playwright==$(PLAYWRIGHT) \
 		psycopg[binary]==3.3.9 sqlalchemy asyncpg==$(ASYNCPG) adbc-driver-flightsql==1.13.0 polars==2.1.0 pyodbc==$(PYODBC)
 	touch $@
 
@@ -237,4 +240,4 @@ r-fixtures:
 	Rscript tests/data/r/oracle.R
 
 clean:
-	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-remote .venv-scvi .venv-spark .venv-docs .clients .originals dist build/site demo.duckdb
+	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-remote .venv-scvi .venv-spark .venv-web .venv-docs .clients .originals dist build/site demo.duckdb

@@ -14,6 +14,7 @@ from sigdb.dialects.engines import DIALECTS
 from sigdb.dialects.expand import SCHEMA
 from sigdb.serve.tokens import add_token
 from tests.sigdb.cli.conftest import commands, run, words
+from tests.sigdb.explorer.conftest import stand_in
 
 COMMANDS = dict(commands())
 SLOW = ("hits", "models check", "report")
@@ -41,6 +42,12 @@ def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, name, mon
         monkeypatch.setattr("sigdb.cli.serve.Event", mock.Mock())  # do not wait for Ctrl-C
     if "team.tokens" in arguments and name != "tokens add":
         add_token(workdir / "team.tokens", "ada")
+    if name in ("explore", "page"):
+        stand_in(workdir / "page", monkeypatch)
+    if name == "explore":
+        pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+        arguments += ["--no-browser"]
+        monkeypatch.setattr("sigdb.cli.explore.Event", mock.Mock())  # do not wait for Ctrl-C
     code, out, err = run(*arguments, cwd=workdir, stdin="SELECT 42;")
     assert (code, err if "Error" in err else "") == (0, ""), err
     assert out or "Wrote" in err
