@@ -187,10 +187,13 @@ export class EmbeddingViews {
       for (const each of overlay.querySelectorAll("text")) each.remove();
       const taken = [];
       for (const { name, x, y } of view.names ?? []) {
-        const [px, py] = this.inView(x, y);
-        const half = 3.3 * name.length;
+        const [atX, atY] = this.inView(x, y);
+        if (atX < 0 || atX > this.width || atY < 0 || atY > this.height) continue;
+        const half = 3.8 * name.length;
+        const px = Math.max(half, Math.min(this.width - half, atX));
+        const py = Math.max(10, Math.min(this.height - 10, atY));
         const shift = [0, 15, -15, 30, -30].find((by) => !taken.some(([cx, cy, reach]) => Math.abs(px - cx) < half + reach && Math.abs(py + by - cy) < 14));
-        if (shift === undefined || px < half || px > this.width - half || py < 10 || py > this.height - 10) continue;
+        if (shift === undefined) continue;
         taken.push([px, py + shift, half]);
         const text = svg("text", { x: px, y: py + shift });
         text.textContent = name;

@@ -66,15 +66,18 @@ export function paint(canvas, { x, y }, { scale, left, top }, { keys, colours, p
   const [shiftX, shiftY] = [left - size / 2 + 0.5, top - size / 2 + 0.5];
   const [lastX, lastY] = [width - size, height - size];
 
+  // `| 0` rounds towards 0, so the first row and column stay empty.
   function pass(isChosen) {
+    const n = offsets.length;
     for (let i = 0; i < x.length; i++) {
-      if (chosen && chosen[i] !== isChosen) continue;
-      const px = Math.floor(x[i] * scale + shiftX);
-      const py = Math.floor(shiftY - y[i] * scale);
-      if (px < 0 || py < 0 || px > lastX || py > lastY) continue;
+      if (chosen !== null && chosen[i] !== isChosen) continue;
+      const px = (x[i] * scale + shiftX) | 0;
+      const py = (shiftY - y[i] * scale) | 0;
+      if (px <= 0 || py <= 0 || px > lastX || py > lastY) continue;
       const at = py * width + px;
       const colour = isChosen ? colours[keys[i]] : pale;
-      for (let k = 0; k < offsets.length; k++) pixels[at + offsets[k]] = colour;
+      if (n === 1) pixels[at] = colour;
+      else for (let k = 0; k < n; k++) pixels[at + offsets[k]] = colour;
     }
   }
   if (chosen) pass(0);
