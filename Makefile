@@ -2,6 +2,7 @@
 # make test          set everything up; run all tests on the newest DuckDB, the most important ones on the oldest, the
 #                    tests of other clients, and the notebooks
 # make lint          run ruff, mypy and import-linter, and check that generated pages are up to date
+# make explorer      build the explorer page into sigdb/data/explorer (needs npm); the wheel ships it
 # make wheel         build the wheel, and check it in a clean environment
 # make docs          write docs/sql.md and docs/cli.md from the headers of sql/ and from --help
 # make site          build the documentation into build/site, warnings are errors
@@ -15,6 +16,7 @@
 # make test-lake     the same tests on the newest DuckDB, with each atlas exported and opened as a lake
 # make test-remote   a lake behind HTTP and an S3 API on this machine, in its own environment
 # make test-dialects the SQL of the atlas on Apache Spark (needs Java 17) and GoogleSQL's evaluator, in its own environment
+# make test-web      the explorer page in Chromium and Firefox, in its own environment (needs npm)
 # make test-cluster  studies that Apache Spark adds to a lake (needs Java 17), in the same environment
 #
 # Tests that nothing else runs:
@@ -28,10 +30,11 @@ DUCKDB_OLDEST := 1.4.2
 # The newest version of DuckDB whose httpfs is on PyPI, and a server with an S3 API for its tests.
 DUCKDB_HTTPFS := 1.5.5
 MOTO := 5.2.5
+PLAYWRIGHT := 1.61.0
 BOTO := 1.44.8
 # The tests that need no model: queries, and how atlases and lakes are stored.
 SQL_TESTS := tests/sql tests/sigdb/atlas tests/sigdb/lake tests/sigdb/scores/test_udf.py tests/sigdb/findings/test_hits.py \
-	tests/sigdb/findings/test_nulls.py tests/sigdb/test_connection.py tests/sigdb/test_signatures.py
+	tests/sigdb/findings/test_nulls.py tests/sigdb/test_connection.py tests/sigdb/test_signatures.py tests/sigdb/serve/test_gate.py
 # The part that depends most on the version of DuckDB: every macro, by hand, by oracle, and in every position of a query.
 OLDEST_TESTS := tests/sql/test_headers.py tests/sql/test_score_by_hand.py tests/sql/test_groups_by_hand.py \
 	tests/sql/test_score_oracle.py tests/sql/test_groups_oracle.py tests/sql/test_score_positions.py
@@ -48,7 +51,7 @@ SUPERSET := 6.1.0
 
 PAGE := sigdb/explorer/page
 
-.PHONY: demo explorer test test-thorough test-oldest test-lake test-remote test-dialects test-cluster test-scvi r-fixtures lint wheel docs site train bench bi clean
+.PHONY: demo explorer test test-thorough test-oldest test-lake test-remote test-dialects test-cluster test-web test-scvi r-fixtures lint wheel docs site train bench bi clean
 
 demo: .venv/light
 	$(BIN)/sigdb demo demo.duckdb
@@ -195,6 +198,16 @@ test-remote: .venv-remote/ready
 		boto3==$(BOTO) botocore==$(BOTO) pytest pytest-xdist hypothesis filelock scipy --editable .
 	touch $@
 
+# Playwright drives the browsers of the system; newer versions do not know Firefox ESR.
+test-web: .venv-web/ready explorer
+	.venv-web/bin/python -m pytest tests/web
+
+.venv-web/ready: pyproject.toml constraints.txt Makefile
+	$(PYTHON) -m venv .venv-web
+	.venv-web/bin/pip install --quiet --constraint constraints.txt playwright==$(PLAYWRIGHT) pytest hypothesis filelock \
+		--editable '.[serve]'
+	touch $@
+
 # Spark is half a gigabyte, and its tests take minutes, so `make test` leaves them out.
 test-dialects: .venv-spark/ready
 	.venv-spark/bin/python -m pytest tests/sigdb/dialects/test_spark.py tests/sigdb/dialects/test_dialects.py
@@ -223,4 +236,4 @@ r-fixtures:
 	Rscript tests/data/r/oracle.R
 
 clean:
-	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-remote .venv-scvi .venv-spark .venv-docs .clients .originals dist build/site demo.duckdb
+	rm -rf .venv .venv-oldest .venv-tools .venv-wheel .venv-bench .venv-bi .venv-remote .venv-scvi .venv-spark .venv-web .venv-docs .clients .originals dist build/site demo.duckdb

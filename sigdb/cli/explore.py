@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import webbrowser
+from contextlib import closing
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sigdb.cli.output import console
 from sigdb.cli.paths import existing, existing_atlas
 from sigdb.errors import needs_extra
+
+if TYPE_CHECKING:
+    from sigdb.serve.gate import Gate
 
 app = typer.Typer()
 
@@ -51,13 +55,19 @@ def explore(
     page_files()
     atlases, limits = Atlases(atlas), Limits(seconds=SECONDS, at_once=AT_ONCE, per_user=AT_ONCE)
     check_opens(atlases, limits)
-    gate = Gate(atlases, None, limits, QueryLog(os.devnull))
-    with opened(gate, [HttpDoor(gate, Address(port=port))]) as (address,):
-        console.print(f"{', '.join(atlases.paths())} is open at {address} (Ctrl-C ends it)", soft_wrap=True)
-        gate.processes.warm_up()
-        if not no_browser and not webbrowser.open(address):
-            console.print("No browser was found: open this address in one.")
-        Event().wait()
+    with closing(QueryLog(os.devnull)) as log:
+        gate = Gate(atlases, None, limits, log)
+        with opened(gate, [HttpDoor(gate, Address(port=port))]) as (address,):
+            show(gate, f"{', '.join(atlases.paths())} is open at {address} (Ctrl-C ends it)", address, no_browser)
+
+
+def show(gate: Gate, said: str, address: str, no_browser: bool) -> None:
+    """Print where the page is, open it, and wait for Ctrl-C."""
+    console.print(said, soft_wrap=True)
+    gate.processes.warm_up()
+    if not no_browser and not webbrowser.open(address):
+        console.print("No browser was found: open this address in one.")
+    Event().wait()
 
 
 @app.command("page", epilog="Example: sigdb page site demo.duckdb")

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -31,6 +32,10 @@ CONFIG = "config.json"
 POLICY = re.compile(r'(<meta http-equiv="Content-Security-Policy" content=")([^"]*)(">)')
 # A script or style must not hold what ends it, and in JavaScript and CSS these mean the same.
 CLOSING = re.compile("</(?=script|style)", re.IGNORECASE)
+# An address with its origin, and one that is relative to the page.
+WHOLE = re.compile(r"(https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?)(?:[/?#].*)?", re.IGNORECASE)
+RELATIVE = re.compile(r"(?![a-z][a-z0-9+.-]*:|//).+", re.IGNORECASE)
+UNSAFE = re.compile(r"[^!#-&(-+\--:=?-\[\]_a-z~]")
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,20 @@ class Written:
     atlas: str | None
 
 
+def data_folder() -> Path:
+    """Where the built page and Vega lie in the package."""
+    return Path(str(files("sigdb") / "data"))
+
+
 def page_files() -> dict[str, Path]:
     """The files of the built page by their name. MissingDependencyError if the page is not built."""
-    data = Path(str(files("sigdb") / "data"))
+    data = data_folder()
     found = {name: data / "explorer" / name for name in BUILT}
     found |= {"vega.js": data / "vega" / "vega.js", "LICENSES-vega.txt": data / "vega" / "LICENSES.txt"}
     if missing := [name for name, path in found.items() if not path.is_file()]:
         raise MissingDependencyError(
-            f"The explorer page is not built: {listed(missing)} of {len(found)} files are missing. `make explorer` builds "
-            "it in a checkout of sigdb, and needs npm. A wheel of sigdb holds the page."
+            f"The explorer page is not built: {listed(missing)} of {len(found)} files are missing. In a checkout of "
+            "sigdb, `make explorer` builds it, with npm. A wheel of sigdb holds the page."
         )
     return found
 
@@ -60,16 +70,21 @@ def write_page(
 ) -> Written:
     """Write the page as static files into a folder, for any web host with range requests.
 
-    atlas: a file that is copied beside the page. url: the address of an atlas that is elsewhere, absolute or relative to
-    the page. With neither, the page asks its reader to pick a file. A folder that holds a page already is updated.
+    atlas: a file that is copied beside the page. url: the address of an atlas that is elsewhere, absolute or relative
+    to the page. With neither, the page asks its reader to pick a file. A folder that holds a page already is updated.
     """
     found, out = page_files(), Path(out)
     check_folder(out)
     origin = check_url(url)
     if atlas is not None and url is not None:
         raise QueryError(f"The page opens one atlas: {atlas}, or the one at `url={url!r}`. Name one of them.")
-    out.mkdir(exist_ok=True)
-    entries = [atlas_entry(url)] if url else [copy_atlas(Path(atlas), out)] if atlas else []
+    if atlas is not None and is_lake(atlas):
+        raise QueryError(
+            f"{atlas} is a lake, and a browser opens an atlas file. `sigdb.import_lake(lake, atlas)` makes one."
+        )
+    with open_atlas(atlas, read_only=True) if atlas else nullcontext():  # meanwhile, no other process writes it
+        out.mkdir(exist_ok=True)
+        entries = [atlas_entry(url)] if url else [copy_atlas(Path(atlas), out)] if atlas else []
     for name, path in found.items():
         if name != "index.html":
             put(out / name, path.read_bytes())
@@ -148,13 +163,13 @@ def check_url(url: str | None) -> tuple[str, ...]:
     """
     if url is None:
         return ()
-    parts = urlsplit(url)
-    is_relative = not parts.scheme and not parts.netloc and bool(parts.path)
-    if not is_relative and (parts.scheme not in ("http", "https") or not parts.hostname):
+    if unsafe := UNSAFE.search(url):
+        raise QueryError(f"`url` has {unsafe[0]!r}, which an address cannot have: {url!r}. Write it as %20 and so on.")
+    if found := WHOLE.fullmatch(url):
+        return (found[1],)
+    if not RELATIVE.fullmatch(url):
         raise QueryError(f"`url` must be an address with http:// or https://, or relative to the page, not {url!r}.")
-    if re.search(r"[\s;,'\"<>\\]", url):
-        raise QueryError(f"`url` has characters that an address cannot have: {url!r}. Write them as %20 and so on.")
-    return () if is_relative else (f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}",)
+    return ()
 
 
 def atlas_entry(url: str) -> dict[str, str]:
@@ -178,19 +193,14 @@ def check_folder(out: Path) -> None:
 
 
 def copy_atlas(atlas: Path, out: Path) -> dict[str, str]:
-    """Copy an atlas beside the page, and return it as the page reads it. While it is open, no other process writes it."""
-    if is_lake(atlas):
-        raise QueryError(
-            f"{atlas} is a lake, and a browser opens an atlas file. `sigdb.import_lake(lake, atlas)` makes one."
-        )
+    """Copy an atlas beside the page, and return it as the page reads it."""
     name = f"{atlas.stem}.duckdb"
-    with open_atlas(atlas, read_only=True):
-        part = out / f"{name}.part"
-        try:
-            shutil.copyfile(atlas, part)
-            os.replace(part, out / name)
-        finally:
-            part.unlink(missing_ok=True)
+    part = out / f"{name}.part"
+    try:
+        shutil.copyfile(atlas, part)
+        os.replace(part, out / name)
+    finally:
+        part.unlink(missing_ok=True)
     return {"name": atlas.stem, "url": quote(name)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Condition
@@ -150,13 +150,12 @@ class Gate:
             The server is busy or does not have the atlas. `Answered` raises it if the query is not allowed, fails, or
             takes more than the limits.
         """
-        started, answered, outcome = time.monotonic(), None, "cancelled"
+        started, answered, outcome = time.monotonic(), None, None
         try:
             with self.turn(user.name, self.limits.per_user), ExitStack() as stack:
                 run = stack.enter_context(self.run(user, sql, parameters, atlas))
                 answered = Answered(run, stack.close)
                 yield answered
-                outcome = "ok" if run.has_ended else "cancelled"
         except Refused as refused:
             outcome = refused.kind
             raise
@@ -169,7 +168,7 @@ class Gate:
                 rows=answered.rows if answered else 0,
                 bytes=answered.bytes if answered else 0,
                 seconds=round((answered and answered.seconds) or time.monotonic() - started, 3),
-                outcome=outcome,
+                outcome=outcome or (answered.run.outcome if answered else "failed"),
             )
 
     @contextmanager
@@ -195,13 +194,13 @@ class Gate:
         with self.turn(None, self.limits.at_once):
             question = Question(user.name, self.atlases.find(atlas), sql, parameters)
             process = self.processes.lend(question.place())
-            run = Run(process, question, self.limits)
-            self.runs.add(run)
             try:
-                yield run
+                process.wait()
+                with closing(Run(process, question, self.limits)) as run:
+                    self.runs.add(run)
+                    yield run
             finally:
-                run.close()
-                self.runs.discard(run)
+                self.runs = {each for each in self.runs if each.process is not process}
                 self.processes.take_back(process)
 
     def close(self, grace: float = 5.0) -> None:

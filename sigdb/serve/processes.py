@@ -21,6 +21,10 @@ __all__ = ["GRACE", "Process", "Processes", "Run"]
 
 # Seconds that a query has to end after it was interrupted. Then its process is ended.
 GRACE = 1.0
+# What a process sent, in effect, if it has ended by itself.
+ENDED = ("out_of_memory", "The process of this query ended. Most likely, the query needs too much memory.")
+# After these refusals, a process may have too little memory left, or a database that does not answer any more.
+BROKEN = ("out_of_memory", "failed")
 
 
 class Process:
@@ -32,8 +36,17 @@ class Process:
         self.process = context.Process(target=work, args=(other, limits), daemon=True, name="sigdb-query")
         self.process.start()
         other.close()
+        self.is_ready = False
         # Whose queries it ran last, and on which atlas.
         self.place: object = None
+
+    def wait(self) -> None:
+        """Wait until it has started, which is not part of the time of a query. Raises Refused if it does not start."""
+        if not self.is_ready:
+            try:
+                self.is_ready = bool(self.pipe.recv_bytes())
+            except (EOFError, OSError):
+                raise Refused("failed", "A process for queries did not start. Is there too little memory?") from None
 
     def is_alive(self) -> bool:
         """Whether it can run a query."""
@@ -54,6 +67,8 @@ class Run:
         self.lock = Lock()
         self.has_ended = False
         self.reason: Refused | None = None
+        # How it ended, for the log.
+        self.outcome = "cancelled"
         self.timers: list[Timer] = []
         process.place = question.place()
         with suppress(OSError):  # the process has just ended, which `parts` says
@@ -69,21 +84,25 @@ class Run:
 
     def parts(self) -> Iterator[pa.RecordBatchReader]:
         """The rows as they come. The first part only says which columns there are. Raises Refused."""
-        try:
-            while (received := self.process.pipe.recv_bytes())[:1] == b"B":
-                if self.reason is None:
-                    yield pa.ipc.open_stream(pa.py_buffer(received)[1:])
-        except (EOFError, OSError):
-            self.finish()
-            self.process.end()
-            raise self.reason or Refused(
-                "out_of_memory", "The process of this query ended. Most likely, the query needs too much memory."
-            ) from None
+        received = self.receive()
+        while received[:1] == b"B":
+            if self.reason is None:
+                yield pa.ipc.open_stream(pa.py_buffer(received)[1:])
+            received = self.receive()
         self.finish()
-        if self.reason is not None:
-            raise self.reason
-        if received[:1] == b"R":
-            raise Refused(*json.loads(received[1:]))
+        refused = self.reason or (Refused(*json.loads(received[1:])) if received[:1] == b"R" else None)
+        self.outcome = refused.kind if refused else "ok"
+        if refused is not None:
+            if refused.kind in BROKEN:
+                self.process.end()
+            raise refused
+
+    def receive(self) -> bytes:
+        """The next message of the process. If it has ended, this is a refusal."""
+        try:
+            return self.process.pipe.recv_bytes()
+        except (EOFError, OSError):
+            return b"R" + json.dumps(ENDED).encode()
 
     def finish(self) -> None:
         """Note that the query has ended."""
@@ -157,7 +176,9 @@ class Processes:
 
     def warm_up(self) -> None:
         """Start a process, so that the first query need not wait for it."""
-        self.take_back(self.lend(None))
+        process = self.lend(None)
+        process.wait()
+        self.take_back(process)
 
     def close(self) -> None:
         """End all processes."""

@@ -55,14 +55,10 @@ class Tokens:
     def refresh(self) -> None:
         """Read the file if it has changed. Raises OptionError, and then admits nobody, if it cannot be read."""
         with self.lock:
-            try:
-                found = self.path.stat()
-                version = (found.st_ino, found.st_mtime_ns, found.st_size)
-                if version != self.version:
-                    self.tokens, self.version = tuple(read_tokens(self.path)), version
-            except (OSError, OptionError) as error:
+            version = version_of(self.path)
+            if version != self.version or not version:
                 self.tokens, self.version = (), ()
-                raise OptionError(str(error)) from error
+                self.tokens, self.version = tuple(read_tokens(self.path)), version
 
     def whose(self, token: str) -> str | None:
         """The name of the person who has a token; None if there is no such token. Raises OptionError, as `refresh`."""
@@ -71,6 +67,15 @@ class Tokens:
         # All hashes are compared, so that the time says nothing about which one is near.
         names = [each.name for each in self.tokens if hmac.compare_digest(each.hash, given)]
         return names[0] if names else None
+
+
+def version_of(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written, replaced or opened to others; empty if there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size
 
 
 def hashed(token: str) -> str:
@@ -87,6 +92,8 @@ def read_tokens(path: Path) -> list[Token]:
         raise OptionError(f"{path} is open to other users of this machine (mode {mode:o}). Close it: chmod 600 {path}")
     try:
         return [Token(**each) for each in map(json.loads, path.read_text(encoding="utf-8").splitlines())]
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, TypeError) as error:
         raise OptionError(f"{path} is not a token file: each line is an object with name, hash and made.") from error
 

@@ -4,8 +4,8 @@ Each query has a process for itself, because DuckDB cannot always be stopped fro
 or one function call on one huge value, may take seconds after an interruption, and memory that DuckDB does not count
 can end the process. So the gate can end a process without harm to other queries.
 
-The gate sends `Question` and "stop". The process answers with messages whose first byte says what follows:
-B a stream of Arrow IPC with rows, E nothing (the end), R the kind and the message of a refusal as JSON.
+The gate sends `Question` and "stop". The process sends messages whose first byte says what follows: S nothing (it has
+started), B a stream of Arrow IPC with rows, E nothing (the end), R the kind and the message of a refusal as JSON.
 """
 
 from __future__ import annotations
@@ -107,6 +107,7 @@ class Worker:
 
     def run(self) -> None:
         """Answer questions, one after the other."""
+        self.pipe.send_bytes(b"S")
         while True:
             try:
                 question = self.questions.get(timeout=IDLE)
@@ -126,8 +127,6 @@ class Worker:
             raise  # the gate has gone
         except (duckdb.Error, pa.ArrowException, SigdbError, *OF_PYTHON) as error:
             refused = explain(error)
-            if refused.kind in ("failed", "out_of_memory"):
-                self.close()
             return b"R" + json.dumps([refused.kind, str(refused)[:LONGEST]]).encode()
         return b"E"
 

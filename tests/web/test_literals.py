@@ -102,9 +102,9 @@ def test_values_are_put_into_code_only(engine):
 
 
 def test_types_become_values_of_the_page(engine):
-    sql = """SELECT 9007199254740991::BIGINT AS big, sum(n) AS huge, 1.25::DECIMAL(9, 2) AS dec, DATE '2026-01-02' AS day,
-        TIMESTAMP '2026-01-02 03:04:05' AS at, [1, NULL] AS list, MAP {'a': 1} AS map, {'x': 'y'} AS struct, true AS yes,
-        NULL AS none, 1::UTINYINT AS tiny, 'a'::ENUM ('a', 'b') AS kind
+    sql = """SELECT 9007199254740991::BIGINT AS big, sum(n) AS huge, 1.25::DECIMAL(9, 2) AS dec,
+        DATE '2026-01-02' AS day, TIMESTAMP '2026-01-02 03:04:05' AS at, [1, NULL] AS list, MAP {'a': 1} AS map,
+        {'x': 'y'} AS struct, true AS yes, NULL AS none, 1::UTINYINT AS tiny, 'a'::ENUM ('a', 'b') AS kind
         FROM range(3) AS t(n)"""
     assert engine.ask(sql) == [
         {

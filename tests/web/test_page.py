@@ -18,14 +18,13 @@ SIGNATURE = "s=" + quote("CD3E CD8A:2 -FOXP3")
 
 def test_numbers_are_those_of_sigdb(any_browser, host, con):
     """Both browsers, by a statement of a reader and by the tab of scores."""
-    rows = con.execute(
+    sql = (
         "SELECT cell_id, score FROM signature_score(['CD3E', 'CD8A', 'FOXP3'], weights := [1, 2, -1]) ORDER BY cell_id"
-    ).fetchall()
+    )
+    rows = con.execute(sql).fetchall()
     with opened(any_browser) as page:
         page.open(f"{host.address}/#{SIGNATURE}&tab=scores")
-        found = page.ask(
-            "SELECT cell_id, score FROM signature_score(['CD3E', 'CD8A', 'FOXP3'], weights := [1, 2, -1]) ORDER BY cell_id"
-        )
+        found = page.ask(sql)
         assert [(row["cell_id"], pytest.approx(row["score"], rel=1e-12)) for row in found] == rows
         assert page.problems == []
 
@@ -266,7 +265,7 @@ def test_an_atlas_that_is_not_there_is_explained(chromium, site, tmp_path):
 
 def test_a_file_is_picked(any_browser, site, demo_path, tmp_path):
     for name in site.iterdir():
-        if name.suffix not in (".duckdb",):
+        if name.suffix != ".duckdb":
             (tmp_path / name.name).write_bytes(name.read_bytes())
     (tmp_path / "config.json").write_text(json.dumps({"engine": "wasm", "version": "", "atlases": []}))
     with serve(tmp_path) as host, opened(any_browser) as page:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import warnings
+from unittest import mock
 
 import pytest
 
@@ -12,6 +13,7 @@ from sigdb.cli.commands import PANELS
 from sigdb.dialects.engines import DIALECTS
 from sigdb.dialects.expand import SCHEMA
 from tests.sigdb.cli.conftest import commands, run, words
+from tests.sigdb.explorer.conftest import stand_in
 
 COMMANDS = dict(commands())
 SLOW = ("hits", "models check", "report")
@@ -19,7 +21,7 @@ EVERY = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name 
 
 
 @pytest.mark.parametrize("name", EVERY, ids=lambda name: name.replace(" ", "-"))
-def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, name):
+def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, name, monkeypatch):
     command = COMMANDS[name]
     code, out, _ = run(*name.split(), "--help")
     assert code == 0
@@ -33,6 +35,12 @@ def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, name):
         warnings.simplefilter("default")  # PySpark's own
     if "demo.duckdb" in arguments:
         shutil.copy(demo_path, workdir / "demo.duckdb")
+    if name in ("explore", "page"):
+        stand_in(workdir / "page", monkeypatch)
+    if name == "explore":
+        pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+        arguments += ["--no-browser"]
+        monkeypatch.setattr("sigdb.cli.explore.Event", mock.Mock())  # do not wait for Ctrl-C
     code, out, err = run(*arguments, cwd=workdir, stdin="SELECT 42;")
     assert (code, err if "Error" in err else "") == (0, ""), err
     assert out or "Wrote" in err

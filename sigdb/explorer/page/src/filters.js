@@ -7,7 +7,8 @@ const TITLES = { study: "Study", cell_type: "Cell type", disease: "Disease", tis
 const FEW = 8;
 
 export function filterBox(app) {
-  const counted = h("p", { class: "hint", role: "status" });
+  const counted = h("span", { class: "hint", role: "status" });
+  const run = h("div", { hidden: true });
   const clear = h("button", { type: "button", class: "quiet", onclick: () => app.setState(Object.fromEntries(FILTERS.map((name) => [name, []]))) }, "Clear all");
   const box = h("div", { class: "filters" });
   let groups = null;
@@ -15,6 +16,7 @@ export function filterBox(app) {
 
   function fillBox() {
     if (!groups) return;
+    if (run.querySelector("select")) run.querySelector("select").value = app.state.run ?? "";
     box.replaceChildren(...FILTERS.map((name) => oneFilter(name)).filter(Boolean));
     const chosen = groups.filter((group) => matches(group));
     const [some, all] = [sum(chosen), sum(groups)];
@@ -58,6 +60,8 @@ export function filterBox(app) {
   async function load() {
     await app.isShown;
     try {
+      run.replaceChildren(...(await runChoice(app)));
+      run.hidden = !run.firstChild;
       groups = (await app.askStatement("explorer/frame.groups", {}, {}, { signal: new AbortController().signal })).rows;
       fillBox();
     } catch (error) {
@@ -67,7 +71,20 @@ export function filterBox(app) {
 
   app.on("state", fillBox);
   load();
-  return h("section", { "aria-labelledby": "filters-title" }, h("header", {}, h("h2", { id: "filters-title" }, "Filters"), clear), counted, box);
+  // On a phone, the filters are closed at first: the answer is below them.
+  const isWide = window.matchMedia("(min-width: 900px)");
+  const details = h("details", { class: "box", open: isWide.matches }, h("summary", { tabindex: isWide.matches ? "-1" : null }, "Filters", counted), run, box, clear);
+  isWide.addEventListener("change", () => { details.open = isWide.matches; });
+  return h("section", { "aria-label": "Filters" }, details);
+}
+
+// A choice of the attribution run that all tabs read, if there are several.
+async function runChoice(app) {
+  const { rows } = await app.askStatement("explorer/frame.run_names", {}, {}, { signal: new AbortController().signal });
+  if (rows.length < 2) return [];
+  const select = h("select", { onchange: () => app.setState({ run: select.value }) },
+    rows.map(({ run, is_default }) => h("option", { value: is_default ? "" : run, selected: run === app.state.run }, is_default ? `${run} (default)` : run)));
+  return [h("label", { class: "run" }, "Run", select)];
 }
 
 function sum(groups) {

@@ -3,8 +3,11 @@ import { exact, h, shown } from "./dom.js";
 
 // Rows that are in the page at first.
 const ROWS = 100;
+// A single row of more columns than this is a list of names and values.
+const WIDE = 6;
 
 export function table({ columns, rows }, caption) {
+  if (rows.length === 1 && columns.length > WIDE) return list(columns, rows[0], caption);
   let order = null;
   let limit = ROWS;
   const body = h("tbody");
@@ -14,10 +17,8 @@ export function table({ columns, rows }, caption) {
     const sorted = order ? sortRows(rows, order) : rows;
     body.replaceChildren(
       ...sorted.slice(0, limit).map((row) =>
-        h("tr", {}, columns.map(({ name, isNumber }) => {
-          const value = row[name];
-          return h("td", { class: isNumber && "number", title: isNumber && shown(value) !== exact(value) && exact(value) }, shown(value));
-        })),
+        h("tr", {}, columns.map((column) =>
+          h("td", { class: column.isNumber && "number", title: titleOf(row, column) }, shown(row[column.name])))),
       ),
     );
     more.hidden = rows.length <= limit;
@@ -43,6 +44,16 @@ export function table({ columns, rows }, caption) {
   fillBody();
   const element = h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, columns.map(header))), body);
   return h("div", { class: "table" }, h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, element), more);
+}
+
+function list(columns, row, caption) {
+  return h("div", { class: "wide" }, h("table", {}, h("caption", {}, caption), h("tbody", {}, columns.map((column) =>
+    h("tr", {}, h("th", { scope: "row" }, column.name), h("td", { title: titleOf(row, column) }, shown(row[column.name])))))));
+}
+
+// The exact number where the table rounds it.
+function titleOf(row, { name, isNumber }) {
+  return isNumber && shown(row[name]) !== exact(row[name]) && exact(row[name]);
 }
 
 const TEXTS = new Intl.Collator("en", { numeric: true });
