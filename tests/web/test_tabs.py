@@ -59,7 +59,7 @@ def rows_of(table):
     return [{name: "" if value is None else value for name, value in row.items()} for row in table.to_pylist()]
 
 
-def check_rows(shown, expected):
+def check_rows(shown, expected, rel=1e-9):
     """The rows that a page shows as text are the expected ones, whatever their order."""
     texts = [name for name in expected[0] if all(isinstance(row[name], str) for row in expected)]
 
@@ -72,7 +72,7 @@ def check_rows(shown, expected):
             if isinstance(value, bool | str):
                 assert row[name] == (str(value).lower() if isinstance(value, bool) else value), name
             else:
-                assert float(row[name]) == pytest.approx(float(value), rel=1e-9, abs=1e-12), name
+                assert float(row[name]) == pytest.approx(float(value), rel=rel, abs=1e-12), name
 
 
 @pytest.mark.parametrize(("tab", "cells"), [*((tab, CELLS) for tab in TABS), ("hits", None), ("null", None)])
@@ -123,7 +123,8 @@ def test_a_comparison_has_the_numbers_of_sigdb(page, host, con, of, pairs):
     found = sigdb.compare(con, ["CD3D", "CD3E"], of=of, **PAIRED).table
     expected = [row for row in rows_of(found) if row["study"]]
     assert len(shown) == len(expected) > 2
-    check_rows(shown, [{name: row[name] for name in shown[0]} for row in expected])
+    # scipy finds the interval of g to six digits.
+    check_rows(shown, [{name: row[name] for name in shown[0]} for row in expected], rel=2e-6)
 
 
 def test_a_comparison_of_donors_in_both_groups_is_refused(page, host):
@@ -138,7 +139,7 @@ def test_the_slider_of_hits_changes_the_question_and_the_address(page, host):
     page.page.locator("input[type=range]").evaluate(
         "(box) => { box.value = '80'; for (const kind of ['input', 'change']) box.dispatchEvent(new Event(kind)); }"
     )
-    page.page.wait_for_function("document.querySelector('.tab .notes')?.innerText.includes('80th percentile')")
+    page.page.locator(".tab .notes", has_text="80th percentile").wait_for()
     assert page.text(".tab .notes") != before
     assert "percentile=80" in page.page.url
 
@@ -163,7 +164,7 @@ def test_tests_of_two_groups_are_those_of_python(call_node):
             t = abs(expected["difference"][0] / expected["difference_se"][0])
             for each, (value,) in expected.items():
                 # Beyond t = 50, the interval of Python is an approximation.
-                close = 2e-3 if t > 50 and each in ("g_low", "g_high") else 1e-6
+                close = 2e-3 if t > 50 and each in ("g_low", "g_high") else 2e-6
                 assert found[each] == (None if np.isnan(value) else pytest.approx(value, rel=close, abs=1e-7)), (
                     each,
                     t,
