@@ -17,6 +17,14 @@ FILTER = "study=wu2020_tcell&study=baron2016_pancreas"
 CELLS = "study IN ('wu2020_tcell', 'baron2016_pancreas')"
 PAIRED = {"by": "tissue", "reference": "normal adjacent", "paired_by": "donor", "min_cells": 3}
 
+
+@pytest.fixture
+def page(page):
+    """Calibrated scores take seconds in a browser."""
+    page.page.set_default_timeout(60_000)
+    return page
+
+
 # What a reader opens, which table of the tab, and the same finding of Python.
 TABS = {
     "scores": (
