@@ -117,7 +117,7 @@ def choose_samples(query: exp.Select) -> exp.Select:
 
 
 def specs() -> Mapping[str, Any]:
-    """The charts by name. Each reads the rows of the statement that its function names; effects read the page's tests."""
+    """The charts by name. Each reads the rows of the statement that its function names; effects, those of tests."""
     return {
         "intervals": intervals_spec(),
         "heat_map": heat_map_spec(),

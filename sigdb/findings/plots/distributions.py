@@ -70,7 +70,7 @@ def distributions_spec(n_groups: int = 24) -> Any:
     )
     # The first bar of a group stands for the group.
     one = base.transform_filter("datum.number === 1")
-    median = one.mark_rule(color="#111", strokeWidth=2).encode(x="median:Q")
+    median = one.mark_rule(color=PALETTE[1], strokeWidth=2).encode(x="median:Q")
     name = one.mark_text(align="right", baseline="bottom", fontSize=11, limit=280).encode(
         x=alt.value(-6), y=alt.value(HEIGHT + 3), text="group:N"
     )

@@ -10,6 +10,7 @@ from sigdb.findings.plots.theme import (
     GREY,
     PALETTE,
     altair_module,
+    by_place,
     colour_by_kind,
     finish,
     heading,
@@ -84,7 +85,7 @@ def effects(
         hint = nearest(measure, MEASURES)
         raise QueryError(f"`measure` must be 'hedges_g' or 'difference', not {measure!r}.{hint}")
     rows, left_out = most_telling(found.table.to_pylist(), n_rows)
-    values = [forest_row(row, found, measure) for row in rows]
+    values = [{**forest_row(row, found, measure), "place": place} for place, row in enumerate(rows)]
     limits = cut_intervals(values)
     pairs, more_pairs = slopes(found, rows)
     lines = [f"Right of 0: higher than in {short(found.reference)}. Units: in the group / in {short(found.reference)}."]
@@ -138,12 +139,12 @@ def forest_row(row: dict[str, Any], found: Comparison, measure: str) -> dict[str
 
 
 def forest(data: Any, kinds: Sequence[str], measure: str, of: str, limits: Sequence[float] = (-1, 1)) -> Any:
-    """The forest plot of rows as `forest_row` makes them, in their order, with columns of text at its right."""
+    """The forest plot of rows that `forest_row` makes, in the order of `place`, with columns of text at its right."""
     alt = altair_module()
     name = f"Hedges' g of {COMPARED[of]}" if measure == "hedges_g" else f"difference of {COMPARED[of]}"
     scale = alt.Scale(domain=list(limits), nice=False, clamp=True)
     base = alt.Chart(width=WIDTH, height=alt.Step(22)).encode(
-        y=alt.Y("name:N", sort=None, title=None, axis=names_axis(360)),
+        y=alt.Y("name:N", sort=by_place(), title=None, axis=names_axis(360)),
     )
     colour = colour_by_kind([{"kind": kind} for kind in kinds], KINDS)
     zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 3], color="#777").encode(x="zero:Q")

@@ -56,10 +56,14 @@ def hit_rates_spec(n_groups: int = 40, axis: str = "samples in brackets") -> Any
     y = alt.Y("group:N", sort=by_place(), title=axis, axis=names_axis())
     base = alt.Chart(width=440, height=alt.Step(34)).encode(x=x, y=y)
     box = base.transform_filter(f"datum.n_samples >= {BOX}").mark_boxplot(
-        size=20, outliers=False, color=PALETTE[4], opacity=0.55, median={"color": "#222", "thickness": 2}
+        size=20,
+        outliers=False,
+        color=PALETTE[4],
+        opacity=0.55,
+        median={"color": PALETTE[1], "thickness": 2, "opacity": 1},
     )
     median = base.transform_filter(f"datum.n_samples > 1 && datum.n_samples < {BOX}").mark_tick(
-        color="#222", thickness=2, size=20
+        color=PALETTE[1], thickness=2, size=20, opacity=1
     )
     points = base.mark_circle(color=PALETTE[0], opacity=0.8, stroke="white", strokeWidth=0.5).encode(
         size=size_of_cells(),

@@ -152,8 +152,9 @@ function mean(units) {
 
 // The rows of the forest plot, and the ends of its axis: `forest_row` and `cut_intervals` of sigdb.findings.plots.
 export function forestRows(tests) {
-  return tests.map((row) => ({
+  return tests.map((row, place) => ({
     ...row,
+    place,
     name: [row.within, row.group, row.study].filter(Boolean).join(", "),
     kind: "one study",
     units: `${row.n_group} / ${row.n_reference}`,

@@ -93,7 +93,13 @@ class Card {
   }
 
   waiting() {
-    return h("p", { class: "waiting", role: "status" }, h("span", { class: "spinner", "aria-hidden": "true" }), "Asking … ",
+    const clock = h("span", { "aria-hidden": "true" });
+    const started = performance.now();
+    const ticking = setInterval(() => {
+      clock.textContent = `${Math.round((performance.now() - started) / 1000)} s `;
+      if (!clock.isConnected) clearInterval(ticking);
+    }, 1000);
+    return h("p", { class: "waiting", role: "status" }, h("span", { class: "spinner", "aria-hidden": "true" }), "Asking … ", clock,
       h("button", { type: "button", onclick: () => this.stop() }, "Cancel"));
   }
 

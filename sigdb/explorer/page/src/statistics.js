@@ -68,17 +68,16 @@ function noncentrality(t, free, probability) {
   return (low + high) / 2;
 }
 
-// The distribution of the root of chi squared over its degrees of freedom, as values with shares (Simpson's rule).
+// The distribution of s, the root of chi squared over its degrees of freedom, as values with shares: Simpson's rule in
+// the fourth root of s, in which the density is smooth at 0.
 function chiShares(free) {
-  const high = Math.sqrt(jStat.chisquare.inv(1 - 1e-13, free) / free);
-  const low = free < 3 ? 0 : Math.sqrt(jStat.chisquare.inv(1e-13, free) / free);
+  const [low, high] = [1e-14, 1 - 1e-14].map((part) => (jStat.chisquare.inv(part, free) / free) ** (1 / 8));
   const step = (high - low) / PARTS;
-  const log = Math.LN2 + (free / 2) * Math.log(free / 2) - jStat.gammaln(free / 2);
-  const density = (s) => (s === 0 ? (free === 1 ? Math.exp(log) : 0) : Math.exp(log + (free - 1) * Math.log(s) - (free * s ** 2) / 2));
+  const log = Math.log(8) + (free / 2) * Math.log(free / 2) - jStat.gammaln(free / 2);
   return Array.from({ length: PARTS + 1 }, (_, n) => {
-    const s = low + n * step;
-    const factor = n === 0 || n === PARTS ? 1 : n % 2 ? 4 : 2;
-    return [s, (factor * step * density(s)) / 3];
+    const x = low + n * step;
+    const density = Math.exp(log + (4 * free - 1) * Math.log(x) - (free * x ** 8) / 2);
+    return [x ** 4, ((n === 0 || n === PARTS ? 1 : n % 2 ? 4 : 2) * step * density) / 3];
   });
 }
 

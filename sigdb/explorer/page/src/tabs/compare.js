@@ -1,13 +1,12 @@
 // Two or more groups of donors: tests within each study, with the donor (or sample) as the unit.
 import { draw } from "../chart.js";
 import { comparableUnits, compareUnits, forestLimits, forestRows } from "../compare.js";
-import { h } from "../dom.js";
+import { h, save } from "../dom.js";
 import { asked, choice, count, findingTab } from "../finding.js";
 import { leftOutNote } from "../notes.js";
-import { table } from "../table.js";
+import { table, toCSV } from "../table.js";
 
 const BY = ["disease", "tissue", "cell_type", "study"];
-const NUMBERS = { test: "VARCHAR", note: "VARCHAR" };
 
 export default findingTab({
   id: "compare",
@@ -60,13 +59,23 @@ export function designOf({ by, reference, unit, within, pairs, min_cells, min_un
 function showTests(place, app, rows, design) {
   const title = `${design.by.replaceAll("_", " ")}: others against ${design.reference}`;
   const chart = h("div", { class: "chart wide", tabindex: "0", role: "region", "aria-label": `Chart: ${title}` });
+  const buttons = h("div", { class: "buttons" });
   const forest = forestRows(rows);
-  const columns = Object.keys(rows[0] ?? {}).map((name) => ({ name, type: NUMBERS[name] ?? "DOUBLE", isNumber: typeof (rows.find((row) => row[name] !== null)?.[name]) === "number" }));
-  place.replaceChildren(h("header", {}, h("h2", {}, title)),
+  const columns = Object.keys(rows[0] ?? {}).map((name) => ({ name, isNumber: typeof rows.find((row) => row[name] !== null)?.[name] === "number" }));
+  place.replaceChildren(h("header", {}, h("h2", {}, title), buttons),
     rows.length ? chart : h("p", { class: "hint" }, `Nothing was compared: no study has units of ${design.reference} and of another ${design.by}.`),
     h("ul", { class: "notes" }, [`Right of 0: higher than in ${design.reference}. Units: in the group / in ${design.reference}.`, ONE_STUDY].map((note) => h("li", {}, note))),
     rows.length > 0 && h("details", { open: rows.length <= 12 }, h("summary", {}, `Table: ${rows.length} rows`), table({ columns, rows }, title)));
-  if (rows.length) draw(chart, specOf(app.catalog.specs[`effects_${design.of}`], forest), [], title);
+  if (!rows.length) return;
+  const drawn = draw(chart, specOf(app.catalog.specs[`effects_${design.of}`], forest), [], title);
+  buttons.append(
+    download("CSV", () => save(`${title}.csv`, toCSV({ columns, rows }), "text/csv")),
+    download("PNG", async () => save(`${title}.png`, await (await drawn).png(), "image/png")),
+    download("SVG", async () => save(`${title}.svg`, await (await drawn).svg(), "image/svg+xml")));
+}
+
+function download(name, act) {
+  return h("button", { type: "button", "aria-label": `Download the tests as ${name}`, title: `Download as ${name}`, onclick: act }, name);
 }
 
 function specOf(spec, forest) {

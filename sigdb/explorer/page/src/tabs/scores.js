@@ -15,9 +15,9 @@ export default findingTab({
     const ask = (statement, label) => asked(app, statement, { columns: { label_column: label }, parameters });
     const notes = (columns) => (rows) => warnings(rows, columns, words.calibrated, app.catalog);
     const ofEachStudy = settings.by === "study" ? "study" : `${named(settings.by)} and study`;
-    await showChart(context, `Scores of ${app.signature.name} by ${ofEachStudy}`, ask("scores", settings.by), "intervals", notes(["study", "label"]));
+    await showChart(context, `Mean z of ${app.signature.name} by ${ofEachStudy}`, ask("scores", settings.by), "intervals", notes(["study", "label"]));
     const other = settings.by === "cell_type" ? "study" : settings.by;
-    await showChart(context, `Scores of ${app.signature.name} by cell type and ${named(other)}`, ask("heat_map", other), "heat_map", notes(["cell_type", "label"]));
+    await showChart(context, `Heat map of ${app.signature.name} by cell type and ${named(other)}`, ask("heat_map", other), "heat_map", notes(["cell_type", "label"]));
   },
 });
 
