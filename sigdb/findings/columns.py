@@ -136,11 +136,13 @@ def where_groups(query: exp.Select, condition: str | None) -> exp.Select:
 
 
 def keep_cells(query: exp.Select, condition: str | None) -> exp.Select:
-    """Add a condition on the view `cells` to the SELECT of a statement that reads that view."""
+    """Add a condition on the view `cells` to each SELECT of a statement that reads that view."""
     if condition is None:
         return query
-    cells = next(table for table in query.find_all(exp.Table) if table.name == "cells")
-    cells.parent_select.where(is_chosen(cells.alias), copy=False)
+    reads = {table.alias: table.parent_select for table in query.find_all(exp.Table) if table.name == "cells"}
+    for alias, select in reads.items():
+        if select is not None:
+            select.where(is_chosen(alias), copy=False)
     return choose_cells(query, condition)
 
 
