@@ -173,4 +173,5 @@ def call_node() -> Iterator[Callable[..., Any]]:
 
     yield call
     process.stdin.close()
+    process.stdout.close()
     process.wait()
