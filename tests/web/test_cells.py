@@ -195,3 +195,21 @@ def test_another_text_in_the_link_is_no_lasso(page, host):
     assert page.page.locator("[aria-label='Cells in the lasso']").count() == 0
     assert page.page.locator(".plane canvas").count() == 2
     assert page.problems == []
+
+
+def test_the_comparison_of_a_lasso_can_be_stopped(page, host):
+    """Here, the engine answers never, so that the question is stopped while it runs."""
+    page.open(f"{host.address}/#{TAB}&lasso=2,-2,30,-2,30,2,2,2")
+    page.page.evaluate(
+        """() => {
+            sigdb.app.ask = (sql, { signal }) => new Promise((_, reject) =>
+                signal.addEventListener('abort', () => reject(new DOMException('', 'AbortError'))));
+        }"""
+    )
+    page.page.click("button:has-text('What is special')")
+    assert "1 of 2: genes" in page.text(".tab")
+    page.page.click("button:has-text('Cancel')")
+    page.page.wait_for_selector("progress", state="detached")
+    assert page.page.locator("text=Signatures that are raised").count() == 0
+    assert page.page.locator("text=Cancelled.").count() == 2
+    assert page.problems == []
