@@ -205,11 +205,11 @@ async def read_question(request: Request) -> Asked:
     if not isinstance(sql, str):
         raise Refused("bad_query", 'A query is an object with a text: {"sql": "SELECT ..."}.')
     if not isinstance(parameters, list | dict | None):
-        raise Refused("bad_query", "`parameters` is a list for ? and $1, or an object for $name.")
+        raise Refused("bad_query", "The part 'parameters' is a list for ? and $1, or an object for $name.")
     if not isinstance(atlas, str | None):
-        raise Refused("bad_query", "`atlas` is the name of an atlas.")
+        raise Refused("bad_query", "The part 'atlas' is the name of an atlas.")
     if form not in WRITERS:
-        raise Refused("bad_query", f"`format` is one of {', '.join(WRITERS)}.{nearest(str(form), WRITERS)}")
+        raise Refused("bad_query", f"The part 'format' is one of {', '.join(WRITERS)}.{nearest(str(form), WRITERS)}")
     return Asked(sql, parameters, atlas, form)
 
 

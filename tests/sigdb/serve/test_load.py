@@ -26,7 +26,7 @@ from tests.sigdb.serve.test_gate import ENDLESS
 pytestmark = pytest.mark.slow
 
 N_CLIENTS, N_QUERIES = 8, 1000
-LIMITS = Limits(seconds=4, memory="400MB", threads=1, rows=100_000, bytes=16 << 20, at_once=4, per_user=2, wait=60)
+LIMITS = Limits(seconds=15, memory="400MB", threads=1, rows=100_000, bytes=16 << 20, at_once=4, per_user=2, wait=60)
 # Each with a value, so that an answer to another person's query would be noticed.
 QUERIES = [
     "SELECT {n} AS n, study, count(*) AS cells FROM cells GROUP BY study ORDER BY study",
