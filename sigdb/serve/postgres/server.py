@@ -82,10 +82,10 @@ class AtlasConnection(Connection):
             await self.refuse(pg.PgError("28000", "This server takes connections behind TLS only (sslmode=require)."))
             return False
         try:
-            user = gate.admit(await self.password() if gate.tokens is not None else None)
-            if gate.tokens is not None and user.name != self.username:
+            self.session.token = await self.password() if gate.tokens is not None else None
+            self.session.name = gate.admit(self.session.token).name
+            if gate.tokens is not None and self.session.name != self.username:
                 raise Refused("unauthenticated", f"This token is not the one of {self.username!r:.80}.")
-            self.session.user = user
             self.session.atlas = gate.atlases.find(self.startup_params.get("database")).name
         except Refused as error:
             await self.refuse(as_postgres(error))

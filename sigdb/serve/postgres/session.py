@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
-    from sigdb.serve.gate import Answered, Gate, User
+    from sigdb.serve.gate import Answered, Gate
 
 __all__ = ["AtlasPortal", "AtlasSession", "as_postgres"]
 
@@ -45,14 +45,15 @@ def as_postgres(error: Refused) -> pg.PgError:
 
 
 class AtlasSession(pg.Session):
-    """One client. `user` and `atlas` are known when it has shown its token."""
+    """One client. Its name, token and atlas are known when it was admitted."""
 
     middleware = MIDDLEWARE
 
     def __init__(self, gate: Gate, threads: Executor) -> None:
         self.gate = gate
         self.threads = threads
-        self.user: User | None = None
+        self.name = ""
+        self.token: str | None = None
         self.atlas: str | None = None
         self.open: set[AtlasPortal] = set()
 
@@ -79,9 +80,8 @@ class AtlasSession(pg.Session):
         return None if isinstance(answered, CallbackStatement) else answered
 
     def ask(self, sql: str, parameters: Sequence[Any], kind: str = "query") -> AbstractContextManager[Answered]:
-        """Ask the gate."""
-        assert self.user is not None
-        return self.gate.ask(self.user, sql, parameters, atlas=self.atlas, door="postgres", kind=kind)
+        """Ask the gate. The token is looked up each time: it may have been revoked."""
+        return self.gate.ask(self.gate.admit(self.token), sql, parameters, atlas=self.atlas, door="postgres", kind=kind)
 
     async def call(
         self, function: Callable[..., Any], *arguments: Any, stop: Callable[[], object] = lambda: None
@@ -94,11 +94,10 @@ class AtlasSession(pg.Session):
 
     def facts(self) -> dict[str, str]:
         """What functions of Postgres about the connection return, and its settings."""
-        assert self.user is not None
         connection = self._connection
         settings: dict[str, str] = {**connection.server.parameter_status, **connection.session_vars}
         about = {"version": f"PostgreSQL {settings['server_version']}", "pg_backend_pid": str(connection.pid)}
-        return {**settings, **about, "current_user": self.user.name}
+        return {**settings, **about, "current_user": self.name}
 
     async def close_all_but(self, kept: set[pg.Portal]) -> None:
         """End the queries of all other portals."""
@@ -156,7 +155,7 @@ class AtlasPortal(pg.Portal):
     async def columns(self) -> list[pg.ResultColumn]:
         """Start the query, and return the columns of its result."""
         answered = await self.started()
-        return columns_of(await self.read(answered, lambda: answered.schema))
+        return columns_of(await self.read(lambda: answered.schema, answered.cancel))
 
     async def execute(self, max_rows: int) -> tuple[list[tuple[Any, ...]], bool]:
         """Return the next rows, and whether there may be more."""
@@ -169,13 +168,13 @@ class AtlasPortal(pg.Portal):
         """The rows of the result, read from DuckDB as they are needed."""
         answered = await self.started()
         chunks = (chunk for batch in answered.batches() for chunk in chunks_of(batch))
-        while (chunk := await self.read(answered, lambda: next(chunks, None))) is not None:
+        while (chunk := await self.read(lambda: next(chunks, None), answered.cancel)) is not None:
             for row in chunk:
                 yield row
         await self.session.call(self.close)
 
-    async def read(self, answered: Answered, function: Callable[[], Any]) -> Any:
-        """Read from the answer in a thread. A refusal ends the query, so that the gate writes it down."""
+    async def read(self, function: Callable[[], Any], stop: Callable[[], None] = lambda: None) -> Any:
+        """Ask the gate in a thread. A refusal ends the query, so that the gate writes it down."""
 
         def read() -> Any:
             try:
@@ -185,15 +184,18 @@ class AtlasPortal(pg.Portal):
                 self.context.__exit__(type(error), error, error.__traceback__)
                 raise
 
-        return await self.session.call(read, stop=answered.cancel)
+        return await self.session.call(read, stop=stop)
 
     async def started(self) -> Answered:
         """Start the query if it has not started."""
         if self.answered is None:
             self.session.open.add(self)
-            question = self.session.ask(self.sql, self.values, self.kind)
-            self.answered = await self.session.call(self.context.enter_context, question)
+            self.answered = await self.read(self.start)
         return self.answered
+
+    def start(self) -> Answered:
+        """Start the query."""
+        return self.context.enter_context(self.session.ask(self.sql, self.values, self.kind))
 
     def close(self) -> None:
         """End the query. Closing it again does nothing."""

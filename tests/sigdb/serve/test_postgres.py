@@ -12,7 +12,6 @@ pytest.importorskip("pg_mimic", reason="the extra serve is not installed")
 
 import pg_mimic as pg
 
-from sigdb.serve.gate import User
 from sigdb.serve.limits import STATUSES
 from sigdb.serve.postgres.session import SQLSTATES, AtlasSession
 from tests.sigdb.serve.test_gate import ENDLESS
@@ -23,7 +22,7 @@ def session(gate):
     """The session of a client that was admitted."""
     with ThreadPoolExecutor(2) as threads:
         session = AtlasSession(gate, threads)
-        session.user, session.atlas = User("local"), None
+        session.name = "local"
         status = {"server_version": "16.0 (sigdb 1)"}
         session._connection = SimpleNamespace(
             server=SimpleNamespace(parameter_status=status), session_vars={}, pid=7, tx_status=b"I", username="local"
@@ -103,6 +102,13 @@ def test_refusals(session, sql, code, said):
 def test_a_query_takes_too_long(session, limit):
     limit(seconds=1)
     assert refusal(session, ENDLESS).sqlstate == "57014"
+
+
+def test_a_token_that_was_revoked_is_refused_at_the_next_query(session, closed_gate, ada):
+    session.token = ada[1]
+    assert answer(session, "SELECT 1") == (["1"], [(1,)])
+    closed_gate.tokens.path = ada[0].with_name("other")  # the file without this token
+    assert refusal(session, "SELECT 1").sqlstate == "28P01"
 
 
 def test_every_refusal_has_a_code():
