@@ -141,7 +141,12 @@ def address(request, site, demo_path) -> Iterator[str]:
 
 def local_server(atlas: Path) -> Iterator[str]:
     """The address of `sigdb explore`."""
-    command = [sys.executable, "-m", "sigdb", "explore", str(atlas), "--no-browser"]
+    yield from running("explore", str(atlas), "--no-browser")
+
+
+def running(*arguments: str) -> Iterator[str]:
+    """The address that a command of sigdb prints. The command ends on Ctrl-C."""
+    command = [sys.executable, "-m", "sigdb", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8")
     try:
         yield re.search(r"http://[\w.:]+", process.stdout.readline())[0]
@@ -173,4 +178,5 @@ def call_node() -> Iterator[Callable[..., Any]]:
 
     yield call
     process.stdin.close()
+    process.stdout.close()
     process.wait()

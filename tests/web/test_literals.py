@@ -99,6 +99,9 @@ def test_values_are_put_into_code_only(engine):
     assert (
         filled == "SELECT 'it''s' AS x, '$a' AS y, \"$a\" AS z, w -- $a word\n/* $a */ FROM w WHERE 'word' = \"word\""
     )
+    quoted = r"SELECT $$ $a $$, $t$ $a $$ $t$, E'\' $a', e'\\', $a"
+    assert engine.page.evaluate("(sql) => sigdb.fill(sql, { a: 1 })", quoted) == quoted.removesuffix("$a") + "1"
+    assert len(engine.ask(quoted.removesuffix("$a") + "1")[0]) == 5
 
 
 def test_types_become_values_of_the_page(engine):
@@ -128,6 +131,14 @@ def test_a_number_that_the_page_cannot_hold_stays_exact(engine):
     assert engine.page.evaluate(
         "async () => String((await sigdb.app.ask('SELECT 9007199254740993 AS x')).rows[0].x)"
     ) == ("9007199254740993")
+
+
+def test_a_column_may_have_any_name(engine):
+    script = "async (sql) => Object.entries((await sigdb.app.ask(sql)).rows[0])"
+    assert engine.page.evaluate(script, 'SELECT 1 AS "__proto__", 2 AS constructor') == [
+        ["__proto__", 1],
+        ["constructor", 2],
+    ]
 
 
 def test_columns_of_one_name_are_kept(engine):

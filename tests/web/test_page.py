@@ -232,8 +232,8 @@ def test_errors_are_shown_whole(page, host, sql, says):
     assert page.ask("SELECT 1 AS x") == [{"x": 1}]
 
 
-def test_a_question_can_be_cancelled(page, host):
-    page.open(f"{host.address}/")
+def test_a_question_can_be_cancelled(page, address):
+    page.open(f"{address}/")
     endless = "SELECT count(*) FROM range(1000000) AS a, range(1000000) AS b WHERE a.range * b.range % 7 = 3"
     page.page.evaluate("(sql) => { sigdb.app.setState({ tab: 'sql', sql }); }", endless)
     page.page.click(".waiting button:has-text('Cancel')")

@@ -89,6 +89,7 @@ export class App {
     const { signal } = (this.rendering = new AbortController());
     this.emit("state");
     const root = h("div", { class: "tab" });
+    const focused = this.place.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
     this.place.replaceChildren(root);
     this.place.setAttribute("aria-labelledby", `tab-${this.tab.id}`);
     this.place.setAttribute("aria-busy", "true");
@@ -96,6 +97,8 @@ export class App {
       await this.resolve(signal);
       if (this.tab.needsSignature && !this.signature?.known) root.append(this.hint());
       else await this.tab.render(root, this, signal);
+      // A control that changed the state keeps the focus.
+      if (focused && document.activeElement === document.body) root.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
     } catch (error) {
       if (signal.aborted || isAbort(error)) return;
       root.append(problem(error));

@@ -56,14 +56,21 @@ function refuseHalves(value) {
   if (/\p{Surrogate}/u.test(value)) throw new TypeError("A text with half a surrogate pair cannot be written as SQL.");
 }
 
-const TOKENS = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$[A-Za-z_]\w*|[A-Za-z_]\w*/g;
+// Text in the three ways of DuckDB, quoted names, comments; then $name and words.
+const TOKENS = new RegExp(
+  [
+    /[eE]'(?:[^'\\]|\\[\s\S]|'')*'/, /'(?:[^']|'')*'/, /\$(?<tag>(?:[A-Za-z_]\w*)?)\$[\s\S]*?\$\k<tag>\$/,
+    /"(?:[^"]|"")*"/, /--[^\n]*/, /\/\*[\s\S]*?\*\//, /\$[A-Za-z_]\w*/, /[A-Za-z_]\w*/,
+  ].map((each) => each.source).join("|"),
+  "g",
+);
 
 // A statement with its values: $name becomes the literal of values.name, and a word of `words` the SQL given for it.
 // Comments and quoted text are left alone.
 export function fill(sql, values = {}, words = {}) {
   return sql.replace(TOKENS, (token) => {
     if (Object.hasOwn(words, token)) return words[token];
-    if (token[0] !== "$") return token;
+    if (token[0] !== "$" || token.endsWith("$")) return token;
     const name = token.slice(1);
     if (!Object.hasOwn(values, name)) throw new TypeError(`The statement needs a value for ${token}.`);
     return literal(values[name]);

@@ -30,7 +30,8 @@ export function toResult(table) {
 }
 
 function rowsOf(table, columns) {
-  const rows = Array.from({ length: table.numRows }, () => ({}));
+  // Without a prototype, a column may have any name, also __proto__.
+  const rows = Array.from({ length: table.numRows }, () => Object.create(null));
   table.schema.fields.forEach(({ type }, place) => {
     const { name } = columns[place];
     let at = 0;

@@ -31,11 +31,11 @@ export async function wasmEngine(source, { tell, warn }) {
 }
 
 async function startDuckDB() {
-  const module = await unpack(inline("duckdb.wasm.gz") ?? (await download("duckdb.wasm.gz")));
+  const module = inline("duckdb.wasm.gz") ?? (await download("duckdb.wasm.gz"));
   const script = inline("duckdb.worker.js");
   const address = script ? URL.createObjectURL(new Blob([script], { type: "text/javascript" })) : "duckdb.worker.js";
   const worker = new Worker(address);
-  worker.postMessage(module, [module]);
+  worker.postMessage(module, [module.buffer]);
   const db = new AsyncDuckDB(new VoidLogger(), worker);
   await db.instantiate(new URL("duckdb.wasm", location.href).href);
   return db;
@@ -45,12 +45,6 @@ async function download(name) {
   const answer = await fetch(name);
   if (!answer.ok) throw new AskError("unreachable", `The file ${name} of this page is missing: the host answers ${answer.status}.`);
   return new Uint8Array(await answer.arrayBuffer());
-}
-
-// Some hosts unpack a .gz on the way: then it begins as WebAssembly does.
-async function unpack(bytes) {
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.buffer;
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 }
 
 async function open(db, { url, file }, host, { tell, warn }) {
