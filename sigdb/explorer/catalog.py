@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import exp
 
 from sigdb.atlas.fields import NAMES_NONE
+from sigdb.explorer.cells import CELLS, RULE, THEME, rank_lassoed
 from sigdb.findings import comparability
 from sigdb.findings.columns import CUBE, group_by_columns, grouped, keep_cells
 from sigdb.findings.hits import COMPARED_WITH, REASONS, RENAME, choose_population
@@ -54,7 +55,8 @@ UNITS = {"study": "study", **{name: f"{name}_column" for name in ("within", "gro
 
 def catalog() -> dict[str, Any]:
     """The statements by their name, each with its text and the names of its parameters, and the charts."""
-    statements = {name: as_entry(parse_statement(name), statement(name).strip()) for name in FRAME}
+    statements = {name: as_entry(parse_statement(name), statement(name).strip()) for name in (*FRAME, *CELLS)}
+    statements["explorer/cells.signatures"] = {**as_entry(rank_lassoed()), "notes": [RULE]}
     for name, (query, choose) in findings().items():
         statements[name] = as_entry(query)
         statements[f"{name}.chosen"] = as_entry(choose(query.copy()))
@@ -65,6 +67,7 @@ def catalog() -> dict[str, Any]:
         "columns": list(CUBE),
         "names_none": {field: sorted(names) for field, names in NAMES_NONE.items()},
         "words": words(),
+        "embedding": THEME,
     }
 
 

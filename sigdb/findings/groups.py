@@ -22,7 +22,7 @@ from sigdb.findings.hits import CutOff, population_name
 from sigdb.findings.lost import explain_empty, explain_no_cells
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
-from sigdb.statements import parse_statement, replace_columns
+from sigdb.statements import parse_statement, replace_columns, run_statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -280,9 +280,7 @@ def embedding(
 
 def embeddings_of(con: duckdb.DuckDBPyConnection) -> list[str]:
     """The names of the embeddings that the cells have: umap first, then by name."""
-    known = column_types(con, "cells")
-    names = [name.removesuffix("_1") for name in known if name.endswith("_1") and f"{name[:-1]}2" in known]
-    return sorted(names, key=lambda name: (name != "umap", name))
+    return [name for (name,) in run_statement(con, "findings/columns.embeddings")]
 
 
 def gene_dots(

@@ -1,5 +1,6 @@
 // The tabs, in their order. Each has an id, a title, and render(root, app, signal).
 import atlas from "./atlas.js";
+import cells from "./cells.js";
 import compare from "./compare.js";
 import distributions from "./distributions.js";
 import gene from "./gene.js";
@@ -11,4 +12,4 @@ import scores from "./scores.js";
 import sql from "./sql.js";
 import top from "./top.js";
 
-export default [atlas, scores, distributions, hits, compare, leading, nullTab, gene, top, sql, runs];
+export default [atlas, scores, cells, distributions, hits, compare, leading, nullTab, gene, top, sql, runs];
