@@ -7,6 +7,7 @@ import shutil
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -256,15 +257,17 @@ def test_a_process_that_ends_by_itself_costs_one_query(gate):
     assert_answers(gate)
 
 
-def test_nobody_shares_a_connection_with_another_person(gate):
-    """A query can leave traces in a connection. This one seeds random numbers."""
-    draw = "SELECT random() AS x"
-    first = [rows(gate, sql, user=User("ada")) for sql in ("SELECT setseed(0.5)", draw)][1]
-    again = [rows(gate, sql, user=User("ada")) for sql in ("SELECT setseed(0.5)", draw)][1]
-    assert first == again
-    rows(gate, "SELECT setseed(0.5)", user=User("ada"))
-    for _ in range(LIMITS.at_once):
-        assert rows(gate, draw, user=User("bob")) != first
+def test_nobody_shares_a_connection_with_another_person(make_gate, toy_path):
+    """A query can leave traces in a connection. This one seeds random numbers. There is one process."""
+    gate = make_gate(toy_path, replace(LIMITS, at_once=1))
+    ada, bob = User("ada"), User("bob")
+
+    def draw(user):
+        rows(gate, "SELECT setseed(0.5)", user=ada)
+        return rows(gate, "SELECT random() AS x", user=user)
+
+    assert draw(ada) == draw(ada)
+    assert draw(bob) != draw(ada)
 
 
 def test_a_replaced_atlas_is_noticed_and_running_queries_go_on(gate, limit, toy_path, tmp_path, monkeypatch):
