@@ -214,6 +214,19 @@ def test_a_result_that_nobody_reads_ends_by_the_time_limit(gate, limit):
     assert caught.value.kind == "timeout"
 
 
+def test_answers_do_not_wait_for_each_other(gate):
+    """One waits for its columns, which do not come, while another one is answered."""
+    with gate.ask(LOCAL, ENDLESS, door="test") as endless:
+        waits = threading.Thread(target=lambda: pytest.raises(Refused, lambda: endless.schema))
+        waits.start()
+        time.sleep(0.1)
+        start = time.monotonic()
+        assert_answers(gate)
+        assert time.monotonic() - start < 10
+        endless.cancel()
+        waits.join()
+
+
 def test_queries_at_once(gate, limit):
     limit(per_user=1)
     ada, bob, eve = map(User, ("ada", "bob", "eve"))
