@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from threading import Condition
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +54,15 @@ class Answered:
         self.started = time.monotonic()
         self.seconds = 0.0
         self.parts = run.parts()
+        self.known: pa.Schema | None = None
 
-    @cached_property
+    @property
     def schema(self) -> pa.Schema:
         """The columns."""
-        return next(self.parts).schema
+        # Not a cached_property: before Python 3.12, it has one lock for all answers, which wait for each other then.
+        if self.known is None:
+            self.known = next(self.parts).schema
+        return self.known
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, once. Raises Refused if the query fails, takes too long or gives too much."""

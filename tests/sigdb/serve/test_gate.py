@@ -7,6 +7,7 @@ import shutil
 import signal
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pyarrow as pa
@@ -212,6 +213,24 @@ def test_a_result_that_nobody_reads_ends_by_the_time_limit(gate, limit):
         with pytest.raises(Refused) as caught:
             list(read)
     assert caught.value.kind == "timeout"
+
+
+def test_answers_do_not_wait_for_each_other(gate):
+    """One waits for its columns, which do not come, while another one is answered."""
+
+    def wait():
+        with suppress(Refused):
+            assert endless.schema is None
+
+    with gate.ask(LOCAL, ENDLESS, door="test") as endless:
+        waits = threading.Thread(target=wait)
+        waits.start()
+        time.sleep(0.1)
+        start = time.monotonic()
+        assert_answers(gate)
+        assert time.monotonic() - start < 10
+        endless.cancel()
+        waits.join()
 
 
 def test_queries_at_once(gate, limit):

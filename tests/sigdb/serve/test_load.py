@@ -109,12 +109,17 @@ def test_nothing_is_lost_beside_a_runaway_and_a_killed_client(team, toy_path, re
             expected = con.sql(QUERIES[n % len(QUERIES)].format(n=n)).fetchall()
             assert rows == [list(row) for row in expected], n
     assert len(answers) == N_QUERIES
-    assert set(refusals) == {"timeout", "out_of_memory", "too_large", "forbidden"}
+    assert {each for each in refusals if isinstance(each, str)} == {
+        "timeout",
+        "out_of_memory",
+        "too_large",
+        "forbidden",
+    }
     # Of each process: DuckDB's memory, room for results, and what Python and DuckDB need to start.
     assert most[0] - before < LIMITS.at_once * (400e6 + 3 * LIMITS.bytes + 250e6)
     assert not gate.runs
     record_property("seconds", round(seconds, 1))
-    record_property("refusals", len(refusals))
+    record_property("hostile", len(refusals))
     record_property("megabytes", round((most[0] - before) / 1e6))
 
 
