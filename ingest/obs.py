@@ -46,14 +46,14 @@ CELLS = ("barcode", "cell_id", "sample_id", "n_counts", "n_genes", "study")
 # The other columns that a view or macro of an atlas returns. In a query that joins one of these to `cells`, a column of
 # obs of the same name would be ambiguous, and so the query would fail once any study has such a column.
 RETURNED = (
-    *("alias", "architecture", "attribution_scale", "baseline", "checkpoint_sha256", "chunk", "completeness_delta"),
-    *("contribution", "control", "counts_from", "cumulative_share", "cutoff", "description", "device", "ensembl_id"),
-    *("finished", "first_row", "fraction_nonzero", "fraction_of_cells", "gene", "gene_id", "hit_rate"),
-    *("integration_error", "is_ambiguous", "is_hit", "is_signed", "is_weighted", "key", "latent_dim", "licence"),
-    *("match", "mean", "mean_z", "median_counts", "median_detected", "method", "min_detected", "model", "model_id"),
-    *("n_cells", "n_controls", "n_hits", "n_measured", "n_nonzero", "n_pairs", "n_samples", "n_scores", "n_sets"),
-    *("n_steps", "n_studies", "null_high", "null_low", "null_mean", "null_median", "null_sd", "organism"),
-    *("p_two_sided", "p_value", "position", "rank", "run"),
+    *("alias", "all_conditions", "all_types", "architecture", "attribution_scale", "baseline", "checkpoint_sha256"),
+    *("chunk", "completeness_delta", "contribution", "control", "counts_from", "cumulative_share", "cutoff"),
+    *("description", "device", "ensembl_id", "finished", "first_row", "fraction_nonzero", "fraction_of_cells"),
+    *("gene", "gene_id", "group_id", "hit_rate", "integration_error", "is_ambiguous", "is_hit", "is_signed"),
+    *("is_weighted", "key", "latent_dim", "licence", "match", "mean", "mean_z", "median_counts", "median_detected"),
+    *("method", "min_detected", "model", "model_id", "n_cells", "n_controls", "n_hits", "n_measured", "n_nonzero"),
+    *("n_pairs", "n_samples", "n_scores", "n_sets", "n_steps", "n_studies", "null_high", "null_low", "null_mean"),
+    *("null_median", "null_sd", "one_condition", "organism", "p_two_sided", "p_value", "position", "rank", "run"),
     *("run_id", "score", "score_without", "sd", "share", "signature", "signed_score", "source", "started", "status"),
     *("study_id", "suggestion", "sum_abs", "sum_signed", "sum_sq", "summation", "symbol", "target_sum", "title"),
     *("value", "versions", "weight", "written", "z"),
