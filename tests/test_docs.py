@@ -75,7 +75,7 @@ BLOCKS = [Block(page, token.info, token.content) for page in WRITTEN for token i
 
 
 # Pages whose blocks take long.
-SLOW_PAGES = ("docs/guides/check-a-model.md",)
+SLOW_PAGES = ("docs/guides/charts.md", "docs/guides/check-a-model.md")
 
 
 def each_block(language):

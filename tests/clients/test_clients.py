@@ -22,6 +22,9 @@ from tests.support.toy import write_study
 HERE = Path(__file__).parent
 CLIENTS = ROOT / ".clients"
 VERSIONS = ("1.4.2", "1.4.5", "1.5.6", "2.0.1")
+EACH_VERSION = pytest.mark.parametrize(
+    "version", [pytest.param(each, marks=[pytest.mark.slow] * (each in VERSIONS[1:-1])) for each in VERSIONS]
+)
 
 QUERIES = {
     "table macro": """
@@ -167,20 +170,20 @@ def test_the_queries_have_rows(expected):
     assert len(expected["table macro"]) > 30
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@EACH_VERSION
 @pytest.mark.parametrize("query", QUERIES)
 def test_python_with_nothing_but_duckdb(python_answers, expected, version, query):
     assert python_answers(version)[query] == expected[query]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@EACH_VERSION
 @pytest.mark.parametrize("query", ATTACHED)
 def test_views_of_a_signature_where_the_atlas_is_only_attached(python_answers, expected_of_views, version, query):
     assert len(expected_of_views[query]) > 40
     assert python_answers(version)[query] == expected_of_views[query]
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@EACH_VERSION
 def test_a_file_that_older_versions_of_duckdb_cannot_open(python_answers, version):
     assert python_answers(version)["grown"] == [["2000 cells", 2000], ["5 cells", 5], ["6000 cells", 6000]]
 

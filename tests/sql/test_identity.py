@@ -34,6 +34,9 @@ CALLS = {
 }
 
 
+SLOW_CALLS = ("signature_hits", "signature_calibration", "sample_hit_rates", "signature_null", "leading_genes")
+
+
 of_a_file = pytest.mark.file_only("the file that shows a lake has an id of its own")
 
 
@@ -68,7 +71,9 @@ def test_every_public_macro_is_called():
     assert [each.name for each in objects() if each.is_public_macro and f"ATLAS.{each.name}(" not in asked] == []
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "call", [pytest.param(call, marks=[pytest.mark.slow] * (call in SLOW_CALLS)) for call in CALLS]
+)
 def test_the_numbers_of_its_own_atlas_or_an_error(two, call):
     alone = {}
     for used, other in (("one", "two"), ("two", "one")):

@@ -40,7 +40,7 @@ def test_only_what_is_missing_is_attributed(with_atlas, model, whole, monkeypatc
     assert contents(folder / ATLAS) == whole
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_same_command_continues_after_the_studies_that_it_added(interrupted, model, whole, monkeypatch, times):
     """The first study, which was added before the interruption, is no error."""
     folder = interrupted
@@ -63,7 +63,7 @@ def test_files_of_one_name_are_refused_before_any_is_read(folder, model):
     assert not (folder / ATLAS).exists()
 
 
-@pytest.mark.parametrize("damage", ["", "{"])
+@pytest.mark.parametrize("damage", [pytest.param("", marks=pytest.mark.slow), "{"])
 def test_a_stage_without_a_readable_plan_starts_over(interrupted, model, whole, damage):
     folder = interrupted
     (note,) = (folder / f"{ATLAS}.ingest").glob(f"*/{stage.PLAN}")
@@ -144,11 +144,27 @@ def test_a_file_that_is_at_fault_leaves_no_chunks(with_atlas, model):
 @pytest.mark.parametrize(
     ("error", "kind", "text"),
     [
-        (OSError(errno.ESTALE, "stale"), UnreadableError, r"second\.h5ad could not be read: Stale file handle$"),
-        (KeyError("unable to open (file read failed: errno = 5, ...)"), UnreadableError, "Input/output error$"),
-        (OSError("wrong B-tree signature"), DamagedError, r"second\.h5ad is damaged, .*: wrong B-tree signature"),
+        pytest.param(
+            OSError(errno.ESTALE, "stale"),
+            UnreadableError,
+            r"second\.h5ad could not be read: Stale file handle$",
+            marks=pytest.mark.slow,
+            id="by number",
+        ),
+        pytest.param(
+            KeyError("unable to open (file read failed: errno = 5, ...)"),
+            UnreadableError,
+            "Input/output error$",
+            id="in the text of h5py",
+        ),
+        pytest.param(
+            OSError("wrong B-tree signature"),
+            DamagedError,
+            r"second\.h5ad is damaged, .*: wrong B-tree signature",
+            marks=pytest.mark.slow,
+            id="damaged",
+        ),
     ],
-    ids=["by number", "in the text of h5py", "damaged"],
 )
 def test_a_file_that_cannot_be_read_costs_no_chunks(with_atlas, model, whole, monkeypatch, error, kind, text):
     """The machine may be at fault, and the chunks that exist are still good."""

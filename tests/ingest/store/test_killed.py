@@ -165,6 +165,7 @@ def test_a_full_disk(folder, small_model, whole, processes, file_limit):
     assert contents(folder / ATLAS) == whole
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_when_a_study_is_stored(with_atlas, template, small_model, model, processes):
     """The cells of the second study have long texts, which do not fit into the atlas."""
     folder = with_atlas
