@@ -41,6 +41,7 @@ __all__ = ["contributions", "contributions_spec", "dots", "dots_spec"]
 LEADING = [
     f"Share of each gene in the mean score of the group. Score: {ATTRIBUTION}, all genes together.",
     "Blank: not among the leading genes of the group. Cross: the gene was not measured in the group. "
+    "Colours end at 100 %. "
     "In brackets: cells.",
 ]
 DOTS = [
@@ -96,9 +97,9 @@ def contributions_spec(n_groups: int = 30, n_genes: int = 40) -> Any:
         y=alt.Y("group:N", sort=by_place(), title=None, axis=names_axis(400))
     )
     details = [tooltip("share", ".1%"), tooltip("contribution", ".3g"), tooltip("score_without", ".3g"), "rank:Q"]
-    legend = {"format": ".0%", "offset": 60}
+    legend = {"format": ".0%", "orient": "top"}
     squares = base.mark_rect(stroke="white").encode(
-        x=gene_axis(), color=viridis("share", "share of score", legend=legend), tooltip=["group:N", "gene:N", *details]
+        x=gene_axis(), color=viridis("colour", "share of score", legend=legend), tooltip=["group:N", "gene:N", *details]
     )
     right = alt.expr("width + 8")
     scores = base.transform_filter("datum.number === 1").mark_text(align="left", fontSize=11)
@@ -109,10 +110,11 @@ def contributions_spec(n_groups: int = 30, n_genes: int = 40) -> Any:
     chart = name_group(keep_numbers(chart, about)).transform_calculate(
         group="datum.name + ', ' + datum.study",
         share="isValid(datum.share) ? datum.share : 0",
+        colour="clamp(datum.share, -1, 1)",  # positive and negative terms may leave a score of nearly 0
         score_text="format(datum.score, '.3~g')",
     )
     chart = keep_first(rank_by(chart, "group", "score", "place"), "place", n_groups)
-    return specify(number_rows(keep_largest_genes(chart, "share", n_genes), "group"), about)
+    return specify(number_rows(keep_largest_genes(chart, "colour", n_genes), "group"), about)
 
 
 def look_up_unmeasured(chart: Any) -> Any:
@@ -171,7 +173,9 @@ def dots(found: Answer, title: str = "Genes of the signature", n_groups: int = 4
 def dots_spec(n_groups: int = 40, n_genes: int = 60) -> Any:
     """The chart of the statement `findings/gene_dots`."""
     alt = altair_module()
-    fractions = alt.Legend(format=".0%", values=[0.1, 0.5, 1], symbolFillColor=GREY, symbolStrokeColor=GREY)
+    fractions = alt.Legend(
+        format=".0%", values=[0.1, 0.5, 1], orient="top", symbolFillColor=GREY, symbolStrokeColor=GREY
+    )
     area = alt.Scale(domain=[0, 1], range=[0, 260])
     base = alt.Chart(width=alt.Step(22), height=alt.Step(20)).encode(
         y=alt.Y("group:N", title=None, sort=by_place(), axis=names_axis())
@@ -179,7 +183,7 @@ def dots_spec(n_groups: int = 40, n_genes: int = 60) -> Any:
     circles = base.mark_circle(opacity=1).encode(
         x=gene_axis(),
         size=alt.Size("fraction_nonzero:Q", title="cells with the gene", scale=area, legend=fractions),
-        color=viridis("score", "mean attribution", length=90, type="sqrt"),
+        color=viridis("score", "mean attribution", length=90, legend={"orient": "top"}, type="sqrt"),
         tooltip=["group:N", "gene:N", tooltip("score", ".3g"), tooltip("fraction_nonzero", ".0%")],
     )
     unmeasured = base.transform_filter("datum.n_cells_measured === 0")
