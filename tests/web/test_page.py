@@ -264,6 +264,7 @@ def test_a_spreadsheet_computes_nothing_from_a_download(page, host):
         ("SELEC 1", "SELEC is not allowed"),
         ("SELECT 1 FROM (", "syntax error"),
         ("SELECT 1; SELECT 2", "these are several statements"),
+        ("SELECT 1,\N{NO-BREAK SPACE}e'\\'' ; CREATE TEMP MACRO m() AS 1 --'", "these are several statements"),
         ("CREATE TEMP MACRO signature_score(genes) AS 1", "CREATE is not allowed"),
         ("SELECT '<img src=x onerror=alert(1)>' AS x, error('<b>no</b>')", "<b>no</b>"),
     ],

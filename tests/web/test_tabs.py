@@ -143,7 +143,6 @@ def test_a_comparison_has_the_numbers_of_sigdb(page, host, con, of, pairs):
         *(note for note in found.notes if note.startswith(("Left out", "In ", "The groups differ"))),
     ):
         assert note.removesuffix(ADJUST).strip() in notes
-    assert "false" not in page.text(".tab")
 
 
 def test_a_comparison_starts_with_a_question_that_has_an_answer(page, host, con):
@@ -155,6 +154,13 @@ def test_a_comparison_starts_with_a_question_that_has_an_answer(page, host, con)
     show_all(page)
     assert [row for row in page.table() if row["p_value"]], chosen
     assert page.problems == []
+
+
+def test_a_comparison_without_an_answer_says_so(page, host):
+    page.open(f"{host.address}/#{SIGNATURE}&tab=compare&by=study")
+    said = page.text(".tab .card >> nth=0")
+    assert "Nothing was compared: no study has units of" in said
+    assert "false" not in said
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ export async function draw(place, spec, rows, title) {
     return found.view;
   }
   async function onWhite(use) {
-    const found = await embedIn(h("div"), false, { title: { text: title, anchor: "start", ...spec.title } });
+    const found = await embedIn(h("div"), false, { title: { text: title, anchor: "start" } });
     try {
       return await use(found);
     } finally {

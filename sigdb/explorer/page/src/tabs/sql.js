@@ -8,9 +8,9 @@ const own = new Set();
 const EXAMPLE = "SELECT study, cell_type, count(*) AS n_cells\nFROM cells\nGROUP BY ALL\nORDER BY n_cells DESC";
 
 export default {
-  ignoresFilters: true,
   id: "sql",
   title: "SQL",
+  ignoresFilters: true,
   async render(root, app) {
     const area = h("textarea", { class: "sql", rows: "8", spellcheck: "false", "aria-label": "SQL", value: app.state.sql ?? EXAMPLE });
     const answer = h("div", {});
