@@ -46,6 +46,12 @@ class Opened:
         self.page.wait_for_selector("#panel[aria-busy=false], #panel > [role=alert]")
         assert self.page.query_selector("#panel > [role=alert]") is None, self.text("#panel")
 
+    def run(self, address: str) -> None:
+        """Open a link to a statement, and run it."""
+        self.open(address)
+        self.page.click(".tab .card button:text-is('Run') >> nth=0")
+        self.wait()
+
     def ask(self, sql: str) -> list[dict[str, Any]]:
         """The rows of an answer of the page's engine."""
         return self.page.evaluate("async (sql) => (await sigdb.app.ask(sql)).rows", sql)

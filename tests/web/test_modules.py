@@ -35,6 +35,10 @@ def test_a_signature_has_a_name(call_node):
     assert call_node("signatures.js", "parseSignature", "T cells = CD3E CD8A")["name"] == "T cells"
     assert call_node("signatures.js", "parseSignature", "MINE\tpaper\tCD3E\tCD8A")["name"] == "MINE"
     assert call_node("signatures.js", "parseSignature", "A B C D")["name"] == "A, B, C …"
+    assert (
+        call_node("signatures.js", "parseSignature", "A:2 -B -C:0.5")["name"]
+        == "A:2, \N{MINUS SIGN}B, \N{MINUS SIGN}C:0.5"
+    )
     assert call_node("signatures.js", "parseSignature", "@MS1")["library"] == "MS1"
 
 

@@ -31,8 +31,8 @@ def test_numbers_are_those_of_sigdb(any_browser, host, con):
 
 def test_both_engines_give_the_table_of_sigdb(page, address, con):
     """The tab of scores, with every name of a signature resolved, and one left out."""
-    page.open(f"{address}/#tab=scores&by=study&s=" + quote("cd3e CD8A:2 -FOXP3 FOXQQ"))
-    found = {(row["cell_type"], row["label"]): row for row in page.table()}
+    page.open(f"{address}/#tab=scores&by=study&min_cells=1&s=" + quote("cd3e CD8A:2 -FOXP3 FOXQQ"))
+    found = {(row["cell_type"], row["label"]): row for row in page.table(1)}
     rows = con.execute(
         "SELECT cell_type, study, sum(score * n_cells) / sum(n_cells), sum(n_cells)::BIGINT FROM signature_by_sample("
         "['CD3E', 'CD8A', 'FOXP3'], weights := [1, 2, -1]) WHERE score IS NOT NULL GROUP BY ALL"
@@ -74,7 +74,7 @@ def test_a_signature_of_the_library_is_picked_and_another_added(page, host, con)
     ]
     page.page.click(".chip button:has-text('MS1')")
     page.wait()
-    assert "Scores of MS1" in page.text(".tab h2")
+    assert "Mean z of MS1" in page.text(".tab h2")
 
 
 def test_a_filter_changes_what_is_counted(page, host, con):
@@ -164,10 +164,50 @@ def test_a_link_leads_to_what_the_reader_saw(chromium, host):
         shown, address = page.table(), page.page.url
     with opened(chromium) as page:
         page.open(address)
+        # A statement of a link waits for the reader.
+        assert "has not run yet" in page.text(".tab")
+        page.run(address)
+        page.page.wait_for_selector(".tab table")
         assert page.table() == shown == [{"x": "a#b&c", "n": "1757"}]
         assert page.page.input_value("aside textarea") == "CD3E CD8A:2"
         assert page.page.is_checked("label:has-text('wu2020_tcell') input") or "1" in page.text(".filter.chosen .count")
         page.page.go_back()
+
+
+def test_the_first_tab_key_reaches_the_link_to_the_answer(page, host):
+    page.open(f"{host.address}/")
+    page.page.keyboard.press("Tab")
+    assert page.page.evaluate("() => document.activeElement.className") == "skip"
+
+
+def test_filters_that_keep_no_cell_are_cleared(page, host):
+    page.open(f"{host.address}/#s=LYZ&tab=hits&study=nosuch")
+    assert page.text("#panel") == "No cell passes the filters. Clear all"
+    page.page.click("#panel button:text-is('Clear all')")
+    page.page.wait_for_selector(".tab .card")
+    assert "nosuch" not in page.page.url
+    page.wait()
+    assert not page.page.is_visible("#filters button:text-is('Clear all')")
+
+
+def test_a_name_of_several_genes_is_replaced_by_a_click(page, host):
+    page.open(f"{host.address}/#s=" + quote("LYZ -BAR"))
+    assert "A name of several genes, and left out (1). Choose one:" in page.text("aside .warning")
+    assert "Not in this atlas" not in page.text("aside")
+    page.page.click("aside .warning button:text-is('BFAR')")
+    page.wait()
+    assert page.page.input_value("aside textarea") == "LYZ BFAR:-1"
+
+
+def test_a_long_list_of_missing_genes_is_folded(page, host):
+    page.open(f"{host.address}/#s=" + quote("LYZ " + " ".join(f"NOSUCH{n}" for n in range(9))))
+    assert "4 more" in page.text("aside .warning summary")
+
+
+def test_a_link_names_a_signature_as_the_box_does(page, host):
+    page.open(f"{host.address}/#s=ms1&tab=leading")
+    assert "Leading genes of MS1" in page.text(".tab h2")
+    assert "s=%40MS1" in page.page.url
 
 
 def test_back_goes_to_the_state_before(page, host):
@@ -200,6 +240,7 @@ def test_downloads_can_be_read_again(chromium, host, con):
         assert png.startswith(b"\x89PNG\r\n\x1a\n")
         width = int.from_bytes(png[16:20], "big")
         svg = download(page, "SVG").decode()
+        assert ">Cells by cell type and study<" in svg
         assert 'xmlns="http://www.w3.org/2000/svg"' in svg
         assert "CD14+ Monocyte" in svg
         # PNG has 2 pixels per point.
@@ -208,7 +249,7 @@ def test_downloads_can_be_read_again(chromium, host, con):
 
 
 def test_a_spreadsheet_computes_nothing_from_a_download(page, host):
-    page.open(f"{host.address}/#tab=sql&sql=" + quote("""SELECT '=1+1' AS "=x", 'a"b,c' AS y, -1 AS z, NULL AS n"""))
+    page.run(f"{host.address}/#tab=sql&sql=" + quote("""SELECT '=1+1' AS "=x", 'a"b,c' AS y, -1 AS z, NULL AS n"""))
     assert list(csv.reader(io.StringIO(download(page, "CSV").decode(), newline=""))) == [
         ["'=x", "y", "z", "n"],
         ["'=1+1", 'a"b,c', "-1", ""],
@@ -220,12 +261,17 @@ def test_a_spreadsheet_computes_nothing_from_a_download(page, host):
     [
         ("SELECT * FROM signature_score(['S100A88'])", "S100A88"),
         ("SELECT nothing FROM cells", 'column "nothing" not found'),
-        ("SELEC 1", "syntax error"),
+        ("SELEC 1", "SELEC is not allowed"),
+        ("SELECT 1 FROM (", "syntax error"),
+        ("SELECT 1; SELECT 2", "these are several statements"),
+        ("SELECT 1,\N{NO-BREAK SPACE}e'\\'' ; CREATE TEMP MACRO m() AS 1 --'", "these are several statements"),
+        ("CREATE TEMP MACRO signature_score(genes) AS 1", "CREATE is not allowed"),
         ("SELECT '<img src=x onerror=alert(1)>' AS x, error('<b>no</b>')", "<b>no</b>"),
     ],
 )
 def test_errors_are_shown_whole(page, host, sql, says):
-    page.open(f"{host.address}/#tab=sql&sql={quote(sql)}")
+    page.run(f"{host.address}/#tab=sql&sql={quote(sql)}")
+    page.page.wait_for_selector(".tab [role=alert]")
     assert says.lower() in page.text("[role=alert]").lower()
     assert page.page.query_selector(".tab img, .tab b") is None
     # The engine still answers.
@@ -236,6 +282,7 @@ def test_a_question_can_be_cancelled(page, address):
     page.open(f"{address}/")
     endless = "SELECT count(*) FROM range(1000000) AS a, range(1000000) AS b WHERE a.range * b.range % 7 = 3"
     page.page.evaluate("(sql) => { sigdb.app.setState({ tab: 'sql', sql }); }", endless)
+    page.page.click(".tab .card button:text-is('Run') >> nth=0")
     page.page.click(".waiting button:has-text('Cancel')")
     page.page.wait_for_selector("text=Cancelled.")
     assert page.ask("SELECT 1 AS x") == [{"x": 1}]

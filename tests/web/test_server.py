@@ -36,9 +36,14 @@ def test_a_token_opens_the_page(chromium, demo_path, tmp_path):
         page.page.fill("#token", token)
         page.page.click("button:has-text('Open')")
         page.page.wait_for_selector("#panel[aria-busy=false]")
+        page.page.click(".tab button:text-is('Run')")
+        page.page.wait_for_selector(".tab table")
         assert page.table() == [{"x": "42"}]
         kept = page.page.evaluate("() => JSON.stringify([document.cookie, localStorage, location.href])")
         assert token not in kept
+        assert page.text("#atlas .user") == "ada"
+        page.page.click("button:text-is('Log out')")
+        page.page.wait_for_selector("#token")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +62,8 @@ def hostile(tmp_path_factory):
 
 def test_hostile_names_are_only_text(chromium, hostile):
     with opened(chromium) as page:
-        page.open(f"{hostile}/#tab=sql&sql=" + quote("SELECT DISTINCT cell_type FROM cells ORDER BY ALL"))
+        page.run(f"{hostile}/#tab=sql&sql=" + quote("SELECT DISTINCT cell_type FROM cells ORDER BY ALL"))
+        page.page.wait_for_selector(".tab table")
         names = page.page.evaluate("() => [...document.querySelectorAll('.tab td')].map((cell) => cell.textContent)")
         assert set(names) <= set(HOSTILE)
         assert len(names) > 2

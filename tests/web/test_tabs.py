@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 import numpy as np
 import pytest
 
 import sigdb
+from sigdb.findings.comparability import ADJUST
 from sigdb.findings.groups import calibrated_scores
 from sigdb.findings.statistics import benjamini_hochberg, independent_columns, paired_columns
 
@@ -43,7 +45,7 @@ TABS = {
         lambda con, cells: sigdb.score_bins(con, GENES, by="disease", cells=cells, n_bins=20),
     ),
     "hits": (
-        "tab=hits&by=donor&percentile=95&min_cells=3",
+        "tab=hits&by=donor&percentile=95&min_cells=3&min_samples=1",
         0,
         lambda con, cells: sigdb.hits(con, GENES, by="donor", cells=cells, percentile=95, min_cells=3, min_samples=1),
     ),
@@ -128,11 +130,96 @@ def test_a_comparison_has_the_numbers_of_sigdb(page, host, con, of, pairs):
     page.open(f"{host.address}/#{genes}&tab=compare&{settings}")
     show_all(page)
     shown = page.table()
-    found = sigdb.compare(con, ["CD3D", "CD3E"], of=of, **PAIRED).table
-    expected = [row for row in rows_of(found) if row["study"]]
+    found = sigdb.compare(con, ["CD3D", "CD3E"], of=of, **PAIRED)
+    expected = [row for row in rows_of(found.table) if row["study"]]
     assert len(shown) == len(expected) > 2
     # scipy finds the interval of g to six digits.
     check_rows(shown, [{name: row[name] for name in shown[0]} for row in expected], rel=2e-6)
+    notes = page.page.locator(".tab .notes").last.inner_text()
+    unpaired = [note for note in found.notes if note.startswith("Units without a partner")]
+    assert len(unpaired) == 1
+    for note in (
+        *unpaired,
+        *(note for note in found.notes if note.startswith(("Left out", "In ", "The groups differ"))),
+    ):
+        assert note.removesuffix(ADJUST).strip() in notes
+
+
+def test_a_comparison_starts_with_a_question_that_has_an_answer(page, host, con):
+    page.open(f"{host.address}/#{SIGNATURE}&tab=compare")
+    chosen = {
+        name: page.page.locator(f".controls label:has-text('{name}') select").first.input_value()
+        for name in ("Compare", "with", "within", "Pairs")
+    }
+    show_all(page)
+    assert [row for row in page.table() if row["p_value"]], chosen
+    assert page.problems == []
+
+
+def test_a_comparison_without_an_answer_says_so(page, host):
+    page.open(f"{host.address}/#{SIGNATURE}&tab=compare&by=study")
+    said = page.text(".tab .card >> nth=0")
+    assert "Nothing was compared: no study has units of" in said
+    assert "false" not in said
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        # Too few normal donors in one study; enough cancer donors of two kinds.
+        (
+            [("a", "T", "normal", "x", 2), ("a", "T", "lung", "x", 3), ("a", "T", "renal", "x", 3)],
+            ("disease", "lung", "cell_type", "none"),
+        ),
+        # The same donors are in both tissues.
+        ([("a", "T", "normal", "x", 3), ("a", "T", "normal", "y", 3)], ("tissue", "x", "cell_type", "donor")),
+        # There is no answer: the first column.
+        ([("a", "T", "normal", "x", 2)], ("disease", "normal", "cell_type", "none")),
+    ],
+)
+def test_the_first_question(call_node, groups, expected):
+    rows = [
+        {"study": study, "cell_type": kind, "disease": disease, "tissue": tissue, "n_cells": 20}
+        | {"donor": f"{number}" if disease == "normal" else f"{disease}{number}"}
+        for study, kind, disease, tissue, n in groups
+        for number in range(n)
+    ]
+    least = {"minCells": 10, "minUnits": 3}
+    found = call_node("compare-start.js", "firstQuestion", rows, ["disease", "tissue"], least, {})
+    assert tuple(found[name] for name in ("by", "reference", "within", "pairs")) == expected
+
+
+def test_the_defaults_of_hits_are_those_of_python(page, host, con):
+    page.open(f"{host.address}/#{SIGNATURE}&tab=hits&by=disease")
+    found = sigdb.hits(con, GENES, by="disease")
+    show_all(page)
+    check_rows(page.table(), rows_of(found.all_samples))
+    notes = page.text(".tab .notes")
+    for note in found.notes:
+        assert in_page(note) in notes
+
+
+@pytest.mark.parametrize("parameters", [{}, {"min_cells": 600}, {"min_cells": 1, "min_samples": 40}])
+def test_hits_without_a_group_name_the_setting_that_keeps_one(page, host, con, parameters):
+    found = sigdb.hits(con, GENES, by="tissue", **parameters)
+    settings = "".join(f"&{name}={value}" for name, value in parameters.items())
+    page.open(f"{host.address}/#{SIGNATURE}&tab=hits&by=tissue{settings}")
+    (note,) = [note for note in found.notes if note.startswith("No group is left")] or [None]
+    if note is None:
+        assert "No group is left" not in page.text(".tab")
+    else:
+        number = re.search(r"=(\d+)", note)
+        assert (
+            f"to {number[1]} to keep" in page.text(".tab .notes") if number else "No group is left" in page.text(".tab")
+        )
+
+
+def test_settings_that_are_not_possible_are_named(page, host):
+    page.open(f"{host.address}/#{SIGNATURE}&tab=hits&percentile=150&by=nosuch")
+    assert "percentile=150 is not possible; 99 is shown." in page.text(".tab")
+    assert "by=nosuch is not possible; disease is shown." in page.text(".tab")
+    assert "150" not in page.page.url
+    assert "nosuch" not in page.page.url
 
 
 def test_a_comparison_of_donors_in_both_groups_is_refused(page, host):

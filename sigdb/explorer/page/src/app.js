@@ -4,7 +4,7 @@ import { isAbort } from "./errors.js";
 import { fill, isOneOf, literal, written } from "./literals.js";
 import { problem, show } from "./show.js";
 import { parseSignature } from "./signatures.js";
-import { FILTERS, changed, readHash, writeHash } from "./state.js";
+import { FILTERS, NO_FILTERS, changed, keeps, readHash, writeHash } from "./state.js";
 
 export class App {
   // place: the element in which a tab is shown.
@@ -63,6 +63,25 @@ export class App {
     return parts.length ? parts.join(" AND ") : null;
   }
 
+  // The signatures of the library by their name in small letters. They are asked for once.
+  library() {
+    this.signaturesOfLibrary ??= this.askStatement("explorer/frame.library", {}, {}, { signal: new AbortController().signal })
+      .then(({ rows }) => new Map(rows.map((row) => [row.signature.toLowerCase(), row])));
+    this.signaturesOfLibrary.catch(() => { this.signaturesOfLibrary = null; });
+    return this.signaturesOfLibrary;
+  }
+
+  // The groups of cells of the run with the values of the filters, and their cells. They are asked for once.
+  groups() {
+    const run = this.state.run ?? null;
+    if (this.found?.run !== run) {
+      const rows = this.askStatement("explorer/frame.groups", { run }, {}, { signal: new AbortController().signal }).then((answer) => answer.rows);
+      this.found = { run, rows };
+      rows.catch(() => { this.found = null; });
+    }
+    return this.found.rows;
+  }
+
   // Change the state. quiet: without a new entry in the history of the browser, and without rendering the tab again.
   setState(changes, { quiet = false } = {}) {
     this.state = changed(this.state, changes);
@@ -95,7 +114,8 @@ export class App {
     this.place.setAttribute("aria-busy", "true");
     try {
       await this.resolve(signal);
-      if (this.tab.needsSignature && !this.signature?.known) root.append(this.hint());
+      if (!this.tab.ignoresFilters && !(await this.hasCells())) root.append(this.noCells());
+      else if (this.tab.needsSignature && !this.signature?.known) root.append(this.hint());
       else await this.tab.render(root, this, signal);
       // A control that changed the state keeps the focus.
       if (focused && document.activeElement === document.body) root.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
@@ -109,14 +129,24 @@ export class App {
     }
   }
 
+  async hasCells() {
+    return !this.condition() || (await this.groups()).some((group) => keeps(this.state, group));
+  }
+
+  noCells() {
+    return h("p", { class: "hint", role: "status" }, "No cell passes the filters. ", h("button", { type: "button", onclick: () => this.setState(NO_FILTERS) }, "Clear all"));
+  }
+
   hint() {
     const { signature } = this;
     if (!signature) return h("p", { class: "hint" }, "Type or pick a signature first.");
-    return h("p", { class: "hint" }, signature.problem ?? `The atlas knows none of the ${signature.genes.length} genes of ${signature.name}.`);
+    return h("p", { class: "hint" }, signature.problem ?? noneKnown(signature));
   }
 
   // Look up the signatures of the state: the genes of the library, and what each name means in this atlas.
   async resolve(signal) {
+    await this.nameLibrary();
+    signal.throwIfAborted();
     const key = JSON.stringify([this.state.s, this.state.run]);
     if (key === this.resolved) return;
     const found = (this.state.s ?? []).map(parseSafely);
@@ -133,6 +163,15 @@ export class App {
     this.emit("signature");
   }
 
+  // A single word that names a signature of the library means that one, as for the command line.
+  async nameLibrary() {
+    const texts = this.state.s ?? [];
+    if (!texts.some((text) => /^[^\s@]+$/.test(text))) return;
+    const library = await this.library();
+    const s = texts.map((text) => (library.has(text.toLowerCase()) ? `@${library.get(text.toLowerCase()).signature}` : text));
+    if (s.some((text, place) => text !== texts[place])) this.setState({ s }, { quiet: true });
+  }
+
   show(root, options) {
     return show(root, this, { signal: this.rendering.signal, ...options });
   }
@@ -140,6 +179,10 @@ export class App {
   noteProblem(error) {
     if (error.kind === "unauthenticated") this.emit("unauthenticated");
   }
+}
+
+function noneKnown({ genes, name }) {
+  return genes.length === 1 ? `The atlas does not know the gene ${genes[0]}.` : `The atlas knows none of the ${genes.length} genes of ${name}.`;
 }
 
 function parseSafely(text) {

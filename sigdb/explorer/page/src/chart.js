@@ -1,6 +1,6 @@
 // Charts: specifications of Vega-Lite over the named data set `table`.
 import { inline } from "./inline.js";
-import { h } from "./dom.js";
+import { cueScroll, h } from "./dom.js";
 
 const DARK = window.matchMedia("(prefers-color-scheme: dark)");
 const DARK_CONFIG = {
@@ -37,8 +37,8 @@ export async function draw(place, spec, rows, title) {
     view?.finalize();
     view = await embedIn(place, DARK.matches);
   }
-  async function embedIn(element, isDark) {
-    const found = await embed(element, fillSpec(spec, values, title, isDark), {
+  async function embedIn(element, isDark, heading) {
+    const found = await embed(element, { ...fillSpec(spec, values, title, isDark), ...heading }, {
       ast: true, // the policy of the page forbids eval
       actions: false,
       defaultStyle: false,
@@ -48,7 +48,7 @@ export async function draw(place, spec, rows, title) {
     return found.view;
   }
   async function onWhite(use) {
-    const found = await embedIn(h("div"), false);
+    const found = await embedIn(h("div"), false, { title: { text: title, anchor: "start" } });
     try {
       return await use(found);
     } finally {
@@ -56,6 +56,7 @@ export async function draw(place, spec, rows, title) {
     }
   }
   await drawAgain();
+  cueScroll(place);
   DARK.addEventListener("change", drawAgain);
   return {
     png: () => onWhite(async (found) => (await fetchData(await found.toImageURL("png", 2)))),

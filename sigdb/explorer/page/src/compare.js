@@ -1,9 +1,10 @@
 // Compare groups of donors within each study: `sigdb.compare` for designs without covariates. A study whose donors repeat
 // without pairs needs a linear model, which Python fits.
-import { groupBy } from "./notes.js";
+import { groupBy, median } from "./notes.js";
 import { adjust, independent, paired } from "./statistics.js";
 
 export const VALUES = { z: "z", hits: "hit_rate" };
+export const DEPTHS = ["median_counts", "median_detected"];
 
 // The units that can be compared, and how many of the others there are by reason.
 // design: {by, reference, unit, within, pairedBy, minCells, minUnits, of}; within and pairedBy may be null.
@@ -42,7 +43,7 @@ function reasonToLeaveOut(row, { by, unit, within, pairedBy, minCells, of }, non
   return row.n_cells < minCells ? `fewer than ${minCells} cells` : null;
 }
 
-function namesNone(field, value, none) {
+export function namesNone(field, value, none) {
   return typeof value === "string" && (none[field] ?? []).includes(value.trim().toLowerCase().replaceAll("_", " "));
 }
 
@@ -143,7 +144,15 @@ function sizesOf([group, reference], n_pairs, n_unpaired) {
     n_donors: new Set([...group, ...reference].flatMap((unit) => unit.donors)).size,
     n_cells_group: sum(group), n_cells_reference: sum(reference),
     mean_group: mean(group), mean_reference: mean(reference),
+    ...depthsOf(group, "group"), ...depthsOf(reference, "reference"),
   };
+}
+
+function depthsOf(units, side) {
+  return Object.fromEntries(DEPTHS.map((name) => {
+    const known = units.map((unit) => unit[name]).filter((value) => value !== null);
+    return [`${name}_${side}`, known.length ? median(known) : null];
+  }));
 }
 
 function mean(units) {

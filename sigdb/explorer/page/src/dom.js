@@ -13,6 +13,19 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+// Fade the edge of an element behind which more can be scrolled to.
+export function cueScroll(element) {
+  const mark = () => {
+    const hidden = element.scrollWidth - element.clientWidth;
+    element.classList.toggle("more-left", element.scrollLeft > 1);
+    element.classList.toggle("more-right", element.scrollLeft < hidden - 1);
+  };
+  element.addEventListener("scroll", mark, { passive: true });
+  const observer = new ResizeObserver(mark);
+  for (const each of [element, ...element.children]) observer.observe(each);
+  return element;
+}
+
 let last = 0;
 
 // An id for a label.
@@ -28,7 +41,7 @@ export function save(name, content, type) {
 }
 
 function fileName(name) {
-  return name.replace(/[^\w.-]+/g, "-").replace(/^-+|-+$/g, "").toLowerCase();
+  return name.replaceAll("\u2212", "minus-").replace(/[^\w.-]+/g, "-").replace(/^-+|-+$/g, "").toLowerCase();
 }
 
 const NUMBER = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });

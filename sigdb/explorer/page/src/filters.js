@@ -1,6 +1,6 @@
 // The filters that hold for all tabs: the values of five columns of `cells`, with the numbers of their cells.
 import { h } from "./dom.js";
-import { FILTERS } from "./state.js";
+import { FILTERS, NO_FILTERS, keeps } from "./state.js";
 
 const TITLES = { study: "Study", cell_type: "Cell type", disease: "Disease", tissue: "Tissue", donor: "Donor" };
 // With more values than this, a filter gets a search box.
@@ -9,7 +9,7 @@ const FEW = 8;
 export function filterBox(app) {
   const counted = h("span", { class: "hint", role: "status" });
   const run = h("div", { hidden: true });
-  const clear = h("button", { type: "button", class: "quiet", onclick: () => app.setState(Object.fromEntries(FILTERS.map((name) => [name, []]))) }, "Clear all");
+  const clear = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => app.setState(NO_FILTERS) }, "Clear all");
   const box = h("div", { class: "filters" });
   let groups = null;
   let open = null;
@@ -18,21 +18,17 @@ export function filterBox(app) {
     if (!groups) return;
     if (run.querySelector("select")) run.querySelector("select").value = app.state.run ?? "";
     box.replaceChildren(...FILTERS.map((name) => oneFilter(name)).filter(Boolean));
-    const chosen = groups.filter((group) => matches(group));
+    const chosen = groups.filter((group) => keeps(app.state, group));
     const [some, all] = [sum(chosen), sum(groups)];
     counted.textContent = some === all ? `All ${all.toLocaleString("en")} cells.` : `${some.toLocaleString("en")} of ${all.toLocaleString("en")} cells.`;
     clear.hidden = !FILTERS.some((name) => app.state[name]?.length);
   }
 
   // A filter shows the values that the other filters leave.
-  function matches(group, except = null) {
-    return FILTERS.every((name) => name === except || !app.state[name]?.length || app.state[name].includes(group[name]));
-  }
-
   function oneFilter(name) {
     const chosen = app.state[name] ?? [];
     const counts = new Map(chosen.map((value) => [value, 0]));
-    for (const group of groups) if (matches(group, name)) counts.set(group[name], (counts.get(group[name]) ?? 0) + group.n_cells);
+    for (const group of groups) if (keeps(app.state, group, name)) counts.set(group[name], (counts.get(group[name]) ?? 0) + group.n_cells);
     if (counts.size < 2 && !chosen.length) return null;
     const options = [...counts].map(([value, n]) => option(name, value, n, chosen));
     const search = options.length > FEW && h("input", {
@@ -62,7 +58,7 @@ export function filterBox(app) {
     try {
       run.replaceChildren(...(await runChoice(app)));
       run.hidden = !run.firstChild;
-      groups = (await app.askStatement("explorer/frame.groups", {}, {}, { signal: new AbortController().signal })).rows;
+      groups = await app.groups();
       fillBox();
     } catch (error) {
       counted.textContent = `The filters could not be read: ${error.message}`;

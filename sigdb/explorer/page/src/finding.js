@@ -32,7 +32,7 @@ export function findingTab({ id, title, needsSignature = true, controls, ask }) 
         answer.replaceChildren(place);
         await ask({ app, root: place, signal: both, settings: readSettings(app, list) });
       };
-      root.append(controlBar(app, list, askAgain), answer);
+      root.append(...refuseSettings(app, list), controlBar(app, list, askAgain), answer);
       await askAgain();
     },
   };
@@ -42,28 +42,36 @@ function readSettings(app, controls) {
   return Object.fromEntries(controls.map((control) => [control.name, control.read(app)]));
 }
 
+// Say which settings of the address are not possible, and take them out of it.
+function refuseSettings(app, controls) {
+  const refused = controls.filter(({ name, isPossible }) => app.state[name] !== undefined && !isPossible(app.state[name]));
+  const sentences = refused.map((control) => `${control.name}=${app.state[control.name]} is not possible; ${control.read(app) ?? "nothing"} is shown.`);
+  app.setState(Object.fromEntries(refused.map(({ name }) => [name, undefined])), { quiet: true });
+  return sentences.map((sentence) => h("p", { class: "warning", role: "status" }, sentence));
+}
+
 function controlBar(app, controls, changed) {
   return h("div", { class: "controls", role: "group", "aria-label": "Settings" }, controls.map((control) => control.element(app, (value) => {
-    const changes = { [control.name]: value === control.initial ? undefined : value };
+    const others = Object.fromEntries((control.resets ?? []).map((name) => [name, undefined]));
+    const changes = { ...others, [control.name]: value === control.initial ? undefined : value };
     if (control.isStructural) return app.setState(changes);
     app.setState(changes, { quiet: true });
     return changed().catch(() => {}); // A card shows its error.
   })));
 }
 
-// A setting with a list of values. labels: their names for people.
-export function choice(name, label, values, { initial = values[0], labels = {}, isStructural = false } = {}) {
-  const read = (app) => (values.includes(app.state[name]) ? app.state[name] : initial);
-  return { name, initial, isStructural, read, element: (app, change) => h("label", {}, `${label} `, h("select", { onchange: (event) => change(event.target.value) },
+// A setting with a list of values. labels: their names for people. resets: the settings that start again when it changes.
+export function choice(name, label, values, { initial = values[0], labels = {}, isStructural = false, resets = [] } = {}) {
+  const isPossible = (value) => values.includes(value);
+  const read = (app) => (isPossible(app.state[name]) ? app.state[name] : initial);
+  return { name, initial, isStructural, resets, isPossible, read, element: (app, change) => h("label", {}, `${label} `, h("select", { onchange: (event) => change(event.target.value) },
     values.map((value) => h("option", { value, selected: value === read(app) }, labels[value] ?? value.replaceAll("_", " "))))) };
 }
 
 // A setting that is a number from `min` to `max`. isSlider: it is shown with its value.
 export function count(name, label, initial, { min = 1, max = 1_000_000, step = 1, isSlider = false } = {}) {
-  const read = (app) => {
-    const value = Number(app.state[name] ?? initial);
-    return Number.isFinite(value) && value >= min && value <= max ? value : initial;
-  };
+  const isPossible = (text) => text !== null && text.trim() !== "" && Number(text) >= min && Number(text) <= max && (step !== 1 || Number.isInteger(Number(text)));
+  const read = (app) => (isPossible(app.state[name] ?? null) ? Number(app.state[name]) : initial);
   const element = (app, change) => {
     const shown = isSlider && h("output", {}, String(read(app)));
     const input = h("input", {
@@ -73,7 +81,7 @@ export function count(name, label, initial, { min = 1, max = 1_000_000, step = 1
     });
     return h("label", {}, `${label} `, input, shown);
   };
-  return { name, initial, read, element };
+  return { name, initial, isPossible, read, element };
 }
 
 // A setting that is a text.
@@ -82,7 +90,7 @@ export function words(name, label, placeholder) {
   const element = (app, change) => h("label", {}, `${label} `, h("input", {
     type: "text", value: read(app), placeholder, spellcheck: "false", autocomplete: "off", onchange: (event) => change(event.target.value.trim()),
   }));
-  return { name, initial: "", read, element };
+  return { name, initial: "", isPossible: (value) => value !== null, read, element };
 }
 
 // What a card asks: the statement of the catalog for all cells, or for those of the filters. columns: the columns that take

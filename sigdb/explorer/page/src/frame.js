@@ -1,12 +1,15 @@
 // The frame of the page: the head, the tabs, and the sidebar with signature and filters.
-import { h } from "./dom.js";
+import { cueScroll, h } from "./dom.js";
+import { logOut } from "./engines/server.js";
 import { filterBox } from "./filters.js";
 import { signatureBox } from "./signature-box.js";
 
 // Fill the page around the place of a tab.
-export function fillFrame(app, { name, atlases, onOpen }) {
-  document.getElementById("atlas").replaceChildren(...atlasChoice(app, name, atlases, onOpen));
+// user: who is logged in, or null.
+export function fillFrame(app, { name, atlases, user, onOpen }) {
+  document.getElementById("atlas").replaceChildren(...atlasChoice(app, name, atlases, onOpen), ...(user ? loggedIn(user) : []));
   document.getElementById("tabs").replaceChildren(...tabList(app));
+  cueScroll(document.getElementById("tabs"));
   document.getElementById("signature").replaceChildren(signatureBox(app));
   document.getElementById("filters").replaceChildren(filterBox(app));
   document.body.classList.add("ready");
@@ -20,8 +23,14 @@ function atlasChoice(app, name, atlases, onOpen) {
   return [select, open].filter(Boolean);
 }
 
+function loggedIn(user) {
+  return [h("span", { class: "user" }, user), h("button", { type: "button", class: "quiet", onclick: async () => { await logOut(); location.reload(); } }, "Log out")];
+}
+
 // One tab is in the order of the keyboard; arrows go to the others.
 function tabList(app) {
+  const list = document.getElementById("tabs");
+  let shown = null;
   const buttons = app.tabs.map((tab) => h("button", {
     type: "button", role: "tab", id: `tab-${tab.id}`, "aria-controls": "panel", onclick: () => app.setState({ tab: tab.id }),
   }, tab.title));
@@ -30,10 +39,14 @@ function tabList(app) {
       const isChosen = app.tabs[place] === app.tab;
       button.setAttribute("aria-selected", isChosen);
       button.tabIndex = isChosen ? 0 : -1;
-      if (isChosen) button.scrollIntoView({ block: "nearest", inline: "nearest" });
+      if (isChosen && app.tab !== shown && list.contains(button)) {
+        // Only the list scrolls: scrollIntoView would also move where the Tab key begins.
+        list.scrollLeft = button.offsetLeft - list.offsetLeft - (list.clientWidth - button.offsetWidth) / 2;
+        shown = app.tab;
+      }
     });
   }
-  document.getElementById("tabs").onkeydown = (event) => {
+  list.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity }[event.key];
     if (!step) return;
     event.preventDefault();

@@ -12,6 +12,8 @@ import tabs from "./tabs/index.js";
 
 const panel = document.getElementById("panel");
 const notices = document.getElementById("notices");
+// The user of a server without tokens.
+const LOCAL = "local";
 let app = null;
 
 function tell(sentence) {
@@ -59,7 +61,7 @@ async function run(engine, name, config) {
   app.on("unauthenticated", askForToken);
   document.title = `${name} – sigdb explorer`;
   window.sigdb = { app, literal, identifier, fill }; // for the console of the browser, and for tests
-  fillFrame(app, { name, atlases: config.atlases, onOpen: config.engine === "wasm" ? () => pick(null, config) : null });
+  fillFrame(app, { name, atlases: config.atlases, user: config.user === LOCAL ? null : config.user, onOpen: config.engine === "wasm" ? () => pick(null, config) : null });
   await app.update();
 }
 

@@ -113,6 +113,12 @@ export function groupBy(rows, keyOf) {
   return groups;
 }
 
+export function median(values) {
+  const sorted = values.toSorted((one, other) => one - other);
+  const middle = sorted.length / 2;
+  return Number.isInteger(middle) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[Math.floor(middle)];
+}
+
 export function percent(part) {
   return PERCENT.format(part);
 }

@@ -111,7 +111,8 @@ class Card {
     const { result } = this;
     this.chart?.remove();
     this.chart = null;
-    const notes = typeof this.notes === "function" ? this.notes(result) : this.notes;
+    const found = typeof this.notes === "function" ? this.notes(result) : this.notes;
+    const notes = result.rows.length ? found : [];
     const spec = typeof this.spec === "function" ? this.spec(result.rows) : this.spec;
     const place = spec && result.rows.length > 0 && h("div", { class: "chart wide", tabindex: "0", role: "region", "aria-label": `Chart: ${this.title}` });
     this.content.replaceChildren(...[

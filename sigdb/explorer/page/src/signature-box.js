@@ -2,6 +2,8 @@
 import { h, newId } from "./dom.js";
 import { table } from "./table.js";
 
+// A longer list of left out genes is folded.
+const FEW = 5;
 const EXAMPLE = "Genes: CD3E CD8A:2 -FOXP3\nOr paste a list, a column, or genes with weights.";
 
 export function signatureBox(app) {
@@ -16,15 +18,9 @@ export function signatureBox(app) {
   const texts = () => app.state.s ?? [];
   const place = () => Math.min(Number(app.state.at ?? 0), Math.max(texts().length - 1, 0));
 
-  // A single word that names a signature of the library means that one, as for the command line.
-  function meant(text) {
-    const name = known.get(text.trim().toLowerCase());
-    return name ? `@${name}` : text.trim();
-  }
-
   function apply() {
     const all = [...texts()];
-    if (area.value.trim()) all[place()] = meant(area.value);
+    if (area.value.trim()) all[place()] = area.value.trim();
     else all.splice(place(), 1);
     app.setState({ s: all, tab: tabFor() });
   }
@@ -55,17 +51,17 @@ export function signatureBox(app) {
 
   area.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); apply(); } });
   library.addEventListener("change", () => {
-    const name = known.get(library.value.trim().toLowerCase());
+    const name = known.get(library.value.trim().toLowerCase())?.signature;
     if (!name) return;
     library.value = "";
     add(`@${name}`);
   });
   app.on("signature", fillBox);
   app.on("state", fillBox);
-  loadLibrary(app).then((rows) => {
-    known = new Map(rows.map((row) => [row.signature.toLowerCase(), row.signature]));
-    names.replaceChildren(...rows.map((row) => h("option", { value: row.signature }, `${row.n_genes} genes`)));
-    library.hidden = rows.length === 0;
+  app.isShown.then(() => app.library()).then((signatures) => {
+    known = signatures;
+    names.replaceChildren(...[...known.values()].map((row) => h("option", { value: row.signature }, `${row.n_genes} gene${row.n_genes === 1 ? "" : "s"}`)));
+    library.hidden = known.size === 0;
   }, () => { library.hidden = true; });
   fillBox();
 
@@ -74,13 +70,8 @@ export function signatureBox(app) {
     chips, area,
     h("div", { class: "buttons" },
       h("button", { type: "button", class: "main", onclick: apply, title: "Enter" }, "Score"),
-      h("button", { type: "button", onclick: () => { area.focus(); if (area.value.trim()) { const text = meant(area.value); area.value = ""; add(text); } }, title: "Keep this signature, and add the text as another one" }, "Add as another")),
+      h("button", { type: "button", onclick: () => { area.focus(); if (area.value.trim()) { const text = area.value.trim(); area.value = ""; add(text); } }, title: "Keep this signature, and add the text as another one" }, "Add as another")),
     library, names, report);
-}
-
-async function loadLibrary(app) {
-  await app.isShown;
-  return (await app.askStatement("explorer/frame.library", {}, {}, { signal: new AbortController().signal })).rows;
 }
 
 // Which names resolved to what, which are missing, and how many genes each study measured.
@@ -88,30 +79,52 @@ function reportOf(app, signature) {
   if (signature.problem) return [h("p", { class: "problem", role: "alert" }, signature.problem)];
   const { report, genes } = signature;
   const other = report.filter((row) => row.symbol !== null && row.status !== "ok");
-  const lost = report.filter((row) => row.symbol === null);
+  const ambiguous = report.filter((row) => row.status === "ambiguous");
+  const lost = report.filter((row) => row.symbol === null && row.status !== "ambiguous");
   const counts = `${signature.known} of ${genes.length} gene${genes.length === 1 ? "" : "s"} known`;
   const columns = ["gene", "symbol", "status", "suggestion"].map((name) => ({ name, isNumber: false }));
   if (signature.weights) columns.splice(1, 0, { name: "weight", isNumber: true });
   const rows = report.map((row, place) => ({ ...row, weight: signature.weights?.[place] }));
   return [
     h("details", {}, h("summary", {}, counts + (other.length ? `, ${other.length} by another name` : "")), table({ columns, rows }, "Genes of the signature")),
-    lost.length > 0 && h("div", { class: "warning" }, h("p", {}, `Not in this atlas, and left out (${lost.length}):`),
-      h("ul", {}, lost.slice(0, 20).map((row) => lostGene(app, signature, row)), lost.length > 20 && h("li", {}, `and ${lost.length - 20} more, in the table above`))),
+    leftOut(`Not in this atlas, and left out (${lost.length}):`, lost.map((row) => lostGene(app, signature, row))),
+    leftOut(`A name of several genes, and left out (${ambiguous.length}). Choose one:`, ambiguous.map((row) => ambiguousGene(app, signature, row))),
     coverage(app),
   ].filter(Boolean);
 }
 
-function lostGene(app, signature, { gene, status, suggestion }) {
+// A long list is folded.
+function leftOut(heading, items) {
+  if (!items.length) return null;
+  const [first, more] = [items.slice(0, FEW), items.slice(FEW)];
+  return h("div", { class: "warning" }, h("p", {}, heading), h("ul", {}, first),
+    more.length > 0 && h("details", {}, h("summary", {}, `${more.length} more`), h("ul", {}, more)));
+}
+
+function lostGene(app, signature, { gene, suggestion }) {
   const isGene = suggestion && !suggestion.startsWith("run :=") && !suggestion.includes(" or ");
+  return h("li", {}, gene, suggestion && !isGene && ` (known to ${suggestion})`,
+    isGene && [" – did you mean ", replacement(app, signature, gene, suggestion), "?"]);
+}
+
+function ambiguousGene(app, signature, { gene, suggestion }) {
+  const candidates = suggestion.split(/, | or /);
+  return h("li", {}, `${gene}: `, candidates.map((each, place) => [place > 0 && " or ", replacement(app, signature, gene, each)]));
+}
+
+// A button that puts another gene in the place of a name.
+function replacement(app, signature, name, gene) {
   const replace = () => {
-    const genes = signature.genes.map((each) => (each === gene ? suggestion : each));
+    const members = signature.genes.map((each, place) => (each === name ? gene : each) + weightOf(signature, place));
     const s = [...app.state.s];
-    s[app.signatures.indexOf(signature)] = genes.map((each, place) => each + (signature.weights && signature.weights[place] !== 1 ? `:${signature.weights[place]}` : "")).join(" ");
+    s[app.signatures.indexOf(signature)] = members.join(" ");
     app.setState({ s });
   };
-  return h("li", {}, gene, status === "ambiguous" && ` is a name of several genes: ${suggestion}`,
-    status !== "ambiguous" && suggestion && !isGene && ` (known to ${suggestion})`,
-    isGene && [" – did you mean ", h("button", { type: "button", class: "link", onclick: replace }, suggestion), "?"]);
+  return h("button", { type: "button", class: "link", onclick: replace }, gene);
+}
+
+function weightOf({ weights }, place) {
+  return weights && weights[place] !== 1 ? `:${weights[place]}` : "";
 }
 
 function coverage(app) {

@@ -14,7 +14,13 @@ export function parseSignature(text) {
   for (const line of members.split(/[\n;]/)) for (const [gene, weight] of membersOf(line)) add(weights, gene, weight);
   const genes = [...weights.keys()];
   const isWeighted = [...weights.values()].some((weight) => weight !== 1);
-  return { name: title?.trim() || genes.slice(0, 3).join(", ") + (genes.length > 3 ? " …" : ""), library: null, genes, weights: isWeighted ? [...weights.values()] : null };
+  return { name: title?.trim() || genes.slice(0, 3).map((gene) => written(gene, weights.get(gene))).join(", ") + (genes.length > 3 ? " …" : ""), library: null, genes, weights: isWeighted ? [...weights.values()] : null };
+}
+
+// A gene with its weight, as people write it.
+export function written(gene, weight) {
+  const size = Math.abs(weight) === 1 ? "" : `:${Math.abs(weight)}`;
+  return `${weight < 0 ? "\u2212" : ""}${gene}${size}`;
 }
 
 function membersOf(line) {

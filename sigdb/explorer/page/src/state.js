@@ -32,6 +32,13 @@ export function writeHash(state) {
   return `#${found}`;
 }
 
+// Whether the filters of a state keep a group of cells. except: a filter that does not count.
+export function keeps(state, group, except = null) {
+  return FILTERS.every((name) => name === except || !state[name]?.length || state[name].includes(group[name]));
+}
+
+export const NO_FILTERS = Object.fromEntries(FILTERS.map((name) => [name, []]));
+
 // A state with changes. A value of undefined, an empty list or an empty text takes the entry away.
 export function changed(state, changes) {
   const all = Object.entries({ ...state, ...changes }).map(([name, value]) => [name, typeof value === "number" || typeof value === "boolean" ? String(value) : value]);

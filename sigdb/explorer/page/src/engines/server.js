@@ -21,6 +21,12 @@ export async function logIn(token) {
   if (!answer.ok) throw await refusal(answer);
 }
 
+// Remove the cookie.
+export async function logOut() {
+  const answer = await send("logout", {});
+  if (!answer.ok) throw await refusal(answer);
+}
+
 async function send(path, body, signal) {
   try {
     return await fetch(path, {

@@ -4,6 +4,7 @@ import { Table } from "apache-arrow";
 import { AskError, isAbort } from "../errors.js";
 import { inline } from "../inline.js";
 import { inspectHost } from "./host.js";
+import { refusal } from "./reading.js";
 import { toResult } from "./result.js";
 
 // A file is an atlas of others, so it gets no extension and no address. Then nothing can be set any more.
@@ -68,7 +69,7 @@ function engineOf(db, connection) {
     kind: "wasm",
     // One question at a time: the worker has one thread.
     ask(sql, { signal } = {}) {
-      const answer = last.then(() => answerOne(connection, sql, signal));
+      const answer = last.then(() => answerOne(db, connection, sql, signal));
       last = answer.catch(() => {});
       return answer;
     },
@@ -78,7 +79,10 @@ function engineOf(db, connection) {
   };
 }
 
-async function answerOne(connection, sql, signal) {
+async function answerOne(db, connection, sql, signal) {
+  signal?.throwIfAborted();
+  const refused = await refusal(sql, (text) => db.tokenize(text));
+  if (refused) throw new AskError("forbidden", refused);
   signal?.throwIfAborted();
   const cancel = () => connection.cancelSent();
   signal?.addEventListener("abort", cancel);

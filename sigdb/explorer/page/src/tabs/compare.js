@@ -2,28 +2,30 @@
 import { draw } from "../chart.js";
 import { comparableUnits, compareUnits, forestLimits, forestRows } from "../compare.js";
 import { h, save } from "../dom.js";
+import { firstQuestion } from "../compare-start.js";
+import { comparisonNotes, nothingCompared } from "../compare-notes.js";
 import { asked, choice, count, findingTab } from "../finding.js";
-import { leftOutNote } from "../notes.js";
 import { table, toCSV } from "../table.js";
 
 const BY = ["disease", "tissue", "cell_type", "study"];
 
 export default findingTab({
   id: "compare",
-  title: "Compare donors",
-  async controls(app, signal) {
-    const { rows } = await app.askStatement("explorer/frame.groups", {}, {}, { signal });
-    const by = choice("by", "Compare", BY, { isStructural: true });
-    const values = [...new Set(rows.map((row) => row[by.read(app)]))].filter((value) => value !== null).sort();
+  title: "Compare",
+  async controls(app) {
+    const groups = await app.groups();
+    const least = [count("min_cells", "Cells of a unit, at least", 10), count("min_units", "Units of a group, at least", 3, { min: 2 })];
+    const start = (columns) => firstQuestion(groups, columns, { minCells: least[0].initial, minUnits: least[1].initial }, app.catalog.names_none);
+    const by = choice("by", "Compare", BY, { initial: start(BY).by, isStructural: true, resets: ["reference", "within", "pairs"] });
+    const { values, reference, within, pairs } = start([by.read(app)]);
     return [
       by,
-      choice("reference", "with", values, { initial: values.find((value) => /^normal/.test(value)) ?? values[0] }),
+      choice("reference", "with", values, { initial: reference }),
       choice("of", "by", ["z", "hits"], { labels: { z: "mean z", hits: "hit rate" } }),
-      choice("within", "within", ["cell_type", "none"].filter((column) => column !== by.read(app)), { labels: { none: "all cells" } }),
+      choice("within", "within", ["cell_type", "none"].filter((column) => column !== by.read(app)), { initial: within, labels: { none: "all cells" } }),
       choice("unit", "Unit", ["donor", "sample"]),
-      choice("pairs", "Pairs", ["none", "donor"], { labels: { none: "no pairs", donor: "of one donor" } }),
-      count("min_cells", "Cells of a unit, at least", 10),
-      count("min_units", "Units of a group, at least", 3, { min: 2 }),
+      choice("pairs", "Pairs", ["none", "donor"], { initial: pairs, labels: { none: "no pairs", donor: "of one donor" } }),
+      ...least,
     ];
   },
   async ask({ app, root, signal, settings }) {
@@ -39,34 +41,31 @@ export default findingTab({
       signal,
       notes: ({ rows }) => {
         const { units, lost } = comparableUnits(rows, design, none);
-        showTests(tests, app, compareUnits(units, design), design);
-        return [NOTES[design.of], ...leftOutNote("unit", lost)];
+        const found = compareUnits(units, design);
+        showTests(tests, app, found, units, design);
+        return comparisonNotes(found, units, lost, design, app.catalog);
       },
     });
   },
 });
 
-const NOTES = {
-  z: "Means are of z: standard deviations above matched control genes in cells of the same study and depth.",
-  hits: "A hit is above the 99th percentile of the scores of matched control genes at the same depth.",
-};
 const ONE_STUDY = "Each row is the test of one study. Where several studies hold both groups, sigdb.compare in Python also fits one model of all studies, and a meta-analysis.";
 
 export function designOf({ by, reference, unit, within, pairs, min_cells, min_units, of }) {
   return { by, reference, unit, within: within === "none" ? null : within, pairedBy: pairs === "none" ? null : pairs, minCells: min_cells, minUnits: min_units, of };
 }
 
-function showTests(place, app, rows, design) {
+function showTests(place, app, rows, units, design) {
   const title = `${design.by.replaceAll("_", " ")}: others against ${design.reference}`;
   const chart = h("div", { class: "chart wide", tabindex: "0", role: "region", "aria-label": `Chart: ${title}` });
   const buttons = h("div", { class: "buttons" });
   const forest = forestRows(rows);
   const columns = Object.keys(rows[0] ?? {}).map((name) => ({ name, isNumber: typeof rows.find((row) => row[name] !== null)?.[name] === "number" }));
-  place.replaceChildren(h("header", {}, h("h2", {}, title), buttons),
-    rows.length ? chart : h("p", { class: "hint" }, `Nothing was compared: no study has units of ${design.reference} and of another ${design.by}.`),
+  const head = h("header", {}, h("h2", {}, title), buttons);
+  if (!rows.length) return place.replaceChildren(head, h("p", { class: "hint" }, nothingCompared(units, design)));
+  place.replaceChildren(head, chart,
     h("ul", { class: "notes" }, [`Right of 0: higher than in ${design.reference}. Units: in the group / in ${design.reference}.`, ONE_STUDY].map((note) => h("li", {}, note))),
-    rows.length > 0 && h("details", { open: rows.length <= 12 }, h("summary", {}, `Table: ${rows.length} rows`), table({ columns, rows }, title)));
-  if (!rows.length) return;
+    h("details", { open: rows.length <= 12 }, h("summary", {}, `Table: ${rows.length} row${rows.length === 1 ? "" : "s"}`), table({ columns, rows }, title)));
   const drawn = draw(chart, specOf(app.catalog.specs[`effects_${design.of}`], forest), [], title);
   buttons.append(
     download("CSV", () => save(`${title}.csv`, toCSV({ columns, rows }), "text/csv")),

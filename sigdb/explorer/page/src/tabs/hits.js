@@ -1,6 +1,7 @@
 // The hit rate of each sample, by group, with the cut-off as a slider.
+import { namesNone } from "../compare.js";
 import { OF_SAMPLES, asked, choice, count, findingTab, showChart, unnamed } from "../finding.js";
-import { counts, groupBy, inWords, leftOutNote, ordinal, percent, warnings, whole } from "../notes.js";
+import { counts, groupBy, inWords, leftOutNote, median, ordinal, percent, warnings, whole } from "../notes.js";
 
 export default findingTab({
   id: "hits",
@@ -9,8 +10,8 @@ export default findingTab({
     choice("by", "By", OF_SAMPLES, { initial: "disease" }),
     count("percentile", "Cut-off, percentile", 99, { min: 50, max: 99.9, step: 0.1, isSlider: true }),
     choice("against", "of the scores of", ["controls", "cells"], { labels: { controls: "matched control genes", cells: "all chosen cells" } }),
-    count("min_cells", "Cells of a sample, at least", 10),
-    count("min_samples", "Samples of a group, at least", 1),
+    count("min_cells", "Cells of a sample, at least", 50),
+    count("min_samples", "Samples of a group, at least", 3),
   ],
   async ask(context) {
     const { app, settings } = context;
@@ -30,7 +31,23 @@ export function hitNotes(rows, settings, catalog) {
   const reasons = Object.entries(counts(rows.map((row) => row.left_out))).map(([reason, n]) => [inWords(words.left_out[reason], settings), n]);
   const renamed = rows.some((row) => row.left_out === "no name") ? [words.rename] : [];
   const consequence = settings.against === "controls" ? words.calibrated : words.uncalibrated;
-  return [rule + share, ...leftOutNote("sample", Object.fromEntries(reasons)), ...renamed, ...warnings(groupsOf(rows), ["label"], consequence, catalog)];
+  return [...noGroup(rows, settings, catalog), rule + share, ...leftOutNote("sample", Object.fromEntries(reasons)), ...renamed, ...warnings(groupsOf(rows), ["label"], consequence, catalog)];
+}
+
+// A note on a ranking without groups: the setting that would keep one. `explain_no_group` of sigdb.findings.hits.
+function noGroup(rows, { by, min_samples }, { names_none }) {
+  if (rows.some((row) => row.left_out === null)) return [];
+  const what = by.replaceAll("_", " ");
+  const lost = rows.filter((row) => row.label !== null);
+  if (!lost.length) return [`No group is left: no sample has a value of ${what}.`];
+  const [few] = Object.entries(counts(lost.filter((row) => row.left_out === "too few samples").map((row) => String(row.label)))).sort(([, one], [, other]) => other - one);
+  if (few) return [`No group is left. The largest, ${few[0]}, has ${few[1]} sample${few[1] === 1 ? "" : "s"}: set the samples of a group to ${few[1]} to keep it.`];
+  const small = lost.filter((row) => row.left_out === "too few cells" && !namesNone(by, row.label, names_none));
+  if (!small.length) return ["No group is left."];
+  const sizes = [...groupBy(small, (row) => String(row.label))].map(([label, each]) => [label, each.map((row) => row.n_cells).sort((one, other) => other - one)[min_samples - 1] ?? 0]);
+  const [label, n] = sizes.reduce((one, other) => (other[1] > one[1] ? other : one));
+  if (n) return [`No group is left. Set the cells of a sample to ${n} to keep at least ${min_samples} samples of ${label}.`];
+  return [`No group is left. No number of cells leaves ${min_samples} samples of one ${what}.`];
 }
 
 // The groups of the ranking, as `sigdb.hits` summarises their samples.
@@ -56,10 +73,4 @@ function over(summary, rows, column) {
 
 function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function median(values) {
-  const sorted = values.toSorted((one, other) => one - other);
-  const middle = sorted.length / 2;
-  return Number.isInteger(middle) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[Math.floor(middle)];
 }

@@ -1,4 +1,5 @@
-// The tabs, in their order. Each has an id, a title, and render(root, app, signal).
+// The tabs, in their order. Each has an id, a title, and render(root, app, signal). needsSignature: it is about a signature.
+// ignoresFilters: its answers are not about the cells of the filters.
 import atlas from "./atlas.js";
 import cells from "./cells.js";
 import compare from "./compare.js";

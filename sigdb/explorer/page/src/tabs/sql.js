@@ -3,18 +3,22 @@ import { h } from "../dom.js";
 
 const KEY = "sigdb.history";
 const KEPT = 50;
+// What the reader ran since the page was opened. A statement that came by a link waits for *Run*.
+const own = new Set();
 const EXAMPLE = "SELECT study, cell_type, count(*) AS n_cells\nFROM cells\nGROUP BY ALL\nORDER BY n_cells DESC";
 
 export default {
   id: "sql",
   title: "SQL",
+  ignoresFilters: true,
   async render(root, app) {
     const area = h("textarea", { class: "sql", rows: "8", spellcheck: "false", "aria-label": "SQL", value: app.state.sql ?? EXAMPLE });
     const answer = h("div", {});
     const past = h("div", {});
-    const run = () => {
-      if (area.value === app.state.sql) return ask();
-      return app.setState({ sql: area.value });
+    const run = (sql = area.value) => {
+      own.add(sql);
+      area.value = sql;
+      return sql === app.state.sql ? ask() : app.setState({ sql });
     };
     async function ask() {
       answer.replaceChildren();
@@ -27,18 +31,20 @@ export default {
       past.replaceChildren(h("details", { open: entries.length > 0 && !app.state.sql }, h("summary", {}, `History (${entries.length})`),
         h("p", { class: "hint" }, "Kept in this browser only. ", h("button", { type: "button", class: "link", onclick: () => { forget(); fillHistory(); } }, "Forget it")),
         h("ol", { class: "history" }, entries.map((entry) => h("li", {},
-          h("button", { type: "button", class: "past", onclick: () => app.setState({ sql: entry.sql }) }, entry.sql),
+          h("button", { type: "button", class: "past", onclick: () => run(entry.sql) }, entry.sql),
           h("span", { class: "hint" }, ` ${entry.rows.toLocaleString("en")} rows, ${entry.seconds.toFixed(2)} s, ${entry.at.slice(0, 16).replace("T", " ")}`))))));
     }
     area.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) run(); });
     root.append(
       h("div", { class: "card" }, area, h("div", { class: "buttons" },
-        h("button", { type: "button", class: "main", onclick: run, title: "Ctrl + Enter" }, "Run"),
+        h("button", { type: "button", class: "main", onclick: () => run(), title: "Ctrl + Enter" }, "Run"),
         app.signature && h("button", { type: "button", onclick: () => { area.value = scoreOf(app.signature); area.focus(); } }, `Score of ${app.signature.name}`)),
       h("p", { class: "hint" }, "One statement. All views and macros of the atlas are there: FROM cells, signature_score([…]), check_genes([…]).")),
       answer, past);
     fillHistory();
-    if (app.state.sql) await ask();
+    if (!app.state.sql) return;
+    if (own.has(app.state.sql)) await ask();
+    else answer.append(h("p", { class: "hint", role: "status" }, "This statement has not run yet. Read it, then press Run."));
   },
 };
 
