@@ -138,7 +138,11 @@ class Doors:
     def admit(self, request: Request) -> User:
         """The person who asks, by the header Authorization or by the cookie of `log_in`. Raises Refused."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return self.gate.admit(token.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE))
+        return self.admit_token(request, token.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE))
+
+    def admit_token(self, request: Request, token: str | None) -> User:
+        """The person who has a token. Raises Refused."""
+        return self.gate.admit(token, door="http", client=request.client.host if request.client else None)
 
     async def check_health(self, request: Request) -> Response:
         """Say that the server is here."""
@@ -161,7 +165,7 @@ class Doors:
         """Exchange a token for a cookie, which scripts cannot read."""
         body = await read_object(request, ("token",), LONGEST_LOGIN)
         token = body.get("token")
-        user = self.gate.admit(token if isinstance(token, str) else None)
+        user = self.admit_token(request, token if isinstance(token, str) else None)
         answer = JSONResponse({"user": user.name})
         is_secure = request.url.scheme == "https"
         answer.set_cookie(

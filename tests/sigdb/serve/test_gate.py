@@ -383,7 +383,7 @@ def test_the_log_says_who_asked_what(closed_gate, ada, log_of):
         40,
         "ok",
     )
-    assert second["outcome"] == "bad_query"
+    assert (second["outcome"], second["atlas"]) == ("bad_query", "toy")
     assert second["sql"].endswith("characters)")
     assert last["outcome"] == "unauthenticated"
     text = str(log_of(closed_gate))

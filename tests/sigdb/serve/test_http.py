@@ -243,8 +243,10 @@ def test_tokens(team, ada):
     assert team.get("/config.json", headers={"authorization": f"Bearer {token}"}).json()["user"] == "ada"
 
 
-def test_a_token_becomes_a_cookie(team, ada):
+def test_a_token_becomes_a_cookie(team, ada, closed_gate, log_of):
     assert_refused(team.post("/login", json={"token": "wrong"}), 401, "unauthenticated")
+    last = log_of(closed_gate)[-1]
+    assert (last["outcome"], last["door"], last["client"]) == ("unauthenticated", "http", "testclient")
     assert_refused(team.post("/login", json={"token": 1}), 401, "unauthenticated")
     answer = team.post("/login", json={"token": ada[1]})
     attributes = {each.strip().lower() for each in answer.headers["set-cookie"].split(";")[1:]}
