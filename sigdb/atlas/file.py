@@ -193,7 +193,8 @@ def speed_up(con: duckdb.DuckDBPyConnection) -> None:
     the row groups that contain none of them. benchmarks/README.md has the effect of each.
     """
     con.execute("SET perfect_ht_threshold = " + str(array_bits(con)))
-    con.execute("SET dynamic_or_filter_threshold = 1000")
+    # For cursors, too: DuckDB would keep it for this connection only.
+    con.execute("SET GLOBAL dynamic_or_filter_threshold = 1000")
     if int(duckdb.__version__.split(".")[0]) >= 2:
         con.execute("SET disabled_optimizers = 'partitioned_execution'")
 

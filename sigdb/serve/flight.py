@@ -107,7 +107,7 @@ class Admission(flight.ServerMiddlewareFactory):
         given = {name.lower(): str(values[0]) for name, values in headers.items() if values}
         with as_flight():
             name, token = credentials(given.get("authorization", ""))
-            user = self.gate.admit(token)
+            user = self.gate.admit(token, door="flight")
             if name and self.gate.tokens is not None and name != user.name:
                 raise Refused("unauthenticated", f"This token is not the one of {name!r:.80}.")
         return Admitted(user, given.get("atlas"), token)

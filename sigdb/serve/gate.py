@@ -106,8 +106,11 @@ class Gate:
         self.n_of: Counter[str | None] = Counter()
         self.is_stopping = False
 
-    def admit(self, token: str | None) -> User:
-        """The person who has a token. Raises Refused (401) if nobody has it. Without tokens, everybody is `local`."""
+    def admit(self, token: str | None, *, door: str | None = None, client: str | None = None) -> User:
+        """The person who has a token. Raises Refused (401) if nobody has it. Without tokens, everybody is `local`.
+
+        door, client: where a wrong token came in, and the address that it came from, for the log.
+        """
         if self.tokens is None:
             return User("local")
         if not token:
@@ -118,7 +121,7 @@ class Gate:
             self.log.write(outcome="failed", message=str(error))
             raise Refused("unauthenticated", "The tokens of this server cannot be read. Nobody is admitted.") from None
         if name is None:
-            self.log.write(outcome="unauthenticated")
+            self.log.write(outcome="unauthenticated", door=door, client=client)
             raise Refused("unauthenticated", "This token is not valid here. It may have been revoked.")
         return User(name)
 
@@ -160,9 +163,9 @@ class Gate:
         started, answered, outcome = time.monotonic(), None, None
         try:
             with self.turn(user.name, self.limits.per_user), ExitStack() as stack:
-                run = stack.enter_context(
-                    self.run(Question(user.name, self.atlases.find(atlas), sql, parameters, kind))
-                )
+                found = self.atlases.find(atlas)
+                atlas = found.name  # for the log
+                run = stack.enter_context(self.run(Question(user.name, found, sql, parameters, kind)))
                 answered = Answered(run, stack.close)
                 yield answered
         except Refused as refused:

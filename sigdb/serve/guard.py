@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from sigdb.serve.limits import Refused
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["HEADERS", "Guard", "answer_refused"]
+    from sigdb.serve.log import QueryLog
+
+__all__ = ["HEADERS", "Guard", "answer_no_path", "answer_refused"]
 
 # The page loads nothing from another host, runs no script from text, and stands in no frame.
 HEADERS = {
@@ -38,9 +41,10 @@ class Guard:
     gives itself away by Origin.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, log: QueryLog) -> None:
         self.app = app
         self.hosts = hosts
+        self.log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -48,8 +52,12 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        has_started = False
+
         async def send_safely(message: Message) -> None:
+            nonlocal has_started
             if message["type"] == "http.response.start":
+                has_started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
@@ -61,7 +69,14 @@ class Guard:
         except Refused as refused:
             await as_json(refused)(scope, receive, send_safely)
             return
-        await self.app(scope, receive, send_safely)
+        try:
+            await self.app(scope, receive, send_safely)
+        # A defect, or a client that takes no rows. uvicorn cuts off an unfinished answer.
+        except Exception as error:  # noqa: BLE001 - of any kind
+            self.log.write(outcome="failed", message=f"{scope['path']!r:.80}: {error!r:.200}")
+            if not has_started:
+                failed = Refused("failed", "The server failed. Its log says why.")
+                await as_json(failed)(scope, receive, send_safely)
 
     def check(self, headers: Headers) -> None:
         """Raise Refused for a request under a foreign name, or from a page of another host."""
@@ -71,7 +86,7 @@ class Guard:
                 "forbidden", f"This server is not called {host!r:.80}. Use {' or '.join(sorted(self.hosts))}."
             )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and place_of(origin) != host.lower():
             raise Refused("forbidden", f"The page {origin!r:.80} may not ask this server.")
 
 
@@ -79,6 +94,14 @@ def name_of(address: str) -> str | None:
     """The name of the host in an address; None if it is not one."""
     try:
         return urlsplit(address).hostname
+    except ValueError:
+        return None
+
+
+def place_of(origin: str) -> str | None:
+    """The host and port in an origin; None if it is not one."""
+    try:
+        return urlsplit(origin).netloc.lower()
     except ValueError:
         return None
 
@@ -94,3 +117,11 @@ async def answer_refused(request: Request, error: Exception) -> JSONResponse:
     """Answer a request that was refused."""
     assert isinstance(error, Refused)
     return as_json(error)
+
+
+async def answer_no_path(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request for a path that does not exist, or by a method that it does not have."""
+    assert isinstance(error, HTTPException)
+    kind = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "failed")
+    body = {"error": {"kind": kind, "message": f"{request.method} {request.url.path!r:.80}: {error.detail}."}}
+    return JSONResponse(body, error.status_code, error.headers)

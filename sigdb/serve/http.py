@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import anyio
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
@@ -22,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 from sigdb.errors import nearest
 from sigdb.serve.formats import MEDIA_TYPES, WRITERS, format_of
 from sigdb.serve.gate import Answered, Gate, Refused, User
-from sigdb.serve.guard import Guard, answer_refused
+from sigdb.serve.guard import Guard, answer_no_path, answer_refused
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -34,8 +35,11 @@ __all__ = ["make_app", "page_folder"]
 COOKIE = "sigdb_token"
 # How long a browser keeps it.
 COOKIE_SECONDS = 30 * 86_400
-# The longest body of a request.
+# The longest body of a request, and of one that anybody may send.
 LONGEST_BODY = 8 << 20
+LONGEST_LOGIN = 1 << 10
+# Seconds in which it must have come.
+BODY_SECONDS = 30.0
 # An answer is kept in memory up to this size, and on disk above.
 IN_MEMORY = 4 << 20
 CHUNK = 256 << 10
@@ -134,7 +138,11 @@ class Doors:
     def admit(self, request: Request) -> User:
         """The person who asks, by the header Authorization or by the cookie of `log_in`. Raises Refused."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return self.gate.admit(token.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE))
+        return self.admit_token(request, token.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE))
+
+    def admit_token(self, request: Request, token: str | None) -> User:
+        """The person who has a token. Raises Refused."""
+        return self.gate.admit(token, door="http", client=request.client.host if request.client else None)
 
     async def check_health(self, request: Request) -> Response:
         """Say that the server is here."""
@@ -155,9 +163,9 @@ class Doors:
 
     async def log_in(self, request: Request) -> Response:
         """Exchange a token for a cookie, which scripts cannot read."""
-        body = await read_object(request, ("token",))
+        body = await read_object(request, ("token",), LONGEST_LOGIN)
         token = body.get("token")
-        user = self.gate.admit(token if isinstance(token, str) else None)
+        user = self.admit_token(request, token if isinstance(token, str) else None)
         answer = JSONResponse({"user": user.name})
         is_secure = request.url.scheme == "https"
         answer.set_cookie(
@@ -213,13 +221,23 @@ async def read_question(request: Request) -> Asked:
     return Asked(sql, parameters, atlas, form)
 
 
-async def read_object(request: Request, known: tuple[str, ...]) -> dict[str, Any]:
-    """The body of a request, a JSON object with some of these keys. Raises Refused."""
+async def read_body(request: Request, longest: int) -> bytes:
+    """The body of a request. Raises Refused if it is too long, or comes too slowly."""
     text = bytearray()
-    async for chunk in request.stream():
-        text += chunk
-        if len(text) > LONGEST_BODY:
-            raise Refused("too_large", f"The request has more than {LONGEST_BODY:,} bytes.")
+    try:
+        with anyio.fail_after(BODY_SECONDS):
+            async for chunk in request.stream():
+                text += chunk
+                if len(text) > longest:
+                    raise Refused("too_large", f"The request has more than {longest:,} bytes.")
+    except TimeoutError:
+        raise Refused("timeout", f"The request did not come within {BODY_SECONDS:g} seconds.") from None
+    return bytes(text)
+
+
+async def read_object(request: Request, known: tuple[str, ...], longest: int = LONGEST_BODY) -> dict[str, Any]:
+    """The body of a request, a JSON object with some of these keys. Raises Refused."""
+    text = await read_body(request, longest)
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
@@ -240,6 +258,11 @@ def page_folder() -> Path:
 async def send_vega(request: Request) -> Response:
     """Send the library of charts, of which the package has one copy for the page and for reports."""
     return FileResponse(Path(str(files("sigdb") / "data" / "vega" / "vega.js")))
+
+
+async def want_post(request: Request) -> Response:
+    """Refuse GET, which would otherwise ask for a file of the page."""
+    raise HTTPException(405, headers={"allow": "POST"})
 
 
 async def say_not_built(request: Request) -> Response:
@@ -275,14 +298,15 @@ def make_app(
         Route("/login", doors.log_in, methods=["POST"]),
         Route("/logout", doors.log_out, methods=["POST"]),
         *([Route("/mcp", agents)] if agents else []),
+        *(Route(path, want_post) for path in ("/query", "/login", "/logout")),
         Route("/vega.js", send_vega),
         rest,
     ]
     return Starlette(
         routes=routes,
         lifespan=agents.run if agents else None,
-        middleware=[Middleware(Guard, hosts=hosts)],
-        exception_handlers={Refused: answer_refused, ClientDisconnect: answer_gone},
+        middleware=[Middleware(Guard, hosts=hosts, log=gate.log)],
+        exception_handlers={Refused: answer_refused, HTTPException: answer_no_path, ClientDisconnect: answer_gone},
     )
 
 

@@ -10,11 +10,13 @@ from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sigdb.errors import OptionError
 from sigdb.serve.http import make_app
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
@@ -26,6 +28,8 @@ __all__ = ["GRACE", "Address", "Door", "HttpDoor", "bind", "check_address", "ope
 GRACE = 5.0
 # Open connections over HTTP.
 CONNECTIONS = 512
+# Seconds after which a connection is closed on which nothing was asked.
+SILENT = 10
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,15 @@ def bind(address: Address) -> socket.socket:
         ) from error
 
 
+class Connection(H11Protocol):
+    """A connection over HTTP, which is closed if nothing is sent. Otherwise, silent ones would keep out all others."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Close it in some seconds, unless something comes before."""
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(SILENT, self.timeout_keep_alive_handler)
+
+
 class HttpDoor:
     """The HTTP door, in a thread."""
 
@@ -101,6 +114,7 @@ class HttpDoor:
             server_header=False,
             lifespan="on" if mcp else "off",
             ws="none",
+            http=Connection,
             limit_concurrency=CONNECTIONS,
             timeout_graceful_shutdown=int(GRACE),
             ssl_certfile=address.tls_cert,

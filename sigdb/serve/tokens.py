@@ -79,8 +79,8 @@ def version_of(path: Path) -> tuple[int, ...]:
 
 
 def hashed(token: str) -> str:
-    """The hash of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    """The hash of a token, or of any other text that somebody sent as one."""
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 def read_tokens(path: Path) -> list[Token]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -89,6 +89,8 @@ class Worker:
         self.limits = limits
         self.questions: SimpleQueue[Question] = SimpleQueue()
         self.con: duckdb.DuckDBPyConnection | None = None
+        # Of the query that runs.
+        self.cursor: duckdb.DuckDBPyConnection | None = None
         self.place: tuple[str, AtlasFile] | None = None
         self.is_idle = Event()
 
@@ -107,9 +109,9 @@ class Worker:
     def interrupt(self) -> None:
         """Interrupt the query until it has ended: it may not run yet, and parsing and planning do not listen."""
         while not self.is_idle.wait(0.05):
-            if (con := self.con) is not None:
+            if (cursor := self.cursor) is not None:
                 with suppress(duckdb.Error):
-                    con.interrupt()
+                    cursor.interrupt()
 
     def run(self) -> None:
         """Answer questions, one after the other."""
@@ -138,15 +140,20 @@ class Worker:
 
     def answer(self, question: Question) -> Iterator[bytes]:
         """The rows of an answer within the limits, as streams of Arrow IPC. The first may have no rows."""
-        con = self.connection(question)
-        # An unread result keeps the connection from the next query, so it is closed.
-        with ANSWERS[question.kind](con, question) as reader:
+        with self.cursor_for(question) as cursor, ANSWERS[question.kind](cursor, question) as reader:
             yield stream_of(reader.schema)
             n_rows = n_bytes = 0
             for batch in reader:
                 n_rows, n_bytes = n_rows + batch.num_rows, n_bytes + batch.nbytes
                 check_size(n_rows, n_bytes, self.limits)
                 yield stream_of(reader.schema, batch)
+
+    @contextmanager
+    def cursor_for(self, question: Question) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor for one query. What a query leaves in it (such as a seed) ends with it."""
+        con = self.connection(question)
+        with con.cursor() as self.cursor:
+            yield self.cursor
 
     def connection(self, question: Question) -> duckdb.DuckDBPyConnection:
         """The open connection, if it is to this atlas and was this person's; otherwise a new one."""

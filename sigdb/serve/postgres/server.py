@@ -83,7 +83,7 @@ class AtlasConnection(Connection):
             return False
         try:
             self.session.token = await self.password() if gate.tokens is not None else None
-            self.session.name = gate.admit(self.session.token).name
+            self.session.name = gate.admit(self.session.token, door="postgres").name
             if gate.tokens is not None and self.session.name != self.username:
                 raise Refused("unauthenticated", f"This token is not the one of {self.username!r:.80}.")
             self.session.atlas = gate.atlases.find(self.startup_params.get("database")).name

@@ -81,7 +81,9 @@ class AtlasSession(pg.Session):
 
     def ask(self, sql: str, parameters: Sequence[Any], kind: str = "query") -> AbstractContextManager[Answered]:
         """Ask the gate. The token is looked up each time: it may have been revoked."""
-        return self.gate.ask(self.gate.admit(self.token), sql, parameters, atlas=self.atlas, door="postgres", kind=kind)
+        return self.gate.ask(
+            self.gate.admit(self.token, door="postgres"), sql, parameters, atlas=self.atlas, door="postgres", kind=kind
+        )
 
     async def call(
         self, function: Callable[..., Any], *arguments: Any, stop: Callable[[], object] = lambda: None

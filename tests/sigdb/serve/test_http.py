@@ -7,6 +7,7 @@ import io
 import json
 import socket
 import time
+from unittest import mock
 
 import pyarrow as pa
 import pytest
@@ -126,6 +127,52 @@ def test_bodies_that_are_no_json(client):
     assert client.get("/query").status_code == 405
 
 
+def test_errors_are_objects(client, team):
+    for answer, status, kind in (
+        (client.get("/no"), 404, "not_found"),
+        (client.get("/query"), 405, "method_not_allowed"),
+        (client.get("/healthz", headers={"origin": "http://["}), 403, "forbidden"),
+        (team.post("/login", content=b'{"token": "\\ud800"}'), 401, "unauthenticated"),
+    ):
+        assert_refused(answer, status, kind)
+
+
+def test_a_defect_is_an_answer_and_a_line_in_the_log(client, gate, log_of, monkeypatch):
+    monkeypatch.setattr("sigdb.serve.http.version", mock.Mock(side_effect=ZeroDivisionError("planted")))
+    answer = client.get("/healthz")
+    assert_refused(answer, 500, "failed")
+    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+    assert "planted" in log_of(gate)[-1]["message"]
+    assert "planted" not in answer.text
+
+
+def test_who_is_not_admitted_sends_little(team):
+    assert_refused(team.post("/login", content=b" " * 1025), 413, "too_large")
+
+
+def served(gate):
+    """A door that listens, and its address."""
+    door = HttpDoor(gate, Address(port=0))
+    host, port = door.start().removeprefix("http://").split(":")
+    return door, (host, int(port))
+
+
+def test_a_body_and_a_connection_that_are_silent_end(gate, monkeypatch):
+    monkeypatch.setattr("sigdb.serve.http.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("sigdb.serve.server.SILENT", 0.2)
+    door, address = served(gate)
+    try:
+        for path in ("login", "query"):
+            with socket.create_connection(address, timeout=5) as connection:
+                connection.sendall(f"POST /{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{".encode())
+                assert b"408" in connection.recv(100)
+        with socket.create_connection(address, timeout=5) as connection:
+            assert connection.recv(1) == b"", "it is closed"
+    finally:
+        door.stop()
+        door.join()
+
+
 def test_time_and_turns(client, gate, limit):
     limit(seconds=0.3)
     assert_refused(client.post("/query", json={"sql": ENDLESS}), 408, "timeout")
@@ -142,7 +189,9 @@ def test_headers_stand_on_every_answer(client):
         client.get("/"),
         client.get("/no"),
         client.post("/query", json={}),
+        client.get("/query"),
         client.get("/healthz", headers={"host": "evil.com"}),
+        client.get("/healthz", headers={"origin": "http://["}),
     ):
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
 
@@ -194,8 +243,10 @@ def test_tokens(team, ada):
     assert team.get("/config.json", headers={"authorization": f"Bearer {token}"}).json()["user"] == "ada"
 
 
-def test_a_token_becomes_a_cookie(team, ada):
+def test_a_token_becomes_a_cookie(team, ada, closed_gate, log_of):
     assert_refused(team.post("/login", json={"token": "wrong"}), 401, "unauthenticated")
+    last = log_of(closed_gate)[-1]
+    assert (last["outcome"], last["door"], last["client"]) == ("unauthenticated", "http", "testclient")
     assert_refused(team.post("/login", json={"token": 1}), 401, "unauthenticated")
     answer = team.post("/login", json={"token": ada[1]})
     attributes = {each.strip().lower() for each in answer.headers["set-cookie"].split(";")[1:]}
@@ -233,10 +284,9 @@ def send_and_leave(address, body, wait):
 
 
 def test_a_client_that_leaves_stops_its_query(gate, log_of):
-    door = HttpDoor(gate, Address(port=0))
-    host, port = door.start().removeprefix("http://").split(":")
+    door, address = served(gate)
     try:
-        send_and_leave((host, int(port)), {"sql": ENDLESS}, 0.5)
+        send_and_leave(address, {"sql": ENDLESS}, 0.5)
         end = time.monotonic() + 5
         while log_of(gate)[-1]["sql"] != ENDLESS and time.monotonic() < end:
             time.sleep(0.02)
