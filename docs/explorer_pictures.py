@@ -28,7 +28,7 @@ PICTURES = {
     "scores": MS1 | {"tab": "scores"},
     "distributions": MS1 | {"tab": "distributions"},
     "hits": MS1 | {"tab": "hits", "by": "study", "min_cells": "10", "min_samples": "1"},
-    "compare": {"s": "CD3D CD3E", "tab": "compare", "by": "tissue", "reference": "normal adjacent", "min_cells": "3"},
+    "compare": {"s": "CD3D CD3E", "tab": "compare", "by": "tissue", "reference": "normal adjacent", "pairs": "donor"},
     "leading": MONOCYTE | {"tab": "leading"},
     "null": MONOCYTE | {"tab": "null"},
     "genes": MONOCYTE | {"tab": "gene"},

@@ -183,10 +183,11 @@ def test_an_endless_query_ends_by_the_time_limit(gate, limit):
 def test_what_duckdb_cannot_stop_ends_with_its_process(gate, limit):
     """DuckDB does not listen while it optimises a condition of this size."""
     limit(seconds=0.5)
-    condition = " OR ".join(f"({i} = {i + 1} AND {i} < 3)" for i in range(20_000))
+    condition = " OR ".join(f"({i}={i + 1} AND {i}<3)" for i in range(34_000))
     start = time.monotonic()
-    assert refusal(gate, f"SELECT 1 WHERE {condition}").kind == "timeout"
-    assert 0.5 + GRACE <= time.monotonic() - start < 0.5 + 2 * GRACE
+    found = refusal(gate, f"SELECT 1 WHERE {condition}")
+    assert found.kind == "timeout", found
+    assert 0.5 + GRACE <= time.monotonic() - start < 0.5 + 5 * GRACE  # a busy machine parses it slowly
     limit(seconds=30)
     assert_answers(gate)
 
