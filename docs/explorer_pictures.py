@@ -1,6 +1,6 @@
-"""Take the pictures of docs/guides/explorer.md from the demo atlas: `.venv-web/bin/python docs/explorer_pictures.py demo.duckdb`.
+"""Take the pictures of docs/guides/explorer.md: `.venv-web/bin/python -m docs.explorer_pictures demo.duckdb`.
 
-It needs the built page (`make explorer`) and Chromium. The pictures of cells are not among them: the demo has no embedding.
+It needs the built page (`make explorer`) and Chromium. The demo has no embedding, so the tab of cells is left out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tests.web.host import serve
 FOLDER = Path(__file__).parent / "images" / "explorer"
 COUNT = "SELECT study, cell_type, count(*) AS n_cells\nFROM cells\nGROUP BY ALL\nORDER BY n_cells DESC\nLIMIT 8"
 MS1 = {"s": "@MS1"}
+PAIRED = {"pairs": "donor", "min_cells": "3"}
 MONOCYTE = {"s": "LYZ CD14 FCN1 AIF1"}
 # Picture -> the state of the page in its address.
 PICTURES = {
@@ -28,7 +29,7 @@ PICTURES = {
     "scores": MS1 | {"tab": "scores"},
     "distributions": MS1 | {"tab": "distributions"},
     "hits": MS1 | {"tab": "hits", "by": "study", "min_cells": "10", "min_samples": "1"},
-    "compare": {"s": "CD3D CD3E", "tab": "compare", "by": "tissue", "reference": "normal adjacent", "pairs": "donor"},
+    "compare": {"s": "CD3D CD3E", "tab": "compare", "by": "tissue", "reference": "normal adjacent"} | PAIRED,
     "leading": MONOCYTE | {"tab": "leading"},
     "null": MONOCYTE | {"tab": "null"},
     "genes": MONOCYTE | {"tab": "gene"},
