@@ -24,6 +24,7 @@ from sigdb.errors import nearest
 from sigdb.serve.formats import MEDIA_TYPES, WRITERS, format_of
 from sigdb.serve.gate import Answered, Gate, Refused, User
 from sigdb.serve.guard import Guard, answer_no_path, answer_refused
+from sigdb.serve.sessions import LASTS, Sessions
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["make_app", "page_folder"]
 
-COOKIE = "sigdb_token"
-# How long a browser keeps it.
-COOKIE_SECONDS = 30 * 86_400
 # The longest body of a request, and of one that anybody may send.
 LONGEST_BODY = 8 << 20
 LONGEST_LOGIN = 1 << 10
@@ -133,12 +131,14 @@ class Doors:
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
+        self.sessions = Sessions()
         self.threads = anyio.CapacityLimiter(THREADS)
 
     def admit(self, request: Request) -> User:
         """The person who asks, by the header Authorization or by the cookie of `log_in`. Raises Refused."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return self.admit_token(request, token.strip() if scheme.lower() == "bearer" else request.cookies.get(COOKIE))
+        session = self.sessions.token_of(request.cookies.get(cookie_of(request)))
+        return self.admit_token(request, token.strip() if scheme.lower() == "bearer" else session)
 
     def admit_token(self, request: Request, token: str | None) -> User:
         """The person who has a token. Raises Refused."""
@@ -162,21 +162,23 @@ class Doors:
         return JSONResponse(facts)
 
     async def log_in(self, request: Request) -> Response:
-        """Exchange a token for a cookie, which scripts cannot read."""
+        """Exchange a token for a session, in a cookie that scripts cannot read."""
         body = await read_object(request, ("token",), LONGEST_LOGIN)
         token = body.get("token")
         user = self.admit_token(request, token if isinstance(token, str) else None)
         answer = JSONResponse({"user": user.name})
+        session = self.sessions.begin(str(token))
         is_secure = request.url.scheme == "https"
         answer.set_cookie(
-            COOKIE, str(token), max_age=COOKIE_SECONDS, httponly=True, samesite="strict", secure=is_secure
+            cookie_of(request), session, max_age=LASTS, httponly=True, samesite="strict", secure=is_secure
         )
         return answer
 
     async def log_out(self, request: Request) -> Response:
-        """Remove the cookie."""
+        """End the session, and remove its cookie."""
+        self.sessions.end(request.cookies.get(cookie_of(request)))
         answer = JSONResponse({})
-        answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        answer.delete_cookie(cookie_of(request), httponly=True, samesite="strict")
         return answer
 
     async def query(self, request: Request) -> Response:
@@ -196,6 +198,11 @@ class Doors:
             asking.close()
             raise refused
         return Sending(asking)
+
+
+def cookie_of(request: Request) -> str:
+    """The name of the cookie. Browsers send cookies to all ports of a host, so each server has a name of its own."""
+    return f"sigdb_session_{request.url.port or request.url.scheme}"
 
 
 async def watch(request: Request, asking: Asking) -> None:

@@ -18,8 +18,9 @@ from starlette.testclient import TestClient
 
 import sigdb
 from sigdb.serve.guard import HEADERS
-from sigdb.serve.http import COOKIE, make_app
+from sigdb.serve.http import make_app
 from sigdb.serve.server import Address, HttpDoor, check_address
+from sigdb.serve.sessions import LASTS, Sessions
 from sigdb.values import to_json
 from tests.sigdb.serve.test_gate import ENDLESS, LOCAL
 
@@ -225,7 +226,7 @@ def test_another_page_may_not_ask(client):
 
 
 def test_another_page_may_not_ask_with_a_cookie(team, ada):
-    team.cookies.set(COOKIE, ada[1])
+    team.post("/login", json={"token": ada[1]})
     assert ask_from(team, "https://atlas.example.org").status_code == 200
     assert_refused(ask_from(team, "https://evil.com"), 403, "forbidden")
 
@@ -251,9 +252,24 @@ def test_a_token_becomes_a_cookie(team, ada, closed_gate, log_of):
     answer = team.post("/login", json={"token": ada[1]})
     attributes = {each.strip().lower() for each in answer.headers["set-cookie"].split(";")[1:]}
     assert {"httponly", "secure", "samesite=strict", "path=/"} <= attributes
+    assert ada[1] not in answer.headers["set-cookie"]
     assert team.post("/query", json={"sql": "SELECT 1"}).json()["rows"] == [[1]]
+    ((name, session),) = team.cookies.items()
     team.post("/logout")
     assert_refused(team.get("/config.json"), 401, "unauthenticated")
+    team.cookies.set(name, session)  # the session has ended, not only its cookie
+    assert_refused(team.get("/config.json"), 401, "unauthenticated")
+
+
+def test_a_session_ends_after_some_days(monkeypatch):
+    sessions = Sessions()
+    name = sessions.begin("a token")
+    assert name != sessions.begin("a token")
+    assert sessions.token_of(name) == "a token"
+    assert sessions.token_of(None) is sessions.token_of("another") is None
+    later = time.monotonic() + LASTS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert sessions.token_of(name) is None
 
 
 def test_the_atlas_itself_and_other_files_are_not_served(client, tmp_path, gate):
