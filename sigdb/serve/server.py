@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 from contextlib import ExitStack, contextmanager
@@ -85,8 +86,11 @@ def bind(address: Address) -> socket.socket:
         family, *_, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(place[:2], family=family, backlog=128)
     except OSError as error:
+        # The text of create_server's error also holds the address as Python writes it.
+        is_taken = error.errno == errno.EADDRINUSE
+        reason = "another program has this port" if is_taken else (error.strerror or error)
         raise OptionError(
-            f"The server cannot listen at {address.host}, port {address.port}: {error.strerror or error}. "
+            f"The server cannot listen at {address.host}, port {address.port}: {reason}. "
             "Choose another port, with `port`, or stop the program that has it."
         ) from error
 

@@ -325,5 +325,8 @@ def test_addresses(gate, closed_gate, monkeypatch):
     for host in ("0.0.0.0", "::", "10.0.0.1", "atlas.example.org"):
         with pytest.raises(OptionError, match="token_file"):
             check_address(Address(host), gate)
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OptionError, match="cannot listen"):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(OptionError, match="cannot listen .*: another program has this port"),
+    ):
         HttpDoor(gate, Address(port=taken.getsockname()[1])).start()
