@@ -171,6 +171,8 @@ def host(site) -> Iterator[Host]:
 @pytest.fixture(scope="session")
 def call_node() -> Iterator[Callable[..., Any]]:
     """Call a function of a module of the page in Node: call_node("state.js", "readHash", text)."""
+    if not (ROOT / "sigdb" / "explorer" / "page" / "node_modules").is_dir():
+        pytest.skip("the packages of the page are not installed: make explorer")
     command = [shutil.which("node") or pytest.skip("there is no node"), str(ROOT / "tests" / "web" / "node.mjs")]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from unittest import mock
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -181,13 +182,15 @@ def test_an_endless_query_ends_by_the_time_limit(gate, limit):
 
 
 def test_what_duckdb_cannot_stop_ends_with_its_process(gate, limit):
-    """DuckDB does not listen while it optimises a condition of this size."""
+    """DuckDB 1.4 does not listen within one call of a function. This one takes many seconds and little memory."""
     limit(seconds=0.5)
-    condition = " OR ".join(f"({i}={i + 1} AND {i}<3)" for i in range(34_000))
     start = time.monotonic()
-    found = refusal(gate, f"SELECT 1 WHERE {condition}")
+    found = refusal(gate, "SELECT levenshtein(repeat('a', 200000), repeat('b', 200000))")
     assert found.kind == "timeout", found
-    assert 0.5 + GRACE <= time.monotonic() - start < 0.5 + 5 * GRACE  # a busy machine parses it slowly
+    seconds = time.monotonic() - start
+    assert seconds < 0.5 + 5 * GRACE
+    if duckdb.__version__ < "1.5":
+        assert seconds >= 0.5 + GRACE
     limit(seconds=30)
     assert_answers(gate)
 
