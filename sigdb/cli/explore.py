@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sigdb.cli.options import ServedPath
 from sigdb.cli.output import console
-from sigdb.cli.paths import existing, existing_atlas
+from sigdb.cli.paths import existing_atlas
 from sigdb.errors import needs_extra
 
 if TYPE_CHECKING:
@@ -27,14 +28,7 @@ AT_ONCE = 4
 
 @app.command("explore", epilog="Example: sigdb explore demo.duckdb")
 def explore(
-    atlas: Annotated[
-        Path,
-        typer.Argument(
-            metavar="ATLAS",
-            help="The atlas file, or a folder of atlas files.",
-            callback=existing("atlas file or folder of atlas files"),
-        ),
-    ],
+    atlas: ServedPath,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port of the page. Default: a free one.")] = 0,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address, and do not open it in a browser.")

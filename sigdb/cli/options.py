@@ -75,6 +75,14 @@ WritablePath = Annotated[
         callback=existing_atlas,
     ),
 ]
+ServedPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="ATLAS",
+        help="The atlas file, or a folder of atlas files.",
+        callback=existing("atlas file or folder of atlas files"),
+    ),
+]
 NewAtlasPath = Annotated[
     Path,
     typer.Argument(metavar="ATLAS", help="The atlas file. It is created if it does not exist.", callback=new_file),

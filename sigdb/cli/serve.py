@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sigdb.cli.commands import Group
-from sigdb.cli.options import FormatOption, OutputOption
+from sigdb.cli.options import FormatOption, OutputOption, ServedPath
 from sigdb.cli.output import console, dump_table, print_warning
 from sigdb.cli.parameters import expand_options
 from sigdb.cli.paths import existing, new_file
@@ -99,14 +99,7 @@ class ServeOptions:
 @app.command("serve", epilog="Example: sigdb serve demo.duckdb --token-file team.tokens")
 @expand_options
 def serve(
-    atlas: Annotated[
-        Path,
-        typer.Argument(
-            metavar="ATLAS",
-            help="The atlas file, or a folder of atlas files.",
-            callback=existing("atlas file or folder of atlas files"),
-        ),
-    ],
+    atlas: ServedPath,
     options: ServeOptions,
 ) -> None:
     """Serve atlases over HTTP: the explorer page, and queries as JSON, CSV or Arrow. Other protocols are options.
