@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from sigdb.findings.page import Section, check_is_page, write_page
-from sigdb.findings.plots.theme import GREY, PALETTE, altair_module, style
+from sigdb.findings.plots.theme import GREY, PALETTE, Spec, column, columns, style, tooltip
 
 if TYPE_CHECKING:
     import os
@@ -64,40 +64,44 @@ def sections_of(found: ModelCheck) -> Iterator[Section]:
         yield Section(name, EXPLANATIONS[test], charts={name: chart_of(found, test, own)}, tables={name: own})
 
 
-def chart_of(found: ModelCheck, test: str, own: pa.Table) -> Any:
+def chart_of(found: ModelCheck, test: str, own: pa.Table) -> Spec:
     """The chart of a test: curves for deletion and insertion, bars for the rest."""
     if test in ("deletion", "insertion"):
         return curve_chart([row for row in found.curves.to_pylist() if row["test"] == test], test)
     return bar_chart([row for row in own.to_pylist() if row["value"] is not None], test)
 
 
-def curve_chart(values: list[dict[str, Any]], test: str) -> Any:
+def curve_chart(values: list[dict[str, Any]], test: str) -> Spec:
     """Draw the mean similarity of cells to themselves by the share of their genes."""
-    alt = altair_module()
-    colour = alt.Color(
-        "order:N",
-        title="genes in the order of",
-        scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())),
-        legend=alt.Legend(labelLimit=300),
-    )
-    chart = alt.Chart(alt.Data(values=values), width=420, height=280).mark_line(point=True)
     done = {"deletion": "deleted", "insertion": "inserted"}[test]
-    chart = chart.encode(
-        x=alt.X("fraction:Q", title=f"share of a cell's expressed genes {done}", axis=alt.Axis(format="%")),
-        y=alt.Y("similarity:Q", title="cosine similarity to the whole cell", scale=alt.Scale(zero=False)),
-        color=colour,
-        tooltip=["order:N", alt.Tooltip("fraction:Q", format=".0%"), alt.Tooltip("similarity:Q", format=".3f")],
-    )
+    fraction = column("fraction:Q", title=f"share of a cell's expressed genes {done}", axis={"format": "%"})
+    colours = {"domain": list(COLOURS), "range": list(COLOURS.values())}
+    chart = {
+        "data": {"values": values},
+        "mark": {"type": "line", "point": True},
+        "width": 420,
+        "height": 280,
+        "encoding": {
+            "x": fraction,
+            "y": column("similarity:Q", title="cosine similarity to the whole cell", scale={"zero": False}),
+            "color": column("order:N", title="genes in the order of", scale=colours, legend={"labelLimit": 300}),
+            "tooltip": [column("order:N"), tooltip("fraction", ".0%"), tooltip("similarity", ".3f")],
+        },
+    }
     return style(chart, test.capitalize(), ["Mean over cells."])
 
 
-def bar_chart(values: list[dict[str, Any]], test: str) -> Any:
+def bar_chart(values: list[dict[str, Any]], test: str) -> Spec:
     """Draw the measures of a test as bars."""
-    alt = altair_module()
-    chart = alt.Chart(alt.Data(values=values), width=360, height=alt.Step(22)).mark_bar(color=PALETTE[0])
-    chart = chart.encode(
-        x=alt.X("value:Q", title=None),
-        y=alt.Y("measure:N", title=None, sort=None, axis=alt.Axis(labelLimit=420)),
-        tooltip=["measure:N", alt.Tooltip("value:Q", format=".3f"), "needs:N", "holds:N"],
-    )
+    chart = {
+        "data": {"values": values},
+        "mark": {"type": "bar", "color": PALETTE[0]},
+        "width": 360,
+        "height": {"step": 22},
+        "encoding": {
+            "x": column("value:Q", title=None),
+            "y": column("measure:N", title=None, sort=None, axis={"labelLimit": 420}),
+            "tooltip": [column("measure:N"), tooltip("value", ".3f"), *columns("needs:N", "holds:N")],
+        },
+    }
     return style(chart, test.capitalize(), ["Medians over cells, or shares of cells."])

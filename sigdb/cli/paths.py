@@ -54,7 +54,7 @@ def page(value: Path | None) -> Path | None:
     """Check that a report can be written."""
     if value is not None:
         check_page(Path(value))
-        check_installed("altair", "jinja2")
+        check_installed("jinja2")
     return value
 
 

@@ -27,7 +27,6 @@ from sigdb.findings.plots.heat import heat_map_spec
 from sigdb.findings.plots.hits import hit_rates_spec
 from sigdb.findings.plots.intervals import intervals_spec
 from sigdb.findings.plots.null import null_scores_spec
-from sigdb.findings.plots.spec import named_data
 from sigdb.findings.plots.theme import configure, make_safe
 from sigdb.findings.plots.top import top_genes_spec
 from sigdb.findings.top import PARTLY_MEASURED
@@ -63,7 +62,7 @@ def catalog() -> dict[str, Any]:
     return {
         "version": version("sigdb-atlas"),
         "statements": statements,
-        "specs": {name: make_safe(configure(spec)).to_dict() for name, spec in specs().items()},
+        "specs": {name: make_safe(configure(spec)) for name, spec in specs().items()},
         "columns": list(CUBE),
         "names_none": {field: sorted(names) for field, names in NAMES_NONE.items()},
         "words": words(),
@@ -127,7 +126,7 @@ def specs() -> Mapping[str, Any]:
         "null_scores": null_scores_spec(),
         "dots": dots_spec(),
         "top_genes": top_genes_spec(),
-        **{f"effects_{of}": forest(named_data("tests"), ["one study"], "hedges_g", of) for of in ("z", "hits")},
+        **{f"effects_{of}": forest(["one study"], "hedges_g", of) for of in ("z", "hits")},
     }
 
 

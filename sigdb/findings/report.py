@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
+from inspect import unwrap
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -17,7 +18,6 @@ from sigdb.findings.hits import CutOff, hits
 from sigdb.findings.leading import LeadingGenes, leading_genes
 from sigdb.findings.nulls import matched_null
 from sigdb.findings.page import Page, Section, check_is_page, write_page
-from sigdb.findings.plots.theme import altair_module
 from sigdb.scores.members import name_of, reusable
 from sigdb.scores.names import name_notes
 from sigdb.scores.options import score_parameters
@@ -278,11 +278,13 @@ def sections_of(found: Findings, subject: Subject) -> Iterator[Section]:
 
 
 def drawn(title: str, found: Finding, chart: Callable[[Any, str], Any]) -> dict[str, Any]:
-    """The chart of a finding by its title; no chart if there are no rows. The text of the section has the notes."""
+    """The chart of a finding by its title; no chart if there are no rows. The text of the section has the notes.
+
+    The chart is its specification: Altair would take time to read it.
+    """
     if not found.table.num_rows:
         return {}
-    with altair_module().utils.schemapi.debug_mode(False):  # tests validate the charts
-        return {title: chart(without_notes(found, found.notes), title)}
+    return {title: unwrap(chart)(without_notes(found, found.notes), title)}
 
 
 def hit_section(found: Hits, subject: Subject) -> Section:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sigdb.findings.plots.spec import (
     About,
@@ -10,13 +10,21 @@ from sigdb.findings.plots.spec import (
     draw,
     keep_first,
     keep_numbers,
-    named_data,
     number_rows,
-    rank_by,
     specify,
     with_brackets,
 )
-from sigdb.findings.plots.theme import ATTRIBUTION, PALETTE, altair_module, by_place, tooltip
+from sigdb.findings.plots.theme import (
+    ATTRIBUTION,
+    PALETTE,
+    Spec,
+    by_place,
+    calculate,
+    column,
+    keep,
+    tooltip,
+    with_altair,
+)
 
 if TYPE_CHECKING:
     from sigdb.answers import Answer
@@ -31,7 +39,8 @@ LEGEND = [
 ]
 
 
-def distributions(found: Answer, title: str = "Distribution of scores", n_groups: int = 24) -> Any:
+@with_altair
+def distributions(found: Answer, title: str = "Distribution of scores", n_groups: int = 24) -> Spec:
     """Draw the distribution of the cells' scores in each group, one below the other, the highest mean on top.
 
     Parameters
@@ -56,29 +65,40 @@ def distributions(found: Answer, title: str = "Distribution of scores", n_groups
     return draw(distributions_spec(n_groups), found, title)
 
 
-def distributions_spec(n_groups: int = 24) -> Any:
+def distributions_spec(n_groups: int = 24) -> Spec:
     """The chart of the statement `findings/score_bins`."""
-    alt = altair_module()
-    shares = alt.Scale(type="sqrt", nice=False)
-    base = alt.Chart(width=440, height=HEIGHT)
-    bars = base.mark_rect(color=PALETTE[4], stroke=PALETTE[0], strokeWidth=0.4).encode(
-        x=alt.X("low:Q", title=f"score ({ATTRIBUTION})", scale=alt.Scale(zero=False, nice=False, padding=4)),
-        x2="high:Q",
-        y=alt.Y("share:Q", title=None, axis=None, scale=shares),
-        y2=alt.datum(0),
-        tooltip=["group:N", tooltip("low", ".3g"), tooltip("high", ".3g"), "n:Q", tooltip("share", ".1%"), "n_above:Q"],
-    )
-    # The first bar of a group stands for the group.
-    one = base.transform_filter("datum.number === 1")
-    median = one.mark_rule(color=PALETTE[1], strokeWidth=2).encode(x="median:Q")
-    name = one.mark_text(align="right", baseline="bottom", fontSize=11, limit=280).encode(
-        x=alt.value(-6), y=alt.value(HEIGHT + 3), text="group:N"
-    )
-    rows = alt.Row("group:N", sort=by_place(), title=None, header=alt.Header(labels=False))
-    chart = alt.layer(bars, median, name, data=named_data()).facet(row=rows, spacing=4)
+    numbers = [tooltip("low", ".3g"), tooltip("high", ".3g"), column("n:Q"), tooltip("share", ".1%")]
+    bars = {
+        "mark": {"type": "rect", "color": PALETTE[4], "stroke": PALETTE[0], "strokeWidth": 0.4},
+        "encoding": {
+            "x": column("low:Q", title=f"score ({ATTRIBUTION})", scale={"zero": False, "nice": False, "padding": 4}),
+            "x2": {"field": "high"},
+            "y": column("share:Q", title=None, axis=None, scale={"type": "sqrt", "nice": False}),
+            "y2": {"datum": 0},
+            "tooltip": [column("group:N"), *numbers, column("n_above:Q")],
+        },
+    }
+    one = keep("datum.number === 1")  # the first bar of a group stands for the group
+    median = {
+        "mark": {"type": "rule", "color": PALETTE[1], "strokeWidth": 2},
+        "encoding": {"x": column("median:Q")},
+        "transform": one,
+    }
+    name = {
+        "mark": {"type": "text", "align": "right", "baseline": "bottom", "fontSize": 11, "limit": 280},
+        "encoding": {"x": {"value": -6}, "y": {"value": HEIGHT + 3}, "text": column("group:N")},
+        "transform": one,
+    }
     about = About(LEGEND, ["low", "high", "mean"], [Limit(["label"], n_groups, "mean")])
-    chart = keep_numbers(chart, about).transform_calculate(
-        group=with_brackets("label", "n_cells"), share="datum.n / datum.n_cells"
-    )
-    chart = keep_first(rank_by(chart, "group", "mean", "place"), "place", n_groups)
-    return specify(number_rows(chart, "group"), about)
+    chart = {
+        "facet": {"row": column("group:N", sort=by_place(), title=None, header={"labels": False})},
+        "spec": {"layer": [bars, median, name], "width": 440, "height": HEIGHT},
+        "spacing": 4,
+        "transform": [
+            *keep_numbers(about),
+            *calculate(group=with_brackets("label", "n_cells"), share="datum.n / datum.n_cells"),
+            *keep_first("group", "mean", "place", n_groups),
+            number_rows("group"),
+        ],
+    }
+    return specify(chart, about)

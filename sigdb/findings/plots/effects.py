@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sigdb.errors import QueryError, nearest
-from sigdb.findings.plots.pairs import slopes
+from sigdb.findings.plots.pairs import PAIRS, compared_pairs, slopes
+from sigdb.findings.plots.spec import named_data
 from sigdb.findings.plots.theme import (
     GREY,
     PALETTE,
-    altair_module,
+    ZERO,
+    Spec,
     by_place,
     colour_by_kind,
+    column,
+    columns,
     finish,
     heading,
     is_number,
@@ -20,6 +24,7 @@ from sigdb.findings.plots.theme import (
     short,
     small,
     tooltip,
+    with_altair,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +32,9 @@ if TYPE_CHECKING:
 
     from sigdb.findings.compare import Comparison
 
-__all__ = ["KINDS", "effects", "forest"]
+__all__ = ["KINDS", "TESTS", "effects", "forest"]
+
+TESTS = "tests"  # the data set of the forest plot
 
 WIDTH = 320  # pixels of the forest plot; numbers stand at its right
 KINDS = {"one study": PALETTE[0], "all studies": PALETTE[1], "random effects": GREY}
@@ -43,9 +50,10 @@ COLUMNS = (("units", "units", 10), ("estimate", "", 70), ("p", "p", 245), ("q", 
 FARTHEST = 5
 
 
+@with_altair
 def effects(
     found: Comparison, title: str = "Differences between donors", *, measure: str = "hedges_g", n_rows: int = 40
-) -> Any:
+) -> Spec:
     """Draw a forest plot of a comparison: each effect with its 95% interval, its units, p and q.
 
     The interval of Hedges' g leaves out 0 exactly if p < 0.05. Rows that were not tested say why. If the comparison is
@@ -80,21 +88,24 @@ def effects(
     >>> type(sigdb.plots.effects(found, measure="difference")).__name__
     'VConcatChart'
     """
-    alt = altair_module()
     if measure not in MEASURES:
         hint = nearest(measure, MEASURES)
         raise QueryError(f"`measure` must be 'hedges_g' or 'difference', not {measure!r}.{hint}")
     rows, left_out = most_telling(found.table.to_pylist(), n_rows)
     values = [{**forest_row(row, found, measure), "place": place} for place, row in enumerate(rows)]
     limits = cut_intervals(values)
-    pairs, more_pairs = slopes(found, rows)
+    pairs, more_pairs = compared_pairs(found, rows)
     lines = [f"Right of 0: higher than in {short(found.reference)}. Units: in the group / in {short(found.reference)}."]
     if any(row["prediction_low"] is not None for row in values):
         lines.append("Dashed: where the effect in a further study is expected (95%).")
     if any(row["is_cut"] for row in values):
         lines.append("An interval that reaches the frame goes on; the numbers give all of it.")
-    plot = forest(alt.Data(values=values), [row["kind"] for row in values], measure, found.of, limits)
-    chart = alt.vconcat(plot, *pairs, spacing=28).resolve_scale(color="independent")
+    charts = [forest([row["kind"] for row in values], measure, found.of, limits)]
+    datasets = {TESTS: values}
+    if pairs:
+        charts.append(slopes(pairs, found))
+        datasets[PAIRS] = pairs
+    chart = {"vconcat": charts, "spacing": 28, "resolve": {"scale": {"color": "independent"}}, "datasets": datasets}
     return finish(chart, found, title, [*lines, *more_pairs], left_out, drawn=values)
 
 
@@ -138,27 +149,43 @@ def forest_row(row: dict[str, Any], found: Comparison, measure: str) -> dict[str
     }
 
 
-def forest(data: Any, kinds: Sequence[str], measure: str, of: str, limits: Sequence[float] = (-1, 1)) -> Any:
+def forest(kinds: Sequence[str], measure: str, of: str, limits: Sequence[float] = (-1, 1)) -> Spec:
     """The forest plot of rows that `forest_row` makes, in the order of `place`, with columns of text at its right."""
-    alt = altair_module()
     name = f"Hedges' g of {COMPARED[of]}" if measure == "hedges_g" else f"difference of {COMPARED[of]}"
-    scale = alt.Scale(domain=list(limits), nice=False, clamp=True)
-    base = alt.Chart(width=WIDTH, height=alt.Step(22)).encode(
-        y=alt.Y("name:N", sort=by_place(), title=None, axis=names_axis(360)),
-    )
     colour = colour_by_kind([{"kind": kind} for kind in kinds], KINDS)
-    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 3], color="#777").encode(x="zero:Q")
-    x = alt.X("low:Q", title=f"{name}, with 95% interval", scale=scale)
-    intervals = base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q", color=colour)
-    predictions = base.mark_rule(strokeWidth=1, strokeDash=[2, 2]).encode(
-        x="prediction_low:Q", x2="prediction_high:Q", color=colour
-    )
-    numbers = [("effect", ".2f"), ("p_value", ".2g"), ("q_value", ".2g")]
-    n_units = ["n_donors:Q", "n_cells_group:Q", "n_cells_reference:Q"]
-    points = base.mark_point(filled=True, size=70, opacity=1).encode(
-        x="effect:Q", color=colour, tooltip=["name:N", "test:N", *(tooltip(*each) for each in numbers), *n_units]
-    )
-    return alt.layer(zero, predictions, intervals, points, *columns(base, measure), data=data)
+    y = column("name:N", sort=by_place(), title=None, axis=names_axis(360))
+    scale = {"domain": list(limits), "nice": False, "clamp": True}
+    intervals = {
+        "mark": {"type": "rule", "strokeWidth": 2},
+        "encoding": {
+            "x": column("low:Q", title=f"{name}, with 95% interval", scale=scale),
+            "x2": {"field": "high"},
+            "y": y,
+            "color": colour,
+        },
+    }
+    predictions = {
+        "mark": {"type": "rule", "strokeWidth": 1, "strokeDash": [2, 2]},
+        "encoding": {
+            "x": column("prediction_low:Q"),
+            "x2": {"field": "prediction_high"},
+            "y": y,
+            "color": colour,
+        },
+    }
+    numbers = [tooltip("effect", ".2f"), tooltip("p_value", ".2g"), tooltip("q_value", ".2g")]
+    n_units = columns("n_donors:Q", "n_cells_group:Q", "n_cells_reference:Q")
+    points = {
+        "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
+        "encoding": {
+            "x": column("effect:Q"),
+            "y": y,
+            "color": colour,
+            "tooltip": [*columns("name:N", "test:N"), *numbers, *n_units],
+        },
+    }
+    layers = [ZERO, predictions, intervals, points, *text_columns(y, measure)]
+    return {"layer": layers, "data": named_data(TESTS), "width": WIDTH, "height": {"step": 22}}
 
 
 def cut_intervals(values: Sequence[dict[str, Any]]) -> list[float]:
@@ -173,13 +200,17 @@ def cut_intervals(values: Sequence[dict[str, Any]]) -> list[float]:
     return limits
 
 
-def columns(base: Any, measure: str) -> list[Any]:
+def text_columns(y: Spec, measure: str) -> list[Spec]:
     """The columns of text at the right of the plot, with their headings."""
-    alt = altair_module()
     effect = "g (95% interval)" if measure == "hedges_g" else "difference (95% interval)"
-    layers = []
+    layers: list[Spec] = []
     for field, name, left in COLUMNS:
-        x = alt.value(WIDTH + left)
-        layers.append(base.mark_text(align="left", fontSize=11).encode(x=x, text=f"{field}:N"))
-        layers.append(heading(name or effect, WIDTH + left))
+        x = WIDTH + left
+        layers.append(
+            {
+                "mark": {"type": "text", "align": "left", "fontSize": 11},
+                "encoding": {"x": {"value": x}, "y": y, "text": column(f"{field}:N")},
+            }
+        )
+        layers.append(heading(name or effect, x))
     return layers

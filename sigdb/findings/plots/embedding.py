@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigdb.findings.plots.labels import box_of, is_inside, overlap
+from sigdb.findings.plots.spec import TABLE, named_data
 from sigdb.findings.plots.theme import (
     ATTRIBUTION,
     PALETTE,
-    altair_module,
+    Spec,
+    column,
+    columns,
     finish,
+    keep,
     keep_finite,
     short,
     shorten,
     tooltip,
     viridis,
+    with_altair,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["embedding"]
 
+TYPE_COLOUR = column("colour:N", scale=None)
 # A colour for each of the largest cell types of a study. Other cells are pale.
 COLOURS = [*PALETTE, "#882255", "#999933"]
 PALE = "#d9d9d9"
@@ -35,9 +41,11 @@ STUDIES = 12
 SHIFTS = (0, 14, -14, 28, -28, 42, -42)
 LONGEST = 24
 PERCENTILE = 99
+NAMES = "names"  # the data set of the cells with the names of their types
 
 
-def embedding(found: Answer, title: str = "Score in the embedding", size: int = 300) -> Any:
+@with_altair
+def embedding(found: Answer, title: str = "Score in the embedding", size: int = 300) -> Spec:
     """Draw the score in an embedding, one panel per study, beside its cell types. The highest scores are drawn last.
 
     The colours reach their end at the 99th percentile of the scores, so that a few cells do not decide all colours.
@@ -63,7 +71,6 @@ def embedding(found: Answer, title: str = "Score in the embedding", size: int = 
 
     >>> chart = sigdb.plots.embedding(sigdb.embedding(con, ["LYZ"]))  # doctest: +SKIP
     """
-    alt = altair_module()
     values, lost = keep_finite(found.table.to_pylist(), "x_low", "y_low", "score")
     sizes = Counter[str]()
     for row in values:
@@ -74,12 +81,12 @@ def embedding(found: Answer, title: str = "Score in the embedding", size: int = 
     legend = {"orient": "bottom", "titleLimit": size}
     legend_title = f"score, darkest at the {PERCENTILE}th percentile ({high:.3g}) and above"
     colour = viridis("score", legend_title, domain=[low, high], clamp=True, legend=legend)
-    tips = ["study:N", "cell_type:N", tooltip("score", ".3g"), "n:Q"]
-    charts = [panels(values, size, color=colour, tooltip=tips)]
+    tips = [*columns("study:N", "cell_type:N"), tooltip("score", ".3g"), column("n:Q")]
+    order = list(dict.fromkeys(row["panel"] for row in values))
+    charts, datasets = [panels(TABLE, order, size, {"color": colour, "tooltip": tips})], {TABLE: values}
     if any(row["cell_type"] is not None for row in values):
-        labels = colour_types(values, size)
-        types = alt.Color("colour:N", scale=None)
-        charts.append(panels(values, size, labels, color=types, tooltip=tips))
+        datasets[NAMES] = [*values, *colour_types(values, size)]
+        charts.append(panels(NAMES, order, size, {"color": TYPE_COLOUR, "tooltip": tips}, name_layers()))
     lines = [
         f"Score ({ATTRIBUTION}). A point is a cell; in studies with many cells, a square shows the mean of its cells.",
         "Each study has its own axes, and distances mean little. In brackets: cells.",
@@ -88,32 +95,46 @@ def embedding(found: Answer, title: str = "Score in the embedding", size: int = 
         lines.append(f"Right: the {len(COLOURS)} largest cell types of each study; all others are pale.")
     if len(sizes) > STUDIES:
         lines.append(f"The {STUDIES} largest of {len(sizes):,} studies.")
-    chart = alt.hconcat(*charts, spacing=16).resolve_scale(color="independent")
+    chart = {"hconcat": charts, "spacing": 16, "resolve": {"scale": {"color": "independent"}}, "datasets": datasets}
     return finish(chart, found, title, lines, lost, drawn=values)
 
 
-def panels(values: list[dict[str, Any]], size: int, labels: Sequence[dict[str, Any]] = (), **encoding: Any) -> Any:
+def panels(data: str, order: Sequence[str], size: int, encoding: Spec, names: Sequence[Spec] = ()) -> Spec:
     """One panel per study, below each other, with names of cell types."""
-    alt = altair_module()
-    scale = alt.Scale(zero=False, nice=False, padding=8)
-    bare = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
-    # Without data here, the layers take the data of their panel.
-    base = alt.Chart(width=size, height=size, view=alt.ViewBackground(stroke="#999")).encode(
-        x=alt.X("x_low:Q", title=None, scale=scale, axis=bare), y=alt.Y("y_low:Q", title=None, scale=scale, axis=bare)
-    )
-    squares = base.transform_filter("datum.is_binned === true").mark_rect(strokeWidth=0)
-    points = base.transform_filter("datum.is_binned === false").mark_circle(size=16, opacity=0.9)
-    names = base.transform_filter("isValid(datum.name)").encode(text="name:N")
-    layers = [squares.encode(x2="x_high:Q", y2="y_high:Q", **encoding), points.encode(**encoding)]
-    if labels:
-        halo = names.mark_text(fontSize=11, fontWeight="bold", stroke="white", strokeWidth=4)
-        colour = alt.Color("colour:N", scale=None)
-        layers += [halo, names.mark_text(fontSize=11, fontWeight="bold").encode(color=colour)]
-    header = alt.Header(labelFontSize=11, labelLimit=size, labelExpr=shorten(size))
-    order = list(dict.fromkeys(row["panel"] for row in values))
-    facet = alt.Facet("panel:N", sort=order, title=None, header=header)
-    chart = alt.layer(*layers, data=alt.Data(values=[*values, *labels])).facet(facet=facet, columns=1)
-    return chart.resolve_scale(x="independent", y="independent")
+    scale = {"zero": False, "nice": False, "padding": 8}
+    bare = {"labels": False, "ticks": False, "grid": False, "domain": False}
+    place = {name: column(f"{name}_low:Q", title=None, scale=scale, axis=bare) for name in ("x", "y")}
+    squares = {
+        "mark": {"type": "rect", "strokeWidth": 0},
+        "encoding": {**place, "x2": {"field": "x_high"}, "y2": {"field": "y_high"}, **encoding},
+        "transform": keep("datum.is_binned === true"),
+    }
+    points = {
+        "mark": {"type": "circle", "size": 16, "opacity": 0.9},
+        "encoding": {**place, **encoding},
+        "transform": keep("datum.is_binned === false"),
+    }
+    texts = [{**name, "encoding": {**place, **name["encoding"]}} for name in names]
+    header = {"labelFontSize": 11, "labelLimit": size, "labelExpr": shorten(size)}
+    frame = {"width": size, "height": size, "view": {"stroke": "#999"}}
+    return {
+        "facet": column("panel:N", sort=list(order), title=None, header=header),
+        "columns": 1,
+        "data": named_data(data),
+        "spec": {"layer": [squares, points, *texts], **frame},
+        "resolve": {"scale": {"x": "independent", "y": "independent"}},
+    }
+
+
+def name_layers() -> list[Spec]:
+    """The names of cell types in the colours of their cells, each on a pale ground."""
+    known = keep("isValid(datum.name)")
+    bold = {"type": "text", "fontSize": 11, "fontWeight": "bold"}
+    text = column("name:N")
+    return [
+        {"mark": {**bold, "stroke": "white", "strokeWidth": 4}, "encoding": {"text": text}, "transform": known},
+        {"mark": bold, "encoding": {"text": text, "color": TYPE_COLOUR}, "transform": known},
+    ]
 
 
 def colour_ends(values: Sequence[dict[str, Any]]) -> tuple[float, float]:

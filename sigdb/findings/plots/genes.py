@@ -14,7 +14,6 @@ from sigdb.findings.plots.spec import (
     name_group,
     named_data,
     number_rows,
-    rank_by,
     specify,
     with_brackets,
 )
@@ -22,12 +21,17 @@ from sigdb.findings.plots.theme import (
     ATTRIBUTION,
     CROSS,
     GREY,
-    altair_module,
+    Spec,
     by_place,
+    calculate,
+    column,
+    columns,
     heading,
+    keep,
     names_axis,
     tooltip,
     viridis,
+    with_altair,
 )
 
 if TYPE_CHECKING:
@@ -50,9 +54,10 @@ DOTS = [
 ]
 
 
+@with_altair
 def contributions(
     found: LeadingGenes, title: str = "Contributions to the score", n_groups: int = 30, n_genes: int = 40
-) -> Any:
+) -> Spec:
     """Draw which genes make the score of each group: a heat map of genes by groups, the highest score on top.
 
     The colour is a gene's share of the score of its group. Scores stand at the right. A cross is a gene that the study
@@ -86,64 +91,80 @@ def pair_of(row: Mapping[str, Any]) -> str:
     return f"{row['study']}\n{row['gene']}"
 
 
-def contributions_spec(n_groups: int = 30, n_genes: int = 40) -> Any:
+def contributions_spec(n_groups: int = 30, n_genes: int = 40) -> Spec:
     """The chart of the statement `findings/leading_genes`.
 
     The data set `not_measured` has the rows of `findings/not_measured`, and `pair`: study and gene with a new line
     between them.
     """
-    alt = altair_module()
-    base = alt.Chart(width=alt.Step(22), height=alt.Step(20)).encode(
-        y=alt.Y("group:N", sort=by_place(), title=None, axis=names_axis(400))
-    )
-    details = [tooltip("share", ".1%"), tooltip("contribution", ".3g"), tooltip("score_without", ".3g"), "rank:Q"]
-    legend = {"format": ".0%", "orient": "top"}
-    squares = base.mark_rect(stroke="white").encode(
-        x=gene_axis(), color=viridis("colour", "share of score", legend=legend), tooltip=["group:N", "gene:N", *details]
-    )
-    right = alt.expr("width + 8")
-    scores = base.transform_filter("datum.number === 1").mark_text(align="left", fontSize=11)
-    scores = scores.encode(x=alt.value(right), text="score_text:N")
+    y = column("group:N", sort=by_place(), title=None, axis=names_axis(400))
+    numbers = [tooltip("share", ".1%"), tooltip("contribution", ".3g"), tooltip("score_without", ".3g")]
+    squares = {
+        "mark": {"type": "rect", "stroke": "white"},
+        "encoding": {
+            "x": gene_axis(),
+            "y": y,
+            "color": viridis("colour", "share of score", legend={"format": ".0%", "orient": "top"}),
+            "tooltip": [*columns("group:N", "gene:N"), *numbers, column("rank:Q")],
+        },
+    }
+    right = {"expr": "width + 8"}
+    scores = {
+        "mark": {"type": "text", "align": "left", "fontSize": 11},
+        "encoding": {"x": {"value": right}, "y": y, "text": column("score_text:N")},
+        "transform": keep("datum.number === 1"),
+    }
     limits = [Limit(GROUP, n_groups, "score"), Limit(["gene"], n_genes, "share", "sum", "genes")]
     about = About(LEADING, ["contribution", "score"], limits, whole=True)
-    chart = alt.layer(squares, scores, heading("score", right), crosses(look_up_unmeasured(base)))
-    chart = name_group(keep_numbers(chart, about)).transform_calculate(
-        group="datum.name + ', ' + datum.study",
-        share="isValid(datum.share) ? datum.share : 0",
-        colour="clamp(datum.share, -1, 1)",  # positive and negative terms may leave a score of nearly 0
-        score_text="format(datum.score, '.3~g')",
-    )
-    chart = keep_first(rank_by(chart, "group", "score", "place"), "place", n_groups)
-    return specify(number_rows(keep_largest_genes(chart, "colour", n_genes), "group"), about)
+    transform = [
+        *keep_numbers(about),
+        *name_group(),
+        *calculate(
+            group="datum.name + ', ' + datum.study",
+            share="isValid(datum.share) ? datum.share : 0",
+            colour="clamp(datum.share, -1, 1)",  # positive and negative terms may leave a score of nearly 0
+            score_text="format(datum.score, '.3~g')",
+        ),
+        *keep_first("group", "score", "place", n_groups),
+        *keep_largest_genes("colour", n_genes),
+        number_rows("group"),
+    ]
+    layers = [squares, scores, heading("score", right), crosses(y, look_up_unmeasured())]
+    return specify({"layer": layers, "width": {"step": 22}, "height": {"step": 20}, "transform": transform}, about)
 
 
-def look_up_unmeasured(chart: Any) -> Any:
-    """The pairs of a group and one of the genes in the chart that the study of the group did not measure."""
-    alt = altair_module()
-    measured = alt.LookupData(data=named_data("not_measured"), key="pair", fields=["gene"])
-    pairs = chart.transform_impute("share", key="gene", groupby=["group", "study", "place"], value=None)
-    pairs = pairs.transform_calculate(pair="datum.study + '\\n' + datum.gene")
-    pairs = pairs.transform_lookup("pair", from_=measured, **{"as": ["unmeasured"]})
-    return pairs.transform_filter("isValid(datum.unmeasured)")
+def look_up_unmeasured() -> list[Spec]:
+    """Keep the pairs of a group and one of the genes in the chart that the study of the group did not measure."""
+    measured = {"data": named_data("not_measured"), "key": "pair", "fields": ["gene"]}
+    return [
+        {"impute": "share", "key": "gene", "groupby": ["group", "study", "place"], "value": None},
+        *calculate(pair="datum.study + '\\n' + datum.gene"),
+        {"lookup": "pair", "from": measured, "as": ["unmeasured"]},
+        *keep("isValid(datum.unmeasured)"),
+    ]
 
 
-def gene_axis() -> Any:
+def gene_axis() -> Spec:
     """Genes from left to right, those of the largest sum first."""
-    return altair_module().X("gene:N", title=None, sort=by_place("gene_place"), axis=names_axis(120, labelAngle=-60))
+    return column("gene:N", title=None, sort=by_place("gene_place"), axis=names_axis(120, labelAngle=-60))
 
 
-def crosses(chart: Any) -> Any:
+def crosses(y: Spec, unmeasured: list[Spec]) -> Spec:
     """A layer with a cross for each gene and group that was not measured."""
-    return chart.mark_text(text=CROSS, color=GREY, fontSize=12).encode(x=gene_axis(), tooltip=["group:N", "gene:N"])
+    return {
+        "mark": {"type": "text", "text": CROSS, "color": GREY, "fontSize": 12},
+        "encoding": {"x": gene_axis(), "y": y, "tooltip": columns("group:N", "gene:N")},
+        "transform": unmeasured,
+    }
 
 
-def keep_largest_genes(chart: Any, column: str, n: int) -> Any:
-    """The rows of the n genes of largest sum, with the place of the gene."""
-    chart = chart.transform_calculate(size=f"abs(datum.{column})")
-    return keep_first(rank_by(chart, "gene", "size", "gene_place", "sum"), "gene_place", n)
+def keep_largest_genes(name: str, n: int) -> list[Spec]:
+    """Keep the rows of the n genes whose sum of a column is largest, with the place of the gene."""
+    return [*calculate(size=f"abs(datum.{name})"), *keep_first("gene", "size", "gene_place", n, "sum")]
 
 
-def dots(found: Answer, title: str = "Genes of the signature", n_groups: int = 40, n_genes: int = 60) -> Any:
+@with_altair
+def dots(found: Answer, title: str = "Genes of the signature", n_groups: int = 40, n_genes: int = 60) -> Spec:
     """Draw a dot plot, gene by group: the area is the fraction of cells with the gene, the colour its attribution.
 
     A cross is a gene that was measured in no cell of the group.
@@ -170,26 +191,30 @@ def dots(found: Answer, title: str = "Genes of the signature", n_groups: int = 4
     return draw(dots_spec(n_groups, n_genes), found, title)
 
 
-def dots_spec(n_groups: int = 40, n_genes: int = 60) -> Any:
+def dots_spec(n_groups: int = 40, n_genes: int = 60) -> Spec:
     """The chart of the statement `findings/gene_dots`."""
-    alt = altair_module()
-    fractions = alt.Legend(
-        format=".0%", values=[0.1, 0.5, 1], orient="top", symbolFillColor=GREY, symbolStrokeColor=GREY
-    )
-    area = alt.Scale(domain=[0, 1], range=[0, 260])
-    base = alt.Chart(width=alt.Step(22), height=alt.Step(20)).encode(
-        y=alt.Y("group:N", title=None, sort=by_place(), axis=names_axis())
-    )
-    circles = base.mark_circle(opacity=1).encode(
-        x=gene_axis(),
-        size=alt.Size("fraction_nonzero:Q", title="cells with the gene", scale=area, legend=fractions),
-        color=viridis("score", "mean attribution", length=90, legend={"orient": "top"}, type="sqrt"),
-        tooltip=["group:N", "gene:N", tooltip("score", ".3g"), tooltip("fraction_nonzero", ".0%")],
-    )
-    unmeasured = base.transform_filter("datum.n_cells_measured === 0")
+    y = column("group:N", title=None, sort=by_place(), axis=names_axis())
+    fractions = {"format": ".0%", "values": [0.1, 0.5, 1], "orient": "top"}
+    fractions |= {"symbolFillColor": GREY, "symbolStrokeColor": GREY}
+    area = {"domain": [0, 1], "range": [0, 260]}
+    numbers = [tooltip("score", ".3g"), tooltip("fraction_nonzero", ".0%")]
+    circles = {
+        "mark": {"type": "circle", "opacity": 1},
+        "encoding": {
+            "x": gene_axis(),
+            "y": y,
+            "size": column("fraction_nonzero:Q", title="cells with the gene", scale=area, legend=fractions),
+            "color": viridis("score", "mean attribution", length=90, legend={"orient": "top"}, type="sqrt"),
+            "tooltip": [*columns("group:N", "gene:N"), *numbers],
+        },
+    }
     limits = [Limit(["label"], n_groups, "score", "sum"), Limit(["gene"], n_genes, "score", "sum", "genes")]
     about = About(DOTS, ["score", "fraction_nonzero"], limits)
-    chart = keep_numbers(alt.layer(circles, crosses(unmeasured)), about)
-    chart = chart.transform_calculate(group=with_brackets("label", "n_cells"))
-    chart = keep_first(rank_by(chart, "group", "score", "place", "sum"), "place", n_groups)
-    return specify(keep_largest_genes(chart, "score", n_genes), about)
+    transform = [
+        *keep_numbers(about),
+        *calculate(group=with_brackets("label", "n_cells")),
+        *keep_first("group", "score", "place", n_groups, "sum"),
+        *keep_largest_genes("score", n_genes),
+    ]
+    layers = [circles, crosses(y, keep("datum.n_cells_measured === 0"))]
+    return specify({"layer": layers, "width": {"step": 22}, "height": {"step": 20}, "transform": transform}, about)

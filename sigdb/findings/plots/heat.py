@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sigdb.findings.plots.spec import (
     About,
     Limit,
+    aggregate,
     are_numbers,
     draw,
     keep_first,
     named,
     number_text,
-    rank_by,
     specify,
 )
-from sigdb.findings.plots.theme import ATTRIBUTION, CROSS, altair_module, by_place, names_axis, tooltip, viridis
+from sigdb.findings.plots.theme import (
+    ATTRIBUTION,
+    CROSS,
+    Spec,
+    by_place,
+    calculate,
+    column,
+    columns,
+    keep,
+    names_axis,
+    tooltip,
+    viridis,
+    with_altair,
+)
 
 if TYPE_CHECKING:
     from sigdb.answers import Answer
@@ -31,9 +44,10 @@ MEASURES = {
 }
 
 
+@with_altair
 def heat_map(
     found: Answer, title: str = "Score by cell type and disease", n_groups: int = 40, n_labels: int = 20
-) -> Any:
+) -> Spec:
     """Draw the mean z by cell type (rows) and label (columns), with the number of samples and cells in each.
 
     Without calibration, the mean score is drawn. Groups in which fewer than half of the genes were measured are faded,
@@ -62,32 +76,46 @@ def heat_map(
     return draw(heat_map_spec(measure, n_groups, n_labels), found, title)
 
 
-def heat_map_spec(measure: str = "z", n_groups: int = 40, n_labels: int = 20) -> Any:
+def heat_map_spec(measure: str = "z", n_groups: int = 40, n_labels: int = 20) -> Spec:
     """The chart of the statements `findings/group_hits` and `findings/group_scores`, by cell_type and label."""
-    alt = altair_module()
     name, meaning = MEASURES[measure]
-    base = alt.Chart(width=alt.Step(64), height=alt.Step(32)).encode(
-        x=alt.X(
-            "column:N", title=None, sort=by_place("column_place"), axis=names_axis(200, orient="top", labelAngle=-30)
-        ),
-        y=alt.Y("row:N", title=None, sort=by_place("row_place"), axis=names_axis()),
-        tooltip=["row:N", "column:N", tooltip(measure, ".3g"), *(f"{each}:N" for each in DETAILS)],
+    labels = names_axis(200, orient="top", labelAngle=-30)
+    shared = {
+        "x": column("column:N", title=None, sort=by_place("column_place"), axis=labels),
+        "y": column("row:N", title=None, sort=by_place("row_place"), axis=names_axis()),
+        "tooltip": [*columns("row:N", "column:N"), tooltip(measure, ".3g"), *(column(f"{each}:N") for each in DETAILS)],
+    }
+    faint = {"condition": {"test": "datum.is_faint", "value": 0.4}, "value": 1}
+    ink = {"condition": {"test": "datum.is_dark", "value": "white"}, "value": "#111"}
+    known = keep("isValid(datum.value)")
+    squares = {
+        "mark": {"type": "rect", "stroke": "white"},
+        "encoding": {**shared, "color": viridis("value", name), "opacity": faint},
+        "transform": known,
+    }
+    border = {
+        "mark": {"type": "rect", "filled": False, "stroke": "#333", "strokeDash": [3, 2]},
+        "encoding": shared,
+        "transform": [*known, *keep("datum.is_faint")],
+    }
+    number, sizes = (
+        {
+            "mark": {"type": "text", "fontSize": size, "dy": dy},
+            "encoding": {**shared, "text": column(f"{text}:N"), "color": ink},
+        }
+        for text, size, dy in (("text", 10, -5), ("sizes", 8, 7))
     )
-    known = base.transform_filter("isValid(datum.value)")
-    squares = known.mark_rect(stroke="white").encode(
-        color=viridis("value", name), opacity=alt.condition("datum.is_faint", alt.value(0.4), alt.value(1))
-    )
-    border = known.transform_filter("datum.is_faint").mark_rect(filled=False, stroke="#333", strokeDash=[3, 2])
-    ink = alt.condition("datum.is_dark", alt.value("white"), alt.value("#111"))
-    number = base.mark_text(fontSize=10, dy=-5).encode(text="text:N", color=ink)
-    sizes = base.mark_text(fontSize=8, dy=7).encode(text="sizes:N", color=ink)
     limits = [
         Limit(["label"], n_labels, measure, what="columns"),
         Limit(["cell_type"], n_groups, measure, what="cell types"),
     ]
-    about = About([f"{meaning}. {MARKS}"], limits=limits)
-    chart = add_texts(add_places(alt.layer(squares, border, number, sizes), measure, n_groups, n_labels))
-    return specify(chart, about)
+    chart = {
+        "layer": [squares, border, number, sizes],
+        "width": {"step": 64},
+        "height": {"step": 32},
+        "transform": [*add_places(measure, n_groups, n_labels), *add_texts()],
+    }
+    return specify(chart, About([f"{meaning}. {MARKS}"], limits=limits))
 
 
 MARKS = (
@@ -98,21 +126,25 @@ MARKS = (
 DETAILS = ("n_samples", "n_cells", "least_measured", "n_genes", "median_counts", "median_detected")
 
 
-def add_places(chart: Any, measure: str, n_groups: int, n_labels: int) -> Any:
+def add_places(measure: str, n_groups: int, n_labels: int) -> list[Spec]:
     """Give each group its value, or none if it is that of no measured gene, and its row and column, highest first."""
     is_known = f"{are_numbers(measure)} && !(datum.least_measured === 0 && !datum.{measure})"
     is_faint = f"isValid(datum.least_measured) && datum.least_measured < {LOW_COVERAGE} * datum.n_genes"
-    chart = chart.transform_calculate(
-        value=f"{is_known} ? datum.{measure} : null", row=named("cell_type"), column=named("label"), is_faint=is_faint
-    )
-    chart = keep_first(rank_by(chart, "column", "value", "column_place"), "column_place", n_labels)
-    return keep_first(rank_by(chart, "row", "value", "row_place"), "row_place", n_groups)
+    value = f"{is_known} ? datum.{measure} : null"
+    return [
+        *calculate(value=value, row=named("cell_type"), column=named("label"), is_faint=is_faint),
+        *keep_first("column", "value", "column_place", n_labels),
+        *keep_first("row", "value", "row_place", n_groups),
+    ]
 
 
-def add_texts(chart: Any) -> Any:
+def add_texts() -> list[Spec]:
     """Give each square its texts, and a colour for them that can be read on the square."""
-    return chart.transform_joinaggregate(lowest="min(value)", highest="max(value)").transform_calculate(
-        text=f"isValid(datum.value) ? {number_text('value')} : '{CROSS}'",
-        sizes="isValid(datum.value) ? format(datum.n_samples, ',') + ' / ' + format(datum.n_cells, ',') : ''",
-        is_dark="isValid(datum.value) && !datum.is_faint && datum.value > (datum.lowest + datum.highest) / 2",
-    )
+    return [
+        aggregate(lowest=("min", "value"), highest=("max", "value")),
+        *calculate(
+            text=f"isValid(datum.value) ? {number_text('value')} : '{CROSS}'",
+            sizes="isValid(datum.value) ? format(datum.n_samples, ',') + ' / ' + format(datum.n_cells, ',') : ''",
+            is_dark="isValid(datum.value) && !datum.is_faint && datum.value > (datum.lowest + datum.highest) / 2",
+        ),
+    ]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sigdb.findings.plots.heat import MEASURES
-from sigdb.findings.plots.spec import (
-    About,
-    Limit,
-    are_numbers,
-    draw,
-    keep_first,
-    keep_numbers,
-    named,
-    rank_by,
-    specify,
+from sigdb.findings.plots.spec import About, Limit, are_numbers, draw, keep_first, keep_numbers, named, specify
+from sigdb.findings.plots.theme import (
+    PALETTE,
+    ZERO,
+    Spec,
+    by_place,
+    calculate,
+    column,
+    keep,
+    names_axis,
+    tooltip,
+    with_altair,
 )
-from sigdb.findings.plots.theme import PALETTE, altair_module, by_place, names_axis, tooltip
 
 if TYPE_CHECKING:
     from sigdb.answers import Answer
@@ -45,7 +46,8 @@ DETAILS = (
 UNITS = ("n_donors", "n_units")
 
 
-def intervals(found: Answer, title: str = "Scores of groups", n_groups: int = 40) -> Any:
+@with_altair
+def intervals(found: Answer, title: str = "Scores of groups", n_groups: int = 40) -> Spec:
     """Draw the mean z of each group with its 95 % interval over donors, the highest on top.
 
     Without calibration, the mean score is drawn, without intervals.
@@ -73,24 +75,39 @@ def intervals(found: Answer, title: str = "Scores of groups", n_groups: int = 40
     return draw(intervals_spec(measure, "cell_type", n_groups), found, title)
 
 
-def intervals_spec(measure: str = "z", other: str = "study", n_groups: int = 40) -> Any:
+def intervals_spec(measure: str = "z", other: str = "study", n_groups: int = 40) -> Spec:
     """The chart of the statement `findings/group_hits`, grouped by the columns label and `other`."""
-    alt = altair_module()
     name, meaning = MEASURES[measure]
-    base = alt.Chart(width=440, height=alt.Step(22)).encode(
-        y=alt.Y("group:N", sort=by_place(), title=None, axis=names_axis(360))
-    )
-    x = alt.X("low:Q", title=name, scale=alt.Scale(zero=False, nice=False, padding=10))
-    zero = alt.Chart(alt.Data(values=[{"zero": 0}])).mark_rule(strokeDash=[4, 3], color="#777").encode(x="zero:Q")
-    lines = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, color=PALETTE[0])
-    points = base.mark_point(filled=True, size=60, opacity=1, color=PALETTE[0])
+    y = column("group:N", sort=by_place(), title=None, axis=names_axis(360))
+    lines = {
+        "mark": {"type": "rule", "strokeWidth": 2, "color": PALETTE[0]},
+        "encoding": {
+            "x": column("low:Q", title=name, scale={"zero": False, "nice": False, "padding": 10}),
+            "x2": {"field": "high"},
+            "y": y,
+        },
+        "transform": keep("isValid(datum.low)"),
+    }
     details = [*(UNITS if measure == "z" else ()), *DETAILS]
     numbers = [tooltip(each, ".3g") for each in (measure, "low", "high")]
-    points = points.encode(x=f"{measure}:Q", tooltip=["group:N", *numbers, *(f"{each}:N" for each in details)])
+    points = {
+        "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1, "color": PALETTE[0]},
+        "encoding": {
+            "x": column(f"{measure}:Q"),
+            "y": y,
+            "tooltip": [column("group:N"), *numbers, *(column(f"{each}:N") for each in details)],
+        },
+    }
     about = About([f"{meaning}. {LEGEND}"], [measure], [Limit(["label", other], n_groups, measure)])
-    chart = keep_numbers(alt.layer(zero, lines.encode(x=x, x2="high:Q"), points), about)
-    chart = add_intervals(chart.transform_calculate(group=group_text(other)), measure)
-    return specify(keep_first(rank_by(chart, "group", measure, "place"), "place", n_groups), about)
+    transform = [
+        *keep_numbers(about),
+        *calculate(group=group_text(other)),
+        *add_intervals(measure),
+        *keep_first("group", measure, "place", n_groups),
+    ]
+    return specify(
+        {"layer": [ZERO, lines, points], "width": 440, "height": {"step": 22}, "transform": transform}, about
+    )
 
 
 def group_text(other: str) -> str:
@@ -100,12 +117,12 @@ def group_text(other: str) -> str:
     return f"{both} + '  (' + ({donors}) + format(datum.n_cells, ',') + ')'"
 
 
-def add_intervals(chart: Any, measure: str) -> Any:
+def add_intervals(measure: str) -> list[Spec]:
     """Give each group the ends of its interval: mean plus and minus t times the standard error."""
     error, free = f"datum.{measure}_se", "(datum.n_units - 1)"
     width = f"{t_quantile(free)} * {error}"
     has_error = are_numbers(f"{measure}_se")
-    return chart.transform_calculate(
+    return calculate(
         low=f"{has_error} ? datum.{measure} - {width} : null", high=f"{has_error} ? datum.{measure} + {width} : null"
     )
 

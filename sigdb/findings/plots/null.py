@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sigdb.findings.columns import GROUP
 from sigdb.findings.plots.spec import (
     About,
     Limit,
+    aggregate,
     are_numbers,
     draw,
     keep_first,
     keep_numbers,
     name_group,
-    named_data,
     number_text,
-    rank_by,
     specify,
 )
 from sigdb.findings.plots.theme import (
     ATTRIBUTION,
     PALETTE,
     SIGNIFICANT,
-    altair_module,
+    Spec,
+    calculate,
+    column,
+    columns,
     names_axis,
     shorten,
     tooltip,
+    with_altair,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +43,8 @@ LEGEND = [
 OLDER = "The macros of this atlas are older than sigdb, and give no quantiles."
 
 
-def null_scores(found: Null, title: str = "Against matched genes", n_groups: int = 50) -> Any:
+@with_altair
+def null_scores(found: Null, title: str = "Against matched genes", n_groups: int = 50) -> Spec:
     """Draw the score of each group (point) beside the scores of its matched control sets, one panel per study.
 
     Scores of different studies cannot be compared, so each panel has its own axis.
@@ -69,43 +73,67 @@ def null_scores(found: Null, title: str = "Against matched genes", n_groups: int
     return draw(null_scores_spec(n_groups), found, title, [] if has_quantiles else [OLDER])
 
 
-def null_scores_spec(n_groups: int = 50) -> Any:
+def null_scores_spec(n_groups: int = 50) -> Spec:
     """The chart of the statement `findings/null`, with the column q_value (see `sigdb.matched_null`)."""
-    alt = altair_module()
-    by_z = alt.EncodingSortField("z", op="max", order="descending")
-    base = alt.Chart(width=420, height=alt.Step(20)).encode(
-        y=alt.Y("name:N", sort=by_z, title=None, axis=names_axis(300))
-    )
-    x = alt.X(
-        "null_low:Q", title=f"score ({ATTRIBUTION})", axis=alt.Axis(tickCount=6), scale=alt.Scale(nice=False, padding=8)
-    )
-    bars = base.mark_rule(color="#c4c4c4", strokeWidth=8).encode(x=x, x2="null_high:Q")
-    medians = base.mark_tick(color="#444", thickness=2, height=10).encode(x="null_median:Q")
-    numbers = [("score", ".3g"), ("z", ".2f"), ("p_value", ".2g"), ("p_two_sided", ".2g"), ("q_value", ".2g")]
-    colours = alt.Scale(domain=list(SIGNIFICANT), range=PALETTE[1::-1])
-    points = base.mark_point(filled=True, size=60, opacity=1).encode(
-        x="score:Q",
-        color=alt.Color("kind:N", title=None, scale=colours, legend=alt.Legend(orient="bottom")),
-        tooltip=["study:N", "name:N", *(tooltip(name, form) for name, form in numbers)],
-    )
-    text = base.mark_text(align="left", fontSize=11).encode(x=alt.value(430), text="text:N")
-    header = alt.Header(labelFontSize=12, labelFontWeight="bold", labelLimit=420, labelExpr=shorten(420))
-    facet = alt.Facet("panel:N", sort=by_z, title=None, header=header)
-    facets = alt.layer(bars, medians, points, text, data=named_data()).facet(facet=facet, columns=1)
+    by_z = {"field": "z", "op": "max", "order": "descending"}
+    header = {"labelFontSize": 12, "labelFontWeight": "bold", "labelLimit": 420, "labelExpr": shorten(420)}
     about = About(LEGEND, ["score", "z"], [Limit(GROUP, n_groups, "z")], whole=True)
-    facets = name_group(keep_numbers(facets, about)).transform_joinaggregate(
-        least="min(n_measured)", most="max(n_measured)", groupby=["study"]
-    )
-    facets = add_texts(facets).transform_calculate(key="datum.panel + ', ' + datum.name")
-    facets = keep_first(rank_by(facets, "key", "z", "place"), "place", n_groups)
-    return specify(facets.resolve_scale(x="independent", y="independent"), about)
+    chart = {
+        "facet": column("panel:N", sort=by_z, title=None, header=header),
+        "columns": 1,
+        "spec": {
+            "layer": layers(column("name:N", sort=by_z, title=None, axis=names_axis(300))),
+            "width": 420,
+            "height": {"step": 20},
+        },
+        "transform": [
+            *keep_numbers(about),
+            *name_group(),
+            aggregate("study", least=("min", "n_measured"), most=("max", "n_measured")),
+            *add_texts(),
+            *calculate(key="datum.panel + ', ' + datum.name"),
+            *keep_first("key", "z", "place", n_groups),
+        ],
+        "resolve": {"scale": {"x": "independent", "y": "independent"}},
+    }
+    return specify(chart, about)
 
 
-def add_texts(chart: Any) -> Any:
+def layers(y: Spec) -> list[Spec]:
+    """What stands in the row of a group: the bar of the control sets, their median, the score, and z in words."""
+    title, scale = f"score ({ATTRIBUTION})", {"nice": False, "padding": 8}
+    x = column("null_low:Q", title=title, axis={"tickCount": 6}, scale=scale)
+    bars = {
+        "mark": {"type": "rule", "color": "#c4c4c4", "strokeWidth": 8},
+        "encoding": {"x": x, "x2": {"field": "null_high"}, "y": y},
+    }
+    medians = {
+        "mark": {"type": "tick", "color": "#444", "thickness": 2, "height": 10},
+        "encoding": {"x": column("null_median:Q"), "y": y},
+    }
+    numbers = [("score", ".3g"), ("z", ".2f"), ("p_value", ".2g"), ("p_two_sided", ".2g"), ("q_value", ".2g")]
+    colours = {"domain": list(SIGNIFICANT), "range": PALETTE[1::-1]}
+    points = {
+        "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
+        "encoding": {
+            "x": column("score:Q"),
+            "y": y,
+            "color": column("kind:N", title=None, scale=colours, legend={"orient": "bottom"}),
+            "tooltip": [*columns("study:N", "name:N"), *(tooltip(name, form) for name, form in numbers)],
+        },
+    }
+    text = {
+        "mark": {"type": "text", "align": "left", "fontSize": 11},
+        "encoding": {"x": {"value": 430}, "y": y, "text": column("text:N")},
+    }
+    return [bars, medians, points, text]
+
+
+def add_texts() -> list[Spec]:
     """Give each group its panel, z and q in words, and its kind."""
     has_q = are_numbers("q_value")
     measured = "datum.least + (datum.most > datum.least ? ' to ' + datum.most : '') + ' of ' + datum.n_genes"
-    return chart.transform_calculate(
+    return calculate(
         panel=f"datum.study + ': ' + {measured} + ' genes measured'",
         kind=f"{has_q} && datum.q_value < 0.05 ? '{SIGNIFICANT[0]}' : '{SIGNIFICANT[1]}'",
         text=f"'z ' + {number_text('z')} + ({has_q} ? ',  q ' + format(datum.q_value, '.2g') : '')",

@@ -6,48 +6,68 @@ from collections import defaultdict
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from sigdb.findings.plots.theme import GREY, PALETTE, altair_module, colour_by_kind, is_number, short, shorten, tooltip
+from sigdb.findings.plots.spec import named_data
+from sigdb.findings.plots.theme import (
+    GREY,
+    PALETTE,
+    Spec,
+    colour_by_kind,
+    column,
+    columns,
+    is_number,
+    short,
+    shorten,
+    tooltip,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sigdb.findings.compare import Comparison
 
-__all__ = ["slopes"]
+__all__ = ["PAIRS", "compared_pairs", "slopes"]
+
+PAIRS = "pairs"  # the data set of the pairs
 
 PANELS = 8
 DIRECTIONS = {"higher": PALETTE[1], "lower": PALETTE[0], "equal": GREY}
 AXES = {"z": "mean z", "score": "mean score", "hits": "hit rate"}
 
 
-def slopes(found: Comparison, rows: Sequence[Mapping[str, Any]]) -> tuple[list[Any], list[str]]:
-    """A chart of the pairs behind some rows of a comparison, one panel a row, and a line about it; or nothing."""
+def compared_pairs(found: Comparison, rows: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The pairs behind some rows of a comparison as points, one panel a row, and a line about them; or nothing."""
     paired = [row for row in rows if row["study"] is not None and row["n_pairs"] and row["p_value"] is not None]
     values = pair_values(found, paired[:PANELS])
     if not values:
         return [], []
-    alt = altair_module()
-    panels = list(dict.fromkeys(row["panel"] for row in values))
-    y_axis = alt.Axis(format=".3~p") if found.of == "hits" else alt.Axis(tickCount=5)
-    names = alt.Axis(labelAngle=0, labelLimit=84, labelExpr="split(datum.label, ' ')")
-    sides = alt.EncodingSortField("place", op="min")
-    # Without data here, the layers take the data of their panel.
-    base = alt.Chart(width=140, height=130).encode(
-        x=alt.X("side:N", sort=sides, title=None, axis=names),
-        y=alt.Y("value:Q", title=AXES[found.of], axis=y_axis, scale=alt.Scale(zero=False, padding=8)),
-        color=colour_by_kind(values, DIRECTIONS).title(f"than in {short(found.reference, 24)}").legend(orient="right"),
-        detail="pair:N",
-        tooltip=["pair:N", "side:N", tooltip("value", ".3g"), "n_cells:Q"],
-    )
+    more = f" The first {PANELS} of {len(paired):,} paired rows." if len(paired) > PANELS else ""
+    return values, [f"Below: each line is one pair.{more}"]
+
+
+def slopes(values: Sequence[dict[str, Any]], found: Comparison) -> Spec:
+    """The chart of the pairs of a comparison, one panel a row."""
+    y_axis = {"format": ".3~p"} if found.of == "hits" else {"tickCount": 5}
+    names = {"labelAngle": 0, "labelLimit": 84, "labelExpr": "split(datum.label, ' ')"}
+    colour = {"title": f"than in {short(found.reference, 24)}", "legend": {"orient": "right"}}
+    shared = {
+        "x": column("side:N", sort={"field": "place", "op": "min"}, title=None, axis=names),
+        "y": column("value:Q", title=AXES[found.of], axis=y_axis, scale={"zero": False, "padding": 8}),
+        "color": colour_by_kind(values, DIRECTIONS) | colour,
+        "detail": column("pair:N"),
+        "tooltip": [*columns("pair:N", "side:N"), tooltip("value", ".3g"), column("n_cells:Q")],
+    }
+    marks = {"type": "line", "strokeWidth": 1.5}, {"type": "circle", "size": 40, "opacity": 1}
     lines = f"split({shorten(300)}, '\\n')"
-    header = alt.Header(labelFontSize=11, labelLimit=170, labelLineHeight=14, labelExpr=lines)
-    facet = alt.Facet("panel:N", sort=panels, title=None, header=header)
-    marks = base.mark_line(strokeWidth=1.5), base.mark_circle(size=40, opacity=1)
-    chart = alt.layer(*marks, data=alt.Data(values=values)).facet(facet=facet, columns=4)
-    chart = chart.resolve_scale(x="independent", y="shared" if found.of != "score" else "independent")
-    more = len(paired) - PANELS
-    note = f"Below: each line is one pair.{f' The first {PANELS} of {len(paired):,} paired rows.' if more > 0 else ''}"
-    return [chart], [note]
+    header = {"labelFontSize": 11, "labelLimit": 170, "labelLineHeight": 14, "labelExpr": lines}
+    panels = list(dict.fromkeys(row["panel"] for row in values))
+    y_scale = "shared" if found.of != "score" else "independent"
+    return {
+        "facet": column("panel:N", sort=panels, title=None, header=header),
+        "columns": 4,
+        "data": named_data(PAIRS),
+        "spec": {"layer": [{"mark": mark, "encoding": shared} for mark in marks], "width": 140, "height": 130},
+        "resolve": {"scale": {"x": "independent", "y": y_scale}},
+    }
 
 
 def pair_values(found: Comparison, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sigdb.findings.plots.theme import altair_module, finish, is_number, safe_value
+from sigdb.findings.plots.theme import Spec, calculate, finish, is_number, keep, safe_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ __all__ = [
     "TABLE",
     "About",
     "Limit",
+    "aggregate",
     "are_numbers",
     "draw",
     "keep_first",
@@ -31,7 +32,6 @@ __all__ = [
     "named_data",
     "number_rows",
     "number_text",
-    "rank_by",
     "specify",
     "with_brackets",
 ]
@@ -70,27 +70,27 @@ class About:
     whole: bool = False
 
 
-def specify(chart: Any, about: About) -> Any:
+def specify(chart: Spec, about: About) -> Spec:
     """A chart that reads the data set `table`, with what a reader should know about it."""
-    return chart.properties(data=named_data(), usermeta=asdict(about))
+    return {**chart, "data": named_data(), "usermeta": asdict(about)}
 
 
-def named_data(name: str = TABLE) -> Any:
+def named_data(name: str = TABLE) -> Spec:
     """The data set that a chart reads."""
-    return altair_module().NamedData(name)
+    return {"name": name}
 
 
-def draw(chart: Any, found: Answer, title: str, first: Sequence[str] = (), **datasets: Sequence[Any]) -> Any:
+def draw(chart: Spec, found: Answer, title: str, first: Sequence[str] = (), **datasets: Sequence[Any]) -> Spec:
     """The chart of a finding: a specification with rows. `table` is that of the finding if `datasets` has no other.
 
     first: lines that stand above the legend.
     """
-    about = chart.usermeta
+    about = chart["usermeta"]
     rows = list(datasets.pop(TABLE, found.table.to_pylist()))
     drawn, lines = left_out(rows, about)
     sets = {TABLE: rows if about["whole"] else drawn, **datasets}
     chart = finish(chart, found, title, [*first, *about["legend"]], lines, drawn=drawn)
-    return chart.properties(datasets={name: [*map(as_json, each)] for name, each in sets.items()}) if drawn else chart
+    return {**chart, "datasets": {name: [*map(as_json, each)] for name, each in sets.items()}} if drawn else chart
 
 
 def left_out(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> tuple[list[Mapping[str, Any]], list[str]]:
@@ -145,10 +145,10 @@ def are_numbers(*columns: str) -> str:
     return " && ".join(f"isValid(datum.{column}) && isFinite(datum.{column})" for column in columns)
 
 
-def keep_numbers(chart: Any, about: About) -> Any:
-    """The chart without the rows that `about` does not count as drawn."""
+def keep_numbers(about: About) -> list[Spec]:
+    """Leave out the rows that `about` does not count as drawn."""
     wanted = are_numbers(*about.needs)
-    return chart.transform_filter(wanted if about.unless is None else f"!isValid(datum.{about.unless}) && {wanted}")
+    return keep(wanted if about.unless is None else f"!isValid(datum.{about.unless}) && {wanted}")
 
 
 def with_brackets(label: str, number: str) -> str:
@@ -161,38 +161,33 @@ def named(label: str, none: str = NONE) -> str:
     return f"(isValid(datum.{label}) && datum.{label} !== '' ? toString(datum.{label}) : '{none}')"
 
 
-def name_group(chart: Any) -> Any:
+def aggregate(by: str | None = None, **operations: tuple[str, str]) -> Spec:
+    """The transform that gives each row columns for its whole group: an operation over a column."""
+    found = [{"op": op, "field": field, "as": name} for name, (op, field) in operations.items()]
+    return {"joinaggregate": found, **({} if by is None else {"groupby": [by]})}
+
+
+def name_group() -> list[Spec]:
     """Give the groups of the cube the column `name`: cell type, cells, and where they vary, disease and tissue."""
     several = [f"(datum.n_{field}s > 1 ? ', ' + datum.{field}_text : '')" for field in ("disease", "tissue")]
-    return (
-        chart.transform_calculate(disease_text=named("disease"), tissue_text=named("tissue"))
-        .transform_joinaggregate(
-            n_diseases="distinct(disease_text)", n_tissues="distinct(tissue_text)", groupby=["study"]
-        )
-        .transform_calculate(
-            name=f"{named('cell_type', '(no type)')} + '  (' + format(datum.n_cells, ',') + ')' + {' + '.join(several)}"
-        )
-    )
+    cells = f"{named('cell_type', '(no type)')} + '  (' + format(datum.n_cells, ',') + ')'"
+    return [
+        *calculate(disease_text=named("disease"), tissue_text=named("tissue")),
+        aggregate("study", n_diseases=("distinct", "disease_text"), n_tissues=("distinct", "tissue_text")),
+        *calculate(name=" + ".join([cells, *several])),
+    ]
 
 
-def rank_by(chart: Any, key: str, value: str, place: str, how: str = "max") -> Any:
-    """Number groups in the column `place`: 1 for the group of highest value, ties in the order of their names."""
-    alt = altair_module()
-    order = [alt.SortField("best", order="descending"), alt.SortField(key, order="ascending")]
-    return chart.transform_joinaggregate(best=f"{how}({value})", groupby=[key]).transform_window(
-        [alt.WindowFieldDef(op="dense_rank", **{"as": place})], sort=order
-    )
+def keep_first(key: str, value: str, place: str, n: int, how: str = "max") -> list[Spec]:
+    """Keep the n groups of highest value, ties in the order of their names. `place` numbers them from 1."""
+    order = [{"field": "best", "order": "descending"}, {"field": key, "order": "ascending"}]
+    window = {"window": [{"op": "dense_rank", "as": place}], "sort": order}
+    return [aggregate(key, best=(how, value)), window, *keep(f"datum.{place} <= {n}")]
 
 
-def keep_first(chart: Any, place: str, n: int) -> Any:
-    """Keep the n groups of the lowest place."""
-    return chart.transform_filter(f"datum.{place} <= {n}")
-
-
-def number_rows(chart: Any, key: str) -> Any:
-    """Number the rows of each group from 1 in the column `number`. The first one can then stand for the group."""
-    number = altair_module().WindowFieldDef(op="row_number", **{"as": "number"})
-    return chart.transform_window([number], groupby=[key])
+def number_rows(key: str | None = None) -> Spec:
+    """Number the rows, or those of each group, from 1 in the column `number`. The first can stand for its group."""
+    return {"window": [{"op": "row_number", "as": "number"}], **({} if key is None else {"groupby": [key]})}
 
 
 def number_text(field: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from functools import wraps
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from sigdb.disk import check_picture
 from sigdb.errors import needs_extra
@@ -15,7 +16,7 @@ from sigdb.text import printable
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import altair as alt
 
@@ -27,13 +28,19 @@ __all__ = [
     "GREY",
     "PALETTE",
     "SIGNIFICANT",
+    "ZERO",
+    "Spec",
     "altair_module",
     "by_place",
+    "calculate",
     "colour_by_kind",
+    "column",
+    "columns",
     "configure",
     "finish",
     "heading",
     "is_number",
+    "keep",
     "keep_finite",
     "make_safe",
     "names_axis",
@@ -47,8 +54,36 @@ __all__ = [
     "style",
     "tooltip",
     "viridis",
+    "with_altair",
 ]
 
+P = ParamSpec("P")
+Spec = dict[str, Any]
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+# The fonts and lines of all charts.
+CONFIG: Spec = {
+    "font": "Helvetica, Arial, sans-serif",
+    "background": "white",
+    "title": {"fontSize": 14, "subtitleFontSize": 11, "subtitleColor": "#444", "offset": 12},
+    "axis": {
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+        "labelLimit": 260,
+        "labelFlush": False,  # labels at the ends would run into their neighbours
+        "gridColor": "#e6e6e6",
+    },
+    "legend": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelLimit": 220},
+    "view": {"stroke": None},
+}
+# A layer with a line at 0.
+ZERO: Spec = {
+    "data": {"values": [{"zero": 0}]},
+    "mark": {"type": "rule", "strokeDash": [4, 3], "color": "#777"},
+    "encoding": {"x": {"field": "zero", "type": "quantitative"}},
+}
+TYPES = {"N": "nominal", "Q": "quantitative"}
 # The palette of Okabe and Ito without black and yellow, which are too strong or too faint beside the others.
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]
 GREY = "#8a8a8a"
@@ -69,6 +104,20 @@ def altair_module() -> Any:
     with needs_extra("plots"):
         import altair
     return altair
+
+
+def with_altair(draw: Callable[P, Spec]) -> Callable[P, Any]:
+    """Make a chart of Altair of the specification that a function returns. `inspect.unwrap` gives that function."""
+
+    @wraps(draw)
+    def chart(*args: P.args, **kwargs: P.kwargs) -> Any:
+        alt = altair_module()
+        spec = draw(*args, **kwargs)
+        datasets = spec.pop("datasets", None)  # to read rows, Altair takes seconds
+        made = alt.Chart.from_dict(spec)
+        return made.properties(datasets=datasets) if datasets else made
+
+    return chart
 
 
 def save(chart: alt.TopLevelMixin, path: str | os.PathLike[str]) -> None:
@@ -102,8 +151,8 @@ def save(chart: alt.TopLevelMixin, path: str | os.PathLike[str]) -> None:
 
 
 def finish(
-    chart: Any, found: Answer, title: str, legend: Sequence[str], left_out: Sequence[str] = (), *, drawn: Sequence[Any]
-) -> Any:
+    chart: Spec, found: Answer, title: str, legend: Sequence[str], left_out: Sequence[str] = (), *, drawn: Sequence[Any]
+) -> Spec:
     """Give a chart its title with the warnings of the finding, the theme, and the SQL of its data.
 
     legend: what the marks mean. left_out: lines about what is not drawn. drawn: what is; if that is nothing, the result
@@ -111,54 +160,41 @@ def finish(
     """
     lines = [*legend, *left_out, *warnings_of(found)]
     if not drawn:
-        alt = altair_module()
-        chart = alt.Chart(alt.Data(values=[{}]), width=400, height=30).mark_text(text=NOTHING, fontSize=12)
+        mark = {"type": "text", "text": NOTHING, "fontSize": 12}
+        chart = {"data": {"values": [{}]}, "mark": mark, "width": 400, "height": 30}
         lines = [*left_out, *found.notes]
-    return style(chart.properties(usermeta={"sql": found.sql}), title, list(dict.fromkeys(lines)))
+    return style({**chart, "usermeta": {"sql": found.sql}}, title, list(dict.fromkeys(lines)))
 
 
-def style(chart: Any, title: str, subtitle: Sequence[str]) -> Any:
-    """Give a chart its title and the theme."""
-    alt = altair_module()
+def style(chart: Spec, title: str, subtitle: Sequence[str]) -> Spec:
+    """Give a chart its title and the theme, and make it safe."""
     lines = [part for line in subtitle for part in wrap(line, SUBTITLE_WIDTH)]
-    return make_safe(configure(chart.properties(title=alt.Title(title, subtitle=lines, anchor="start"))))
+    styled: Spec = make_safe(configure({**chart, "title": {"text": title, "subtitle": lines, "anchor": "start"}}))
+    return styled
 
 
-def configure(chart: Any) -> Any:
+def configure(chart: Spec) -> Spec:
     """Give a chart the fonts and lines of all charts."""
-    return (
-        chart.configure(font="Helvetica, Arial, sans-serif", background="white")
-        .configure_title(fontSize=14, subtitleFontSize=11, subtitleColor="#444", offset=12)
-        .configure_axis(
-            labelFontSize=11,
-            titleFontSize=11,
-            titleFontWeight="normal",
-            labelLimit=260,
-            labelFlush=False,  # labels at the ends would run into their neighbours
-            gridColor="#e6e6e6",
-        )
-        .configure_legend(labelFontSize=11, titleFontSize=11, titleFontWeight="normal", labelLimit=220)
-        .configure_view(stroke=None)
-    )
+    return {"$schema": SCHEMA, "config": CONFIG, **chart}
 
 
 def make_safe(chart: Any) -> Any:
     """The chart with its texts changed where they would break a file or run as code.
 
-    Altair writes the texts of a chart into a script, in files and in notebooks. The program that draws PNG and SVG ends
-    at control characters. The parts of the chart are changed one by one: to read a whole specification again, Altair
-    takes seconds, and minutes if there are thousands of rows.
+    Charts are written into scripts, in files and in notebooks. The program that draws PNG and SVG ends at control
+    characters. A chart of Altair is changed part by part: to read a whole specification again, Altair takes seconds,
+    and minutes if there are thousands of rows.
     """
-    alt = altair_module()
-    if isinstance(chart, alt.SchemaBase):
-        safe = chart.copy(deep=False)
-        for name, value in chart._kwds.items():
-            safe._kwds[name] = make_safe(alt.to_values(value) if hasattr(value, "__dataframe__") else value)
-        return safe
-    if isinstance(chart, list):
-        return [make_safe(each) for each in chart]
     if isinstance(chart, dict):
         return {make_safe(key): make_safe(each) for key, each in chart.items()}
+    if isinstance(chart, list | tuple):
+        return [make_safe(each) for each in chart]
+    if hasattr(chart, "_kwds"):  # a part of a chart of Altair
+        safe = chart.copy(deep=False)
+        for name, value in chart._kwds.items():
+            is_frame = hasattr(value, "__dataframe__")
+            safe._kwds[name] = make_safe(altair_module().to_values(value) if is_frame else value)
+        return safe
     return safe_value(chart)
 
 
@@ -186,9 +222,30 @@ def is_number(value: Any) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def names_axis(limit: int = 260, **options: Any) -> Any:
+def column(name: str, **options: Any) -> Spec:
+    """A column as Vega-Lite names it, from its name and the letter of its type: 'score:Q' or 'study:N'."""
+    name, _, letter = name.rpartition(":")
+    return {"field": name, "type": TYPES[letter], **options}
+
+
+def columns(*names: str) -> list[Spec]:
+    """Columns as Vega-Lite names them."""
+    return [column(name) for name in names]
+
+
+def calculate(**expressions: str) -> list[Spec]:
+    """Transforms that add columns, each with its expression of Vega."""
+    return [{"calculate": expression, "as": name} for name, expression in expressions.items()]
+
+
+def keep(condition: str) -> list[Spec]:
+    """The transform that keeps the rows for which an expression of Vega is true."""
+    return [{"filter": condition}]
+
+
+def names_axis(limit: int = 260, **options: Any) -> Spec:
     """An axis of names. Long names lose their middle, since names often differ at their end."""
-    return altair_module().Axis(labelLimit=limit, labelExpr=shorten(limit), **options)
+    return {"labelLimit": limit, "labelExpr": shorten(limit), **options}
 
 
 def shorten(limit: int) -> str:
@@ -214,37 +271,36 @@ def short(text: str, n: int = 40) -> str:
     return text if len(text) <= n else f"{text[: n // 2]}\u2026{text[-(n // 2) + 1 :]}"
 
 
-def tooltip(name: str, form: str) -> Any:
+def tooltip(name: str, form: str) -> Spec:
     """A number in a tooltip."""
-    return altair_module().Tooltip(f"{name}:Q", format=form)
+    return column(f"{name}:Q", format=form)
 
 
-def heading(text: str, x: Any) -> Any:
+def heading(text: str, x: Any) -> Spec:
     """A layer with the heading of a column of texts, just above a chart; x: pixels from the left."""
-    alt = altair_module()
-    head = alt.Chart(alt.Data(values=[{}])).mark_text(align="left", baseline="bottom", fontSize=11, fontWeight="bold")
-    return head.encode(x=alt.value(x), y=alt.value(-3), text=alt.value(text))
+    return {
+        "data": {"values": [{}]},
+        "mark": {"type": "text", "align": "left", "baseline": "bottom", "fontSize": 11, "fontWeight": "bold"},
+        "encoding": {"x": {"value": x}, "y": {"value": -3}, "text": {"value": text}},
+    }
 
 
-def by_place(place: str = "place") -> Any:
+def by_place(place: str = "place") -> Spec:
     """The order of an axis or of panels: by the column that numbers them."""
-    return altair_module().EncodingSortField(place, op="min", order="ascending")
+    return {"field": place, "op": "min", "order": "ascending"}
 
 
-def viridis(field: str, title: str, length: int = 120, *, legend: Mapping[str, Any] | None = None, **scale: Any) -> Any:
+def viridis(name: str, title: str, length: int = 120, *, legend: Mapping[str, Any] | None = None, **scale: Any) -> Spec:
     """A colour scale for a number. In every chart, dark means high."""
-    alt = altair_module()
-    shown = alt.Legend(gradientLength=length, **(legend or {}))
-    colours = alt.Scale(scheme="viridis", reverse=True, **scale)
-    return alt.Color(f"{field}:Q", title=title, scale=colours, legend=shown)
+    shown = {"gradientLength": length, **(legend or {})}
+    return column(f"{name}:Q", title=title, scale={"scheme": "viridis", "reverse": True, **scale}, legend=shown)
 
 
-def colour_by_kind(rows: Sequence[dict[str, Any]], colours: Mapping[str, str]) -> Any:
+def colour_by_kind(rows: Sequence[dict[str, Any]], colours: Mapping[str, str]) -> Spec:
     """A colour for each kind of point that there is, with the legend below the chart if there are several."""
-    alt = altair_module()
     kinds = [kind for kind in colours if any(row["kind"] == kind for row in rows)]
-    scale = alt.Scale(domain=kinds, range=[colours[kind] for kind in kinds])
-    return alt.Color("kind:N", title=None, scale=scale, legend=alt.Legend(orient="bottom") if len(kinds) > 1 else None)
+    scale = {"domain": kinds, "range": [colours[kind] for kind in kinds]}
+    return column("kind:N", title=None, scale=scale, legend={"orient": "bottom"} if len(kinds) > 1 else None)
 
 
 def significance(q_value: float | None) -> str:

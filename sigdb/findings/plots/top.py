@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sigdb.findings.plots.spec import About, Limit, draw, keep_first, keep_numbers, rank_by, specify
-from sigdb.findings.plots.theme import ATTRIBUTION, altair_module, by_place, names_axis, tooltip, viridis
+from sigdb.findings.plots.spec import About, Limit, draw, keep_first, keep_numbers, specify
+from sigdb.findings.plots.theme import (
+    ATTRIBUTION,
+    Spec,
+    by_place,
+    column,
+    columns,
+    names_axis,
+    tooltip,
+    viridis,
+    with_altair,
+)
 
 if TYPE_CHECKING:
     from sigdb.answers import Answer
@@ -18,7 +28,8 @@ LEGEND = (
 )
 
 
-def top_genes(found: Answer, title: str = "Top genes", n_genes: int = 40) -> Any:
+@with_altair
+def top_genes(found: Answer, title: str = "Top genes", n_genes: int = 40) -> Spec:
     """Draw the mean attribution of the top genes of a group of cells, the highest on top.
 
     Parameters
@@ -43,23 +54,25 @@ def top_genes(found: Answer, title: str = "Top genes", n_genes: int = 40) -> Any
     return draw(top_genes_spec(n_genes), found, title)
 
 
-def top_genes_spec(n_genes: int = 40) -> Any:
+def top_genes_spec(n_genes: int = 40) -> Spec:
     """The chart of the statement `findings/top_genes`."""
-    alt = altair_module()
-    details = [tooltip("score", ".3g"), tooltip("fraction_nonzero", ".0%"), "n_cells:Q", "n_measured:Q", "rank:Q"]
-    base = alt.Chart(width=440, height=alt.Step(18)).encode(
-        y=alt.Y("gene:N", sort=by_place(), title=None, axis=names_axis())
-    )
-    legend = {"format": ".0%", "offset": 40}
-    bars = base.mark_bar(height={"band": 0.8}).encode(
-        x=alt.X("score:Q", title=f"mean {ATTRIBUTION}"),
-        color=viridis("fraction_nonzero", "cells with the gene", legend=legend, domain=[0, 1]),
-        opacity=alt.condition("datum.n_measured < datum.n_cells / 2", alt.value(0.4), alt.value(1)),
-        tooltip=["gene:N", *details],
-    )
-    numbers = base.mark_text(align="left", dx=4, fontSize=10).encode(
-        x="score:Q", text=alt.Text("score:Q", format=".3g")
-    )
+    shares = viridis("fraction_nonzero", "cells with the gene", legend={"format": ".0%", "offset": 40}, domain=[0, 1])
+    numbers = [tooltip("score", ".3g"), tooltip("fraction_nonzero", ".0%")]
+    y = column("gene:N", sort=by_place(), title=None, axis=names_axis())
+    bars = {
+        "mark": {"type": "bar", "height": {"band": 0.8}},
+        "encoding": {
+            "x": column("score:Q", title=f"mean {ATTRIBUTION}"),
+            "y": y,
+            "color": shares,
+            "opacity": {"condition": {"test": "datum.n_measured < datum.n_cells / 2", "value": 0.4}, "value": 1},
+            "tooltip": [column("gene:N"), *numbers, *columns("n_cells:Q", "n_measured:Q", "rank:Q")],
+        },
+    }
+    texts = {
+        "mark": {"type": "text", "align": "left", "dx": 4, "fontSize": 10},
+        "encoding": {"x": column("score:Q"), "y": y, "text": column("score:Q", format=".3g")},
+    }
     about = About([LEGEND], ["score"], [Limit(["gene"], n_genes, "score", what="genes")])
-    chart = keep_numbers(alt.layer(bars, numbers), about)
-    return specify(keep_first(rank_by(chart, "gene", "score", "place"), "place", n_genes), about)
+    transform = [*keep_numbers(about), *keep_first("gene", "score", "place", n_genes)]
+    return specify({"layer": [bars, texts], "width": 440, "height": {"step": 18}, "transform": transform}, about)

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sigdb.findings.plots.labels import SIDES, place_labels
+from sigdb.findings.plots.spec import TABLE, named_data
 from sigdb.findings.plots.theme import (
     GREY,
     PALETTE,
     SIGNIFICANT,
-    altair_module,
+    Spec,
     colour_by_kind,
+    column,
     finish,
+    keep,
     keep_finite,
     short,
     significance,
     tooltip,
+    with_altair,
 )
 
 if TYPE_CHECKING:
@@ -32,7 +36,8 @@ SIZE = (520, 380)  # pixels
 SMALLEST_P = 1e-300  # its logarithm is finite
 
 
-def volcano(found: GeneComparison, title: str | None = None, n_labels: int = 20) -> Any:
+@with_altair
+def volcano(found: GeneComparison, title: str | None = None, n_labels: int = 20) -> Spec:
     """Draw a volcano plot of a gene comparison: the mean difference and p of each gene, q < 0.05 in colour.
 
     A dashed line shows the largest p with q < 0.05, if there is one.
@@ -60,7 +65,6 @@ def volcano(found: GeneComparison, title: str | None = None, n_labels: int = 20)
     >>> type(sigdb.plots.volcano(found)).__name__
     'LayerChart'
     """
-    alt = altair_module()
     tested = [row for row in found.findings.to_pylist() if row["p_value"] is not None]
     rows, lost = keep_finite(tested, "difference", "p_value")
     values = [volcano_point(row) for row in rows]
@@ -69,19 +73,31 @@ def volcano(found: GeneComparison, title: str | None = None, n_labels: int = 20)
     label_points(values, n_labels, widest, highest)
     group, reference = short(found.group), short(found.reference)
     title_x = f"difference in mean attribution, {group} minus {reference} (thousandths of a cell)"
-    base = alt.Chart(width=SIZE[0], height=SIZE[1]).encode(
-        x=alt.X("difference:Q", title=title_x, scale=alt.Scale(domain=[-widest, widest], nice=False)),
-        y=alt.Y("height:Q", title="\u2212log10 p", scale=alt.Scale(domain=[0, highest], nice=False)),
-    )
-    points = base.mark_circle(size=24, opacity=0.6).encode(
-        color=colour_by_kind(values, dict(zip(SIGNIFICANT, (PALETTE[1], GREY), strict=True))),
-        tooltip=["gene:N", tooltip("difference", ".3g"), tooltip("p", ".2g"), tooltip("q", ".2g")],
-    )
+    place = {
+        "x": column("difference:Q", title=title_x, scale={"domain": [-widest, widest], "nice": False}),
+        "y": column("height:Q", title="\u2212log10 p", scale={"domain": [0, highest], "nice": False}),
+    }
+    tips = [column("gene:N"), tooltip("difference", ".3g"), tooltip("p", ".2g"), tooltip("q", ".2g")]
+    colour = colour_by_kind(values, dict(zip(SIGNIFICANT, (PALETTE[1], GREY), strict=True)))
+    points = {
+        "mark": {"type": "circle", "size": 24, "opacity": 0.6},
+        "encoding": {**place, "color": colour, "tooltip": tips},
+    }
     labels = [
-        base.transform_filter(f"datum.side == '{side}'").mark_text(fontSize=11, **where).encode(text="gene:N")
+        {
+            "mark": {"type": "text", "fontSize": 11, **where},
+            "encoding": {**place, "text": column("gene:N")},
+            "transform": keep(f"datum.side == '{side}'"),
+        }
         for side, where in SIDES.items()
     ]
-    layers = alt.layer(points, *threshold(values), *labels, data=alt.Data(values=values))
+    layers = {
+        "layer": [points, *threshold(values), *labels],
+        "data": named_data(),
+        "datasets": {TABLE: values},
+        "width": SIZE[0],
+        "height": SIZE[1],
+    }
     title = title or f"{group} against {reference}"
     return finish(layers, found, title, sizes(found, values), lost, drawn=values)
 
@@ -113,15 +129,18 @@ def volcano_point(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def threshold(values: Sequence[dict[str, Any]]) -> list[Any]:
+def threshold(values: Sequence[dict[str, Any]]) -> list[Spec]:
     """A line below the genes with q < 0.05; nothing if there are none."""
-    alt = altair_module()
     passing = [row["height"] for row in values if row["kind"] == SIGNIFICANT[0]]
     if not passing:
         return []
-    line = alt.Chart(alt.Data(values=[{"height": min(passing), "text": "q = 0.05"}])).encode(y="height:Q")
-    rule = line.mark_rule(strokeDash=[4, 3], color="#777")
-    return [rule, line.mark_text(align="left", dy=-6, color="#555", fontSize=11).encode(x=alt.value(4), text="text:N")]
+    data = {"values": [{"height": min(passing), "text": "q = 0.05"}]}
+    y = column("height:Q")
+    text = {"type": "text", "align": "left", "dy": -6, "color": "#555", "fontSize": 11}
+    return [
+        {"data": data, "mark": {"type": "rule", "strokeDash": [4, 3], "color": "#777"}, "encoding": {"y": y}},
+        {"data": data, "mark": text, "encoding": {"x": {"value": 4}, "y": y, "text": column("text:N")}},
+    ]
 
 
 def label_points(values: list[dict[str, Any]], n: int, widest: float, highest: float) -> None:

@@ -60,6 +60,13 @@ def test_a_finding_without_a_chart_or_a_test_loads_nothing_heavy(toy_path):
     assert HEAVY.isdisjoint(modules)
 
 
+def test_a_report_draws_its_charts_without_altair(toy_path, tmp_path):
+    page = tmp_path / "page.html"
+    modules = modules_loaded_by("report", toy_path, "S100A8", "CD3E", "--min-cells", "1", "-o", page)
+    assert page.read_text(encoding="utf-8").count("vega-lite/v6") > 1
+    assert "altair" not in modules
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
