@@ -71,8 +71,8 @@ class Dialect:
     }
     FUNCTIONS: ClassVar[dict[str, Rule]] = {
         "isfinite": rules.is_finite,
-        "md5_number_lower": refuse(
-            "md5_number_lower, which chooses control genes (signature_null, signature_controls): ask for these on "
+        "md5_number": refuse(
+            "md5_number, which chooses control genes (signature_null, signature_controls): ask for these on "
             "DuckDB or Spark"
         ),
     }

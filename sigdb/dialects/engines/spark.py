@@ -71,14 +71,18 @@ def divide_double(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def md5_number(node: exp.Expr) -> exp.Expr:
-    """md5_number_lower: the last 8 bytes of an md5, the lowest first, as an unsigned number."""
+def md5_order(node: exp.Expr) -> exp.Expr:
+    """md5_number in ORDER BY: the 16 bytes of an md5, the last one first, as digits. They have the order of the number.
+
+    Spark has no number of 128 bits.
+    """
+    if not isinstance(node.parent, exp.Ordered):
+        raise NoEquivalentError("md5_number as a value, a number of 128 bits: use it in ORDER BY only")
     digits: exp.Expr = exp.MD5(this=node.expressions[0])
     pairs = [
-        call("SUBSTRING", digits.copy(), exp.Literal.number(at), exp.Literal.number(2)) for at in range(31, 16, -2)
+        call("SUBSTRING", digits.copy(), exp.Literal.number(at), exp.Literal.number(2)) for at in range(31, 0, -2)
     ]
-    sixteen, ten = exp.Literal.number(16), exp.Literal.number(10)
-    return exp.cast(call("CONV", call("CONCAT", *pairs), sixteen, ten), rules.SIGNED_TYPES[exp.DType.UBIGINT])
+    return call("CONCAT", *pairs)
 
 
 def clause_without_subquery(node: exp.Expr) -> str | None:
@@ -115,7 +119,7 @@ class Spark(Dialect):
     FUNCTIONS = Dialect.FUNCTIONS | {
         "error": rename("RAISE_ERROR"),
         "list_extract": list_extract,
-        "md5_number_lower": md5_number,
+        "md5_number": md5_order,
     }
     REFUSALS = Dialect.REFUSALS | {
         exp.Except: rules.union_by_name,

@@ -20,7 +20,7 @@ FROM (
             p._study, p._stratum, p._gene, p._n_signature, p._n_sets, p._shuffle,
             row_number() OVER (
                 PARTITION BY p._study, p._stratum, p._shuffle
-                ORDER BY md5_number_lower(seed || ' shuffle ' || p._shuffle || ' gene ' || p._gene) ASC, p._gene ASC
+                ORDER BY md5_number(seed || ' shuffle ' || p._shuffle || ' gene ' || p._gene) ASC, p._gene ASC
             ) AS _rank
         FROM (
             SELECT

@@ -163,7 +163,7 @@ PERCENTILE = {
     "functions",
 }
 CONTROLS = {"control_genes", "null_scores", "null_moments", "signature_controls", "signature_null", "null", "controls"}
-NO_MD5 = dict.fromkeys(CONTROLS, "md5_number_lower")
+NO_MD5 = dict.fromkeys(CONTROLS, "md5_number")
 NO_PERCENTILE = dict.fromkeys(PERCENTILE, "percentile")
 NO_GREATEST = dict.fromkeys(("gene_strata", "signature_strata", "control_counts"), "greatest")
 REFUSED = {
@@ -273,6 +273,7 @@ def test_a_wrong_query_is_refused(query, text):
         ("SELECT kurtosis(n_counts) FROM cells", "the function kurtosis"),
         ("SELECT getvariable('g')", "the function getvariable"),
         ("SELECT bar(1, 0, 2)", "the function bar"),
+        ("SELECT md5_number('a') AS n FROM cells", "md5_number as a value"),
         ("SELECT jaro_similarity('a', 'b')", "the function jaro_similarity"),
         ("FROM read_parquet('a.parquet')", "the function read_parquet"),
         ("SELECT [x + 1 FOR x IN [1, 2]]", "a list comprehension"),
