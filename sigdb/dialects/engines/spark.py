@@ -79,9 +79,7 @@ def md5_order(node: exp.Expr) -> exp.Expr:
     if not isinstance(node.parent, exp.Ordered):
         raise NoEquivalentError("md5_number as a value, a number of 128 bits: use it in ORDER BY only")
     digits: exp.Expr = exp.MD5(this=node.expressions[0])
-    pairs = [
-        call("SUBSTRING", digits.copy(), exp.Literal.number(at), exp.Literal.number(2)) for at in range(31, 0, -2)
-    ]
+    pairs = [call("SUBSTRING", digits.copy(), exp.Literal.number(at), exp.Literal.number(2)) for at in range(31, 0, -2)]
     return call("CONCAT", *pairs)
 
 

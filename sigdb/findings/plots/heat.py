@@ -37,6 +37,15 @@ __all__ = ["MEASURES", "heat_map", "heat_map_spec"]
 
 # Groups whose study of lowest coverage measured a smaller part of the genes are faded.
 LOW_COVERAGE = 0.5
+# In a map of this many squares or more, the colours end at a percentile of |value|: one value does not take them all.
+FEW, PERCENTILE = 10, 99
+LOW, HIGH = (f"domain('color')[{end}]" for end in (0, 1))
+LEGEND = {
+    "values": {"expr": f"[{LOW}, ({LOW} + {HIGH}) / 2, {HIGH}]"},
+    "format": ".3~g",
+    "labelExpr": f"datum.label + (datum.value === {HIGH} && {HIGH} >= -{LOW} ? ' and above'"
+    f" : datum.value === {LOW} && {LOW} <= -{HIGH} ? ' and below' : '')",
+}
 # What is drawn: the column, its short name, and what it means.
 MEASURES = {
     "z": ("mean z", "Mean z: in standard deviations of the scores that each cell is compared with"),
@@ -90,7 +99,7 @@ def heat_map_spec(measure: str = "z", n_groups: int = 40, n_labels: int = 20) ->
     known = keep("isValid(datum.value)")
     squares = {
         "mark": {"type": "rect", "stroke": "white"},
-        "encoding": {**shared, "color": viridis("value", name), "opacity": faint},
+        "encoding": {**shared, "color": viridis("colour", name, legend=LEGEND), "opacity": faint},
         "transform": known,
     }
     border = {
@@ -113,7 +122,7 @@ def heat_map_spec(measure: str = "z", n_groups: int = 40, n_labels: int = 20) ->
         "layer": [squares, border, number, sizes],
         "width": {"step": 64},
         "height": {"step": 32},
-        "transform": [*add_places(measure, n_groups, n_labels), *add_texts()],
+        "transform": [*add_places(measure, n_groups, n_labels), *add_colours(), *add_texts()],
     }
     return specify(chart, About([f"{meaning}. {MARKS}"], limits=limits))
 
@@ -121,7 +130,8 @@ def heat_map_spec(measure: str = "z", n_groups: int = 40, n_labels: int = 20) ->
 MARKS = (
     "Below it: samples / cells. Blank: no group, or too few cells. "
     "Cross: no value, because no gene was measured or the controls do not vary. "
-    "Faded, with a dashed border: a study measured fewer than half of the genes."
+    "Faded, with a dashed border: a study measured fewer than half of the genes. "
+    f"With {FEW} squares or more, the colours end at the {PERCENTILE}th percentile of the absolute values."
 )
 DETAILS = ("n_samples", "n_cells", "least_measured", "n_genes", "median_counts", "median_detected")
 
@@ -138,13 +148,33 @@ def add_places(measure: str, n_groups: int, n_labels: int) -> list[Spec]:
     ]
 
 
+def add_colours() -> list[Spec]:
+    """Give each square the number that its colour stands for, which ends where few values lie beyond.
+
+    The end is the largest |value|; in maps of 10 squares or more, it is the 99th percentile, without interpolation.
+    If that is 0, it is the largest again.
+    """
+    last = f"datum.n_known < {FEW} ? datum.n_known : floor({PERCENTILE / 100} * (datum.n_known - 1)) + 1"
+    return [
+        *calculate(is_known="isValid(datum.value)", size="abs(datum.value)"),
+        aggregate("is_known", n_known=("count", "value"), largest=("max", "size")),
+        {"window": [{"op": "row_number", "as": "number"}], "groupby": ["is_known"], "sort": [{"field": "size"}]},
+        *calculate(size=f"datum.is_known && datum.number <= ({last}) ? datum.size : null"),
+        aggregate("is_known", end=("max", "size")),
+        *calculate(
+            end="datum.end > 0 ? datum.end : datum.largest",
+            colour="datum.is_known ? clamp(datum.value, -datum.end, datum.end) : null",
+        ),
+    ]
+
+
 def add_texts() -> list[Spec]:
     """Give each square its texts, and a colour for them that can be read on the square."""
     return [
-        aggregate(lowest=("min", "value"), highest=("max", "value")),
+        aggregate(lowest=("min", "colour"), highest=("max", "colour")),
         *calculate(
             text=f"isValid(datum.value) ? {number_text('value')} : '{CROSS}'",
             sizes="isValid(datum.value) ? format(datum.n_samples, ',') + ' / ' + format(datum.n_cells, ',') : ''",
-            is_dark="isValid(datum.value) && !datum.is_faint && datum.value > (datum.lowest + datum.highest) / 2",
+            is_dark="isValid(datum.value) && !datum.is_faint && datum.colour > (datum.lowest + datum.highest) / 2",
         ),
     ]

@@ -116,6 +116,39 @@ def test_dark_means_high(chart):
     assert text.count('"scheme": "viridis"') == text.count('"reverse": true') >= 1
 
 
+def colours_of(values, tmp_path):
+    """The colour of each square of a heat map by its value, and the labels of the legend."""
+    found = group_scores_of(Case(len(values)))
+    columns = {name: found.table[name] for name in found.table.column_names}
+    columns |= {"z": pa.array(values), "least_measured": columns["n_genes"]}
+    drawn = picture(plots.heat_map(type(found)(pa.table(columns), found.sql)), tmp_path)
+    squares = re.findall(r'; z: ([^;]*);[^>]*aria-roledescription="rect mark"[^>]*fill="([^"]*)"', drawn)
+    labels = [text for text in re.findall(r">([^<>]*)</text>", drawn) if text.endswith((" and above", " and below"))]
+    return {float(z.replace("\u2212", "-")): colour for z, colour in squares}, labels
+
+
+def test_one_extreme_value_does_not_take_all_colours(tmp_path):
+    """Of ten squares, the largest has the colour of the second, by which all others are coloured."""
+    rest = [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5]
+    extreme, labels = colours_of([*rest, 90], tmp_path)
+    near, _ = colours_of([*rest, 4.6], tmp_path)
+    assert extreme[90] == extreme[4.5] == near[4.6]
+    assert [extreme[z] for z in rest] == [near[z] for z in rest]
+    assert len(set(extreme.values())) == 9
+    assert labels == ["4.5 and above"]
+    low, labels = colours_of([*rest, -90], tmp_path)
+    assert len(set(low.values())) == 10
+    assert sorted(labels) == ["4.5 and above", "\u22124.5 and below"]
+
+
+def test_few_squares_and_squares_of_mostly_0_have_all_colours(tmp_path):
+    few, _ = colours_of([0.5, 1, 90], tmp_path)
+    assert len(set(few.values())) == 3
+    zeros, labels = colours_of([0.0] * 19 + [2], tmp_path)
+    assert zeros[0] != zeros[2]
+    assert labels == ["2 and above"]
+
+
 def test_a_row_without_a_test_says_why():
     spec = plots.effects(comparison_of(Case(4))).to_dict()
     rows = {row["name"]: row for rows in data_of(spec) for row in rows if "estimate" in row}
