@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sigdb.errors import SignatureError, listed, nearest
+from sigdb.text import count
 
 if TYPE_CHECKING:
     import os
@@ -71,7 +72,8 @@ class Signature:
         if not self.weights:
             object.__setattr__(self, "weights", (1.0,) * len(self.genes))
         if len(self.weights) != len(self.genes):
-            raise SignatureError(f"Signature {self.name} has {len(self.weights)} weights for {len(self.genes)} genes.")
+            weights, genes = count(len(self.weights), "weight"), count(len(self.genes), "gene")
+            raise SignatureError(f"Signature {self.name} has {weights} for {genes}.")
         odd = [gene for gene, weight in zip(self.genes, self.weights, strict=True) if not -1e300 < weight < 1e300]
         if odd:
             raise SignatureError(f"Signature {self.name}: the weight is not a finite number for {listed(odd)}.")

@@ -14,6 +14,7 @@ from sigdb.findings.columns import choose_cells, is_chosen
 from sigdb.scores.names import ask_scores
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import ask, parse_statement
+from sigdb.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +142,7 @@ def signature_columns(con: duckdb.DuckDBPyConnection, var_names: list[str], gene
     ids = set(wanted) - {None}
     columns = [name for name, gene in zip(var_names, known, strict=True) if gene in ids]
     if not columns:
-        raise QueryError(f"None of the {len(genes)} genes of the signature is in var_names of adata.")
+        raise QueryError(f"None of {count(len(genes), 'gene')} of the signature is in var_names of adata.")
     return columns
 
 

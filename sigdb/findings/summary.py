@@ -124,7 +124,7 @@ def coverage_sentence(coverage: pa.Table, missing: pa.Table) -> str:
     rows = coverage.to_pylist()
     unknown = [row["gene"] for row in missing.to_pylist() if row["symbol"] is None]
     n_genes, n_asked = rows[0]["n_genes"], rows[0]["n_asked"]
-    known = f"The model knows {f'all {n_asked}' if n_genes == n_asked else f'{n_genes} of {n_asked}'} genes"
+    known = f"The model knows {'all' if n_genes == n_asked else f'{n_genes} of'} {count(n_asked, 'gene')}"
     known = "The model knows the gene" if n_genes == n_asked == 1 else known
     known += f" (not {listed(unknown, NAMED + 2)})" if unknown else ""
     least, most = (pick(row["n_measured"] for row in rows) for pick in (min, max))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sigdb.errors import listed, macro_message
 from sigdb.statements import ask, full_names, statement
+from sigdb.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,8 +82,9 @@ def left_out(rows: Sequence[Name]) -> Iterator[str]:
         return
     n_asked = rows[0][-1]
     n_scored = n_asked - len(unknown)
-    others = "the other" if len(unknown) == 1 else f"the other {len(unknown)}"
-    yield f"Scored {n_scored} of {n_asked} genes. The model of this run does not know {others}: {listed(unknown)}."
+    others = "it" if n_asked == 1 else "the other" if len(unknown) == 1 else f"the other {len(unknown)}"
+    scored = f"Scored {n_scored} of {count(n_asked, 'gene')}."
+    yield f"{scored} The model of this run does not know {others}: {listed(unknown)}."
     if n_scored < n_asked / 2:
         yield "Less than half of the genes are scored, so this is a score of another set of genes."
 

@@ -104,7 +104,7 @@ def test_the_column_of_weights_is_named(tmp_path):
 
 
 def test_signature_checks():
-    with pytest.raises(SignatureError, match="has 1 weights for 2 genes"):
+    with pytest.raises(SignatureError, match="has 1 weight for 2 genes"):
         Signature("A", ("G1", "G2"), (1.0,))
     with pytest.raises(SignatureError, match="needs a name"):
         Signature(" ", ("G1",))

@@ -111,7 +111,7 @@ def test_a_gene_of_another_run_is_missing_and_the_message_names_that_run(tmp_pat
     with sigdb.connect(tmp_path / "runs.duckdb") as con:
         query = "SELECT status, suggestion FROM check_genes(['GZMB'])"
         assert con.execute(query).fetchall() == [("missing", "run := 'it''s'")]
-        expected = r"1 of 2 genes are not in the model of this run: GZMB \(use run := 'it''s'\)"
+        expected = r"1 of 2 genes is not in the model of this run: GZMB \(use run := 'it''s'\)"
         with pytest.raises(duckdb.Error, match=expected):
             con.execute("FROM signature_score(['LYZ', 'GZMB'])").fetchall()
         with pytest.raises(duckdb.Error, match="None of the genes of the list is in the model of this run: GZMB"):

@@ -82,7 +82,7 @@ ERRORS = [
     ("FROM signature_hits(['CD3E'], cells := 'nowhere')", "nowhere does not exist"),
     ("FROM signature_hits(['CD3E'], cells := 'genes')", "cell_id"),
     ("FROM signature_hits(['CD3E'], cells := 't_cells; DROP TABLE x')", "does not exist"),
-    ("FROM signature_hits(['FOO'])", "1 of 1 genes are not in this atlas: FOO"),
+    ("FROM signature_hits(['FOO'])", "1 of 1 gene is not in this atlas: FOO"),
     ("FROM sample_hit_rates(['CD3E'], min_coverage := 2)", "min_coverage must be from 0 to 1, not 2"),
     ("FROM sample_hit_rates(['CD3E'], percentile := -1)", "percentile must be from 0 to 100, not -1"),
     ("FROM signature_by_sample(['CD3E'], min_coverage := NULL)", "min_coverage must be from 0 to 1, not NULL"),

@@ -90,10 +90,10 @@ ERRORS = [
     ("['FOO', 'BAR'], missing := 'ignore'", "None of the genes of the list is in this atlas: FOO, BAR"),
     ("[]", "empty"),
     ("NULL", "empty"),
-    ("['CD3E', NULL]", "1 of 2 genes are NULL"),
-    ("['CD3E', NULL], missing := 'ignore'", "1 of 2 genes are NULL"),
-    ("['CD3E'], weights := [1, 2]", "2 weights for 1 genes"),
-    ("['CD3E'], weights := []", "0 weights for 1 genes"),
+    ("['CD3E', NULL]", "1 of 2 genes is NULL"),
+    ("['CD3E', NULL], missing := 'ignore'", "1 of 2 genes is NULL"),
+    ("['CD3E'], weights := [1, 2]", "2 weights for 1 gene"),
+    ("['CD3E'], weights := []", "0 weights for 1 gene"),
     ("['CD3E', 'S100A8'], weights := [1, NULL]", "must be finite.*: S100A8"),
     ("['CD3E', 'S100A8'], weights := [1, 'nan'::DOUBLE]", "must be finite.*: S100A8"),
     ("['CD3E', 'S100A8'], weights := ['inf'::DOUBLE, 1]", "must be finite.*: CD3E"),
@@ -133,7 +133,7 @@ def test_unselected_scores_are_still_checked(toy):
         ("FROM signature_scores(NULL)", "empty"),
         ("FROM signature_scores(['MYELOID', NULL])", "No such signature: NULL"),
         ("FROM signature_score(signature_genes('MS7'))", "empty or NULL .signature_genes gives an empty list"),
-        ("FROM signature_score(['CD3E'], weights := signature_weights('MS7'))", "0 weights for 1 genes"),
+        ("FROM signature_score(['CD3E'], weights := signature_weights('MS7'))", "0 weights for 1 gene"),
         ("FROM check_genes(['CD3E'], run := 'v2')", "no run 'v2' in this atlas"),
         ("FROM gene_attributions(['FOO'])", "FOO"),
     ],
@@ -144,9 +144,9 @@ def test_errors_of_the_other_macros(toy, query, message):
 
 
 PYTHON_ERRORS = [
-    ({"genes": ["CD3E", "FOO"]}, "1 of 2 genes are not in this atlas: FOO"),
+    ({"genes": ["CD3E", "FOO"]}, "1 of 2 genes is not in this atlas: FOO"),
     ({"genes": []}, "empty"),
-    ({"genes": ["CD3E"], "weights": [1, 2]}, "2 weights for 1 genes"),
+    ({"genes": ["CD3E"], "weights": [1, 2]}, "2 weights for 1 gene"),
     ({"genes": ["CD3E"], "agg": "median"}, "`agg` must be"),
     ({"genes": ["CD3E"], "run": "v2"}, "no run 'v2'"),
 ]
@@ -191,6 +191,6 @@ def test_sql_in_a_gene_list_is_data(toy, gene):
     assert rows == [("missing", None)]
     rows = toy.execute("FROM signature_score(?, missing := 'ignore') ORDER BY cell_id", [[gene, "CD3E"]]).fetchall()
     assert rows == [(0, 0.0), (1, 9.0), (2, 0.0)]
-    with pytest.raises(duckdb.Error, match="1 of 1 genes are not in this atlas"):
+    with pytest.raises(duckdb.Error, match="1 of 1 gene is not in this atlas"):
         toy.execute("FROM signature_score(?)", [[gene]]).fetchall()
     assert toy.execute("SELECT count(*) FROM genes").fetchall() == [(3,)]

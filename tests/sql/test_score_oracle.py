@@ -203,7 +203,7 @@ def test_several_runs_of_several_models(tmp_path):
             {"cell_id": 0, "score": 5.0},
             {"cell_id": 1, "score": 0.0},
         ]
-        with pytest.raises(duckdb.Error, match=r"1 of 1 genes are not in the model of this run: CD3E \(use run"):
+        with pytest.raises(duckdb.Error, match=r"1 of 1 gene is not in the model of this run: CD3E \(use run"):
             con.execute("FROM signature_score(['CD3E'], run := 'b')").fetchall()
         assert con.execute("SELECT study, n_cells, n_genes FROM studies ORDER BY 1").fetchall() == [
             ("one", 2, 4),

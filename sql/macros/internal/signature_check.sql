@@ -20,19 +20,19 @@ SELECT CASE
         THEN error('The list is empty or NULL (signature_genes gives an empty list for an unknown name). '
             || 'Give at least one gene.')
     WHEN g._n_null > 0
-        THEN error(g._n_null || ' of ' || g._n_asked || ' genes are NULL. Remove them.')
+        THEN error(g._n_null || ' of ' || g._asked || CASE WHEN g._n_null = 1 THEN ' is NULL. Remove it.' ELSE ' are NULL. Remove them.' END)
     WHEN weights IS NOT NULL AND TRY_CAST(weights AS DOUBLE[]) IS NULL
         THEN error('The weights must be a list of numbers, one per gene.')
     WHEN weights IS NOT NULL AND array_length(TRY_CAST(weights AS DOUBLE[])) <> g._n_asked
-        THEN error(array_length(TRY_CAST(weights AS DOUBLE[])) || ' weights for ' || g._n_asked || ' genes. Give one weight per gene, in the same order.')
+        THEN error(array_length(TRY_CAST(weights AS DOUBLE[])) || CASE WHEN array_length(TRY_CAST(weights AS DOUBLE[])) = 1 THEN ' weight for ' ELSE ' weights for ' END || g._asked
+            || '. Give one weight per gene, in the same order.')
     WHEN g._bad_weights IS NOT NULL
         THEN error('Weights must be finite numbers. They are not finite for: ' || g._bad_weights || '.')
     WHEN c._conflicts IS NOT NULL
         THEN error('Given more than once, with different weights: ' || c._conflicts || '. Give each gene one weight.')
     WHEN missing = 'error' AND g._n_missing > 0
-        THEN error(g._n_missing || ' of ' || g._n_asked
-            || CASE WHEN g._n_elsewhere > 0 THEN ' genes are not in the model of this run: ' ELSE ' genes are not in this atlas: ' END
-            || g._missing
+        THEN error(g._n_missing || ' of ' || g._asked || CASE WHEN g._n_missing = 1 THEN ' is' ELSE ' are' END
+            || CASE WHEN g._n_elsewhere > 0 THEN ' not in the model of this run: ' ELSE ' not in this atlas: ' END || g._missing
             || CASE WHEN g._n_missing < g._n_asked
                 THEN '. Use missing := ''ignore'' to score the other ' || g._n_asked - g._n_missing
                 ELSE '' END
@@ -46,6 +46,7 @@ END AS _error
 FROM (
     SELECT
         count(*) AS _n_asked,
+        count(*) || CASE WHEN count(*) = 1 THEN ' gene' ELSE ' genes' END AS _asked,
         count(*) FILTER (r._asked IS NULL) AS _n_null,
         count(*) FILTER (r._gene IS NULL) AS _n_missing,
         count(*) FILTER (r._gene IS NULL AND starts_with(r._suggestion, 'run := ')) AS _n_elsewhere,

@@ -122,7 +122,7 @@ def test_a_name_that_comes_to_mean_another_gene(copy):
 REFUSED = [
     (["NO_SUCH"], {}, "1 of 2 names are no signatures of the library: NO_SUCH"),
     ([], {}, "No signature is named"),
-    (["UNKNOWN"], {"missing": "error"}, "1 of 4 genes are not in this atlas: NOSUCH"),
+    (["UNKNOWN"], {"missing": "error"}, "1 of 4 genes is not in this atlas: NOSUCH"),
     (["NOTHING"], {}, "None of the genes of NOTHING is in this atlas"),
     (["T_CELL"], {"run": "no"}, "no"),
 ]

@@ -88,7 +88,7 @@ def test_query_has_the_same_meaning_in_googlesql(toy_tables, name):
 @pytest.mark.parametrize(
     ("query", "text"),
     [
-        ("FROM signature_score(['XYZ'])", "1 of 1 genes are not in this atlas: XYZ. check_genes"),
+        ("FROM signature_score(['XYZ'])", "1 of 1 gene is not in this atlas: XYZ. check_genes"),
         ("FROM signature_score(['CD3E'], weights := [0])", "All weights are 0"),
         ("SELECT signature_score(cell_id, ['CD3E'], agg := 'median') FROM cells", "agg must be 'mean' or 'sum'"),
     ],

@@ -196,7 +196,7 @@ def test_views_have_their_names_and_comments(registered):
 @pytest.mark.parametrize(
     ("query", "text"),
     [
-        ("FROM signature_score(['CD3D', 'XYZ'])", "1 of 2 genes are not in this atlas: XYZ. Use missing := 'ignore'"),
+        ("FROM signature_score(['CD3D', 'XYZ'])", "1 of 2 genes is not in this atlas: XYZ. Use missing := 'ignore'"),
         ("SELECT signature_score(cell_id, ['CD3D'], run := 'other') FROM cells", "There is no run 'other'"),
         ("FROM signature_by_sample(['CD3D'], min_coverage := 2)", "min_coverage must be from 0 to 1, not 2"),
     ],
@@ -215,7 +215,7 @@ def test_a_check_raises_in_plain_spark_too(spark, databases):
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
-    with pytest.raises((PySparkException, Py4JJavaError), match="1 of 1 genes are not in this atlas: XYZ"):
+    with pytest.raises((PySparkException, Py4JJavaError), match="1 of 1 gene is not in this atlas: XYZ"):
         spark.sql(sigdb.transpile("SELECT count(*) FROM signature_score(['XYZ'])", "spark", schema="toy")).collect()
 
 

@@ -206,17 +206,17 @@ def test_checks_are_kept(dialect):
     functions = {"trino": "FAIL(", "bigquery": "ERROR(", "snowflake": "TO_NUMBER("}
     written = sigdb.transpile("FROM signature_score(['CD3E'])", dialect)
     assert functions.get(dialect, "RAISE_ERROR(") in written.upper()
-    assert "genes are not in this atlas" in written
+    assert "not in this atlas" in written
 
 
 @pytest.mark.parametrize(
     ("query", "text"),
     [
-        ("FROM signature_score(['XYZ'])", "1 of 1 genes are not in this atlas: XYZ. check_genes"),
+        ("FROM signature_score(['XYZ'])", "1 of 1 gene is not in this atlas: XYZ. check_genes"),
         ("SELECT count(*) FROM signature_score(['CD3E', 'CD3'])", "CD3 (did you mean CD3E?)"),
-        ("SELECT signature_score(1, ['CD3E', NULL])", "1 of 2 genes are NULL"),
+        ("SELECT signature_score(1, ['CD3E', NULL])", "1 of 2 genes is NULL"),
         ("FROM signature_score([])", "The list is empty"),
-        ("FROM signature_score(['CD3E'], weights := [1, 2])", "2 weights for 1 genes"),
+        ("FROM signature_score(['CD3E'], weights := [1, 2])", "2 weights for 1 gene"),
         ("FROM signature_score(['CD3E'], weights := [0])", "All weights are 0"),
         ("FROM signature_score(['CD3E', 'cd3e'], weights := [1, 2])", "Given more than once"),
         ("FROM signature_score(['CD3E'], agg := 'median')", "agg must be 'mean' or 'sum', not 'median'"),

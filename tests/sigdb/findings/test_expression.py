@@ -96,5 +96,5 @@ def test_data_that_do_not_fit_are_refused(con, adata, case):
 
 
 def test_unknown_genes_are_refused(con, adata):
-    with pytest.raises(QueryError, match="None of the 1 genes of the signature is in var_names"):
+    with pytest.raises(QueryError, match="None of 1 gene of the signature is in var_names"):
         sigdb.against_expression(con, adata[:, 5:9].copy(), ["CD3E"], study=STUDY, population=POPULATION)

@@ -152,7 +152,7 @@ ERRORS = [
     ("FROM signature_null(['TOYGENE001'], n_controls := 1)", "n_controls must be from 2 to 1000000, not 1"),
     ("FROM signature_null(['TOYGENE001'], n_bins := 0)", "n_bins must be 1 or more, not 0"),
     ("FROM signature_controls(['TOYGENE001'], seed := NULL)", "seed must not be NULL"),
-    ("FROM signature_controls(['FOO'])", "1 of 1 genes are not in this atlas: FOO"),
+    ("FROM signature_controls(['FOO'])", "1 of 1 gene is not in this atlas: FOO"),
     ("FROM signature_null([])", "empty"),
     ("FROM leading_genes(['FOO'])", "FOO"),
     ("FROM leading_genes(['TOYGENE001'], run := 'v2')", "There is no run 'v2'"),

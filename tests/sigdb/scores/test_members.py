@@ -114,10 +114,10 @@ def test_genes_that_are_missing(copy, caplog):
         for genes in ("LACKING", Signature("mine", lacking)):
             assert note in sigdb.leading_genes(con, genes, min_cells=1).notes
             assert sigdb.score(con, genes).equals(sigdb.score(con, ["CD3E"]))
-            with pytest.raises(QueryError, match="1 of 2 genes are not in this atlas"):
+            with pytest.raises(QueryError, match="1 of 2 genes is not in this atlas"):
                 sigdb.score(con, genes, missing="error")
         assert caplog.messages == [note] * 2
-        with pytest.raises(QueryError, match=r"1 of 2 genes are not in this atlas.*`missing='ignore'`"):
+        with pytest.raises(QueryError, match=r"1 of 2 genes is not in this atlas.*`missing='ignore'`"):
             sigdb.score(con, list(lacking))
         with pytest.raises(QueryError, match="None of the genes of the list is in this atlas: NOSUCH"):
             sigdb.score(con, "NOTHING")

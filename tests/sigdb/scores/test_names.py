@@ -25,7 +25,7 @@ def test_names_that_are_not_symbols(toy):
     assert name_notes(toy, signatures=["T_CELL"]) == ()
     half = "Less than half of the genes are scored, so this is a score of another set of genes."
     assert name_notes(toy, ["NOPE1", "NOPE1"]) == (
-        "Scored 0 of 1 genes. The model of this run does not know the other: NOPE1.",
+        "Scored 0 of 1 gene. The model of this run does not know it: NOPE1.",
         half,
     )
     assert half not in name_notes(toy, ["NOPE1", "CD3E"])

@@ -84,7 +84,7 @@ def test_errors_say_what_to_do(con):
         sigdb.register_signature(con, "NEW")
     with pytest.raises(SignatureError, match="library of this atlas has a signature 'T_CELL'"):
         sigdb.register_signature(con, "T_CELL", ["CD3E"])
-    with pytest.raises(QueryError, match="1 of 2 genes are not in this atlas: NOSUCH"):
+    with pytest.raises(QueryError, match="1 of 2 genes is not in this atlas: NOSUCH"):
         sigdb.register_signature(con, "NEW", ["CD3E", "NOSUCH"])
     with pytest.raises(duckdb.Error, match="NEW is neither a signature"):
         con.execute(EACH, ["NEW"]).fetchall()
