@@ -14,10 +14,12 @@ from ingest.store.study import check_samples
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pyarrow as pa
+
     from ingest.fields import FieldReport
     from ingest.options import Source
 
-__all__ = ["StudyPreview", "preview_study"]
+__all__ = ["StudyPreview", "other_columns", "preview_study"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class StudyPreview:
     n_cells
         Its cells.
     counts_from
-        The matrix of raw counts that would be read.
+        The matrix of raw counts that would be read, or the file of scores.
     n_columns
         The columns of this matrix that are genes.
     n_genes_measured, n_model_genes
@@ -119,6 +121,11 @@ def preview_study(
             n_genes_measured=n_measured,
             n_model_genes=None if genes is None else len(genes),
             fields=fields,
-            columns=tuple(name for name in table.column_names if name not in {"barcode", *(f.field for f in fields)}),
+            columns=other_columns(table, fields),
             notes=tuple(notes),
         )
+
+
+def other_columns(table: pa.Table, fields: Sequence[FieldReport]) -> tuple[str, ...]:
+    """The columns of the cells that are neither their barcode nor a field."""
+    return tuple(name for name in table.column_names if name not in {"barcode", *(each.field for each in fields)})

@@ -10,6 +10,7 @@ import typer
 from sigdb.cli.options import (
     COMPUTING,
     DeviceOption,
+    DryRunOption,
     IngestParameters,
     ModelParameters,
     NewAtlasPath,
@@ -52,10 +53,7 @@ def ingest(
             min=1, help="The number of CPU threads of all workers. Default: one per core.", rich_help_panel=COMPUTING
         ),
     ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Show what would be read, and stop before anything is computed or written."),
-    ] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Attribute the cells of studies, and add them to an atlas.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sigdb.cli.options import GivenParameters, ImportParameters, NewAtlasPath, parse_mapping
+from sigdb.cli.options import DryRunOption, GivenParameters, ImportParameters, NewAtlasPath, parse_mapping
 from sigdb.cli.parameters import expand_options
 from sigdb.cli.paths import existing
 from sigdb.errors import needs_extra
@@ -61,6 +61,7 @@ def load(
     ] = None,
     study: Annotated[str | None, typer.Option(help="The name of the study. Default: the name of the file.")] = None,
     title: Annotated[str | None, typer.Option(help="The title of the study.")] = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Add scores that were computed elsewhere to an atlas, as one study.
 
@@ -69,14 +70,20 @@ def load(
     The study is added whole or not at all. After an interruption, the same command continues.
     """
     from sigdb.cli.progress import progress_bars
-    from sigdb.cli.reports import print_advice, print_outcome
+    from sigdb.cli.reports import print_advice, print_outcome, print_previews
 
     with needs_extra("ingest"):
         from ingest.given.files import load_file, read_names
+        from ingest.given.preview import preview_file
     about = {"title": title, **describe_source(parameters)}
+    given: dict[str, Any] = {"study": study or "", "obs": obs, "genes": genes, "layer": layer}
+    names = read_names(measured) if measured else None
+    if dry_run:
+        options = load_options(parameters, lambda *done: None, names)
+        print_previews([preview_file(matrix, options, **given)], "scores")
+        return
     with progress_bars(quiet=parameters.quiet, first="Reading the cells", last="storing") as report:
-        options = load_options(parameters, report, read_names(measured) if measured else None)
-        done = load_file(atlas, matrix, options, study=study or "", obs=obs, genes=genes, layer=layer, about=about)
+        done = load_file(atlas, matrix, load_options(parameters, report, names), about=about, **given)
     print_outcome(atlas, [done] if done else [], [] if done else [study or matrix.stem])
     print_advice(atlas)
 

@@ -129,6 +129,10 @@ PageOption = Annotated[
     Path | None,
     typer.Option(help="Write a page with charts to this .html file. This needs the extra plots.", callback=page),
 ]
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show what would be read, and stop before anything is computed or written."),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and the final report.")]
 
 # Studies

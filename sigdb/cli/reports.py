@@ -79,9 +79,9 @@ def print_fields(reports: Sequence[StudyReport | StudyPreview]) -> None:
             print_note(f"{report.study}: {note}")
 
 
-def print_previews(previews: Sequence[StudyPreview]) -> None:
-    """Print what would be taken from each file."""
-    names = ["study", "counts from", "cells", "columns", "genes of the model"]
+def print_previews(previews: Sequence[StudyPreview], what: str = "counts") -> None:
+    """Print what would be taken from each file of counts or scores."""
+    names = ["study", f"{what} from", "cells", "columns", "genes of the model"]
     rows = []
     for each in previews:
         shared = f"{each.n_genes_measured:,} of {each.n_model_genes:,}" if each.n_model_genes else None

@@ -17,6 +17,7 @@ from ingest.given import files as given_files
 from ingest.given import load
 from ingest.given.files import load_file
 from ingest.given.load import LoadOptions
+from ingest.given.preview import preview_file
 from ingest.models import load_model
 from ingest.options import Source
 from ingest.pipeline import ingest_files
@@ -26,6 +27,7 @@ from sigdb.errors import (
     DamagedError,
     GeneSpaceError,
     ObsError,
+    OptionError,
     ScoresError,
     StudyExistsError,
     UnreadableError,
@@ -329,3 +331,48 @@ def test_the_command(tmp_path):
         assert con.execute("SELECT DISTINCT donor FROM cells ORDER BY ALL").fetchall() == [("s0",), ("s1",)]
     done = CliRunner().invoke(app, [*map(str, arguments), "--if-exists", "skip"])
     assert "mine: in the atlas already, and left as it is" in done.stdout
+
+
+def load_command(folder, *arguments):
+    files = {"matrix": "scores.npz", "obs": "obs.csv", "genes": "genes.txt"}
+    named = [part for name, file in files.items() for part in (f"--{name}", folder / file)]
+    return CliRunner().invoke(app, [*map(str, ["load", folder / "a.duckdb", *named, *arguments])])
+
+
+def test_a_dry_run_of_load_shows_what_would_be_taken_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(given_files, "CHUNK_CELLS", 8)
+    obs = given_obs().rename(columns={"cell_type": "Patient"})
+    files = write_files(tmp_path, given_scores(), obs)
+    before = sorted(tmp_path.iterdir())
+    where = {"obs": files["obs"], "genes": files["genes"]}
+    found = preview_file(files["matrix"], LoadOptions(), **where)
+    assert (found.study, found.n_cells, found.counts_from) == ("scores", N_CELLS, "scores: scores.npz")
+    assert (found.n_columns, found.n_genes_measured, found.columns) == (len(GENES), len(GENES), ("Patient",))
+    done = load_command(tmp_path, "--dry-run", "--study", "mine")
+    assert done.exit_code == 0, done.exception
+    assert "scores from" in done.stdout
+    assert "mine: donor: none; candidates: Patient. To take the first: --map donor=Patient" in done.stdout
+    assert f"the scores of the first 8 of {N_CELLS} cells were checked" in done.stdout
+    assert done.stdout.endswith("Nothing was computed or written.\n")
+    assert sorted(tmp_path.iterdir()) == before
+    loaded = load_scores(tmp_path / "a.duckdb", files)
+    assert loaded.fields == found.fields
+
+
+@pytest.mark.parametrize(
+    ("dense", "options", "error"),
+    [
+        (given_scores() * 2, {}, ScoresError),
+        (given_scores(), {"measured": ["NOSUCH"]}, GeneSpaceError),
+        (given_scores(), {"measured": GENES[:1]}, ScoresError),
+        (given_scores(), {"mapping": {"donor": "nosuch"}}, OptionError),
+    ],
+    ids=["sums", "a measured gene without a column", "scores of other genes", "no such column"],
+)
+def test_a_dry_run_refuses_what_loading_refuses(tmp_path, dense, options, error):
+    files = write_files(tmp_path, dense)
+    with pytest.raises(error) as loading:
+        load_scores(tmp_path / "a.duckdb", files, **options)
+    with pytest.raises(error) as planning:
+        preview_file(files["matrix"], LoadOptions(**options), study="mine", obs=files["obs"], genes=files["genes"])
+    assert str(planning.value) == str(loading.value)
