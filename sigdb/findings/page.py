@@ -32,7 +32,7 @@ ROWS, OPEN = 100, 15
 class Section:
     """A part of the page: text, notes, charts by what they show, tables by their name, and the SQL behind them.
 
-    A chart is a specification of Vega-Lite that `plots.theme.make_safe` made safe.
+    A chart is a specification of Vega-Lite.
     """
 
     title: str
@@ -48,7 +48,7 @@ class Section:
             "title": self.title,
             "text": self.text,
             "notes": list(self.notes),
-            "charts": {name: chart | {"description": make_safe(name)} for name, chart in self.charts.items()},
+            "charts": {name: make_safe(chart | {"description": name}) for name, chart in self.charts.items()},
             "tables": {name: table_for_template(table) for name, table in self.tables.items() if table.num_rows},
             "sql": list(self.sql),
         }

@@ -154,6 +154,7 @@ def odd_page(folder):
     values = [{"x": number, "y": float("nan") if number == 1 else number} for number in range(3)]
     good = alt.Chart(alt.Data(values=values), title=BROKEN.split("\x1b")[0]).mark_point().encode(x="x:Q", y="y:Q")
     bad = alt.Chart(alt.Data(values=values)).mark_point().encode(x="x:Q").transform_calculate(z="datum.(")
+    good, bad = good.to_dict(validate=False), bad.to_dict(validate=False)
     names = [ODD[number] if number < len(ODD) else f"name {number}" for number in range(250)]
     numbers = [None if number == 3 else number * 1.23456789 - 100 for number in range(250)]
     table = pa.table({"name": names, "number": numbers})
