@@ -85,8 +85,8 @@ def intervals_spec(measure: str = "z", other: str = "study", n_groups: int = 40)
     lines = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2, color=PALETTE[0])
     points = base.mark_point(filled=True, size=60, opacity=1, color=PALETTE[0])
     details = [*(UNITS if measure == "z" else ()), *DETAILS]
-    numbers = [tooltip(each, ".3g") for each in (measure, "low", "high")]
-    points = points.encode(x=f"{measure}:Q", tooltip=["group:N", *numbers, *(f"{each}:N" for each in details)])
+    tips = ["group:N", tooltip(measure, ".3g"), alt.Tooltip("interval:N", title="95 % interval")]
+    points = points.encode(x=f"{measure}:Q", tooltip=[*tips, *(f"{each}:N" for each in details)])
     about = About([f"{meaning}. {LEGEND}"], [measure], [Limit(["label", other], n_groups, measure)])
     chart = keep_numbers(alt.layer(zero, lines.encode(x=x, x2="high:Q"), points), about)
     chart = add_intervals(chart.transform_calculate(group=group_text(other)), measure)
@@ -101,13 +101,15 @@ def group_text(other: str) -> str:
 
 
 def add_intervals(chart: Any, measure: str) -> Any:
-    """Give each group the ends of its interval: mean plus and minus t times the standard error."""
+    """Give each group the ends of its interval, mean plus and minus t times the standard error, and a text of them."""
     error, free = f"datum.{measure}_se", "(datum.n_units - 1)"
     width = f"{t_quantile(free)} * {error}"
     has_error = are_numbers(f"{measure}_se")
-    return chart.transform_calculate(
+    chart = chart.transform_calculate(
         low=f"{has_error} ? datum.{measure} - {width} : null", high=f"{has_error} ? datum.{measure} + {width} : null"
     )
+    ends = "format(datum.low, '.3g') + ' to ' + format(datum.high, '.3g')"
+    return chart.transform_calculate(interval=f"isValid(datum.low) ? {ends} : 'none'")
 
 
 def t_quantile(free: str) -> str:
