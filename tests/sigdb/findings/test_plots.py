@@ -53,7 +53,7 @@ CHARTS = {
     "hit_rates": lambda con: plots.hit_rates(sigdb.hits(con, SIGNATURE, **SMALL)),
     "heat_map": lambda con: plots.heat_map(sigdb.group_scores(con, SIGNATURE, **SMALL)),
     "intervals": lambda con: plots.intervals(sigdb.group_scores(con, SIGNATURE, **SMALL)),
-    "top_genes": lambda con: plots.top_genes(sigdb.top_genes(con, study="two")),
+    "top_genes": lambda con: plots.top_genes(sigdb.top_genes(con, study="two", n=99), n_genes=99),
     "distributions": lambda con: plots.distributions(sigdb.score_bins(con, SIGNATURE, n_bins=7)),
     "embedding": lambda con: plots.embedding(sigdb.embedding(con, SIGNATURE, max_points=0, n_bins=4)),
     "dots": lambda con: plots.dots(sigdb.gene_dots(con, SIGNATURE, **SMALL)),
