@@ -7,16 +7,14 @@
 -- Example: SELECT signature_genes('MYELOID');  --> ['S100A8', 'S100A9']
 
 CREATE OR REPLACE MACRO signature_genes(name) AS (
-    SELECT coalesce(
-        list(s._gene ORDER BY s._position ASC) FILTER (s._is_exact),
+    SELECT
         -- A library of an older sigdb may hold several names that differ in case only.
-        CASE WHEN count(DISTINCT s._signature) = 1 THEN list(s._gene ORDER BY s._position ASC) END,
-        []::VARCHAR[]
-    )
+        CASE WHEN count(DISTINCT s._signature) = 1 THEN list(s._gene ORDER BY s._position ASC) ELSE []::VARCHAR[] END
     FROM (
-        SELECT
-            q.signature AS _signature, q.position AS _position, q.gene AS _gene, q.signature = name AS _is_exact
+        SELECT q.signature AS _signature, q.position AS _position, q.gene AS _gene
         FROM sigdb_data.signatures AS q
-        WHERE lower(q.signature) = lower(name)
+        WHERE q.signature = name OR (
+            lower(q.signature) = lower(name) AND name NOT IN (SELECT e.signature FROM sigdb_data.signatures AS e)
+        )
     ) AS s
 );

@@ -7,16 +7,14 @@
 -- Example: SELECT signature_weights('MYELOID');  --> [1.0, 0.5]
 
 CREATE OR REPLACE MACRO signature_weights(name) AS (
-    SELECT coalesce(
-        list(s._weight ORDER BY s._position ASC) FILTER (s._is_exact),
+    SELECT
         -- A library of an older sigdb may hold several names that differ in case only.
-        CASE WHEN count(DISTINCT s._signature) = 1 THEN list(s._weight ORDER BY s._position ASC) END,
-        []::DOUBLE[]
-    )
+        CASE WHEN count(DISTINCT s._signature) = 1 THEN list(s._weight ORDER BY s._position ASC) ELSE []::DOUBLE[] END
     FROM (
-        SELECT
-            q.signature AS _signature, q.position AS _position, q.weight AS _weight, q.signature = name AS _is_exact
+        SELECT q.signature AS _signature, q.position AS _position, q.weight AS _weight
         FROM sigdb_data.signatures AS q
-        WHERE lower(q.signature) = lower(name)
+        WHERE q.signature = name OR (
+            lower(q.signature) = lower(name) AND name NOT IN (SELECT e.signature FROM sigdb_data.signatures AS e)
+        )
     ) AS s
 );

@@ -134,6 +134,22 @@ def set_schema_version(path: Path | str, value: object) -> None:
         con.execute("UPDATE sigdb_data.atlas_info SET value = ? WHERE key = 'schema_version'", [str(value)])
 
 
+def make_schema_5(path: Path | str) -> None:
+    """Take from an atlas what schema 6 added: the sums of gene_importance."""
+    with duckdb.connect(path) as con:
+        for name in ("importance_sums", "importance_groups"):
+            con.execute(f"DROP VIEW {name}; DROP TABLE sigdb_data.{name}")
+    set_schema_version(path, 5)
+
+
+def make_schema_4(path: Path | str) -> None:
+    """Take from an atlas what schemas 5 and 6 added: the estimated errors of cells as well."""
+    make_schema_5(path)
+    with duckdb.connect(path) as con:
+        con.execute("ALTER TABLE sigdb_data.attributed_cells DROP COLUMN integration_error")
+    set_schema_version(path, 4)
+
+
 # The macros of an atlas, without its id.
 MACROS = """
     SELECT regexp_replace(m.function_name, 'atlas_[0-9a-f]{16}', 'atlas'), m.parameters,

@@ -89,13 +89,13 @@ def intervals_spec(measure: str = "z", other: str = "study", n_groups: int = 40)
         "transform": keep("isValid(datum.low)"),
     }
     details = [*(UNITS if measure == "z" else ()), *DETAILS]
-    numbers = [tooltip(each, ".3g") for each in (measure, "low", "high")]
+    tips = [column("group:N"), tooltip(measure, ".3g"), column("interval:N", title="95 % interval")]
     points = {
         "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1, "color": PALETTE[0]},
         "encoding": {
             "x": column(f"{measure}:Q"),
             "y": y,
-            "tooltip": [column("group:N"), *numbers, *(column(f"{each}:N") for each in details)],
+            "tooltip": [*tips, *(column(f"{each}:N") for each in details)],
         },
     }
     about = About([f"{meaning}. {LEGEND}"], [measure], [Limit(["label", other], n_groups, measure)])
@@ -118,13 +118,13 @@ def group_text(other: str) -> str:
 
 
 def add_intervals(measure: str) -> list[Spec]:
-    """Give each group the ends of its interval: mean plus and minus t times the standard error."""
+    """Give each group the ends of its interval, mean plus and minus t times the standard error, and a text of them."""
     error, free = f"datum.{measure}_se", "(datum.n_units - 1)"
     width = f"{t_quantile(free)} * {error}"
     has_error = are_numbers(f"{measure}_se")
-    return calculate(
-        low=f"{has_error} ? datum.{measure} - {width} : null", high=f"{has_error} ? datum.{measure} + {width} : null"
-    )
+    low, high = (f"{has_error} ? datum.{measure} {sign} {width} : null" for sign in "-+")
+    ends = "format(datum.low, '.3g') + ' to ' + format(datum.high, '.3g')"
+    return calculate(low=low, high=high, interval=f"isValid(datum.low) ? {ends} : 'none'")
 
 
 def t_quantile(free: str) -> str:

@@ -25,7 +25,7 @@ from sigdb.lake import manifest
 from tests.ingest.conftest import save_small_model, small_adata
 from tests.ingest.given.conftest import given_obs, given_scores, write_files
 from tests.support.lakes import copy_toy_lake, copy_two_runs
-from tests.support.toy import copy_toy, fingerprint, set_schema_version
+from tests.support.toy import copy_toy, fingerprint, make_schema_4
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +35,7 @@ pytestmark = pytest.mark.file_only("it writes atlas files")
 
 
 def schema_4(folder: Path) -> None:
-    with duckdb.connect(copy_toy(folder / "a.duckdb")) as con:
-        con.execute("ALTER TABLE sigdb_data.attributed_cells DROP COLUMN integration_error")
-    set_schema_version(folder / "a.duckdb", 4)
+    make_schema_4(copy_toy(folder / "a.duckdb"))
 
 
 def scores(folder: Path) -> None:

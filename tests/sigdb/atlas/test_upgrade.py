@@ -12,7 +12,7 @@ from sigdb import statements
 from sigdb.atlas.file import SCHEMA_VERSION
 from sigdb.atlas.upgrade import OLDEST_SCHEMA, upgrade
 from sigdb.errors import AtlasError, AtlasVersionError
-from tests.support.toy import fingerprint, set_schema_version
+from tests.support.toy import fingerprint, make_schema_4, make_schema_5, set_schema_version
 
 
 @pytest.fixture
@@ -45,14 +45,6 @@ def test_upgrade_runs_the_scripts_in_between_and_installs_the_macros(copy, monke
         assert con.execute("SELECT signature_genes('T_CELL')").fetchall() == [(["CD3E"],)]
 
 
-def make_schema_5(path):
-    """Take from an atlas what schema 6 added: the sums of gene_importance."""
-    with duckdb.connect(path) as con:
-        for name in ("importance_sums", "importance_groups"):
-            con.execute(f"DROP VIEW {name}; DROP TABLE sigdb_data.{name}")
-    set_schema_version(path, 5)
-
-
 def test_schema_5_had_no_sums_of_importance(copy):
     with sigdb.connect(copy) as con:
         query = "FROM gene_importance(cell_type := 'monocyte')"
@@ -73,12 +65,9 @@ def test_schema_4_had_no_estimated_error(copy):
     """An atlas of schema 4 keeps its data. Its cells have no estimate, and it is as sound as a new atlas."""
     with sigdb.connect(copy) as con:
         unsound = {finding.check for finding in sigdb.verify(con) if finding.n}
-    with duckdb.connect(copy) as con:
-        stored = "SELECT * EXCLUDE integration_error FROM sigdb_data.attributed_cells ORDER BY ALL"
+        stored = "SELECT * EXCLUDE integration_error FROM attributed_cells ORDER BY ALL"
         expected = con.execute(stored).fetchall()
-        con.execute("ALTER TABLE sigdb_data.attributed_cells DROP COLUMN integration_error")
-    make_schema_5(copy)
-    set_schema_version(copy, 4)
+    make_schema_4(copy)
     assert upgrade(copy) == (4, SCHEMA_VERSION)
     with sigdb.connect(copy) as con:
         found = con.execute("SELECT * EXCLUDE integration_error FROM attributed_cells ORDER BY ALL").fetchall()

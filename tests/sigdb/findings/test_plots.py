@@ -53,7 +53,7 @@ CHARTS = {
     "hit_rates": lambda con: plots.hit_rates(sigdb.hits(con, SIGNATURE, **SMALL)),
     "heat_map": lambda con: plots.heat_map(sigdb.group_scores(con, SIGNATURE, **SMALL)),
     "intervals": lambda con: plots.intervals(sigdb.group_scores(con, SIGNATURE, **SMALL)),
-    "top_genes": lambda con: plots.top_genes(sigdb.top_genes(con, study="two")),
+    "top_genes": lambda con: plots.top_genes(sigdb.top_genes(con, study="two", n=99), n_genes=99),
     "distributions": lambda con: plots.distributions(sigdb.score_bins(con, SIGNATURE, n_bins=7)),
     "embedding": lambda con: plots.embedding(sigdb.embedding(con, SIGNATURE, max_points=0, n_bins=4)),
     "dots": lambda con: plots.dots(sigdb.gene_dots(con, SIGNATURE, **SMALL)),
@@ -64,6 +64,10 @@ CHARTS = {
         sigdb.gene_compare(con, by="disease", reference="normal", **SMALL), n_labels=50
     ),
 }
+
+
+# They name genes and no group.
+CHARTS_OF_GENES = ("volcano", "top_genes")
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -91,7 +95,7 @@ def test_no_name_runs_as_code_in_a_browser(con, tmp_path, name):
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
     page = subprocess.run([*command, (tmp_path / "chart.html").as_uri()], capture_output=True, text=True, check=True)
     drawn = page.stdout.partition('id="vis"')[2].partition("<script")[0]
-    assert ("&lt;b&gt;G" if name == "volcano" else "\u2039script&gt;document.title") in drawn
+    assert ("&lt;b&gt;G" if name in CHARTS_OF_GENES else "\u2039script&gt;document.title") in drawn
     assert "<title>owned" not in page.stdout
 
 
