@@ -80,7 +80,7 @@ def main() -> None:
     ):
         api = Api(url, password)
         data_set, dashboard = build(api, atlas)
-        list_columns(api, options.atlas, options.sigdb)
+        list_columns(api, atlas, options.sigdb)
         compare(api, data_set, options.atlas, options.sigdb)
         refuse_other_files(api, atlas)
         refuse_to_write(api, atlas)
@@ -93,9 +93,10 @@ def main() -> None:
 
 @dataclass
 class Atlas:
-    """How Superset reads an atlas: its address, what a refusal says, and the file."""
+    """How Superset reads an atlas: its address, the name of its schema, what a refusal says, and the file."""
 
     uri: str
+    schema: str
     refusal: str
     file: Path
 
@@ -295,13 +296,17 @@ def metadata(library: int, charts: Sequence[int]) -> dict[str, Any]:
     return {"native_filter_configuration": [choice], "filter_bar_orientation": "HORIZONTAL", "color_scheme": ""}
 
 
-def list_columns(api: Api, atlas: Path, sigdb: str) -> None:
+def list_columns(api: Api, atlas: Atlas, sigdb: str) -> None:
     """Exit unless Superset lists the schema, the tables and the columns that the atlas has."""
-    if "main" not in (schemas := api.get("database/1/schemas/")["result"]):
+    if atlas.schema not in (schemas := api.get("database/1/schemas/")["result"]):
         sys.exit(f"Superset finds the schemas {schemas}.")
-    tables = {each["value"] for each in api.get("database/1/tables/?q=(schema_name:main,force:!t)")["result"]}
-    found = [each["name"] for each in api.get("database/1/table_metadata/?name=cells&schema=main")["columns"]]
-    wanted = [each["column_name"] for each in ask(sigdb, atlas, "DESCRIBE cells")]
+    tables = {
+        each["value"] for each in api.get(f"database/1/tables/?q=(schema_name:'{atlas.schema}',force:!t)")["result"]
+    }
+    found = [
+        each["name"] for each in api.get(f"database/1/table_metadata/?name=cells&schema={atlas.schema}")["columns"]
+    ]
+    wanted = [each["column_name"] for each in ask(sigdb, atlas.file, "DESCRIBE cells")]
     if found != wanted or not {"cells", "studies", "signature_library"} <= tables:
         sys.exit(f"Superset finds the tables {sorted(tables)} and the columns {found} of cells, which has {wanted}.")
     log.info("Superset lists %d tables and the %d columns of cells", len(tables), len(found))
@@ -351,7 +356,9 @@ def same(one: tuple[int, float] | None, other: tuple[int, float] | None) -> bool
 
 def refuse_other_files(api: Api, atlas: Atlas) -> None:
     """Exit unless SQL Lab can read the atlas and no other file."""
-    tries = {"SELECT count(*) AS n FROM cells": '"n"', "SELECT * FROM read_text('/etc/hosts')": atlas.refusal}
+    # Superset parses the query, and writes the list in the SQL of the database.
+    reads = "SELECT count(*) AS n FROM signature_hits(['LYZ', 'CD14']) JOIN cells USING (cell_id)"
+    tries = {reads: '"n"', "SELECT * FROM read_text('/etc/hosts')": atlas.refusal}
     for sql, wanted in tries.items():
         body = {"database_id": 1, "runAsync": False, "queryLimit": 10, "sql": sql}
         response = api.session.post(f"{api.url}/sqllab/execute/", json=body, timeout=120)
@@ -375,7 +382,7 @@ def served_atlas(atlas: Path, sigdb: str) -> Iterator[Atlas]:
                 sys.exit("`sigdb serve` did not start.")
             uri = f"postgresql+psycopg2://superset:{made.stdout.strip()}@{found[1]}/{atlas.stem}"
             try:
-                yield Atlas(uri, "reads nothing but the atlas", atlas)
+                yield Atlas(uri, "main", "reads nothing but the atlas", atlas)
             finally:
                 server.terminate()
 
@@ -389,7 +396,7 @@ def atlas_file(atlas: Path) -> Iterator[Atlas]:
         copy.chmod(0o444)
         Path(folder).chmod(0o555)
         try:
-            yield Atlas(f"duckdb:///{copy}?{OPTIONS}", "disabled by configuration", copy)
+            yield Atlas(f"duckdb:///{copy}?{OPTIONS}", "atlas.main", "disabled by configuration", copy)
         finally:
             Path(folder).chmod(0o755)
 

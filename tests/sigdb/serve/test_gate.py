@@ -19,7 +19,6 @@ import sigdb
 from sigdb.errors import AtlasError, AtlasNotFoundError, OptionError
 from sigdb.serve.atlases import Atlases
 from sigdb.serve.gate import GRACE, Limits, Refused, User
-from sigdb.serve.minutes import Minutes
 from sigdb.serve.worker import Question, Worker
 from tests.sigdb.serve.conftest import LIMITS
 
@@ -394,25 +393,3 @@ def test_the_log_says_who_asked_what(closed_gate, ada, log_of):
     text = str(log_of(closed_gate))
     assert token not in text
     assert "sigdb_wrong" not in text
-
-
-def test_wrong_tokens_from_one_address_do_not_fill_the_log(closed_gate, ada, log_of, monkeypatch):
-    """Others, and tokens that are valid, are not held up."""
-    monkeypatch.setattr("sigdb.serve.gate.WRONG_TOKENS", 2)
-    monkeypatch.setattr(closed_gate, "wrong_tokens", Minutes())
-    monkeypatch.setattr("time.monotonic", lambda: 600.0)
-    before = len(log_of(closed_gate))
-
-    def refused(client):
-        with pytest.raises(Refused) as caught:
-            closed_gate.admit("sigdb_wrong", door="http", client=client)
-        return caught.value.kind
-
-    assert [refused("192.0.2.1") for _ in range(5)] == ["unauthenticated"] * 2 + ["busy"] * 3
-    assert refused("192.0.2.2") == "unauthenticated"
-    assert closed_gate.admit(ada[1], door="http", client="192.0.2.1").name == "ada"
-    outcomes = [(each["client"], each["outcome"]) for each in log_of(closed_gate)[before:]]
-    first = [("192.0.2.1", kind) for kind in ("unauthenticated", "unauthenticated", "busy")]
-    assert outcomes == [*first, ("192.0.2.2", "unauthenticated")]
-    monkeypatch.setattr("time.monotonic", lambda: 660.0)
-    assert refused("192.0.2.1") == "unauthenticated"
