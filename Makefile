@@ -122,17 +122,17 @@ bench: .venv-bench/ready .clients/ready .originals/ready
 	.venv-bench/bin/pip install --quiet --no-deps sc-signature==1.0.0
 	touch $@
 
-# SERVE=--serve keeps the dashboard running after the check.
+# SERVE=--serve keeps the dashboard running after the check. POSTGRES=--postgres connects to `sigdb serve --postgres`.
 bi: .venv/ready .venv-bi/ready
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
-	.venv-bi/bin/python docs/superset/dashboard.py demo.duckdb --sigdb $(BIN)/sigdb --picture docs/superset/superset.png $(SERVE)
+	.venv-bi/bin/python docs/superset/dashboard.py demo.duckdb --sigdb $(BIN)/sigdb --picture docs/superset/superset.png $(POSTGRES) $(SERVE)
 
 # Superset needs rich and cachetools without declaring them, and does not start with newer versions of Flask-Caching.
 .venv-bi/ready: Makefile
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] > (3, 12) and "Superset needs Python 3.11 or 3.12: PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv-bi
 	.venv-bi/bin/pip install --quiet apache-superset==$(SUPERSET) flask-caching==2.3.1 rich cachetools \
-		duckdb-engine==0.17.0 duckdb==1.5.6 playwright==1.65.2
+		duckdb-engine==0.17.0 duckdb==1.5.6 psycopg2-binary==2.9.13 playwright==1.65.2
 	touch $@
 
 wheel: .venv/ready explorer

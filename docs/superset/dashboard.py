@@ -4,6 +4,8 @@
 
 `make bi` runs it in .venv-bi, where Superset is installed. It starts a server in a temporary folder, for this machine
 only. It fails if a number differs from that of `sigdb sql`. --serve leaves the server running.
+
+With --postgres, Superset reads the atlas through `sigdb serve --postgres`. Otherwise, it opens the file.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -19,6 +22,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from math import isclose
 from pathlib import Path
@@ -35,7 +39,7 @@ BIN = Path(sys.executable).parent
 log = logging.getLogger("bi")
 
 # Read-only, and locked: without the other options a user of SQL Lab can read any file of the machine. Only the rights
-# of the file and its folder keep a user from writing to the atlas (see `read_only_copy`).
+# of the file and its folder keep a user from writing to the atlas (see `atlas_file`).
 OPTIONS = "access_mode=READ_ONLY&enable_external_access=false&autoload_known_extensions=false&lock_configuration=true"
 SIGNATURES = ("MS1", "HALLMARK_HYPOXIA")
 WANTED = """
@@ -62,21 +66,23 @@ def main() -> None:
     parser.add_argument("atlas", type=Path, help="an atlas, as `sigdb demo` makes one")
     parser.add_argument("--sigdb", default="sigdb", help="the command whose numbers Superset's must equal")
     parser.add_argument("--picture", type=Path, help="where to write a picture of the dashboard, .png")
+    parser.add_argument("--postgres", action="store_true", help="connect to `sigdb serve --postgres`")
     parser.add_argument("--serve", action="store_true", help="leave the server running until Ctrl-C")
     options = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     log.setLevel(logging.INFO)
-    if missing := not_installed(options.atlas, options.sigdb, picture=options.picture is not None):
+    if missing := not_installed(options.atlas, options.sigdb, options.postgres, picture=options.picture is not None):
         sys.exit("\n".join(["The dashboard cannot be made:", *(f"- {line}" for line in missing)]))
     with (
         TemporaryDirectory() as folder,
-        read_only_copy(options.atlas) as atlas,
+        served_atlas(options.atlas, options.sigdb) if options.postgres else atlas_file(options.atlas) as atlas,
         served(Path(folder)) as (url, password),
     ):
         api = Api(url, password)
         data_set, dashboard = build(api, atlas)
+        list_columns(api, atlas, options.sigdb)
         compare(api, data_set, options.atlas, options.sigdb)
-        refuse_other_files(api)
+        refuse_other_files(api, atlas)
         refuse_to_write(api, atlas)
         if options.picture:
             photograph(f"{url}{dashboard}", password, options.picture)
@@ -85,14 +91,25 @@ def main() -> None:
             wait()
 
 
-def not_installed(atlas: Path, sigdb: str, *, picture: bool) -> list[str]:
+@dataclass
+class Atlas:
+    """How Superset reads an atlas: its address, the name of its schema, what a refusal says, and the file."""
+
+    uri: str
+    schema: str
+    refusal: str
+    file: Path
+
+
+def not_installed(atlas: Path, sigdb: str, is_served: bool, *, picture: bool) -> list[str]:
     """What is missing on this machine: one line for each program, with the way to get it."""
     missing = []
     if not atlas.is_file():
         missing.append(f"there is no atlas {atlas}: `sigdb demo {atlas}` makes one")
     if shutil.which(sigdb) is None:
         missing.append(f"there is no command {sigdb}: `make .venv/ready` installs sigdb")
-    needed = ["superset", "duckdb_engine", "gunicorn", *(["playwright"] if picture else [])]
+    driver = "psycopg2" if is_served else "duckdb_engine"
+    needed = ["superset", driver, "gunicorn", *(["playwright"] if picture else [])]
     if absent := [name for name in needed if find_spec(name) is None]:
         missing.append(f"{sys.executable} has no {', '.join(absent)}: `make .venv-bi/ready` installs them")
     if picture and browser() is None:
@@ -151,7 +168,7 @@ def await_server(url: str, process: subprocess.Popen[bytes], messages: Path, sec
         try:
             if requests.get(url, timeout=5).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             pass
         if process.poll() is not None:
             break
@@ -177,6 +194,10 @@ class Api:
         token = self.post("security/login", login)["access_token"]
         self.session.headers["Authorization"] = f"Bearer {token}"
 
+    def get(self, path: str) -> Any:
+        """The answer to a GET. Exit with Superset's message if it is an error."""
+        return self.answer(self.session.get(f"{self.url}/{path}", timeout=120))
+
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """The answer to a POST. Exit with Superset's message if it is an error."""
         return self.answer(self.session.post(f"{self.url}/{path}", json=body, timeout=120))
@@ -193,10 +214,11 @@ class Api:
         return response.json()
 
 
-def build(api: Api, atlas: Path) -> tuple[int, str]:
+def build(api: Api, atlas: Atlas) -> tuple[int, str]:
     """Create database, data sets, charts and dashboard; return the id of the data set and the path of the dashboard."""
-    uri = f"duckdb:///{atlas}?{OPTIONS}"
-    database = api.post("database/", {"database_name": "atlas", "sqlalchemy_uri": uri, "expose_in_sqllab": True})["id"]
+    about = {"database_name": "atlas", "sqlalchemy_uri": atlas.uri}
+    api.post("database/test_connection/", about)
+    database = api.post("database/", {**about, "expose_in_sqllab": True})["id"]
     sql = (HERE / "signature_by_sample.sql").read_text()
     scores = api.post("dataset/", {"database": database, "table_name": "signature_by_sample", "sql": sql})["id"]
     api.put(f"dataset/{scores}", {"metrics": [SCORE, CELLS, MEASURED, GENES]})
@@ -274,15 +296,37 @@ def metadata(library: int, charts: Sequence[int]) -> dict[str, Any]:
     return {"native_filter_configuration": [choice], "filter_bar_orientation": "HORIZONTAL", "color_scheme": ""}
 
 
+def list_columns(api: Api, atlas: Atlas, sigdb: str) -> None:
+    """Exit unless Superset lists the schema, the tables and the columns that the atlas has."""
+    if atlas.schema not in (schemas := api.get("database/1/schemas/")["result"]):
+        sys.exit(f"Superset finds the schemas {schemas}.")
+    tables = {
+        each["value"] for each in api.get(f"database/1/tables/?q=(schema_name:'{atlas.schema}',force:!t)")["result"]
+    }
+    found = [
+        each["name"] for each in api.get(f"database/1/table_metadata/?name=cells&schema={atlas.schema}")["columns"]
+    ]
+    wanted = [each["column_name"] for each in ask(sigdb, atlas.file, "DESCRIBE cells")]
+    if found != wanted or not {"cells", "studies", "signature_library"} <= tables:
+        sys.exit(f"Superset finds the tables {sorted(tables)} and the columns {found} of cells, which has {wanted}.")
+    log.info("Superset lists %d tables and the %d columns of cells", len(tables), len(found))
+
+
+def ask(sigdb: str, atlas: Path, sql: str) -> list[dict[str, Any]]:
+    """The rows of a query by `sigdb sql`."""
+    done = subprocess.run([sigdb, "sql", atlas, sql, "--format", "json"], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return rows
+
+
 def compare(api: Api, data_set: int, atlas: Path, sigdb: str) -> None:
     """Exit unless Superset's mean scores by study and cell type equal sigdb's.
 
     Superset reads the cube, as a chart of the dashboard does. sigdb averages the scores of single cells.
     """
-    done = subprocess.run([sigdb, "sql", atlas, WANTED, "--format", "json"], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr)
-    rows = json.loads(done.stdout)
+    rows = ask(sigdb, atlas, WANTED)
     for signature in SIGNATURES:
         wanted = means(row for row in rows if row["signature"] == signature)
         query = {
@@ -310,9 +354,11 @@ def same(one: tuple[int, float] | None, other: tuple[int, float] | None) -> bool
     return one is not None and other is not None and one[0] == other[0] and isclose(one[1], other[1], rel_tol=1e-9)
 
 
-def refuse_other_files(api: Api) -> None:
+def refuse_other_files(api: Api, atlas: Atlas) -> None:
     """Exit unless SQL Lab can read the atlas and no other file."""
-    tries = {"SELECT count(*) AS n FROM cells": '"n"', "FROM read_text('/etc/hosts')": "disabled by configuration"}
+    # Superset parses the query, and writes the list in the SQL of the database.
+    reads = "SELECT count(*) AS n FROM signature_hits(['LYZ', 'CD14']) JOIN cells USING (cell_id)"
+    tries = {reads: '"n"', "SELECT * FROM read_text('/etc/hosts')": atlas.refusal}
     for sql, wanted in tries.items():
         body = {"database_id": 1, "runAsync": False, "queryLimit": 10, "sql": sql}
         response = api.session.post(f"{api.url}/sqllab/execute/", json=body, timeout=120)
@@ -322,7 +368,27 @@ def refuse_other_files(api: Api) -> None:
 
 
 @contextmanager
-def read_only_copy(atlas: Path) -> Iterator[Path]:
+def served_atlas(atlas: Path, sigdb: str) -> Iterator[Atlas]:
+    """An atlas behind the Postgres door of `sigdb serve`, for one person with a token."""
+    with TemporaryDirectory() as folder:
+        tokens = Path(folder, "team.tokens")
+        made = subprocess.run([sigdb, "tokens", "add", tokens, "superset"], capture_output=True, text=True, check=True)
+        options = ["--port", "0", "--postgres", "0", "--token-file", tokens, "--log", Path(folder, "queries.log")]
+        command = [sigdb, "serve", atlas, *options, "--per-user", "4"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            found = next((each for line in server.stdout if (each := re.search(r"postgresql://(\S+)", line))), None)
+            if found is None:
+                sys.exit("`sigdb serve` did not start.")
+            uri = f"postgresql+psycopg2://superset:{made.stdout.strip()}@{found[1]}/{atlas.stem}"
+            try:
+                yield Atlas(uri, "main", "reads nothing but the atlas", atlas)
+            finally:
+                server.terminate()
+
+
+@contextmanager
+def atlas_file(atlas: Path) -> Iterator[Atlas]:
     """A copy of an atlas that nobody may write to, in a folder that nobody may write to."""
     with TemporaryDirectory() as folder:
         copy = Path(folder, "atlas.duckdb")
@@ -330,22 +396,23 @@ def read_only_copy(atlas: Path) -> Iterator[Path]:
         copy.chmod(0o444)
         Path(folder).chmod(0o555)
         try:
-            yield copy
+            yield Atlas(f"duckdb:///{copy}?{OPTIONS}", "atlas.main", "disabled by configuration", copy)
         finally:
             Path(folder).chmod(0o755)
 
 
-def refuse_to_write(api: Api, atlas: Path) -> None:
-    """Exit unless SQL Lab can write neither to the atlas nor beside it. Root may write everywhere."""
-    if os.geteuid() == 0:
+def refuse_to_write(api: Api, atlas: Atlas) -> None:
+    """Exit unless SQL Lab can write neither to the atlas nor beside it. With the file, root may write everywhere."""
+    file = atlas.file
+    if os.geteuid() == 0 and atlas.uri.startswith("duckdb:"):
         log.info("not checked, as root may write everywhere: that SQL Lab cannot write to the atlas")
         return
-    before = atlas.read_bytes()
-    for path in (atlas, f"{atlas}.wal"):
+    before, beside = file.read_bytes(), sorted(file.parent.iterdir())
+    for path in (file, f"{file}.wal"):
         sql = f"COPY (SELECT 'x') TO '{path}' (FORMAT csv, USE_TMP_FILE false)"
         body = {"database_id": 1, "runAsync": False, "queryLimit": 10, "sql": sql}
         api.session.post(f"{api.url}/sqllab/execute/", json=body, timeout=120)
-    if atlas.read_bytes() != before or list(atlas.parent.iterdir()) != [atlas]:
+    if file.read_bytes() != before or sorted(file.parent.iterdir()) != beside:
         sys.exit("SQL Lab wrote to the atlas, or beside it.")
     log.info("SQL Lab cannot write to the atlas")
 

@@ -74,6 +74,15 @@ class ServeOptions:
     mcp: Annotated[bool, typer.Option("--mcp", help="Also answer agents (MCP), at /mcp.", rich_help_panel=LISTEN)] = (
         False
     )
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Believe this proxy when it says who the client is (X-Forwarded-For, X-Forwarded-Proto): an address "
+            "or a network. Repeat the option for several. Default: no proxy.",
+            rich_help_panel=LISTEN,
+        ),
+    ] = None
     tls_cert: Annotated[
         Path | None,
         typer.Option(help="The certificate for TLS (.pem).", callback=existing(), rich_help_panel=LISTEN),
@@ -129,7 +138,7 @@ def doors_of(options: ServeOptions, gate: Gate, address: Address) -> Iterator[Do
     """The doors that were asked for."""
     from sigdb.serve.server import HttpDoor
 
-    yield HttpDoor(gate, address, mcp=options.mcp)
+    yield HttpDoor(gate, address, mcp=options.mcp, trusted_proxy=options.trusted_proxy or ())
     if options.postgres is not None:
         from sigdb.serve.postgres import PostgresDoor
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sigdb.errors import OptionError
 from sigdb.serve.limits import Limits, Refused
+from sigdb.serve.minutes import Minutes
 from sigdb.serve.processes import GRACE, Processes, Run
 from sigdb.serve.worker import Question
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from sigdb.serve.tokens import Tokens
 
 __all__ = ["Answered", "Gate", "Limits", "Refused", "User"]
+
+# Wrong tokens from one address within a minute that are written down. A token that is valid is admitted all the same.
+WRONG_TOKENS = 60
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class Gate:
     def __init__(self, atlases: Atlases, tokens: Tokens | None, limits: Limits, log: QueryLog) -> None:
         self.atlases = atlases
         self.tokens = tokens
+        self.wrong_tokens = Minutes()
         self.limits = limits
         self.log = log
         self.processes = Processes(limits)
@@ -121,9 +126,20 @@ class Gate:
             self.log.write(outcome="failed", message=str(error))
             raise Refused("unauthenticated", "The tokens of this server cannot be read. Nobody is admitted.") from None
         if name is None:
-            self.log.write(outcome="unauthenticated", door=door, client=client)
+            self.note_wrong_token(door, client)
             raise Refused("unauthenticated", "This token is not valid here. It may have been revoked.")
         return User(name)
+
+    def note_wrong_token(self, door: str | None, client: str | None) -> None:
+        """Write down a wrong token. Raises Refused if its address sent too many, so that it does not fill the log."""
+        n = self.wrong_tokens.add(client)
+        if n <= WRONG_TOKENS:
+            self.log.write(outcome="unauthenticated", door=door, client=client)
+            return
+        if n == WRONG_TOKENS + 1:
+            left_out = "More wrong tokens came from this address within a minute. They are not written down."
+            self.log.write(outcome="busy", door=door, client=client, message=left_out)
+        raise Refused("busy", f"More than {WRONG_TOKENS} wrong tokens came from your address. Try again in a minute.")
 
     @contextmanager
     def ask(
@@ -135,6 +151,7 @@ class Gate:
         atlas: str | None = None,
         door: str,
         kind: str = "query",
+        sent: str | None = None,
     ) -> Iterator[Answered]:
         """Run a query. The block gets its answer at once; leaving the block stops the query.
 
@@ -153,6 +170,8 @@ class Gate:
         kind
             What is wanted: the rows of a query; its `columns` only; or a `finding`. Then `sql` is the name of a
             function of sigdb, and `parameters` are its arguments. The schema has its notes.
+        sent
+            What the client sent, for the log, if a door wrote `sql` from it.
 
         Raises
         ------
@@ -176,7 +195,7 @@ class Gate:
                 user=user.name,
                 door=door,
                 atlas=atlas,
-                sql=sql,
+                sql=sql if sent is None else sent,
                 rows=answered.rows if answered else 0,
                 bytes=answered.bytes if answered else 0,
                 seconds=round((answered and answered.seconds) or time.monotonic() - started, 3),

@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse
 from sigdb.serve.limits import Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,9 +43,12 @@ class Guard:
     gives itself away by Origin.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, log: QueryLog) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: frozenset[str] | None, check_room: Callable[[], None], log: QueryLog
+    ) -> None:
         self.app = app
         self.hosts = hosts
+        self.check_room = check_room
         self.log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +70,7 @@ class Guard:
             await send(message)
 
         try:
+            self.check_room()
             self.check(Headers(scope=scope))
         except Refused as refused:
             await as_json(refused)(scope, receive, send_safely)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,7 +12,6 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
-import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -24,25 +24,24 @@ from sigdb.errors import nearest
 from sigdb.serve.formats import MEDIA_TYPES, WRITERS, format_of
 from sigdb.serve.gate import Answered, Gate, Refused, User
 from sigdb.serve.guard import Guard, answer_no_path, answer_refused
+from sigdb.serve.requests import read_object
 from sigdb.serve.sessions import LASTS, Sessions
+from sigdb.serve.waiting import THREADS, in_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from sigdb.serve.mcp import AgentDoor
 
 __all__ = ["make_app", "page_folder"]
 
-# The longest body of a request, and of one that anybody may send.
-LONGEST_BODY = 8 << 20
+# The longest body of a request that anybody may send.
 LONGEST_LOGIN = 1 << 10
-# Seconds in which it must have come.
-BODY_SECONDS = 30.0
 # An answer is kept in memory up to this size, and on disk above.
 IN_MEMORY = 4 << 20
 CHUNK = 256 << 10
-# Queries that run or wait. Others wait for these.
-THREADS = 64
 NOT_BUILT = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -76,21 +75,17 @@ class Asking:
         self.stack = ExitStack()
         self.file: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - `close` closes it
 
-    def run(self) -> Refused | None:
+    def run(self) -> None:
         """Write the whole answer into the file, so that an error late in the query still has its status."""
         asked = self.asked
-        try:
-            with ExitStack() as stack:
-                asking = self.gate.ask(self.user, asked.sql, asked.parameters, atlas=asked.atlas, door="http")
-                self.answered = stack.enter_context(asking)
-                if self.has_left:
-                    self.answered.cancel()
-                WRITERS[asked.form](self.answered, self.file)
-                self.stack = stack.pop_all()
-        except Refused as refused:
-            return refused
+        with ExitStack() as stack:
+            asking = self.gate.ask(self.user, asked.sql, asked.parameters, atlas=asked.atlas, door="http")
+            self.answered = stack.enter_context(asking)
+            if self.has_left:
+                self.answered.cancel()
+            WRITERS[asked.form](self.answered, self.file)
+            self.stack = stack.pop_all()
         self.file.seek(0)
-        return None
 
     def leave(self) -> None:
         """Stop the query: nobody waits for it."""
@@ -118,8 +113,8 @@ class Sending(Response):
         """Send the file in chunks. A client that takes none of them for as long as a query may run is cut off."""
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            while chunk := await anyio.to_thread.run_sync(self.asking.file.read, CHUNK):
-                with anyio.fail_after(self.asking.gate.limits.seconds):
+            while chunk := await in_thread(self.asking.file.read, CHUNK):
+                async with asyncio.timeout(self.asking.gate.limits.seconds):
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
@@ -132,7 +127,7 @@ class Doors:
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
         self.sessions = Sessions()
-        self.threads = anyio.CapacityLimiter(THREADS)
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
 
     def admit(self, request: Request) -> User:
         """The person who asks, by the header Authorization or by the cookie of `log_in`. Raises Refused."""
@@ -153,7 +148,7 @@ class Doors:
     async def configure(self, request: Request) -> Response:
         """Tell the page what it can ask, and as whom."""
         user = self.admit(request)
-        found = await anyio.to_thread.run_sync(self.gate.atlases.all)
+        found = await in_thread(self.gate.atlases.all)
         atlases = [
             {"name": each.name, "bytes": each.bytes, "modified": each.modified.isoformat(timespec="seconds")}
             for each in found
@@ -185,18 +180,14 @@ class Doors:
         """Answer a query. If the client leaves, the query is stopped."""
         user = self.admit(request)
         asking = Asking(self.gate, user, await read_question(request))
-        refused: Refused | None = None
+        watching = asyncio.create_task(watch(request, asking))
         try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(watch, request, asking)
-                refused = await anyio.to_thread.run_sync(asking.run, limiter=self.threads)
-                group.cancel_scope.cancel()
+            await in_thread(asking.run, stop=asking.leave, threads=self.threads)
         except BaseException:
             asking.close()
             raise
-        if refused is not None:
-            asking.close()
-            raise refused
+        finally:
+            watching.cancel()
         return Sending(asking)
 
 
@@ -228,35 +219,6 @@ async def read_question(request: Request) -> Asked:
     return Asked(sql, parameters, atlas, form)
 
 
-async def read_body(request: Request, longest: int) -> bytes:
-    """The body of a request. Raises Refused if it is too long, or comes too slowly."""
-    text = bytearray()
-    try:
-        with anyio.fail_after(BODY_SECONDS):
-            async for chunk in request.stream():
-                text += chunk
-                if len(text) > longest:
-                    raise Refused("too_large", f"The request has more than {longest:,} bytes.")
-    except TimeoutError:
-        raise Refused("timeout", f"The request did not come within {BODY_SECONDS:g} seconds.") from None
-    return bytes(text)
-
-
-async def read_object(request: Request, known: tuple[str, ...], longest: int = LONGEST_BODY) -> dict[str, Any]:
-    """The body of a request, a JSON object with some of these keys. Raises Refused."""
-    text = await read_body(request, longest)
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        body = None
-    if not isinstance(body, dict):
-        raise Refused("bad_query", "The body of the request is not a JSON object.")
-    for key in body:
-        if key not in known:
-            raise Refused("bad_query", f"The request has no part {key!r:.80}.{nearest(key, known)}")
-    return body
-
-
 def page_folder() -> Path:
     """Where the built page lies in the package."""
     return Path(str(files("sigdb") / "data" / "explorer"))
@@ -278,7 +240,12 @@ async def say_not_built(request: Request) -> Response:
 
 
 def make_app(
-    gate: Gate, *, hosts: frozenset[str] | None = None, page: Path | None = None, mcp: bool = False
+    gate: Gate,
+    *,
+    hosts: frozenset[str] | None = None,
+    page: Path | None = None,
+    mcp: bool = False,
+    check_room: Callable[[], None] = lambda: None,
 ) -> Starlette:
     """The server as an ASGI application.
 
@@ -292,6 +259,8 @@ def make_app(
         The folder of the built explorer page. By default, the one in the package.
     mcp
         Whether agents can ask at /mcp.
+    check_room
+        Raises Refused if the server has no room for a request.
     """
     doors = Doors(gate)
     agents = agent_door(gate, doors) if mcp else None
@@ -312,7 +281,7 @@ def make_app(
     return Starlette(
         routes=routes,
         lifespan=agents.run if agents else None,
-        middleware=[Middleware(Guard, hosts=hosts, log=gate.log)],
+        middleware=[Middleware(Guard, hosts=hosts, check_room=check_room, log=gate.log)],
         exception_handlers={Refused: answer_refused, HTTPException: answer_no_path, ClientDisconnect: answer_gone},
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-import anyio
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context  # noqa: TC002  the SDK reads annotations at run time
 from mcp.server.mcpserver.exceptions import ToolError
@@ -17,7 +18,8 @@ from pydantic import Field
 from starlette.requests import Request
 
 from sigdb.serve.limits import Refused
-from sigdb.serve.waiting import in_thread
+from sigdb.serve.requests import read_body
+from sigdb.serve.waiting import THREADS, in_thread
 from sigdb.statements import statement
 from sigdb.values import to_json
 
@@ -77,6 +79,7 @@ class Tools:
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mcp")
 
     async def check_genes(self, ctx: Context, genes: list[str], atlas: Atlas = None) -> Reply:
         """Find out what each name of a gene means in this atlas, before you use it.
@@ -175,7 +178,7 @@ class Tools:
                 return reply(answered, most)
 
         try:
-            return await in_thread(run, stop=lambda: cancel_all(running))
+            return await in_thread(run, stop=lambda: cancel_all(running), threads=self.threads)
         except Refused as error:
             raise ToolError(str(error)) from error
 
@@ -236,7 +239,7 @@ class AgentDoor:
         request = Request(scope, receive)
         request.state.user = self.admit(request)
         request.state.running = []
-        body = await request.body()
+        body = await read_body(request)
 
         async def replay() -> Message:
             return {"type": "http.request", "body": body}
@@ -246,7 +249,8 @@ class AgentDoor:
                 pass
             cancel_all(request.state.running)
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch)
+        watching = asyncio.create_task(watch())
+        try:
             await self.sessions.asgi_app(scope, replay, send)
-            group.cancel_scope.cancel()
+        finally:
+            watching.cancel()

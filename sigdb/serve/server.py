@@ -15,10 +15,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sigdb.errors import OptionError
 from sigdb.serve.http import make_app
+from sigdb.serve.limits import Refused
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sigdb.serve.gate import Gate
@@ -27,7 +28,7 @@ __all__ = ["GRACE", "Address", "Door", "HttpDoor", "bind", "check_address", "ope
 
 # Seconds that running queries get when the server stops.
 GRACE = 5.0
-# Open connections over HTTP.
+# Open connections over HTTP. Requests on others are refused.
 CONNECTIONS = 512
 # Seconds after which a connection is closed on which nothing was asked.
 SILENT = 10
@@ -80,6 +81,18 @@ def check_address(address: Address, gate: Gate) -> None:
         raise OptionError("TLS needs a certificate and its key: `tls_cert`, `tls_key`.")
 
 
+def check_networks(trusted_proxy: Iterable[str]) -> None:
+    """Raise OptionError unless these are all addresses or networks."""
+    for each in trusted_proxy:
+        try:
+            ipaddress.ip_network(each)
+        except ValueError as error:
+            raise OptionError(
+                f"`trusted_proxy={each!r}` is not the address of a proxy, such as 127.0.0.1, or its network, such as "
+                "10.0.0.0/8."
+            ) from error
+
+
 def bind(address: Address) -> socket.socket:
     """A socket that listens. Raises OptionError if the port is taken, or the host is none of this machine."""
     try:
@@ -107,19 +120,26 @@ class Connection(H11Protocol):
 class HttpDoor:
     """The HTTP door, in a thread."""
 
-    def __init__(self, gate: Gate, address: Address, *, mcp: bool = False) -> None:
-        """Set it up, also for agents if `mcp`. Raises OptionError if the certificate or the key cannot be read."""
+    def __init__(self, gate: Gate, address: Address, *, mcp: bool = False, trusted_proxy: Sequence[str] = ()) -> None:
+        """Set it up, also for agents if `mcp`.
+
+        trusted_proxy: addresses and networks of proxies, which are believed when they say who the client is.
+
+        Raises OptionError if one of them is not an address, or if the certificate or the key cannot be read.
+        """
+        check_networks(trusted_proxy)
         self.address = address
         hosts = None if gate.tokens is not None else frozenset({"localhost", "127.0.0.1", "::1", address.host.lower()})
         config = uvicorn.Config(
-            make_app(gate, hosts=hosts, mcp=mcp),
+            make_app(gate, hosts=hosts, mcp=mcp, check_room=self.check_room),
             log_config=None,
             access_log=False,
             server_header=False,
             lifespan="on" if mcp else "off",
             ws="none",
             http=Connection,
-            limit_concurrency=CONNECTIONS,
+            proxy_headers=bool(trusted_proxy),
+            forwarded_allow_ips=list(trusted_proxy),
             timeout_graceful_shutdown=int(GRACE),
             ssl_certfile=address.tls_cert,
             ssl_keyfile=address.tls_key,
@@ -129,6 +149,11 @@ class HttpDoor:
         except OSError as error:
             raise OptionError(f"The certificate or its key cannot be used: {error.strerror or error}.") from error
         self.server = uvicorn.Server(config)
+
+    def check_room(self) -> None:
+        """Raise Refused if there are too many connections."""
+        if len(self.server.server_state.connections) > CONNECTIONS:
+            raise Refused("busy", f"This server has {CONNECTIONS} open connections, its limit. Try again in a moment.")
 
     def start(self) -> str:
         """Listen, and return the address of the page."""

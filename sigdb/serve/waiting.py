@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-__all__ = ["in_thread"]
+__all__ = ["THREADS", "in_thread"]
+
+# Threads of a door, in which clients wait for the gate. More clients wait for these.
+THREADS = 64
 
 Result = TypeVar("Result")
 

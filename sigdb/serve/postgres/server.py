@@ -21,6 +21,7 @@ from pg_mimic.stream import ConnectionClosed, PgStream
 
 from sigdb.serve.limits import Refused
 from sigdb.serve.postgres.session import AtlasSession, as_postgres
+from sigdb.serve.waiting import THREADS
 
 if TYPE_CHECKING:
     import ssl
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresServer"]
 
-# Threads in which clients wait for the gate.
-THREADS = 64
 # Bytes of a message: before a client has shown its token, and after.
 UNKNOWN, KNOWN = 10_000, 16 << 20
 # Seconds in which a client must show its token.
@@ -83,7 +82,8 @@ class AtlasConnection(Connection):
             return False
         try:
             self.session.token = await self.password() if gate.tokens is not None else None
-            self.session.name = gate.admit(self.session.token, door="postgres").name
+            self.session.client = self.stream.writer.get_extra_info("peername")[0]
+            self.session.name = gate.admit(self.session.token, door="postgres", client=self.session.client).name
             if gate.tokens is not None and self.session.name != self.username:
                 raise Refused("unauthenticated", f"This token is not the one of {self.username!r:.80}.")
             self.session.atlas = gate.atlases.find(self.startup_params.get("database")).name

@@ -45,7 +45,7 @@ def as_postgres(error: Refused) -> pg.PgError:
 
 
 class AtlasSession(pg.Session):
-    """One client. Its name, token and atlas are known when it was admitted."""
+    """One client. Its address, name, token and atlas are known when it was admitted."""
 
     middleware = MIDDLEWARE
 
@@ -54,6 +54,7 @@ class AtlasSession(pg.Session):
         self.threads = threads
         self.name = ""
         self.token: str | None = None
+        self.client: str | None = None
         self.atlas: str | None = None
         self.open: set[AtlasPortal] = set()
 
@@ -79,10 +80,11 @@ class AtlasSession(pg.Session):
         answered = await super().prepare(sql, param_oids)
         return None if isinstance(answered, CallbackStatement) else answered
 
-    def ask(self, sql: str, parameters: Sequence[Any], kind: str = "query") -> AbstractContextManager[Answered]:
+    def ask(self, statement: AtlasStatement, parameters: Sequence[Any], kind: str) -> AbstractContextManager[Answered]:
         """Ask the gate. The token is looked up each time: it may have been revoked."""
+        user = self.gate.admit(self.token, door="postgres", client=self.client)
         return self.gate.ask(
-            self.gate.admit(self.token, door="postgres"), sql, parameters, atlas=self.atlas, door="postgres", kind=kind
+            user, statement.query, parameters, atlas=self.atlas, door="postgres", kind=kind, sent=statement.sql
         )
 
     async def call(
@@ -117,7 +119,8 @@ class AtlasStatement(pg.Statement):
     def __init__(self, session: AtlasSession, sql: str, given: list[int | None]) -> None:
         self.session = session
         self.sql = sql
-        self.asked = as_duckdb(sql, session.facts())
+        # What DuckDB runs.
+        self.query = as_duckdb(sql, session.facts())
         self.types = declared_types(sql, given)
         # A client that asks for the type of a parameter is told text if nothing is known.
         self.param_oids = [pg.TEXT if oid is None else oid for oid in self.types]
@@ -127,7 +130,7 @@ class AtlasStatement(pg.Statement):
     async def describe(self) -> list[pg.ResultColumn]:
         """The columns of the result. A statement whose parameters are not bound yet is described with NULLs."""
         if self.columns is None:
-            portal = self.bound or AtlasPortal(self.session, self.asked, [None] * len(self.types), kind="columns")
+            portal = self.bound or AtlasPortal(self, [None] * len(self.types), kind="columns")
             self.columns = await portal.columns()
         return self.columns
 
@@ -138,17 +141,17 @@ class AtlasStatement(pg.Statement):
             values = [value_of(value, oid) for value, oid in zip(params, types, strict=True)]
         except (ValueError, ArithmeticError) as error:
             raise pg.PgError("22P02", f"A parameter is not of the type that it was sent as: {error}") from error
-        self.bound = AtlasPortal(self.session, self.asked, values)
+        self.bound = AtlasPortal(self, values)
         return self.bound
 
 
 class AtlasPortal(pg.Portal):
     """One run of a statement."""
 
-    def __init__(self, session: AtlasSession, sql: str, values: list[Any], kind: str = "query") -> None:
-        self.session = session
+    def __init__(self, statement: AtlasStatement, values: list[Any], kind: str = "query") -> None:
+        self.session = statement.session
+        self.statement = statement
         self.kind = kind
-        self.sql = sql
         self.values = values
         self.context = ExitStack()
         self.answered: Answered | None = None
@@ -197,7 +200,7 @@ class AtlasPortal(pg.Portal):
 
     def start(self) -> Answered:
         """Start the query."""
-        return self.context.enter_context(self.session.ask(self.sql, self.values, self.kind))
+        return self.context.enter_context(self.session.ask(self.statement, self.values, self.kind))
 
     def close(self) -> None:
         """End the query. Closing it again does nothing."""

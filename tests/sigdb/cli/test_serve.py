@@ -66,7 +66,8 @@ def test_a_server_from_start_to_stop(tmp_path):
         _, err = process.communicate(timeout=20)
         assert (process.returncode, "Stopped by SIGTERM" in err) == (128 + signal.SIGTERM, True)
     entries = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [each["outcome"] for each in entries] == ["ok", "unauthenticated", "ok"]
+    # A query is written down once its answer was sent, so the next request may come before.
+    assert sorted(each["outcome"] for each in entries) == ["ok", "ok", "unauthenticated"]
     assert token not in log.read_text()
     assert token not in tokens.read_text()
 

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra serve is not installed")
 
+import httpx2
 from starlette.testclient import TestClient
 
 import sigdb
@@ -151,15 +152,15 @@ def test_who_is_not_admitted_sends_little(team):
     assert_refused(team.post("/login", content=b" " * 1025), 413, "too_large")
 
 
-def served(gate):
+def served(gate, **options):
     """A door that listens, and its address."""
-    door = HttpDoor(gate, Address(port=0))
+    door = HttpDoor(gate, Address(port=0), **options)
     host, port = door.start().removeprefix("http://").split(":")
     return door, (host, int(port))
 
 
 def test_a_body_and_a_connection_that_are_silent_end(gate, monkeypatch):
-    monkeypatch.setattr("sigdb.serve.http.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("sigdb.serve.requests.SECONDS", 0.2)
     monkeypatch.setattr("sigdb.serve.server.SILENT", 0.2)
     door, address = served(gate)
     try:
@@ -313,6 +314,45 @@ def test_a_client_that_leaves_stops_its_query(gate, log_of):
     finally:
         door.stop()
         door.join()
+
+
+def test_too_many_connections_are_refused_in_words(gate, monkeypatch):
+    monkeypatch.setattr("sigdb.serve.server.CONNECTIONS", 1)
+    door, (host, port) = served(gate)
+    try:
+        with socket.create_connection((host, port)):
+            answer = httpx2.get(f"http://{host}:{port}/healthz")
+        assert_refused(answer, 429, "busy")
+        assert answer.headers["retry-after"] == "1"
+    finally:
+        door.stop()
+        door.join()
+
+
+@pytest.mark.parametrize(
+    ("trusted_proxy", "client", "is_secure"),
+    [((), "127.0.0.1", False), (("10.0.0.0/8",), "127.0.0.1", False), (("127.0.0.1",), "203.0.113.9", True)],
+)
+def test_only_a_trusted_proxy_says_who_the_client_is(closed_gate, ada, log_of, trusted_proxy, client, is_secure):
+    door, (host, port) = served(closed_gate, trusted_proxy=trusted_proxy)
+    headers = {"x-forwarded-for": "198.51.100.1, 203.0.113.9", "x-forwarded-proto": "https"}
+    try:
+        login = f"http://{host}:{port}/login"
+        assert httpx2.post(login, json={"token": "wrong"}, headers=headers).status_code == 401
+        cookie = httpx2.post(login, json={"token": ada[1]}, headers=headers).headers["set-cookie"]
+    finally:
+        door.stop()
+        door.join()
+    assert log_of(closed_gate)[-1]["client"] == client
+    assert ("secure" in cookie.lower().split("; ")) == is_secure
+
+
+def test_a_trusted_proxy_is_an_address(gate):
+    from sigdb.errors import OptionError
+
+    for wrong in ("*", "proxy.example.org", "10.0.0.1/8"):
+        with pytest.raises(OptionError, match="not the address of a proxy"):
+            HttpDoor(gate, Address(), trusted_proxy=[wrong])
 
 
 def test_addresses(gate, closed_gate, monkeypatch):

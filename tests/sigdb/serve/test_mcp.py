@@ -143,3 +143,8 @@ def test_who_may_ask(closed_gate, ada):
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
         client.headers["authorization"] = f"Bearer {ada[1]}"
         assert call(client, "query", sql="SELECT 1 AS a")["rows"] == [[1]]
+
+
+def test_a_request_that_is_too_long_is_refused(client):
+    answer = client.post("/mcp", content=b" " * ((8 << 20) + 1))
+    assert (answer.status_code, answer.json()["error"]["kind"]) == (413, "too_large")

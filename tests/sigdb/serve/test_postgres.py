@@ -44,6 +44,13 @@ def answer(session, sql, *values, types=()):
     return asyncio.run(ask(session, sql, *values, types=types))
 
 
+def test_the_log_has_what_the_client_sent(session, gate, log_of):
+    """A query about the catalogue is written for DuckDB. The log has it as it came."""
+    sql = "SELECT count(*) FROM pg_catalog.pg_class AS c WHERE pg_catalog.pg_table_is_visible(c.oid)"
+    answer(session, sql)
+    assert {each["sql"] for each in log_of(gate)[-2:]} == {sql}
+
+
 def refusal(session, sql, *values):
     with pytest.raises(pg.PgError) as caught:
         answer(session, sql, *values)

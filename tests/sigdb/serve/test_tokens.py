@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sigdb.errors import OptionError
+from sigdb.serve.limits import Refused
+from sigdb.serve.minutes import Minutes
 from sigdb.serve.tokens import Tokens, add_token, read_tokens, revoke_token
 
 
@@ -84,3 +86,25 @@ def test_lines_are_objects(path):
     add_token(path, "ada")
     (line,) = path.read_text().splitlines()
     assert set(json.loads(line)) == {"name", "hash", "made"}
+
+
+def test_wrong_tokens_from_one_address_do_not_fill_the_log(closed_gate, ada, log_of, monkeypatch):
+    """Others, and tokens that are valid, are not held up."""
+    monkeypatch.setattr("sigdb.serve.gate.WRONG_TOKENS", 2)
+    monkeypatch.setattr(closed_gate, "wrong_tokens", Minutes())
+    monkeypatch.setattr("time.monotonic", lambda: 600.0)
+    before = len(log_of(closed_gate))
+
+    def refused(client):
+        with pytest.raises(Refused) as caught:
+            closed_gate.admit("sigdb_wrong", door="http", client=client)
+        return caught.value.kind
+
+    assert [refused("192.0.2.1") for _ in range(5)] == ["unauthenticated"] * 2 + ["busy"] * 3
+    assert refused("192.0.2.2") == "unauthenticated"
+    assert closed_gate.admit(ada[1], door="http", client="192.0.2.1").name == "ada"
+    outcomes = [(each["client"], each["outcome"]) for each in log_of(closed_gate)[before:]]
+    first = [("192.0.2.1", kind) for kind in ("unauthenticated", "unauthenticated", "busy")]
+    assert outcomes == [*first, ("192.0.2.2", "unauthenticated")]
+    monkeypatch.setattr("time.monotonic", lambda: 660.0)
+    assert refused("192.0.2.1") == "unauthenticated"
