@@ -1,4 +1,4 @@
-"""The statements of the tab of cells: points of an embedding, and what is special about those in a lasso."""
+"""The statements of the tab of cells: points of an embedding, and the genes and signatures of those in a lasso."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ THEME = {"colours": COLOURS, "pale": PALE, "percentile": PERCENTILE}
 
 CELLS = (
     *("findings/columns.embeddings", "explorer/cells.studies", "explorer/cells.groups", "explorer/cells.points"),
-    *("explorer/cells.squares", "explorer/cells.genes", "explorer/cells.attributions"),
+    *("explorer/cells.squares", "explorer/cells.genes", "explorer/cells.top_genes", "explorer/cells.attributions"),
 )
 
 

@@ -133,6 +133,40 @@ WHERE (SELECT e._error FROM sigdb_data.run_check($run, false) AS e) IS NULL
 ORDER BY difference DESC, gene ASC
 LIMIT $n;
 
+-- name: top_genes
+-- The $n genes of highest mean attribution in the cells that the page chooses (is_chosen), and genes that tie with the last.
+-- The columns are those of gene_importance, whose sums of whole groups of cells a lasso cannot use. Errors: as for run_check.
+WITH chosen AS (
+    SELECT c.cell_id, t.study_id
+    FROM cells AS c
+    JOIN sigdb_data.run_cells($run) AS r ON c.cell_id = r._cell
+    JOIN sigdb_data.studies AS t ON c.study = t.study
+    WHERE is_chosen
+)
+SELECT v.*
+FROM (
+    SELECT
+        g.symbol AS gene, s.total / n.n_cells AS score, n.n_cells, s.n_nonzero / n.n_cells AS fraction_nonzero, m.n_measured,
+        rank() OVER (ORDER BY s.total DESC) AS rank
+    FROM (
+        SELECT k.gene_id, sum(q.n_cells)::BIGINT AS n_measured
+        FROM sigdb_data.study_genes AS k
+        JOIN (SELECT u.study_id, count(*) AS n_cells FROM chosen AS u GROUP BY u.study_id) AS q ON k.study_id = q.study_id
+        GROUP BY k.gene_id
+    ) AS m
+    JOIN sigdb_data.genes AS g ON m.gene_id = g.gene_id
+    JOIN (
+        SELECT a.gene_id, sum(CASE WHEN $signed THEN a.score ELSE abs(a.score) END) AS total, count(*) AS n_nonzero
+        FROM sigdb_data.attributions AS a
+        JOIN sigdb_data.run_of($run) AS o ON a.run_id = o._run
+        WHERE a.cell_id IN (SELECT u.cell_id FROM chosen AS u)
+        GROUP BY a.gene_id
+    ) AS s ON m.gene_id = s.gene_id
+    CROSS JOIN (SELECT count(*) AS n_cells FROM chosen AS u) AS n
+) AS v
+WHERE v.rank <= $n AND (SELECT e._error FROM sigdb_data.run_check($run, $signed) AS e) IS NULL
+ORDER BY v.rank ASC, v.gene ASC;
+
 -- name: attributions
 -- About the number of attributions in the atlas, which the catalog of DuckDB knows without reading them.
 SELECT sum(t.estimated_size)::BIGINT AS n_attributions

@@ -11,6 +11,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 import sigdb
@@ -25,6 +26,10 @@ BROWSERS = {
     "chromium": (("chromium", "chromium-browser", "google-chrome"), {"args": ["--no-sandbox"]}),
     "firefox": (("firefox-esr", "firefox"), {"channel": "moz-firefox"}),
 }
+
+
+# The study of the demo atlas that gets an embedding.
+EMBEDDED = "zheng2017_pbmc68k"
 
 
 class Opened:
@@ -127,6 +132,44 @@ def site(tmp_path_factory, demo_path) -> Path:
     shutil.copy(demo_path, folder.parent / "demo.duckdb")
     write_page(folder, folder.parent / "demo.duckdb")
     return folder
+
+
+@pytest.fixture(scope="session")
+def embedded(demo_path, tmp_path_factory) -> Path:
+    """The demo atlas with an embedding of one study, in which cells with a high attribution of LYZ are on the right."""
+    from sigdb.atlas import views
+
+    path = tmp_path_factory.mktemp("embedded") / "embedded.duckdb"
+    shutil.copy(demo_path, path)
+    rng = np.random.default_rng(0)
+    with sigdb.Atlas(path) as atlas, atlas.transaction() as con:
+        rows = con.execute(
+            "SELECT c.cell_id, coalesce(s.score, 0) FROM cells AS c LEFT JOIN gene_attributions(['LYZ']) AS s "
+            "ON c.cell_id = s.cell_id WHERE c.study = ? ORDER BY c.cell_id",
+            [EMBEDDED],
+        ).fetchall()
+        for name in ("umap_1", "umap_2"):
+            con.execute(f"ALTER TABLE sigdb_data.cell_data ADD COLUMN {name} FLOAT")
+        places = [(np.sqrt(score) + rng.normal(), rng.normal(), cell) for cell, score in rows]
+        con.executemany("UPDATE sigdb_data.cell_data SET umap_1 = ?, umap_2 = ? WHERE cell_id = ?", places)
+        views.show_columns(con)
+    return path
+
+
+@pytest.fixture(scope="session")
+def embedded_site(embedded, tmp_path_factory) -> Path:
+    """The page with this atlas."""
+    from sigdb.explorer.pages import write_page
+
+    folder = tmp_path_factory.mktemp("cells")
+    write_page(folder, embedded)
+    return folder
+
+
+@pytest.fixture
+def embedded_host(embedded_site) -> Iterator[Host]:
+    with serve(embedded_site) as host:
+        yield host
 
 
 @pytest.fixture(scope="session")

@@ -2,57 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 from urllib.parse import parse_qs, quote, urlsplit
 
 import numpy as np
 import pytest
 
 import sigdb
+from tests.web.conftest import EMBEDDED as STUDY
 from tests.web.conftest import opened
 from tests.web.host import serve
 
-STUDY = "zheng2017_pbmc68k"
 GENES = ["LYZ", "CD14", "FCN1", "AIF1"]
 TAB = "tab=cells&s=" + quote(" ".join(GENES))
 
 
 @pytest.fixture(scope="module")
-def atlas(demo_path, tmp_path_factory):
-    """The demo atlas with an embedding of one study, in which cells with a high attribution of LYZ are on the right."""
-    path = tmp_path_factory.mktemp("embedded") / "embedded.duckdb"
-    shutil.copy(demo_path, path)
-    rng = np.random.default_rng(0)
-    with sigdb.Atlas(path) as opened_atlas, opened_atlas.transaction() as con:
-        rows = con.execute(
-            "SELECT c.cell_id, coalesce(s.score, 0) FROM cells AS c LEFT JOIN gene_attributions(['LYZ']) AS s "
-            "ON c.cell_id = s.cell_id WHERE c.study = ? ORDER BY c.cell_id",
-            [STUDY],
-        ).fetchall()
-        for name in ("umap_1", "umap_2"):
-            con.execute(f"ALTER TABLE sigdb_data.cell_data ADD COLUMN {name} FLOAT")
-        places = [(np.sqrt(score) + rng.normal(), rng.normal(), cell) for cell, score in rows]
-        con.executemany("UPDATE sigdb_data.cell_data SET umap_1 = ?, umap_2 = ? WHERE cell_id = ?", places)
-        from sigdb.atlas import views
-
-        views.show_columns(con)
-    return path
-
-
-@pytest.fixture(scope="module")
-def con(atlas):
-    with sigdb.connect(atlas) as con:
+def con(embedded):
+    with sigdb.connect(embedded) as con:
         yield con
 
 
-@pytest.fixture(scope="module")
-def host(atlas, tmp_path_factory):
-    from sigdb.explorer.pages import write_page
-
-    folder = tmp_path_factory.mktemp("cells")
-    write_page(folder, atlas)
-    with serve(folder) as host:
-        yield host
+@pytest.fixture
+def host(embedded_host):
+    return embedded_host
 
 
 def shown(page):

@@ -155,6 +155,35 @@ def test_a_lasso_of_few_cells_is_not_compared(con):
     assert ask(con, "explorer/cells.genes", lasso="TRUE") == []
 
 
-def test_an_unknown_run_is_an_error(con):
+@pytest.mark.parametrize("name", ["genes", "top_genes"])
+def test_an_unknown_run_is_an_error(con, name):
     with pytest.raises(Exception, match="no run 'nope'"):
-        ask(con, "explorer/cells.genes", lasso="c.umap_1 > 0", run="nope")
+        ask(con, f"explorer/cells.{name}", lasso="c.umap_1 > 0", run="nope")
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_top_genes_of_a_lasso_of_a_whole_group_are_those_of_sigdb(con, signed):
+    found = ask(con, "explorer/cells.top_genes", kept="c.cell_type = 'T'", n=15, signed=signed)
+    expected = sigdb.top_genes(con, cell_type="T", n=15, signed=signed).table.to_pylist()
+    assert len(found) == len(expected) >= 15
+    for row, other in zip(found, expected, strict=True):
+        assert row == {name: pytest.approx(value) if name == "score" else value for name, value in other.items()}
+
+
+def test_the_top_genes_of_a_lasso_are_means_over_its_cells(con):
+    kept = "c.umap_1 > 0 AND c.cell_type IN ('T', 'B')"
+    found = ask(con, "explorer/cells.top_genes", kept=kept, n=len(GENES))
+    cells = {cell for (cell,) in con.execute(f"SELECT cell_id FROM cells AS c WHERE {kept}").fetchall()}
+    values = con.execute("SELECT gene, cell_id, score FROM gene_attributions(?)", [list(GENES)]).fetchall()
+    sums = dict.fromkeys(GENES, 0.0)
+    for gene, cell, score in values:
+        sums[gene] += abs(score) * (cell in cells)
+    assert {row["gene"]: row["score"] for row in found} == {
+        gene: pytest.approx(total / len(cells), rel=1e-5) for gene, total in sums.items() if total
+    }
+    assert [row["score"] for row in found] == sorted((row["score"] for row in found), reverse=True)
+    assert {row["n_cells"] for row in found} == {len(cells)}
+
+
+def test_no_cells_have_no_top_genes(con):
+    assert ask(con, "explorer/cells.top_genes", kept="FALSE") == []

@@ -1,6 +1,7 @@
 // What all parts of the page share: the engine, the state of the address, the signature, the filters, and the tab.
 import { h } from "./dom.js";
 import { isAbort } from "./errors.js";
+import { NO_LASSO, findLasso } from "./lasso.js";
 import { fill, isOneOf, literal, written } from "./literals.js";
 import { problem, show } from "./show.js";
 import { parseSignature } from "./signatures.js";
@@ -9,7 +10,7 @@ import { FILTERS, NO_FILTERS, changed, keeps, readHash, writeHash } from "./stat
 export class App {
   // place: the element in which a tab is shown.
   constructor({ engine, catalog, tabs, place }) {
-    Object.assign(this, { engine, catalog, tabs, place, listeners: {}, signatures: [], resolved: null });
+    Object.assign(this, { engine, catalog, tabs, place, listeners: {}, signatures: [], resolved: null, lasso: null });
     this.state = readHash(location.hash);
     this.rendering = new AbortController();
     // What can wait for the first answer waits for this.
@@ -63,6 +64,22 @@ export class App {
     return parts.length ? parts.join(" AND ") : null;
   }
 
+  // The SQL condition of the filters and the lasso on columns of `cells`, or null.
+  cellCondition(prefix = "") {
+    return [this.condition(prefix), this.lasso?.condition(prefix)].filter(Boolean).join(" AND ") || null;
+  }
+
+  // Find the cells of the lasso of the address, unless they are known.
+  async findLasso(signal) {
+    const { lasso, basis, embedded, run } = this.state;
+    const key = lasso && JSON.stringify([lasso, basis, embedded, run, this.condition()]);
+    if (key !== this.lassoKey) {
+      this.lasso = await findLasso(this, signal);
+      this.lassoKey = key;
+    }
+    this.emit("lasso");
+  }
+
   // The signatures of the library by their name in small letters. They are asked for once.
   library() {
     this.signaturesOfLibrary ??= this.askStatement("explorer/frame.library", {}, {}, { signal: new AbortController().signal })
@@ -114,7 +131,10 @@ export class App {
     this.place.setAttribute("aria-busy", "true");
     try {
       await this.resolve(signal);
+      await this.findLasso(signal);
+      if (this.lasso && this.tab.withoutLasso) root.append(h("p", { class: "hint", role: "status" }, `The lasso does not choose cells here: ${this.tab.withoutLasso}`));
       if (!this.tab.ignoresFilters && !(await this.hasCells())) root.append(this.noCells());
+      else if (this.lasso?.n_cells === 0 && this.tab.followsLasso) root.append(this.emptyLasso());
       else if (this.tab.needsSignature && !this.signature?.known) root.append(this.hint());
       else await this.tab.render(root, this, signal);
       // A control that changed the state keeps the focus.
@@ -135,6 +155,10 @@ export class App {
 
   noCells() {
     return h("p", { class: "hint", role: "status" }, "No cell passes the filters. ", h("button", { type: "button", onclick: () => this.setState(NO_FILTERS) }, "Clear all"));
+  }
+
+  emptyLasso() {
+    return h("p", { class: "hint", role: "status" }, "The lasso has no cell that the filters keep. ", h("button", { type: "button", onclick: () => this.setState(NO_LASSO) }, "Remove the lasso"));
   }
 
   hint() {

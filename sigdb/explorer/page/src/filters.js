@@ -1,5 +1,6 @@
 // The filters that hold for all tabs: the values of five columns of `cells`, with the numbers of their cells.
 import { h } from "./dom.js";
+import { NO_LASSO } from "./lasso.js";
 import { FILTERS, NO_FILTERS, keeps } from "./state.js";
 
 const TITLES = { study: "Study", cell_type: "Cell type", disease: "Disease", tissue: "Tissue", donor: "Donor" };
@@ -11,6 +12,7 @@ export function filterBox(app) {
   const run = h("div", { hidden: true });
   const clear = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => app.setState(NO_FILTERS) }, "Clear all");
   const box = h("div", { class: "filters" });
+  const lasso = h("div", { class: "chips" });
   let groups = null;
   let open = null;
 
@@ -22,6 +24,15 @@ export function filterBox(app) {
     const [some, all] = [sum(chosen), sum(groups)];
     counted.textContent = some === all ? `All ${all.toLocaleString("en")} cells.` : `${some.toLocaleString("en")} of ${all.toLocaleString("en")} cells.`;
     clear.hidden = !FILTERS.some((name) => app.state[name]?.length);
+  }
+
+  // The lasso is a filter of the tabs that read single cells.
+  function fillLasso() {
+    const { study, n_cells } = app.lasso ?? {};
+    const name = `Lasso: ${n_cells?.toLocaleString("en")} cells of ${study}`;
+    lasso.replaceChildren(...(app.lasso ? [h("span", { class: "chip" },
+      h("button", { type: "button", title: `${name}. Show it in the tab Cells`, onclick: () => app.setState({ tab: "cells" }) }, name),
+      h("button", { type: "button", class: "remove", "aria-label": "Remove the lasso", onclick: () => app.setState(NO_LASSO) }, "\u00d7"))] : []));
   }
 
   // A filter shows the values that the other filters leave.
@@ -66,10 +77,11 @@ export function filterBox(app) {
   }
 
   app.on("state", fillBox);
+  app.on("lasso", fillLasso);
   load();
   // On a phone, the filters are closed at first: the answer is below them.
   const isWide = window.matchMedia("(min-width: 900px)");
-  const details = h("details", { class: "box", open: isWide.matches }, h("summary", { tabindex: isWide.matches ? "-1" : null }, "Filters", counted), run, box, clear);
+  const details = h("details", { class: "box", open: isWide.matches }, h("summary", { tabindex: isWide.matches ? "-1" : null }, "Filters", counted), lasso, run, box, clear);
   isWide.addEventListener("change", () => { details.open = isWide.matches; });
   return h("section", { "aria-label": "Filters" }, details);
 }

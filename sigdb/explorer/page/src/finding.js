@@ -9,17 +9,22 @@ export const OF_SAMPLES = ["study", "disease", "tissue", "donor", "sample", "ass
 export const OF_CELLS = ["study", "cell_type", ...OF_SAMPLES.slice(1)];
 // The columns that make a group of cells in leading genes and matched nulls.
 const GROUP = ["study", "cell_type", "disease", "tissue"];
+// Why a tab does not follow the lasso of the tab of cells.
+export const GROUPS_ONLY = "this tab reads sums of whole groups of cells, which have no positions.";
 // The population of all cells, and that of the filters.
 const ALL_CELLS = "sigdb_data.cell_data";
 const CHOSEN = "chosen_cells";
 
 // A tab: {id, title, controls: the settings, or a function of the app that gives them, ask(context)}. The settings are part
 // of the address. A change asks again, and keeps the focus where it is. A structural one makes the controls again, too.
-export function findingTab({ id, title, needsSignature = true, controls, ask }) {
+// withoutLasso: why the lasso does not choose the cells of the tab.
+export function findingTab({ id, title, needsSignature = true, withoutLasso = null, controls, ask }) {
   return {
     id,
     title,
     needsSignature,
+    withoutLasso,
+    followsLasso: !withoutLasso,
     async render(root, app, signal) {
       const answer = h("div", { class: "answer" });
       let asking = null;
@@ -93,9 +98,9 @@ export function words(name, label, placeholder) {
   return { name, initial: "", isPossible: (value) => value !== null, read, element };
 }
 
-// What a card asks: the statement of the catalog for all cells, or for those of the filters. columns: the columns that take
+// What a card asks: the statement of the catalog for all cells, or for those of the filters and the lasso. columns: the columns that take
 // the place of its words, by word. isPopulation: hits are called in the cells of the filters, not in all cells.
-export function asked(app, name, { columns = {}, parameters = {}, condition = app.condition(), isPopulation = false } = {}) {
+export function asked(app, name, { columns = {}, parameters = {}, condition = app.cellCondition(), isPopulation = false } = {}) {
   const named = Object.fromEntries(Object.entries(columns).map(([word, column]) => [word, identifier(column)]));
   return {
     statement: condition ? `${name}.chosen` : name,

@@ -50,21 +50,23 @@ export async function showSpecial(place, tab, { n, all, isAsked }) {
   const answer = h("div", {});
   const few = n < MIN_CELLS ? `The lasso has ${n} cells` : all - n < MIN_CELLS ? `Outside the lasso, there are ${all - n} cells` : null;
   const ask = h("button", { type: "button", class: "main", disabled: Boolean(few), onclick: () => { app.setState({ special: "1" }, { quiet: true }); compare(answer, tab); } }, "What is special about these cells?");
-  const [reads, megabytes] = few ? [0, 0] : await cost(app);
+  const slow = few ? null : await slowRead(app);
   place.append(h("section", { class: "card", "aria-label": "Cells in the lasso" },
     h("h2", {}, `${n.toLocaleString("en")} cells in the lasso`),
     h("div", { class: "buttons" }, ask, h("button", { type: "button", onclick: () => app.setState({ tab: "sql", sql: cellsOf(tab) }) }, "These cells in the SQL tab")),
     few && h("p", { class: "hint" }, `${few}. A comparison needs ${MIN_CELLS} on both sides.`),
-    reads > FEW && h("p", { class: "hint" }, `In the browser, this reads the attributions of all genes: about ${megabytes} MB. \`sigdb explore\` and a server are faster.`)), answer);
-  if (isAsked && !few && reads <= FEW) await compare(answer, tab);
+    slow), answer);
+  if (isAsked && !few && !slow) await compare(answer, tab);
 }
 
-// The bytes that the comparison reads over the network, about. A server reads them itself.
-async function cost(app) {
-  if (app.engine.kind === "server") return [0, 0];
+// A sentence for a question about the attributions of all genes that takes long in the browser; null if it does not. A server
+// reads them itself.
+export async function slowRead(app) {
+  if (app.engine.kind === "server") return null;
   const { rows } = await app.askStatement("explorer/cells.attributions");
   const bytes = BYTES * rows[0].n_attributions;
-  return [bytes, Math.ceil(bytes / 1e6)];
+  if (bytes <= FEW) return null;
+  return h("p", { class: "hint" }, `In the browser, this reads the attributions of all genes: about ${Math.ceil(bytes / 1e6)} MB. \`sigdb explore\` and a server are faster.`);
 }
 
 async function compare(place, tab) {

@@ -5,6 +5,8 @@ import { exact, h, shown } from "./dom.js";
 const ROWS = 100;
 // A single row of more columns than this is a list of names and values.
 const WIDE = 6;
+// A text of more characters than this may be cut.
+const LONG = 30;
 
 export function table({ columns, rows }, caption) {
   if (rows.length === 1 && columns.length > WIDE) return list(columns, rows[0], caption);
@@ -18,7 +20,7 @@ export function table({ columns, rows }, caption) {
     body.replaceChildren(
       ...sorted.slice(0, limit).map((row) =>
         h("tr", {}, columns.map((column) =>
-          h("td", { class: column.isNumber && "number", title: titleOf(row, column) }, shown(row[column.name])))),
+          h("td", { class: column.isNumber ? "number" : "text", title: titleOf(row, column) }, shown(row[column.name])))),
       ),
     );
     more.hidden = rows.length <= limit;
@@ -51,9 +53,10 @@ function list(columns, row, caption) {
     h("tr", {}, h("th", { scope: "row" }, column.name), h("td", { title: titleOf(row, column) }, shown(row[column.name])))))));
 }
 
-// The exact number where the table rounds it.
+// The exact number where the table rounds it, and the whole text where the table may cut it.
 function titleOf(row, { name, isNumber }) {
-  return isNumber && shown(row[name]) !== exact(row[name]) && exact(row[name]);
+  const text = exact(row[name]);
+  return (isNumber ? shown(row[name]) !== text : text.length > LONG || text.includes("\n")) && text;
 }
 
 const TEXTS = new Intl.Collator("en", { numeric: true });

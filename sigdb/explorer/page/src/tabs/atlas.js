@@ -1,5 +1,7 @@
 // What the atlas holds: cells by study and cell type, and the studies.
 
+import { GROUPS_ONLY } from "../finding.js";
+
 // As in sigdb.findings.plots: long names lose their middle.
 const BARS = {
   width: 420,
@@ -16,6 +18,7 @@ const BARS = {
 export default {
   id: "atlas",
   title: "Atlas",
+  withoutLasso: GROUPS_ONLY,
   async render(root, app) {
     await app.show(root, {
       title: "Cells by cell type and study",

@@ -1,6 +1,7 @@
 // The cells of a study in an embedding, coloured by score and by group, and what is special about those in a lasso.
 import { h, save } from "../dom.js";
 import { EmbeddingViews } from "../embedding-views.js";
+import { NO_LASSO, findPlaces } from "../lasso.js";
 import { identifier } from "../literals.js";
 import { colourEnds, levelsOf, scoreColours, words } from "../paint.js";
 import { insideOf, insideSQL, readPolygon, writePolygon } from "../polygon.js";
@@ -20,13 +21,9 @@ export default {
   title: "Cells",
   needsSignature: true,
   async render(root, app, signal) {
-    const embeddings = (await app.askStatement("findings/columns.embeddings")).rows.map((row) => row.embedding);
+    const { embeddings, basis, place, studies, study } = await findPlaces(app, signal);
     if (!embeddings.length) return root.append(howToAdd());
-    const basis = embeddings.includes(app.state.basis) ? app.state.basis : embeddings[0];
-    const place = { x_column: identifier(`${basis}_1`), y_column: identifier(`${basis}_2`), is_chosen: app.condition("c.") ?? "TRUE" };
-    const studies = (await app.askStatement("explorer/cells.studies", {}, place)).rows;
     if (!studies.length) return root.append(h("p", { class: "hint" }, `No cell that the filters keep has a place in ${basis}.`));
-    const study = studies.find((each) => each.study === app.state.embedded) ?? studies[0];
     const beside = Object.hasOwn(BESIDE, app.state.beside ?? "") ? app.state.beside : "cell_type";
     await new CellsTab({ root, app, signal, embeddings, basis, studies, study, beside, place: { ...place, label_column: identifier(beside) } }).render();
   },
@@ -42,7 +39,8 @@ function howToAdd() {
 class CellsTab {
   constructor(given) {
     Object.assign(this, given);
-    this.polygon = readPolygon(this.app.state.lasso);
+    const { lasso } = this.app;
+    this.polygon = lasso?.study === this.study.study ? lasso.polygon : null;
     this.below = h("div", {});
     this.count = h("span", { role: "status", class: "hint" });
   }
@@ -91,7 +89,7 @@ class CellsTab {
     const { app, basis, embeddings, studies, study, beside } = this;
     // Another embedding has other positions.
     const select = (label, name, entries, chosen) => {
-      const element = h("select", { onchange: () => app.setState({ [name]: element.value, ...(name === "beside" ? {} : { lasso: undefined, look: undefined, special: undefined }) }) },
+      const element = h("select", { onchange: () => app.setState({ [name]: element.value, ...(name === "beside" ? {} : { ...NO_LASSO, look: undefined }) }) },
         entries.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
       return h("label", {}, label, " ", element);
     };
@@ -170,7 +168,7 @@ class CellsTab {
     const { left, right, low, high } = this.views.box;
     const text = polygon ? writePolygon(polygon, Math.max(right - left, high - low)) : undefined;
     this.polygon = readPolygon(text);
-    this.app.setState({ lasso: text, special: undefined }, { quiet: true });
+    this.app.setState({ ...NO_LASSO, lasso: text, ...(text && { basis: this.basis, embedded: this.study.study }) }, { quiet: true });
     this.choose();
     this.showBelow().catch((error) => { if (!this.signal.aborted) throw error; });
   }
@@ -189,6 +187,7 @@ class CellsTab {
 
   async showBelow() {
     await this.showSpecial(await this.showGroups());
+    await this.app.findLasso(this.signal);
   }
 
   // The table of groups. It says what the picture shows, and counts the cells in the lasso.

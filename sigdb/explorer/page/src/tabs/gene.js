@@ -1,12 +1,13 @@
 // One gene everywhere, or each gene of the signature: its mean attribution by group.
 import { h } from "../dom.js";
-import { OF_CELLS, asked, choice, count, findingTab, showChart, words } from "../finding.js";
+import { GROUPS_ONLY, OF_CELLS, asked, choice, count, findingTab, showChart, words } from "../finding.js";
 import { written } from "../literals.js";
 
 export default findingTab({
   id: "gene",
   title: "Genes",
   needsSignature: false,
+  withoutLasso: GROUPS_ONLY,
   controls: [
     words("gene", "Gene", "each gene of the signature"),
     choice("by", "By", OF_CELLS, { initial: "cell_type" }),
@@ -20,7 +21,7 @@ export default findingTab({
       return;
     }
     const parameters = gene ? { min_cells, genes: gene.split(/[\s,]+/), missing: "error" } : { min_cells, genes: written(app.signature.sqlGenes) };
-    const question = asked(app, "gene_dots", { columns: { label_column: by }, parameters });
+    const question = asked(app, "gene_dots", { columns: { label_column: by }, parameters, condition: app.condition() });
     await showChart(context, `${gene || `Genes of ${app.signature.name}`} by ${by.replaceAll("_", " ")}`, question, "dots", () => [app.catalog.words.raw]);
   },
 });

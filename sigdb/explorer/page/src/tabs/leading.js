@@ -1,10 +1,11 @@
 // Which genes make the score of each group.
-import { asked, count, findingTab, groupCondition, showChart } from "../finding.js";
+import { GROUPS_ONLY, asked, count, findingTab, groupCondition, showChart } from "../finding.js";
 import { warnings } from "../notes.js";
 
 export default findingTab({
   id: "leading",
   title: "Leading genes",
+  withoutLasso: GROUPS_ONLY,
   controls: [count("n", "Genes of a group", 10, { max: 100 }), count("min_cells", "Cells of a group, at least", 10)],
   async ask(context) {
     const { app, signal, settings } = context;

@@ -1,10 +1,11 @@
 // The score of each group beside the scores of random sets of matched genes.
-import { asked, count, findingTab, groupCondition, showChart } from "../finding.js";
+import { GROUPS_ONLY, asked, count, findingTab, groupCondition, showChart } from "../finding.js";
 import { warnings } from "../notes.js";
 
 export default findingTab({
   id: "null",
   title: "Matched null",
+  withoutLasso: GROUPS_ONLY,
   controls: [
     count("n_controls", "Control sets", 1000, { min: 10, max: 100_000 }),
     count("seed", "Seed", 0, { min: 0 }),
