@@ -8,9 +8,9 @@ import { parseSignature } from "./signatures.js";
 import { FILTERS, NO_FILTERS, changed, keeps, readHash, writeHash } from "./state.js";
 
 export class App {
-  // place: the element in which a tab is shown.
-  constructor({ engine, catalog, tabs, place }) {
-    Object.assign(this, { engine, catalog, tabs, place, listeners: {}, signatures: [], resolved: null, lasso: null });
+  // name: that of the atlas. place: the element in which a tab is shown.
+  constructor({ name, engine, catalog, tabs, place }) {
+    Object.assign(this, { name, engine, catalog, tabs, place, listeners: {}, signatures: [], resolved: null, lasso: null });
     this.state = readHash(location.hash);
     this.rendering = new AbortController();
     // What can wait for the first answer waits for this.

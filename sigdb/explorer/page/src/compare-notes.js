@@ -12,9 +12,12 @@ export function comparisonNotes(rows, units, lost, design, catalog) {
   return [VALUES[design.of], ...unitNotes(rows, units, design), ...leftOutNote("unit", lost), ...renamed, ...depthNotes(rows, catalog)];
 }
 
-export function nothingCompared(units, { by, reference }) {
-  const studies = (isReference) => [...new Set(units.filter((unit) => (unit.group === reference) === isReference).map((unit) => unit.study))].sort().join(", ") || "none";
-  return `Nothing was compared: no study has units of ${reference} and of another ${by.replaceAll("_", " ")}. Studies with ${reference}: ${studies(true)}; with another: ${studies(false)}.`;
+export function nothingCompared(units, { by, reference, within }) {
+  const studiesOf = (isReference) => [...new Set(units.filter((unit) => (unit.group === reference) === isReference).map((unit) => unit.study))].sort();
+  const studies = (isReference) => studiesOf(isReference).join(", ") || "none";
+  const both = studiesOf(true).filter((study) => studiesOf(false).includes(study));
+  return `Nothing was compared: no study has units of ${reference} and of another ${by.replaceAll("_", " ")}${within ? ` within one ${within.replaceAll("_", " ")}` : ""}. `
+    + `Studies with ${reference}: ${studies(true)}; with another: ${studies(false)}.${within && both.length ? " Choose within all cells to compare all cells of a unit together." : ""}`;
 }
 
 // Units that are not replicates, that have no donor, or that have no partner.

@@ -6,17 +6,19 @@ import { adjust, independent, paired } from "./statistics.js";
 export const VALUES = { z: "z", hits: "hit_rate" };
 export const DEPTHS = ["median_counts", "median_detected"];
 
-// The units that can be compared, and how many of the others there are by reason.
+// The units that can be compared, those that are only too small, and how many are left out by reason.
 // design: {by, reference, unit, within, pairedBy, minCells, minUnits, of}; within and pairedBy may be null.
 export function comparableUnits(rows, design, none) {
   const units = [];
+  const small = [];
   const lost = {};
   for (const row of rows) {
     const reason = reasonToLeaveOut(row, design, none);
     if (reason) lost[reason] = (lost[reason] ?? 0) + 1;
-    else units.push(unitOf(row, design, none));
+    if (!reason) units.push(unitOf(row, design, none));
+    else if (reason === tooSmall(design)) small.push(unitOf(row, design, none));
   }
-  return { units, lost };
+  return { units, small, lost };
 }
 
 function unitOf(row, design, none) {
@@ -40,7 +42,11 @@ function reasonToLeaveOut(row, { by, unit, within, pairedBy, minCells, of }, non
     if (namesNone(column, row[name], none)) return `'${row[name]}' names no ${column}`;
   }
   if (row[VALUES[of]] === null) return row.n_measured ? "the controls do not vary" : "no gene measured";
-  return row.n_cells < minCells ? `fewer than ${minCells} cells` : null;
+  return row.n_cells < minCells ? tooSmall({ minCells }) : null;
+}
+
+function tooSmall({ minCells }) {
+  return `fewer than ${minCells} cells`;
 }
 
 export function namesNone(field, value, none) {
@@ -119,7 +125,7 @@ function chosenTest(group, reference, pairs, design, fewest) {
 }
 
 // What a unit shares with units that are not independent of it.
-function clusterOf({ pair, donors, unit }) {
+export function clusterOf({ pair, donors, unit }) {
   if (pair !== null) return ["pair", pair];
   return ["donor", ...(donors.length ? donors : ["", unit])];
 }

@@ -57,7 +57,7 @@ async function run(engine, name, config) {
   await app?.engine.close();
   const catalog = await loadJSON("catalog.json");
   if (!catalog) throw new Error("The file catalog.json of this page is missing.");
-  app = new App({ engine, catalog, tabs, place: panel });
+  app = new App({ name, engine, catalog, tabs, place: panel });
   app.on("unauthenticated", askForToken);
   document.title = `${name} – sigdb explorer`;
   window.sigdb = { app, literal, identifier, fill }; // for the console of the browser, and for tests

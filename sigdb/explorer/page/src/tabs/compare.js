@@ -1,7 +1,9 @@
 // Two or more groups of donors: tests within each study, with the donor (or sample) as the unit.
 import { draw } from "../chart.js";
 import { comparableUnits, compareUnits, forestLimits, forestRows } from "../compare.js";
-import { h, save } from "../dom.js";
+import { adviseMinCells } from "../compare-advice.js";
+import { compareCommand } from "../compare-command.js";
+import { copy, h, save } from "../dom.js";
 import { firstQuestion } from "../compare-start.js";
 import { comparisonNotes, nothingCompared } from "../compare-notes.js";
 import { asked, choice, count, findingTab } from "../finding.js";
@@ -40,16 +42,19 @@ export default findingTab({
       ...question,
       signal,
       notes: ({ rows }) => {
-        const { units, lost } = comparableUnits(rows, design, none);
+        const { units, small, lost } = comparableUnits(rows, design, none);
         const found = compareUnits(units, design);
         showTests(tests, app, found, units, design);
+        tests.append(...advice(app, found, adviseMinCells(units, small, design), design), command(app, design));
         return comparisonNotes(found, units, lost, design, app.catalog);
       },
     });
   },
 });
 
-const ONE_STUDY = "Each row is the test of one study. Where several studies hold both groups, sigdb.compare in Python also fits one model of all studies, and a meta-analysis.";
+const ONE_STUDY = "Each row is the test of one study. Below is a command for all studies together.";
+const MORE = "`sigdb compare` computes more: a model of all studies and a meta-analysis, where several studies hold both groups; rank tests; a linear model, where donors repeat; and covariates, by `--covariate`. In a terminal, with the path of the atlas:";
+const NO_WEIGHTS = "`sigdb compare` also fits a model of all studies and a meta-analysis. It takes no weights of genes: add the signature to the library by `sigdb signatures add`, and ask for it by its name.";
 
 export function designOf({ by, reference, unit, within, pairs, min_cells, min_units, of }) {
   return { by, reference, unit, within: within === "none" ? null : within, pairedBy: pairs === "none" ? null : pairs, minCells: min_cells, minUnits: min_units, of };
@@ -71,6 +76,22 @@ function showTests(place, app, rows, units, design) {
     download("CSV", () => save(`${title}.csv`, toCSV({ columns, rows }), "text/csv")),
     download("PNG", async () => save(`${title}.png`, await (await drawn).png(), "image/png")),
     download("SVG", async () => save(`${title}.svg`, await (await drawn).svg(), "image/svg+xml")));
+}
+
+// If no study was tested, and the size of a unit is why: a size that leaves enough of them.
+function advice(app, rows, found, { minCells }) {
+  if (!found || found.n >= minCells || !rows.every((row) => row.test === "none")) return [];
+  const use = found.n > 0 && h("button", { type: "button", onclick: () => app.setState({ min_cells: found.n }) }, `Use ${found.n}`);
+  return [h("p", { class: "hint", role: "status" }, `Nothing was tested. ${found.text} `, use)];
+}
+
+function command(app, design) {
+  const text = compareCommand(`${app.name}.duckdb`, app.signature, design, { cells: app.cellCondition(), run: app.state.run });
+  const copied = h("span", { role: "status", class: "hint" });
+  const summary = h("summary", {}, "All studies together, rank tests and covariates");
+  if (!text) return h("details", { class: "editor" }, summary, h("p", { class: "hint" }, NO_WEIGHTS));
+  return h("details", { class: "editor" }, summary, h("p", { class: "hint" }, MORE), h("pre", { class: "sql" }, text), h("div", { class: "buttons" },
+    h("button", { type: "button", onclick: async () => { await copy(text); copied.textContent = "Copied."; } }, "Copy the command"), copied));
 }
 
 function download(name, act) {
