@@ -72,12 +72,12 @@ def page(
             metavar="OUT", help="The folder to write: new, empty, or with a page. With --single, an .html file."
         ),
     ],
-    atlas: Annotated[
-        Path | None,
+    atlases: Annotated[
+        list[Path] | None,
         typer.Argument(
-            metavar="ATLAS",
-            help="The atlas file to copy beside the page. Without one, readers pick a file of their machine.",
-            callback=lambda value: value and Path(existing_atlas(str(value))),
+            metavar="ATLAS...",
+            help="The atlas files to copy beside the page. Without one, readers pick a file of their machine.",
+            callback=lambda values: [Path(existing_atlas(str(value))) for value in values or ()],
         ),
     ] = None,
     url: Annotated[
@@ -93,14 +93,17 @@ def page(
     The page runs DuckDB in the browser. It reads the parts of the atlas that a question needs, and sends nothing.
     """
     from sigdb.disk import size_text
-    from sigdb.errors import QueryError
+    from sigdb.errors import QueryError, listed
     from sigdb.explorer.pages import write_page, write_single_page
 
-    if single and atlas:
-        raise QueryError(f"A page of one file does not hold {atlas}: its readers pick the file. Leave out the atlas.")
-    done = write_single_page(out, url=url) if single else write_page(out, atlas, url=url)
+    files = atlases or []
+    if single and files:
+        raise QueryError(
+            f"A page of one file does not hold an atlas: its readers pick the file. Leave out {listed(map(str, files))}."
+        )
+    done = write_single_page(out, url=url) if single else write_page(out, *files, url=url)
     console.print(f"Wrote {done.path}: {size_text(done.n_bytes)}.", soft_wrap=True)
-    if done.atlas is None:
+    if not done.atlases:
         console.print("It asks its readers to pick an atlas file.")
     elif not single:
         console.print("Serve this folder from a web host that answers range requests, and does not compress .duckdb.")

@@ -9,7 +9,8 @@ import json
 import os
 import re
 import shutil
-from contextlib import nullcontext
+from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -22,7 +23,7 @@ from sigdb.disk import check_page, check_target, is_lake
 from sigdb.errors import MissingDependencyError, QueryError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Written", "page_files", "write_page", "write_single_page"]
 
@@ -40,11 +41,11 @@ UNSAFE = re.compile(r"[^!#-&(-+\--:=?-\[\]_a-z~]")
 
 @dataclass(frozen=True)
 class Written:
-    """The page that was written: its path, its bytes, and the atlas that it opens (None: the reader picks one)."""
+    """The page that was written: its path, its bytes, and the atlases that it opens (none: the reader picks one)."""
 
     path: Path
     n_bytes: int
-    atlas: str | None
+    atlases: tuple[str, ...]
 
 
 def data_folder() -> Path:
@@ -65,26 +66,22 @@ def page_files() -> dict[str, Path]:
     return found
 
 
-def write_page(
-    out: str | os.PathLike[str], atlas: str | os.PathLike[str] | None = None, *, url: str | None = None
-) -> Written:
+def write_page(out: str | os.PathLike[str], *atlases: str | os.PathLike[str], url: str | None = None) -> Written:
     """Write the page as static files into a folder, for any web host with range requests.
 
-    atlas: a file that is copied beside the page. url: the address of an atlas that is elsewhere, absolute or relative
-    to the page. With neither, the page asks its reader to pick a file. A folder that holds a page already is updated.
+    atlases: files that are copied beside the page; it opens the first one, and its reader may choose another. url: the
+    address of an atlas that is elsewhere, absolute or relative to the page. With neither, the page asks its reader to
+    pick a file. A folder that holds a page already is updated.
     """
     found, out = page_files(), Path(out)
     check_folder(out)
     origin = check_url(url)
-    if atlas is not None and url is not None:
-        raise QueryError(f"The page opens one atlas: {atlas}, or the one at `url={url!r}`. Name one of them.")
-    if atlas is not None and is_lake(atlas):
-        raise QueryError(
-            f"{atlas} is a lake, and a browser opens an atlas file. `sigdb.import_lake(lake, atlas)` makes one."
-        )
-    with open_atlas(atlas, read_only=True) if atlas else nullcontext():  # meanwhile, no other process writes it
+    check_atlases(atlases, url)
+    with ExitStack() as opened:
+        for atlas in atlases:  # meanwhile, no other process writes it
+            opened.enter_context(open_atlas(atlas, read_only=True))
         out.mkdir(exist_ok=True)
-        entries = [atlas_entry(url)] if url else [copy_atlas(Path(atlas), out)] if atlas else []
+        entries = [atlas_entry(url)] if url else [copy_atlas(Path(atlas), out) for atlas in atlases]
     for name, path in found.items():
         if name != "index.html":
             put(out / name, path.read_bytes())
@@ -92,7 +89,7 @@ def write_page(
     put(out / "index.html", allow(index, {"connect-src": ("'self'", *origin)}).encode())
     put(out / CONFIG, json.dumps(config_of(entries)).encode())
     n_bytes = sum(path.stat().st_size for path in out.iterdir() if path.is_file())
-    return Written(out, n_bytes, entries[0]["url"] if entries else None)
+    return Written(out, n_bytes, tuple(entry["url"] for entry in entries))
 
 
 def write_single_page(out: str | os.PathLike[str], *, url: str | None = None) -> Written:
@@ -128,7 +125,26 @@ def write_single_page(out: str | os.PathLike[str], *, url: str | None = None) ->
         },
     )
     put(out, page.encode())
-    return Written(out, out.stat().st_size, url)
+    return Written(out, out.stat().st_size, (url,) if url else ())
+
+
+def check_atlases(atlases: Sequence[str | os.PathLike[str]], url: str | None) -> None:
+    """Raise QueryError if a page cannot hold these atlases."""
+    if atlases and url is not None:
+        files = listed(map(str, atlases))
+        raise QueryError(f"The page opens atlases of its folder ({files}), or the one at `url={url!r}`, not both.")
+    for atlas in filter(is_lake, atlases):
+        raise QueryError(
+            f"{atlas} is a lake, and a browser opens an atlas file. `sigdb.import_lake(lake, atlas)` makes one."
+        )
+    named = Counter(name_of(atlas).casefold() for atlas in atlases)
+    if same := [str(atlas) for atlas in atlases if named[name_of(atlas).casefold()] > 1]:
+        raise QueryError(f"These atlases have one name, by which a reader would choose: {listed(same)}. Rename one.")
+
+
+def name_of(atlas: str | os.PathLike[str]) -> str:
+    """The name of an atlas beside the page."""
+    return Path(atlas).stem
 
 
 def as_data(kind: str, text: str) -> str:
@@ -194,14 +210,14 @@ def check_folder(out: Path) -> None:
 
 def copy_atlas(atlas: Path, out: Path) -> dict[str, str]:
     """Copy an atlas beside the page, and return it as the page reads it."""
-    name = f"{atlas.stem}.duckdb"
+    name = f"{name_of(atlas)}.duckdb"
     part = out / f"{name}.part"
     try:
         shutil.copyfile(atlas, part)
         os.replace(part, out / name)
     finally:
         part.unlink(missing_ok=True)
-    return {"name": atlas.stem, "url": quote(name)}
+    return {"name": name_of(atlas), "url": quote(name)}
 
 
 def put(path: Path, content: bytes) -> None:

@@ -335,3 +335,23 @@ def test_one_file_opens_a_picked_atlas_without_a_host(any_browser, demo_path, tm
         assert page.ask("SELECT count(*) AS n FROM signature_score(['LYZ'])") == [{"n": 1757}]
         assert page.problems == []
         assert [each for each in page.requests if not each.startswith(("file:", "blob:", "data:"))] == []
+
+
+def test_a_reader_chooses_among_the_atlases_of_a_page(page, demo_path, embedded, tmp_path):
+    """The address keeps the question and names the atlas."""
+    from sigdb.explorer.pages import write_page
+
+    write_page(tmp_path / "site", demo_path, embedded)
+    with serve(tmp_path / "site") as host:
+        page.open(f"{host.address}/#tab=cells&{SIGNATURE}")
+        assert "--obsm" in page.text(".tab")  # the demo has no embedding
+        assert page.page.locator("select[aria-label=Atlas] option").all_inner_texts() == [demo_path.stem, "embedded"]
+        with page.page.expect_navigation():
+            page.page.select_option("select[aria-label=Atlas]", "embedded")
+        page.page.wait_for_selector(".plane canvas")
+        assert "atlas=embedded" in page.page.url
+        assert "CD3E CD8A:2 -FOXP3" in page.page.input_value("aside textarea")
+        with opened(page.page.context.browser) as other:
+            other.open(page.page.url)
+            assert other.page.title().startswith("embedded ")
+        assert page.problems == []

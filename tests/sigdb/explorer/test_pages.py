@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -54,10 +55,35 @@ def test_a_folder_holds_the_page_and_the_atlas(built, toy_path, tmp_path):
     done = write_page(tmp_path / "site", toy_path)
     assert set(contents(tmp_path / "site")) == {*page_files(), "config.json", f"{toy_path.stem}.duckdb"}
     config = json.loads((tmp_path / "site" / "config.json").read_text())
-    assert (config["engine"], config["atlases"]) == ("wasm", [{"name": toy_path.stem, "url": done.atlas}])
-    with sigdb.connect(tmp_path / "site" / done.atlas) as con:
+    assert (config["engine"], config["atlases"]) == ("wasm", [{"name": toy_path.stem, "url": done.atlases[0]}])
+    with sigdb.connect(tmp_path / "site" / done.atlases[0]) as con:
         assert con.execute("SELECT count(*) > 0 FROM signature_score(['S100A8'])").fetchall() == [(True,)]
     assert Elements((tmp_path / "site" / "index.html").read_text()).policy()["connect-src"] == ["'self'"]
+
+
+def test_a_folder_holds_several_atlases_in_their_order(built, toy_path, tmp_path):
+    other = tmp_path / "an other.duckdb"
+    shutil.copy(toy_path, other)
+    done = write_page(tmp_path / "site", other, toy_path)
+    config = json.loads((tmp_path / "site" / "config.json").read_text())
+    assert config["atlases"] == [
+        {"name": "an other", "url": "an%20other.duckdb"},
+        {"name": toy_path.stem, "url": f"{toy_path.stem}.duckdb"},
+    ]
+    assert done.atlases == ("an%20other.duckdb", f"{toy_path.stem}.duckdb")
+    assert (tmp_path / "site" / other.name).read_bytes() == other.read_bytes()
+
+
+def test_atlases_of_one_name_are_refused_before_anything_is_written(built, toy_path, tmp_path):
+    (tmp_path / "two").mkdir()
+    other = tmp_path / "two" / toy_path.name.upper()
+    shutil.copy(toy_path, other)
+    for same in ((toy_path, other), (toy_path, toy_path)):
+        with pytest.raises(QueryError, match=r"These atlases have one name.*Rename one"):
+            write_page(tmp_path / "site", *same)
+    with pytest.raises(AtlasError):  # the second one is not there
+        write_page(tmp_path / "site", toy_path, tmp_path / "no.duckdb")
+    assert not (tmp_path / "site").exists()
 
 
 def test_a_page_is_updated(built, toy_path, tmp_path):
@@ -151,12 +177,15 @@ def test_the_command_line_explains(built, toy_path, tmp_path):
     code, out, _ = run("page", tmp_path / "site", toy_path)
     assert code == 0
     assert "range requests" in out
+    shutil.copy(toy_path, tmp_path / "second.duckdb")
+    assert run("page", tmp_path / "site", toy_path, tmp_path / "second.duckdb")[0] == 0
+    assert (tmp_path / "site" / "second.duckdb").is_file()
     code, out, _ = run("page", tmp_path / "one.html", "--single")
     assert (code, "asks its readers to pick" in out) == (0, True)
     for arguments, says in {
         (tmp_path / "s", toy_path, "--url", "https://a.org/x"): "--url",
         (tmp_path / "s", "--url", "nothing://x"): "--url must be an address",
-        (tmp_path / "one.html", toy_path, "--single"): "Leave out the atlas",
+        (tmp_path / "one.html", toy_path, "--single"): "Leave out",
         (tmp_path / "s", tmp_path / "no.duckdb"): "There is no atlas at",
         (tmp_path / "one.htm5", "--single"): ".html",
     }.items():
