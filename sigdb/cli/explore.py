@@ -99,7 +99,7 @@ def page(
     files = atlases or []
     if single and files:
         raise QueryError(
-            f"A page of one file does not hold an atlas: its readers pick the file. Leave out {listed(map(str, files))}."
+            f"A page of one file holds no atlas: its readers pick the file. Leave out {listed(map(str, files))}."
         )
     done = write_single_page(out, url=url) if single else write_page(out, *files, url=url)
     console.print(f"Wrote {done.path}: {size_text(done.n_bytes)}.", soft_wrap=True)

@@ -355,3 +355,20 @@ def test_a_reader_chooses_among_the_atlases_of_a_page(page, demo_path, embedded,
             other.open(page.page.url)
             assert other.page.title().startswith("embedded ")
         assert page.problems == []
+
+
+def test_a_long_text_of_a_table_is_one_line_and_has_a_title(page, host):
+    """A name of several words is not broken, a long one is cut, and its whole text is there."""
+    long = "a very long name of a cell type " * 8
+    names = "(VALUES ('normal adjacent', 1), ('paired t', 2), ('" + long + "', 3)) AS v (name, n)"
+    page.run(
+        f"{host.address}/#tab=sql&sql="
+        + quote(f"SELECT v.name, {', '.join(f'v.n AS n{i}' for i in range(30))} FROM {names}")
+    )
+    cells = page.page.locator(".tab tbody td.text")
+    sizes = [cells.nth(n).bounding_box() for n in range(3)]
+    assert len({size["height"] for size in sizes}) == 1
+    assert sizes[0]["height"] < 30
+    assert 120 < sizes[2]["width"] < 400
+    assert [cells.nth(n).get_attribute("title") for n in range(3)] == [None, None, long]
+    assert cells.nth(2).evaluate("(cell) => getComputedStyle(cell).textOverflow") == "ellipsis"
