@@ -367,8 +367,7 @@ def test_a_long_text_of_a_table_is_one_line_and_has_a_title(page, host):
     )
     cells = page.page.locator(".tab tbody td.text")
     sizes = [cells.nth(n).bounding_box() for n in range(3)]
-    assert len({size["height"] for size in sizes}) == 1
-    assert sizes[0]["height"] < 30
+    assert max(size["height"] for size in sizes) < 30  # one line
     assert 120 < sizes[2]["width"] < 400
     assert [cells.nth(n).get_attribute("title") for n in range(3)] == [None, None, long]
     assert cells.nth(2).evaluate("(cell) => getComputedStyle(cell).textOverflow") == "ellipsis"
