@@ -292,8 +292,7 @@ def by_place(place: str = "place") -> Spec:
 
 def viridis(name: str, title: str, length: int = 120, *, legend: Mapping[str, Any] | None = None, **scale: Any) -> Spec:
     """A colour scale for a number. In every chart, dark means high."""
-    # Vega's own description names the ends of the scale, which are NaN if no group has a value.
-    shown = {"gradientLength": length, "description": f"Colours: {title}. Dark means high.", **(legend or {})}
+    shown = {"gradientLength": length, **(legend or {})}
     return column(f"{name}:Q", title=title, scale={"scheme": "viridis", "reverse": True, **scale}, legend=shown)
 
 
