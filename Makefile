@@ -1,6 +1,5 @@
 # make demo          set up .venv without torch, build demo.duckdb from bundled attributions, print findings
-# make test          set everything up; run all tests on the newest DuckDB, the most important ones on the oldest, the
-#                    tests of other clients, and the notebooks
+# make test          set everything up; run the tests on the newest DuckDB, those of other clients, and the notebooks
 # make lint          run ruff, mypy and import-linter, and check that generated pages are up to date
 # make explorer      build the explorer page into sigdb/data/explorer (needs npm); the wheel ships it
 # make wheel         build the wheel, and check it in a clean environment
@@ -39,9 +38,6 @@ BOTO := 1.44.8
 # The tests that need no model: queries, and how atlases and lakes are stored.
 SQL_TESTS := tests/sql tests/sigdb/atlas tests/sigdb/lake tests/sigdb/scores/test_udf.py tests/sigdb/findings/test_hits.py \
 	tests/sigdb/findings/test_nulls.py tests/sigdb/test_connection.py tests/sigdb/test_signatures.py tests/sigdb/serve/test_gate.py
-# The part that depends most on the version of DuckDB: every macro, by hand, by oracle, and in every position of a query.
-OLDEST_TESTS := tests/sql/test_headers.py tests/sql/test_score_by_hand.py tests/sql/test_groups_by_hand.py \
-	tests/sql/test_score_oracle.py tests/sql/test_groups_oracle.py tests/sql/test_score_positions.py
 # The notebooks that take longest run in `make test-thorough`.
 NOTEBOOKS := $(wildcard notebooks/[134]*.ipynb)
 SLOW_NOTEBOOKS := $(wildcard notebooks/[25]*.ipynb)
@@ -61,10 +57,9 @@ demo: .venv/light
 	$(BIN)/sigdb demo demo.duckdb
 	@echo 'Those commands need this environment: source .venv/bin/activate'
 
-test: .venv/ready .venv-oldest/ready .venv-tools/ready .clients/ready .originals/ready
+test: .venv/ready .venv-tools/ready .clients/ready .originals/ready
 	test -f demo.duckdb || $(BIN)/sigdb demo demo.duckdb > /dev/null
-	$(BIN)/python -m pytest $(PARALLEL) --nbmake $(NOTEBOOKS) tests
-	.venv-oldest/bin/python -m pytest $(PARALLEL) $(OLDEST_TESTS)
+	$(BIN)/python -m pytest $(PARALLEL) --nbmake $(NOTEBOOKS) tests --ignore=tests/web
 
 test-thorough: .venv/ready .venv-tools/ready .originals/ready
 	$(BIN)/python -m pytest $(PARALLEL) --thorough -m 'slow or hypothesis' tests

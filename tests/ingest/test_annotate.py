@@ -69,6 +69,7 @@ def check_sound(path):
         assert [each.check for each in sigdb.verify(con) if each.n and not each.is_advice] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_random_annotations_change_what_pandas_changes(atlas, seed):
     """The oracle is a data frame. Names of divided samples begin with the name of the sample."""

@@ -170,6 +170,7 @@ TABLES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", TABLES)
 @pytest.mark.parametrize("write", [h5ad, matrix_folder])
 def test_metadata_join_by_barcode(tmp_path, sigdb_ingest, form, write):

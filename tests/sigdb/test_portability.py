@@ -60,5 +60,6 @@ def test_sigdb_is_imported_without_the_modules_of_unix():
     run(WITHOUT_UNIX + "for name in sigdb.__all__:\n    getattr(sigdb, name) if name != 'plots' else None\n")
 
 
+@pytest.mark.slow
 def test_an_atlas_is_queried_exported_and_written(toy_path, tmp_path):
     run(WITHOUT_UNIX + USE, str(toy_path), str(tmp_path))

@@ -74,6 +74,7 @@ def test_a_synonym_that_is_the_symbol_of_another_gene_means_that_other_one(con):
     assert con.execute("SELECT status, symbol FROM check_genes(['MIF'])").fetchall() == [("missing", None)]
 
 
+@pytest.mark.slow
 def test_a_name_of_hgnc_means_the_gene_of_hgnc_or_none(demo_path):
     """Every name that HGNC has in the same spelling but for case as a name in the atlas, looked up without SQL."""
     ranks = ("symbol", "previous", "alias", "ensembl_id")

@@ -248,6 +248,7 @@ def ranked(tmp_path_factory):
         yield con, {"CD3E": order.astype(float), "LYZ": (order // 5).astype(float)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("percentile", [0, 1, 7, 29, 33.3, 50, 57, 66.667, 90, 95, 99.5, 100])
 @pytest.mark.parametrize("gene", ["CD3E", "LYZ"])
 def test_percentiles_equal_numpy_even_at_the_edge(ranked, gene, percentile):

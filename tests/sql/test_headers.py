@@ -34,6 +34,7 @@ def relation(each):
     return f"FROM {each.name if each.kind == 'VIEW' else next(c for c in calls if c.name == each.name).sql('duckdb')}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "each", [each for each in OBJECTS if each.schema == "main"], ids=lambda e: f"{e.kind}-{e.name}"
 )

@@ -112,6 +112,7 @@ def wide(tmp_path_factory):
     return path, dense
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("branch", [50, 1000])
 @pytest.mark.parametrize("n_genes", [1, 49, 50, 51, 100, 600, 601, 1400])
 def test_lists_of_any_length(wide, n_genes, branch):
@@ -152,6 +153,7 @@ def shuffled(tmp_path_factory):
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "query",
     [

@@ -111,6 +111,7 @@ def test_each_row_may_ask_for_another_signature(toy):
     assert table == rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "macro",
     [

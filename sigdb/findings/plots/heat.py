@@ -23,6 +23,7 @@ from sigdb.findings.plots.theme import (
     calculate,
     column,
     columns,
+    is_number,
     keep,
     names_axis,
     tooltip,
@@ -82,7 +83,10 @@ def heat_map(
     'LayerChart'
     """
     measure = "z" if "z" in found.table.column_names else "score"
-    return draw(heat_map_spec(measure, n_groups, n_labels), found, title)
+    spec = heat_map_spec(measure, n_groups, n_labels)
+    if not any(map(is_number, found.table[measure].to_pylist())):  # a scale of colours without ends
+        spec["layer"][0]["encoding"]["color"]["legend"] = None
+    return draw(spec, found, title)
 
 
 def heat_map_spec(measure: str = "z", n_groups: int = 40, n_labels: int = 20) -> Spec:

@@ -97,6 +97,7 @@ def fields(path, study):
         ).fetchall()
 
 
+@pytest.mark.slow
 def test_the_bundled_attributions_are_of_the_bundled_model(demo_path, tmp_path):
     """One study here, all of them in the next test. The sums of a cell are 1000, so 1e-3 is a millionth of them."""
     folder = files("ingest") / "demo"

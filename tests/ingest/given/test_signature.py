@@ -94,6 +94,7 @@ def imported(published, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_scores_equal_the_scores_of_the_package(published, imported):
     answer = json.loads((published / "answer.json").read_text())
     queries = (

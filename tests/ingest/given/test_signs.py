@@ -59,6 +59,7 @@ def test_signed_queries_of_absolute_scores_are_refused_in_python(unsigned):
         assert con.execute("SELECT is_signed FROM attribution_runs").fetchall() == [(False,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [True, False])
 def test_signed_and_absolute_scores_cannot_share_a_run(tmp_path, first):
     load_scores(tmp_path / "a.duckdb", write_files(tmp_path, given_scores(signed=first)), "one")

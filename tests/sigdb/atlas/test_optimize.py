@@ -58,6 +58,7 @@ def is_sorted(path):
         return {finding.check: finding.n == 0 for finding in verify(con)}["sorted"]
 
 
+@pytest.mark.slow
 def test_the_same_atlas_sorted(copy):
     before = content(copy)
     assert not is_sorted(copy)

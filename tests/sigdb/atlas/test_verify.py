@@ -221,6 +221,7 @@ REBUILT = ("cube", "group_sizes", "importance_groups", "importance_sums", "mater
 DERIVED = [each[:2] for each in PLANTED if each[1] in REBUILT or "MACRO signature_genes" in each[0]]
 
 
+@pytest.mark.slow
 @pytest.mark.file_only("it writes to the atlas")
 @pytest.mark.parametrize(("statement", "check"), DERIVED, ids=[statement[:60] for statement, _ in DERIVED])
 def test_derived_data_are_rebuilt(copy, statement, check):

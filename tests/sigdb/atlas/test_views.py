@@ -91,6 +91,7 @@ def test_views_follow_the_atlas(copy):
     assert query_attached(copy, new) == [(3, 0.25, "good")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rewrite", [optimize, upgrade], ids=["optimize", "upgrade"])
 def test_views_outlive_what_rewrites_an_atlas(copy, rewrite):
     queries = [f'FROM elsewhere.{schema}."MYELOID" ORDER BY ALL' for schema in ("cell_scores", "sample_scores")]

@@ -21,6 +21,7 @@ SLOW = ("hits", "models check", "report")
 EVERY = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in COMMANDS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY, ids=lambda name: name.replace(" ", "-"))
 def test_every_help_ends_with_an_example_that_runs(workdir, demo_path, name, monkeypatch):
     command = COMMANDS[name]

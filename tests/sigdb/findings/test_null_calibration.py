@@ -79,6 +79,7 @@ def random_signatures(study, size, n, seed=0):
     return [[GENES[gene] for gene in rng.choice(MEASURED[study], size, replace=False)] for _ in range(n)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("study", "size", "n"),
     [

@@ -70,6 +70,7 @@ CHARTS = {
 CHARTS_OF_GENES = ("volcano", "top_genes")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHARTS)
 def test_every_chart_is_drawn_and_keeps_its_sql(con, tmp_path, name):
     chart = CHARTS[name](con)

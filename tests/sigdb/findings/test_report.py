@@ -31,6 +31,7 @@ VEGA = files("sigdb") / "data" / "vega"
 hostile = test_plots.con  # an atlas of hostile names
 
 
+@pytest.mark.slow
 def test_report_escapes_all_that_comes_from_data(hostile, tmp_path):
     page = write_report(
         hostile,
@@ -96,6 +97,7 @@ def test_a_page_says_each_thing_in_its_place(demo_path, tmp_path):
     assert missing.count(">missing<") == 18
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cells", "diseases"),
     [("study = 'two' AND disease = 'flu'", {"flu"}), ("study = 'two' AND donor = 'd0'", None)],

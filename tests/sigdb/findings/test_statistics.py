@@ -210,6 +210,7 @@ def test_one_model_uses_units_without_a_partner(r):
     assert r or rejected(fit_groups(*shift).columns) > rejected(pairs_only.columns) + 0.1
 
 
+@pytest.mark.slow
 def test_one_model_keeps_its_error_rate_for_one_column():
     rng = np.random.default_rng(7)
     group, others = np.array([1] * 7 + [0] * 6), np.ones((13, 1))

@@ -205,6 +205,7 @@ with sigdb.connect(sys.argv[1]) as con:
 """
 
 
+@pytest.mark.slow
 def test_several_processes_and_threads_at_once(lake, folder):
     processes = [
         subprocess.Popen([sys.executable, "-c", OPEN, lake], stdout=subprocess.PIPE, text=True) for _ in range(3)

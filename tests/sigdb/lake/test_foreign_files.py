@@ -71,6 +71,7 @@ def test_an_export_does_not_follow_links(lake, toy_path, tmp_path, case):
                 read(lake)
 
 
+@pytest.mark.slow
 def test_a_lake_that_grows_does_not_follow_links(tmp_path):
     lake = copy_grown_lake(tmp_path / "lake")
     with growing_lake(lake) as grown:

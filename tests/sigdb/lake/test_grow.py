@@ -141,6 +141,7 @@ def fail_to_grow(lake):
         1 / 0  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [grow, fail_to_grow, "export", "export of another atlas"])
 def test_a_lake_that_has_lost_its_manifest_is_left_alone(lake, two_runs, toy_path, use):
     """It is the only copy of the added studies. Taking its folder for a new lake would remove them."""

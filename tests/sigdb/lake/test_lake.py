@@ -73,6 +73,7 @@ def names(folder):
     return {str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("each", OBJECTS, ids=lambda each: f"{each.kind}-{each.name}")
 def test_every_example_of_a_header_gives_the_same(toy_lake, each):
     assert [as_text(value) for (value,) in toy_lake.execute(each.example).fetchall()] == [each.expected]
@@ -242,6 +243,7 @@ def test_interrupted_before_the_first_manifest(copy, tmp_path):
     assert done.written == len(done.manifest.files) - 20
 
 
+@pytest.mark.slow
 def test_a_reader_of_the_old_lake_gets_old_rows_or_an_error(copy, tmp_path):
     folder = tmp_path / "lake"
     export_lake(copy, folder, genes_per_bucket=8)

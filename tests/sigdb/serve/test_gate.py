@@ -195,6 +195,7 @@ def test_what_duckdb_cannot_stop_ends_with_its_process(gate, limit):
     assert_answers(gate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sql",
     [

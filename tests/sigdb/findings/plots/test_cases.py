@@ -76,6 +76,7 @@ def test_an_empty_finding_says_that_there_is_nothing(chart):
     assert spec["title"]["text"]
 
 
+@pytest.mark.slow
 @OF_EACH_CHART
 def test_many_groups_are_cut_and_counted(chart):
     """A chart of 2,000 groups is as large as one of 300. It says how many it leaves out."""
