@@ -17,6 +17,7 @@ import sigdb
 from sigdb.errors import QueryError
 from sigdb.findings.lost_units import advise_min_cells
 from sigdb.findings.units import Design, Unit, too_small
+from tests.web.test_lasso import CELLS, LASSO
 from tests.web.test_tabs import PAIRED, check_rows, show_all
 
 QUESTION = "s=" + quote("CD3D CD3E") + "&tab=compare&by=tissue&reference=" + quote("normal adjacent")
@@ -89,31 +90,37 @@ def test_the_page_advises_a_size_that_can_be_tested(page, host, con):
     assert page.page.locator(".tab .card >> nth=0").locator(".chart svg").count() == 1
 
 
-@pytest.mark.parametrize(
-    "settings", ["pairs=donor&min_cells=3&of=hits", "pairs=donor&min_cells=3&within=none&study=wu2020_tcell"]
-)
-def test_the_command_gives_the_rows_of_the_page_and_more(page, host, demo_path, settings):
-    page.open(f"{host.address}/#{QUESTION}&{settings}")
+def check_command(page, atlas):
+    """The command of the page gives the rows that the page shows."""
     show_all(page)
-    command = (
-        page.page.locator(".tab summary:has-text('All studies together')")
-        .locator("xpath=..")
-        .locator("pre")
-        .inner_text()
-    )
-    words = shlex.split(command)
+    summary = page.page.locator(".tab summary:has-text('All studies together')")
+    words = shlex.split(summary.locator("xpath=..").locator("pre").inner_text())
     assert words[:2] == ["sigdb", "compare"]
-    words = [str(demo_path) if word == "demo.duckdb" else word for word in words[1:]]
-    run = subprocess.run(
-        [sys.executable, "-m", "sigdb", words[0], "--format", "json", *words[1:]],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    rows = [row for row in json.loads(run.stdout) if row["study"] is not None]
+    words = [str(atlas) if word == f"{atlas.stem}.duckdb" else word for word in words[2:]]
+    command = [sys.executable, "-m", "sigdb", "compare", "--format", "json", *words]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
     shown = page.table()
-    rows = [{name: "" if row[name] is None else row[name] for name in shown[0]} for row in rows]
-    check_rows(shown, rows, rel=2e-6)
+    rows = [row for row in json.loads(run.stdout) if row["study"] is not None]
+    check_rows(shown, [{name: "" if row[name] is None else row[name] for name in shown[0]} for row in rows], rel=2e-6)
+    return shown
+
+
+@pytest.mark.parametrize("settings", ["min_cells=3&of=hits", "min_cells=3&within=none&study=wu2020_tcell"])
+def test_the_command_gives_the_rows_of_the_page(page, host, demo_path, settings):
+    page.open(f"{host.address}/#{QUESTION}&pairs=donor&{settings}")
+    assert any(row["p_value"] for row in check_command(page, demo_path))
+
+
+def test_the_command_has_the_lasso(page, embedded_host, embedded):
+    """The sizes are those of the lasso; samples of one donor are not tested."""
+    reference = "reference=" + quote("CD14+ Monocyte")
+    page.open(
+        f"{embedded_host.address}/#s=LYZ&tab=compare&by=cell_type&{reference}&unit=sample&pairs=donor&min_cells=2&{LASSO}"
+    )
+    shown = check_command(page, embedded)
+    with sigdb.connect(embedded) as con:
+        ((n,),) = con.execute(f"SELECT count(*) FROM cells WHERE {CELLS} AND cell_type = 'CD14+ Monocyte'").fetchall()
+    assert 0 < int(shown[0]["n_cells_reference"]) <= n
 
 
 @pytest.mark.parametrize(
