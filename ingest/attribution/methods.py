@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from ingest.models.core import CellModel, Entry
 
-__all__ = ["POINTS", "TARGET_SUM", "Attributions", "attribute_batch", "check_method", "concatenate", "scale"]
+__all__ = ["ROWS", "TARGET_SUM", "Attributions", "attribute_batch", "check_method", "concatenate", "scale"]
 
 # The |scores| of a cell add up to this.
 TARGET_SUM = 1000.0
-# Points that go through the network at a time: enough for the matrix products, few enough for the cache.
-POINTS = {"cpu": 2048, "cuda": 65_536, "mps": 16_384}
+# Rows (see `Entry`) that go through the network at a time: enough for the matrix products, few enough for the cache.
+ROWS = {"cpu": 2048, "cuda": 65_536, "mps": 16_384}
 # A gradient that is smaller than what it explains by this factor is rounding error.
 DEGENERATE = 1e-4
 
@@ -120,8 +120,8 @@ def attribute_batch(
     elif method.name == "ixg":
         found = gradient(f, entry.point)
     else:
-        most_points = POINTS[entry.point.device.type]
-        found, missed = integrate(lambda points: gradient(f, points), entry, method, most_points)
+        most_rows = ROWS[entry.point.device.type]
+        found, missed = integrate(lambda points: gradient(f, points), entry, method, most_rows)
     values = entry.pull_back(found)
     if not np.isfinite(values.data).all():
         raise ModelError(f"Model {model.name} gives attributions that are NaN or infinite. Nothing was stored.")

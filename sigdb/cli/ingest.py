@@ -200,7 +200,15 @@ def read_model(parameters: ModelParameters) -> CellModel:
     covariates = parse_covariates(parameters.covariates)
     with needs_extra("ingest"):
         from ingest.models import load_model
-    return load_model(parameters.model, parameters.weights, covariates)
+    return load_model(
+        parameters.model,
+        parameters.weights,
+        covariates,
+        depth=parameters.depth,
+        pool=parameters.pool,
+        max_length=parameters.max_length,
+        dictionaries=parameters.dictionaries,
+    )
 
 
 def skipped_studies(sources: Sequence[Source], reports: Sequence[StudyReport]) -> list[str]:

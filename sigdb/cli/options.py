@@ -204,6 +204,34 @@ CovariatesOption = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+DepthOption = Annotated[
+    str | None,
+    typer.Option(
+        help="For scfoundation: the depth at which the model is asked to see each cell (its token T). t4: a total of "
+        "10^4; a5: 10^5 times the total of the cell; f1: once the total. Default: t4.",
+        rich_help_panel=MODEL,
+    ),
+]
+PoolOption = Annotated[
+    str | None,
+    typer.Option(
+        help="For scfoundation: how tokens become an embedding. all: S, T, and the maximum and the mean over genes; "
+        "max: the maximum over all tokens. Default: all.",
+        rich_help_panel=MODEL,
+    ),
+]
+MaxLengthOption = Annotated[
+    int | None,
+    typer.Option(min=2, help="For scgpt: most tokens of a cell. Default: that of the model.", rich_help_panel=MODEL),
+]
+DictionariesOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="For geneformer: the folder of the token and median dictionaries. Default: the folder of the model.",
+        callback=existing("folder"),
+        rich_help_panel=MODEL,
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,12 +242,16 @@ class ModelParameters:
     weights: Annotated[
         Path,
         typer.Option(
-            help="The folder of the model. For ssl: the checkpoint file.",
+            help="The folder of the model. For ssl and scfoundation: the checkpoint file.",
             callback=existing("model folder"),
             rich_help_panel=MODEL,
         ),
     ]
     covariates: CovariatesOption = field(default_factory=list)
+    depth: DepthOption = None
+    pool: PoolOption = None
+    max_length: MaxLengthOption = None
+    dictionaries: DictionariesOption = None
 
 
 @dataclass(frozen=True, kw_only=True)
