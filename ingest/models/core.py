@@ -101,6 +101,9 @@ class CellModel(ABC):
     def row_bytes(self) -> int:
         """Approximate memory of one row (see `Entry`) on its way through the tail and back, in bytes."""
 
+    def check_baseline(self) -> None:  # noqa: B027 - most models have one
+        """Raise MethodError if the mean of cells is no cell that the model can read."""
+
     def embed(self, counts: csr_matrix) -> Tensor:
         """The embedding that the model returns for raw counts (n_cells, n_genes): (n_cells, latent_dim)."""
         entry = self.enter(self.prepare(counts))

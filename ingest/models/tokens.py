@@ -138,13 +138,10 @@ class TokenModel(CellModel):
     def enter(self, x: csr_matrix, baseline: csr_matrix | None = None) -> Entry:
         """Start where the values of genes enter. Attributions are (point - baseline) * multipliers of a gene's token.
 
-        Raises MethodError if there is a baseline: the tokens of a mean cell are those of no cell.
+        Raises MethodError if there is a baseline.
         """
         if baseline is not None:
-            raise MethodError(
-                f"Model {self.name} reads tokens of expressed genes. A mean of cells has other tokens than a cell, so "
-                "it is no baseline: leave the baseline out."
-            )
+            self.check_baseline()
         batch = TokenBatch(*(part.to(self.device) for part in self.tokens(x)))
         point, origin = self.network.begin(batch)
         is_gene = batch.entries >= 0
@@ -160,6 +157,13 @@ class TokenModel(CellModel):
             return csr_matrix((values, x.indices, x.indptr), shape=(x.shape[0], len(self.gene_ids)))
 
         return Entry(point, origin, lambda points: self.through(points, batch), pull_back, batch.ids.shape[1])
+
+    def check_baseline(self) -> None:
+        """Raise MethodError."""
+        raise MethodError(
+            f"Model {self.name} reads tokens of expressed genes. A mean of cells has other tokens than a cell, so it is "
+            "no baseline: leave the baseline out."
+        )
 
     def through(self, points: Tensor, batch: TokenBatch) -> Tensor:
         """The embeddings before normalisation, from points of a batch or of several copies of it."""
