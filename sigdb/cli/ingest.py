@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sigdb.cli.options import (
-    COMPUTING,
-    DeviceOption,
-    DryRunOption,
-    IngestParameters,
-    ModelParameters,
-    NewAtlasPath,
-    parse_covariates,
-    parse_mapping,
-    parse_settings,
-)
+from sigdb.cli.ingest_options import IngestParameters, ModelParameters, parse_covariates, parse_mapping, parse_settings
+from sigdb.cli.options import COMPUTING, DeviceOption, DryRunOption, NewAtlasPath
 from sigdb.cli.parameters import expand_options
 from sigdb.errors import OptionError, needs_extra
 
