@@ -161,8 +161,8 @@ class TokenModel(CellModel):
     def check_baseline(self) -> None:
         """Raise MethodError."""
         raise MethodError(
-            f"Model {self.name} reads tokens of expressed genes. A mean of cells has other tokens than a cell, so it is "
-            "no baseline: leave the baseline out."
+            f"Model {self.name} reads tokens of expressed genes. A mean of cells has other tokens than a cell, so it "
+            "is no baseline: leave the baseline out."
         )
 
     def through(self, points: Tensor, batch: TokenBatch) -> Tensor:
