@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 
-from ingest.attribution.methods import ROWS, Attributions, attribute_batch, concatenate
+from ingest.attribution.methods import Attributions, attribute_batch, concatenate, most_rows
 from sigdb.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -62,10 +62,11 @@ def set_up(model: CellModel, compute: Compute) -> tuple[CellModel, int]:
 def fitting_batch(model: CellModel, device: str) -> int:
     """The number of cells whose batch fits into a share of the free memory, within the limit of the device."""
     kind = device.split(":")[0]
-    # Per cell: its input and its scores, which may be dense, and the rows that are computed at a time (ROWS).
-    cell_bytes = 8 * len(model.gene_ids) + 4 * model.row_bytes
-    room = SHARE * free_memory(device) - ROWS[kind] * model.row_bytes
-    return int(np.clip(room // cell_bytes, 1, MOST_CELLS[kind]))
+    n_rows = most_rows(model, kind)
+    # Per cell: its input and its scores, which may be dense, and its own rows.
+    cell_bytes = 8 * len(model.gene_ids) + 4 * model.row_bytes * model.cell_rows
+    room = SHARE * free_memory(device) - n_rows * model.row_bytes
+    return int(np.clip(min(room // cell_bytes, n_rows // model.cell_rows), 1, MOST_CELLS[kind]))
 
 
 def free_memory(device: str) -> int:

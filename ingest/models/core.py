@@ -101,6 +101,11 @@ class CellModel(ABC):
     def row_bytes(self) -> int:
         """Approximate memory of one row (see `Entry`) on its way through the tail and back, in bytes."""
 
+    @property
+    def cell_rows(self) -> int:
+        """Most rows (see `Entry`) of one cell."""
+        return 1
+
     def check_baseline(self) -> None:  # noqa: B027 - most models have one
         """Raise MethodError if the mean of cells is no cell that the model can read."""
 

@@ -135,6 +135,11 @@ class TokenModel(CellModel):
         inner, width = self.network.layers[0].get_parameter("linear1.weight").shape
         return 4 * len(self.network.layers) * (KEPT * width + 2 * inner)
 
+    @property
+    def cell_rows(self) -> int:
+        """The tokens of a cell that expresses all genes, or as many as the model can read."""
+        return self.context_limit or len(self.gene_ids) + 2
+
     def enter(self, x: csr_matrix, baseline: csr_matrix | None = None) -> Entry:
         """Start where the values of genes enter. Attributions are (point - baseline) * multipliers of a gene's token.
 
@@ -147,11 +152,7 @@ class TokenModel(CellModel):
         is_gene = batch.entries >= 0
 
         def pull_back(multipliers: Tensor) -> csr_matrix:
-            found = (
-                ((point - origin) * multipliers).flatten(2).sum(2)
-                if point.dim() > 2
-                else (point - origin) * multipliers
-            )
+            found = ((point - origin) * multipliers).reshape(*is_gene.shape, -1).sum(2)
             values = np.zeros(x.nnz, np.float32)
             values[batch.entries[is_gene].cpu().numpy()] = found[is_gene].float().cpu().numpy()
             return csr_matrix((values, x.indices, x.indptr), shape=(x.shape[0], len(self.gene_ids)))

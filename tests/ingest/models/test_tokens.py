@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import shutil
+from types import SimpleNamespace
 
 import anndata
 import numpy as np
@@ -17,11 +18,11 @@ from safetensors.torch import load_file, save_file
 from scipy.sparse import csr_matrix
 
 import sigdb
-from ingest.attribution.device import attribute_cells
-from ingest.attribution.methods import attribute_batch, check_method
+from ingest.attribution.device import attribute_cells, set_up
+from ingest.attribution.methods import attribute_batch, check_method, most_rows
 from ingest.models import load_model
 from ingest.models.scgpt import bin_counts
-from ingest.options import IngestOptions, Method, ReferenceCells, Source
+from ingest.options import Compute, IngestOptions, Method, ReferenceCells, Source
 from ingest.pipeline import ingest_files
 from sigdb.errors import MethodError, ModelError, OptionError
 from tests.ingest.conftest import DATA
@@ -181,6 +182,15 @@ def test_a_study_in_an_atlas(name, tmp_path):
             column = model.gene_ids.index(gene)
             assert found["a"] == pytest.approx(expected[0, column], rel=1e-3, abs=1e-6)
             assert found["c"] == pytest.approx(expected[2, column], rel=1e-3, abs=1e-6)
+
+
+def test_a_batch_holds_as_many_tokens_as_a_chain_of_layers_holds_cells():
+    """Of 2,048 tokens: one cell of 1,200, two of 1,000. A cell of more goes alone."""
+    for max_length, n_cells in ((None, 1), (1000, 2), (5000, 1)):
+        model = load_model("scgpt", DATA / "scgpt", max_length=max_length)
+        assert set_up(model, Compute("cpu"))[1] == n_cells
+    large = SimpleNamespace(row_bytes=100 << 20)
+    assert most_rows(large, "cpu") == 40
 
 
 @pytest.mark.parametrize("n", [1, 2, 30, 600])
