@@ -54,7 +54,7 @@ from benchmarks.attribution import (
 from benchmarks.ingesting import N_COUNTS, make_study
 from ingest.attribution.device import attribute_cells, set_up
 from ingest.attribution.integration import integrate
-from ingest.attribution.methods import POINTS, Scalar, attribute_batch, gradient, scale
+from ingest.attribution.methods import Scalar, attribute_batch, gradient, most_rows, scale
 from ingest.models.sparse import to_sparse_tensor
 from ingest.options import METHODS, Compute, IngestOptions, Method, Source
 from ingest.pipeline import CHUNK_CELLS, ingest_files
@@ -205,7 +205,7 @@ def stages(model: FeedForward, counts: csr_matrix) -> dict[str, Callable[[], Any
     f = Scalar(model, entry, str(method.summation))
 
     def tail() -> torch.Tensor:
-        return integrate(lambda points: gradient(f, points), entry, method, POINTS[weight.device.type]).mean
+        return integrate(lambda points: gradient(f, points), entry, method, most_rows(model, weight.device.type)).mean
 
     found, multipliers = attribute_batch(model, x), tail()
     pulled = torch.sparse.sampled_addmm(onto, multipliers, weight.T, beta=0.0)

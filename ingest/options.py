@@ -38,6 +38,9 @@ ARCHITECTURES = {
     "scimilarity": "SCimilarity",
     "scvi": "scVI or scANVI",
     "ssl": "SSL-scTab",
+    "scfoundation": "scFoundation",
+    "scgpt": "scGPT",
+    "geneformer": "Geneformer V1 or V2",
 }
 METHODS = {
     "ig": "Integrated Gradients",

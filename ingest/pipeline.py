@@ -132,6 +132,8 @@ def ingest_study(
     options = replace(options, compute=find_device(options.compute))
     engine = ThisMachine(atlas.path) if engine is None else engine
     check_method(options.method, model)
+    if options.baseline:
+        model.check_baseline()
     with open_counts(
         source.path, layer=options.layer, obs=source.obs, mapping=options.mapping, spool=engine.spool
     ) as file:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 
-from ingest.attribution.methods import POINTS, Attributions, attribute_batch, concatenate
+from ingest.attribution.methods import Attributions, attribute_batch, concatenate, most_rows
 from sigdb.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -62,10 +62,11 @@ def set_up(model: CellModel, compute: Compute) -> tuple[CellModel, int]:
 def fitting_batch(model: CellModel, device: str) -> int:
     """The number of cells whose batch fits into a share of the free memory, within the limit of the device."""
     kind = device.split(":")[0]
-    # Per cell: its input and its scores, which may be dense, and the points that are computed at a time (POINTS).
-    cell_bytes = 8 * len(model.gene_ids) + 4 * model.row_bytes
-    room = SHARE * free_memory(device) - POINTS[kind] * model.row_bytes
-    return int(np.clip(room // cell_bytes, 1, MOST_CELLS[kind]))
+    n_rows = most_rows(model, kind)
+    # Per cell: its input and its scores, which may be dense, and its own rows.
+    cell_bytes = 8 * len(model.gene_ids) + 4 * model.row_bytes * model.cell_rows
+    room = SHARE * free_memory(device) - n_rows * model.row_bytes
+    return int(np.clip(min(room // cell_bytes, n_rows // model.cell_rows), 1, MOST_CELLS[kind]))
 
 
 def free_memory(device: str) -> int:
@@ -97,11 +98,11 @@ def attribute_cells(
     """
     parts = []
     for start in range(0, counts.shape[0], batch_size):
-        batch = counts[start : start + batch_size]
-        cells = np.flatnonzero(np.diff(batch.indptr))
-        found = attribute_or_split(model, model.prepare(batch[cells]), method, baseline)
-        parts.append(scatter(found, cells, batch.shape[0]))
-        done(batch.shape[0])
+        x = model.prepare(counts[start : start + batch_size])
+        cells = np.flatnonzero(np.diff(x.indptr))
+        found = attribute_or_split(model, x[cells], method, baseline)
+        parts.append(scatter(found, cells, x.shape[0]))
+        done(x.shape[0])
     return concatenate(parts)
 
 

@@ -45,16 +45,16 @@ def quadrature_points(rule: str, n: int) -> tuple[NDArray[np.float64], NDArray[n
     return (np.arange(n) + shift) / n, np.full(n, 1 / n)
 
 
-def integrate(gradient: Callable[[Tensor], Tensor], entry: Entry, method: Method, most_points: int) -> Integral:
+def integrate(gradient: Callable[[Tensor], Tensor], entry: Entry, method: Method, most_rows: int) -> Integral:
     """Integrate a gradient from the baseline of an entry to its point, by the quadrature of a method.
 
-    gradient: from several copies of the batch, stacked, to gradients of the same shape. most_points: points that are
-    evaluated at a time, at least one copy of the batch.
+    gradient: from several copies of the batch, stacked, to gradients of the same shape. most_rows: rows of the entry
+    that are evaluated at a time, at least one copy of the batch.
     """
     alphas, weights = quadrature_points(method.quadrature, method.n_steps)
     sums = torch.zeros(2, *entry.point.shape, device=entry.point.device)
     rows = torch.tensor(np.stack([weights, half_difference_weights(weights)]), dtype=sums.dtype, device=sums.device)
-    n_copies = max(1, most_points // len(entry.point))
+    n_copies = max(1, most_rows // (len(entry.point) * entry.rows))
     along = torch.tensor(alphas, dtype=sums.dtype, device=sums.device).view(-1, *[1] * entry.point.dim())
     for start in range(0, method.n_steps, n_copies):
         some = slice(start, start + n_copies)

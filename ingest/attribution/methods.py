@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
     from ingest.models.core import CellModel, Entry
 
-__all__ = ["POINTS", "TARGET_SUM", "Attributions", "attribute_batch", "check_method", "concatenate", "scale"]
+__all__ = ["ROWS", "TARGET_SUM", "Attributions", "attribute_batch", "check_method", "concatenate", "most_rows", "scale"]
 
 # The |scores| of a cell add up to this.
 TARGET_SUM = 1000.0
-# Points that go through the network at a time: enough for the matrix products, few enough for the cache.
-POINTS = {"cpu": 2048, "cuda": 65_536, "mps": 16_384}
+# Rows (see `Entry`) that go through the network at a time: enough for the matrix products, few enough for the cache.
+ROWS = {"cpu": 2048, "cuda": 65_536, "mps": 16_384}
+# What these rows may take, in bytes. A transformer keeps much more of a row than a chain of layers does.
+ROW_MEMORY = {"cpu": 4 << 30, "cuda": 12 << 30, "mps": 4 << 30}
 # A gradient that is smaller than what it explains by this factor is rounding error.
 DEGENERATE = 1e-4
 
@@ -120,8 +122,8 @@ def attribute_batch(
     elif method.name == "ixg":
         found = gradient(f, entry.point)
     else:
-        most_points = POINTS[entry.point.device.type]
-        found, missed = integrate(lambda points: gradient(f, points), entry, method, most_points)
+        n_rows = most_rows(model, entry.point.device.type)
+        found, missed = integrate(lambda points: gradient(f, points), entry, method, n_rows)
     values = entry.pull_back(found)
     if not np.isfinite(values.data).all():
         raise ModelError(f"Model {model.name} gives attributions that are NaN or infinite. Nothing was stored.")
@@ -130,6 +132,11 @@ def attribute_batch(
     total = np.asarray(values.sum(axis=1, dtype=np.float64)).ravel()
     error = np.full(len(total), np.nan) if missed is None else halves_apart(values, entry.pull_back(missed))
     return Attributions(values, (total - f.explained).astype(np.float32), error.astype(np.float32))
+
+
+def most_rows(model: CellModel, kind: str) -> int:
+    """Rows (see `Entry`) of a model that go through its network at a time, on a kind of device."""
+    return max(1, min(ROWS[kind], ROW_MEMORY[kind] // model.row_bytes))
 
 
 def gradient(f: Scalar, points: Tensor) -> Tensor:

@@ -48,13 +48,14 @@ class Entry(NamedTuple):
     point: (n, ...), the cells at this layer. baseline: (1 or n, ...). tail: the rest of the network, from points shaped
     as `point`, or several such batches stacked, to embeddings before normalisation, (m, latent_dim). pull_back: from
     multipliers shaped as `point` to the contribution of each gene, (n, n_genes) CSR. It is exact, because the network
-    before this layer is affine.
+    before this layer is affine. rows: of a matrix product for each cell; the number of tokens of a transformer.
     """
 
     point: Tensor
     baseline: Tensor
     tail: Callable[[Tensor], Tensor]
     pull_back: Callable[[Tensor], csr_matrix]
+    rows: int = 1
 
 
 class CellModel(ABC):
@@ -98,7 +99,15 @@ class CellModel(ABC):
     @property
     @abstractmethod
     def row_bytes(self) -> int:
-        """Approximate memory of one point on its way through the tail and back, in bytes."""
+        """Approximate memory of one row (see `Entry`) on its way through the tail and back, in bytes."""
+
+    @property
+    def cell_rows(self) -> int:
+        """Most rows (see `Entry`) of one cell."""
+        return 1
+
+    def check_baseline(self) -> None:  # noqa: B027 - most models have one
+        """Raise MethodError if the mean of cells is no cell that the model can read."""
 
     def embed(self, counts: csr_matrix) -> Tensor:
         """The embedding that the model returns for raw counts (n_cells, n_genes): (n_cells, latent_dim)."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sigdb.cli.options import AtlasFile, parse_mapping
+from sigdb.cli.ingest_options import parse_mapping
+from sigdb.cli.options import AtlasFile
 from sigdb.cli.output import console, print_note, print_table
 from sigdb.cli.parameters import expand_options
 from sigdb.errors import OptionError, listed, needs_extra

@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sigdb.cli.options import (
-    COMPUTING,
-    DeviceOption,
-    DryRunOption,
-    IngestParameters,
-    ModelParameters,
-    NewAtlasPath,
-    parse_covariates,
-    parse_mapping,
-    parse_settings,
-)
+from sigdb.cli.ingest_options import IngestParameters, ModelParameters, parse_covariates, parse_mapping, parse_settings
+from sigdb.cli.options import COMPUTING, DeviceOption, DryRunOption, NewAtlasPath
 from sigdb.cli.parameters import expand_options
 from sigdb.errors import OptionError, needs_extra
 
@@ -200,7 +191,15 @@ def read_model(parameters: ModelParameters) -> CellModel:
     covariates = parse_covariates(parameters.covariates)
     with needs_extra("ingest"):
         from ingest.models import load_model
-    return load_model(parameters.model, parameters.weights, covariates)
+    return load_model(
+        parameters.model,
+        parameters.weights,
+        covariates,
+        depth=parameters.depth,
+        pool=parameters.pool,
+        max_length=parameters.max_length,
+        dictionaries=parameters.dictionaries,
+    )
 
 
 def skipped_studies(sources: Sequence[Source], reports: Sequence[StudyReport]) -> list[str]:

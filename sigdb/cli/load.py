@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sigdb.cli.options import DryRunOption, GivenParameters, ImportParameters, NewAtlasPath, parse_mapping
+from sigdb.cli.ingest_options import GivenParameters, ImportParameters, parse_mapping
+from sigdb.cli.options import DryRunOption, NewAtlasPath
 from sigdb.cli.parameters import expand_options
 from sigdb.cli.paths import existing
 from sigdb.errors import needs_extra

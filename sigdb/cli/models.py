@@ -10,20 +10,22 @@ import typer
 
 from sigdb.cli.commands import Group
 from sigdb.cli.ingest import read_model
-from sigdb.cli.options import (
+from sigdb.cli.ingest_options import (
     CovariatesOption,
+    MethodOption,
+    ModelOption,
+    ModelParameters,
+    QuadratureOption,
+    SummationOption,
+)
+from sigdb.cli.options import (
     DeviceOption,
     FormatOption,
     LayerOption,
-    MethodOption,
     MinGenesOption,
-    ModelOption,
-    ModelParameters,
     OutputOption,
     PageOption,
-    QuadratureOption,
     StepsOption,
-    SummationOption,
 )
 from sigdb.cli.output import console, dump_table, is_for_people, print_note, print_written
 from sigdb.cli.parameters import expand_options

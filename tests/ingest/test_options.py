@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from ingest.attribution.device import MOST_CELLS
-from ingest.attribution.methods import POINTS
+from ingest.attribution.methods import ROWS
 from ingest.models import ADAPTERS
 from ingest.options import (
     ARCHITECTURES,
@@ -34,7 +34,7 @@ REFERENCE = ReferenceCells(Path("a.h5ad"), "true")
 def test_words_agree_with_the_code_that_uses_them():
     assert set(ARCHITECTURES) == set(ADAPTERS)
     assert set(IF_EXISTS) == set(get_args(IfExists))
-    assert set(DEVICES) == {"auto", *POINTS} == {"auto", *MOST_CELLS}
+    assert set(DEVICES) == {"auto", *ROWS} == {"auto", *MOST_CELLS}
 
 
 def test_every_word_is_accepted_and_described():

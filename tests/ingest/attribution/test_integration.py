@@ -44,7 +44,7 @@ def test_many_points_are_found_once_and_fast():
 
 def integral_of(power, method, most_points=10**6):
     """The integral of t^power from 0 to 1, once per cell of a batch of two, and half the difference of its halves."""
-    entry = SimpleNamespace(point=torch.ones(2, 3), baseline=torch.zeros(1, 3))
+    entry = SimpleNamespace(point=torch.ones(2, 3), baseline=torch.zeros(1, 3), rows=1)
     return integrate(lambda points: points**power, entry, method, most_points)
 
 

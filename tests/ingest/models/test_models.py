@@ -101,6 +101,9 @@ WITH_WEIGHTS = {
         lambda evil: {"model_state_dict": {"z_encoder.x": evil}, "var_names": evil, "attr_dict": evil},
     ),
     "mlp": ("model.safetensors", lambda evil: evil),
+    "scfoundation": ("models.ckpt", lambda evil: {"cell": {"config": {}, "state_dict": {"model.x": evil}}}),
+    "scgpt": ("best_model.pt", lambda evil: {"encoder.embedding.weight": evil}),
+    "geneformer": ("model.safetensors", lambda evil: evil),
 }
 
 
@@ -109,8 +112,8 @@ WITH_WEIGHTS = {
 def test_a_checkpoint_with_code_is_refused_and_not_executed(tmp_path, architecture, function):
     trap = tmp_path / "trap"
     folder = tmp_path / "evil"
-    source = {"scimilarity": DATA / "scimilarity", "scvi": DATA / "scvi_census_like", "ssl": DATA / "ssl"}
-    shutil.copytree(source.get(architecture) or save_small_model(tmp_path / "model"), folder)
+    source = DATA / ("scvi_census_like" if architecture == "scvi" else architecture)
+    shutil.copytree(source if source.exists() else save_small_model(tmp_path / "model"), folder)
     for checkpoint in folder.glob("*.ckpt"):
         checkpoint.unlink()
     name, holding = WITH_WEIGHTS[architecture]
@@ -228,11 +231,13 @@ def test_first_layer_must_be_linear(tmp_path):
 def test_missing_and_broken_folders(tmp_path, architecture):
     with pytest.raises(ModelError, match="no model folder"):
         load_model(architecture, tmp_path / "nowhere")
-    with pytest.raises(ModelError, match=r"cannot be read|is not a|0 checkpoints"):
+    with pytest.raises(ModelError, match=r"cannot be read|is not a|0 checkpoints|needs its list of genes"):
         load_model(architecture, tmp_path)
     for name in ("model.json", "model.safetensors", "encoder.ckpt", "gene_order.tsv", "model.pt", "var.parquet"):
         (tmp_path / name).write_bytes(b"{broken")
-    with pytest.raises(ModelError, match=r"cannot be read|not loaded|2 checkpoints"):
+    for name in ("OS_scRNA_gene_index.19264.tsv", "args.json", "vocab.json", "config.json"):
+        (tmp_path / name).write_bytes(b"{broken")
+    with pytest.raises(ModelError, match=r"cannot be read|not loaded|2 checkpoints|must have the columns"):
         load_model(architecture, tmp_path)
 
 

@@ -12,8 +12,8 @@ from ingest.check.check import check_model
 from ingest.given.load import LoadOptions
 from ingest.options import Compute, IngestOptions, Method
 from sigdb.cli import findings, genes
+from sigdb.cli.ingest_options import GivenParameters, IngestParameters
 from sigdb.cli.models import CheckOptions
-from sigdb.cli.options import GivenParameters, IngestParameters
 from sigdb.cli.parameters import default_of
 from sigdb.findings.report import write_report
 from sigdb.scores.options import DEFAULTS
