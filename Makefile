@@ -10,7 +10,7 @@
 # make train         train the demonstration model, and write the attributions that `make demo` loads
 #
 # More tests, which .ci/run runs and `make test` does not:
-# make test-thorough the tests marked slow, property tests with four times the examples, and two notebooks
+# make test-thorough the tests marked slow, property tests with all their examples, and two notebooks
 # make test-oldest   all tests that need no model, slow ones too, on the oldest DuckDB
 # make test-lake     the same tests on the newest DuckDB, with each atlas exported and opened as a lake
 # make test-remote   a lake behind HTTP and an S3 API on this machine, in its own environment

@@ -141,6 +141,7 @@ def test_commands_print_what_the_page_says(folder, block):
             assert got == (pytest.approx(want, rel=0.01) if isinstance(want, float) else want)
 
 
+@pytest.mark.slow
 @each_block("python")
 def test_python_runs(folder, block):
     assert run([sys.executable, "-c", f"{BEFORE.get(block.page, '')}\n{block.code}"], folder).stderr == ""

@@ -72,6 +72,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_column_of_the_caller_is_not_captured(toy, name):
     quoted = f'"{name}"'

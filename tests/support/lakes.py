@@ -139,10 +139,10 @@ stand_ins: list[StandIns] = []
 
 
 def examples(wanted: int) -> int:
-    """How many examples hypothesis tries: all with --thorough, a quarter without, a tenth if each atlas is exported."""
+    """How many examples hypothesis tries: all with --thorough, an eighth without, a tenth if each atlas is exported."""
     if stand_ins:
         return max(wanted // 10, 2)
-    return wanted if thorough else wanted // 4
+    return wanted if thorough else max(wanted // 8, 1)
 
 
 def path_to_read(path: Path | str) -> Path | str:

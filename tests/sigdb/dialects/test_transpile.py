@@ -184,9 +184,8 @@ EVERYTHING = {**{each.name: each.example for each in OBJECTS}, **QUERIES}
 
 
 # Spark's SQL runs in `make test-dialects`.
-@pytest.mark.parametrize(
-    "dialect", ["trino", *(pytest.param(each, marks=pytest.mark.slow) for each in OTHERS if each != "trino")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", OTHERS)
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_query_is_valid_sql_of_each_dialect_or_refused_by_name(name, dialect):
     if word := REFUSED[dialect].get(name):

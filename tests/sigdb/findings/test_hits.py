@@ -47,6 +47,7 @@ RULES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("below", [False, True], ids=["above", "below"])
 @pytest.mark.parametrize("rule", RULES)
 def test_cutoffs_equal_numpy(con, rule, below):

@@ -79,6 +79,7 @@ def test_every_example_of_a_header_gives_the_same(toy_lake, each):
     assert [as_text(value) for (value,) in toy_lake.execute(each.example).fetchall()] == [each.expected]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
 def test_a_lake_answers_as_the_atlas_does(two_runs, attached, query):
     with sigdb.connect(two_runs) as con:
