@@ -23,6 +23,9 @@ from sigdb.atlas.writer import Atlas
 from sigdb.cli import main, signals
 from sigdb.lake import restore
 
+# A command that nohup started ignores SIGHUP, and so does this one if nohup started the tests.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 def stop(*args, **keywords):
     print("ready", flush=True)
     WAIT
