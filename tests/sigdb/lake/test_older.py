@@ -38,6 +38,7 @@ def test_it_answers_as_the_atlas_does(older, two_runs, name):
     assert_same(answers(older, QUERIES[name]), answers(two_runs, QUERIES[name]))
 
 
+@pytest.mark.file_only("it opens the files that it makes of a lake")
 def test_all_that_is_made_of_it_has_the_sums(older, two_runs, tmp_path):
     """A file of views, and an atlas file. Both have the schema of this sigdb."""
     sigdb.attach_lake(older, tmp_path / "shown.duckdb")
