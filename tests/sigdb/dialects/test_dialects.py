@@ -57,6 +57,11 @@ def small_tables(google, evaluator, small_path):
     return google.Database(evaluator, small_path)
 
 
+# The evaluator looks the signature up again for every pair of a cell and a gene, which takes it a quarter of an hour.
+# `signature_genes` itself, and the score of its genes, are evaluated apart.
+TOO_SLOW = {"scalar with a signature of the library"}
+
+
 def accepted_by_bigquery(names):
     return [name for name in names if name not in REFUSED["bigquery"]]
 
@@ -72,7 +77,7 @@ def test_example_in_googlesql_gives_what_the_header_says(toy_tables, each):
     assert str(value).lower() == each.expected.lower()
 
 
-@pytest.mark.parametrize("name", accepted_by_bigquery(QUERIES))
+@pytest.mark.parametrize("name", [name for name in accepted_by_bigquery(QUERIES) if name not in TOO_SLOW])
 def test_query_in_googlesql_gives_what_duckdb_gives(small_tables, small_path, name):
     with sigdb.connect(small_path) as con:
         expected = con.execute(QUERIES[name]).fetchall()
