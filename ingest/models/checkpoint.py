@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import OrderedDict
 from pickle import UnpicklingError  # the exception only: torch does the unpickling, weights only
@@ -11,15 +12,26 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
-from sigdb.errors import ModelError, listed, message
+from sigdb.errors import ModelError, listed, message, no_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-__all__ = ["fingerprint", "global_name", "read_checkpoint", "read_checkpoint_inert", "tensors_of"]
+__all__ = [
+    "fingerprint",
+    "global_name",
+    "read_checkpoint",
+    "read_checkpoint_inert",
+    "read_json",
+    "read_object",
+    "read_safetensors",
+    "tensors_of",
+]
 
 # What torch, pickle and zipfile raise for a file that is not a checkpoint, or not a sound one.
 FAILURES = (
@@ -110,6 +122,42 @@ def check_records(path: Path) -> None:
             raise ValueError("its records are compressed")
         if name := archive.testzip():
             raise ValueError(f"its record {name} is damaged")
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, as `tensors_of` returns them; ModelError if it cannot be read."""
+    try:
+        return tensors_of(load_file(path), path)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    except MemoryError as error:
+        raise ModelError(no_memory(path)) from error
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; ModelError if it cannot be read, or an object repeats a key."""
+    try:
+        return json.loads(path.read_bytes(), object_pairs_hook=without_repeats)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
+    except MemoryError as error:
+        raise ModelError(no_memory(path)) from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; ModelError if there is none."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} must hold an object, not {type(found).__name__}.")
+    return found
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; ValueError if a key is repeated."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"keys are repeated among {listed(key for key, _ in pairs)}")
+    return found
 
 
 def tensors_of(state: Any, path: Path) -> dict[str, Tensor]:

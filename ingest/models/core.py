@@ -63,7 +63,7 @@ class CellModel(ABC):
 
     gene_ids: (n_genes,) symbols or Ensembl ids, in input order. l2_normalised: whether the model scales its embeddings
     to unit length. unsupported: attribution methods that are wrong for this model, with the reason. context_limit: most
-    genes of one cell that the model can read, or None. sha256: of everything that defines the model.
+    genes of one cell that the model can read, or None. sha256: of everything that defines the model. autocast: of `to`.
     """
 
     name: str
@@ -73,6 +73,7 @@ class CellModel(ABC):
     sha256: str
     description: str | None = None
     context_limit: int | None = None
+    autocast: torch.dtype | None = None
 
     @property
     @abstractmethod
@@ -115,6 +116,24 @@ class CellModel(ABC):
         with torch.no_grad():
             return self.finish(entry.tail(entry.point)).cpu()
 
+    def check_genes(self) -> None:
+        """Raise ModelError if the gene list repeats a gene."""
+        if repeated := [gene for gene, count in Counter(self.gene_ids).items() if count > 1]:
+            raise ModelError(f"The gene list of model {self.name} repeats {len(repeated)} genes: {listed(repeated)}.")
+
+    def freeze(self, module: nn.Module) -> None:
+        """Keep the weights of a part as they are. Raises ModelError if one is not finite."""
+        module.eval().requires_grad_(False)
+        if odd := [name for name, tensor in module.state_dict().items() if not tensor.isfinite().all()]:
+            raise ModelError(f"Weights of model {self.name} are NaN or infinite: {listed(odd)}.")
+
+    def cast(self, part: Callable[..., Tensor], points: Tensor, *more: object) -> Tensor:
+        """The output of a part of the network as float32, with matrix products in the type of `autocast`."""
+        if self.autocast is None:
+            return part(points, *more)
+        with torch.autocast(points.device.type, self.autocast):
+            return part(points, *more).float()
+
     def finish(self, z: Tensor) -> Tensor:
         """The embedding that the model returns, from the embedding before normalisation."""
         return nn.functional.normalize(z, dim=1) if self.l2_normalised else z
@@ -144,17 +163,14 @@ class FeedForward(CellModel):
 
     def __post_init__(self) -> None:
         """Check that genes and layers fit, and freeze the weights."""
-        if repeated := [gene for gene, count in Counter(self.gene_ids).items() if count > 1]:
-            raise ModelError(f"The gene list of model {self.name} repeats {len(repeated)} genes: {listed(repeated)}.")
+        self.check_genes()
         if self.first.in_features != len(self.gene_ids):
             raise ModelError(
                 f"The first layer of model {self.name} takes {self.first.in_features} genes; "
                 f"its gene list has {len(self.gene_ids)}. The two files do not belong to the same model."
             )
         for module in (self.first, self.tail):
-            module.eval().requires_grad_(False)
-            if odd := [name for name, tensor in module.state_dict().items() if not tensor.isfinite().all()]:
-                raise ModelError(f"Weights of model {self.name} are NaN or infinite: {listed(odd)}.")
+            self.freeze(module)
         if not self.first.weight.T.is_contiguous():  # the weights of a gene side by side in memory
             self.first.weight = nn.Parameter(self.first.weight.T.contiguous().T, requires_grad=False)
         try:
@@ -213,10 +229,7 @@ class FeedForward(CellModel):
 
     def through_tail(self, hidden: Tensor) -> Tensor:
         """The embedding before normalisation, from the output of the first layer."""
-        if self.autocast is None:
-            return self.tail(hidden)  # type: ignore[no-any-return]
-        with torch.autocast(hidden.device.type, self.autocast):
-            return self.tail(hidden).float()  # type: ignore[no-any-return]
+        return self.cast(self.tail, hidden)
 
     def to(self, device: str, *, autocast: torch.dtype | None = None) -> Self:
         """Copy the model to a device, unless it is there already."""

@@ -16,13 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ingest.models.checkpoint import fingerprint, tensors_of
-from ingest.models.scgpt import read_json
-from ingest.models.tokens import TokenBatch, TokenModel, TokenNetwork, build_encoder, fill, pad_rows, take_tensor
+from ingest.models.checkpoint import fingerprint, read_object, read_safetensors
+from ingest.models.tokens import (
+    TokenBatch,
+    TokenModel,
+    TokenNetwork,
+    Tokens,
+    batch_tokens,
+    build_encoder,
+    fill,
+    take_tensor,
+)
 from sigdb.errors import ModelError, listed
 
 if TYPE_CHECKING:
@@ -59,7 +65,7 @@ class Network(TokenNetwork):
     def begin(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
         """The word embeddings, against that of <pad> for every gene."""
         point = self.words(batch.ids)
-        is_gene = batch.entries.ge(0).unsqueeze(-1)
+        is_gene = batch.is_gene.unsqueeze(-1)
         return point, torch.where(is_gene, self.words.weight[self.pad], point)
 
     def enter(self, points: Tensor, batch: TokenBatch) -> Tensor:
@@ -70,7 +76,7 @@ class Network(TokenNetwork):
 
     def pool(self, hidden: Tensor, batch: TokenBatch) -> Tensor:
         """The mean over genes."""
-        is_gene = batch.entries.ge(0).unsqueeze(-1)
+        is_gene = batch.is_gene.unsqueeze(-1)
         return hidden.masked_fill(~is_gene, 0).sum(1) / is_gene.sum(1)
 
 
@@ -110,15 +116,15 @@ class Geneformer(TokenModel):
 
     def tokens(self, x: csr_matrix) -> TokenBatch:
         """<cls> if there is one, genes in the order of their places, <eos> if there is one."""
-        rows, ids, entries = np.asarray(self.rows), [], []
-        for start, stop in zip(x.indptr[:-1], x.indptr[1:], strict=True):
-            order = start + np.argsort(-x.data[start:stop], kind="stable")
-            head, tail = ([row] if row is not None else [] for row in (self.first, self.last))
-            ids.append(np.concatenate([head, rows[x.indices[order]], tail]).astype(np.int64))
-            entries.append(np.concatenate([[-1] * len(head), order, [-1] * len(tail)]).astype(np.int64))
-        place = pad_rows(entries, -2, torch.int64)
-        padded = pad_rows(ids, self.network.pad, torch.int64)  # type: ignore[arg-type]
-        return TokenBatch(padded, place, place > -2, torch.zeros(padded.shape))
+        return batch_tokens(self.tokens_of(x, cell) for cell in range(x.shape[0]))
+
+    def tokens_of(self, x: csr_matrix, cell: int) -> Tokens:
+        """The tokens of one cell."""
+        start, stop = x.indptr[cell : cell + 2]
+        order = start + np.argsort(-x.data[start:stop], kind="stable")
+        head, tail = ([row] if row is not None else [] for row in (self.first, self.last))
+        ids = np.concatenate([head, np.asarray(self.rows)[x.indices[order]], tail])
+        return Tokens(ids, np.concatenate([[-1] * len(head), order, [-1] * len(tail)]), np.zeros(len(ids)))
 
 
 def load_geneformer(folder: Path, *, dictionaries: Path | None = None) -> Geneformer:
@@ -126,12 +132,12 @@ def load_geneformer(folder: Path, *, dictionaries: Path | None = None) -> Genefo
 
     The dictionaries are pickles. They are read without running code: only numbers and texts are allowed in them.
     """
-    config = read_json(folder / CONFIG)
+    config = read_object(folder / CONFIG)
     check_config(config, folder / CONFIG)
     home = dictionaries or folder
     tokens, medians = (read_dictionary(find_dictionary(home, pattern)) for pattern in (TOKENS, MEDIANS))
     check_dictionaries(tokens, medians, config, home)
-    tensors = read_tensors(folder / WEIGHTS)
+    tensors = {name.removeprefix("bert."): each for name, each in read_safetensors(folder / WEIGHTS).items()}
     genes = {gene: tokens[gene] for gene in sorted(tokens, key=lambda gene: int(tokens[gene])) if gene in medians}
     specials = [int(tokens[name]) if name in tokens else None for name in ("<cls>", "<eos>")]
     return Geneformer(
@@ -231,15 +237,6 @@ def check_dictionaries(
         )
     if odd := [gene for gene in genes if gene in medians and not 0 < medians[gene] < np.inf]:
         raise ModelError(f"{len(odd)} medians in {home} are not positive numbers: {listed(odd)}.")
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, without the prefix of BERT."""
-    try:
-        found = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    return {name.removeprefix("bert."): tensor for name, tensor in tensors_of(found, path).items()}
 
 
 def build_network(tensors: Mapping[str, Tensor], config: Mapping[str, Any], pad: int, path: Path) -> Network:

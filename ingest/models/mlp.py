@@ -19,14 +19,12 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-import safetensors
-from safetensors.torch import load_file
 from safetensors.torch import save as tensors_as_bytes
 from torch import nn
 
-from ingest.models.checkpoint import fingerprint, tensors_of
+from ingest.models.checkpoint import fingerprint, read_json, read_safetensors
 from ingest.models.core import CellModel, FeedForward, Normalisation, feed_forward
-from sigdb.errors import ModelError, listed, no_memory
+from sigdb.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,15 +39,9 @@ DESCRIPTION = "model.json"
 def load_mlp(folder: Path) -> FeedForward:
     """Read a model in the generic MLP format; ModelError names what is missing or does not fit."""
     spec = read_description(folder / DESCRIPTION)
-    try:
-        tensors = tensors_of(load_file(folder / WEIGHTS), folder / WEIGHTS)
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        raise ModelError(f"{folder / WEIGHTS} cannot be read: {error}") from error
-    except MemoryError as error:
-        raise ModelError(no_memory(folder / WEIGHTS)) from error
     return feed_forward(
         spec["layers"],
-        tensors,
+        read_safetensors(folder / WEIGHTS),
         name=spec["name"],
         genes=spec["genes"],
         architecture="mlp",
@@ -93,12 +85,7 @@ def save_mlp(model: CellModel, folder: Path) -> None:
 
 def read_description(path: Path) -> dict[str, Any]:
     """Read and check model.json; ModelError names keys that are missing, unknown or of the wrong type."""
-    try:
-        spec = json.loads(path.read_bytes(), object_pairs_hook=without_repeats)
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    except MemoryError as error:
-        raise ModelError(no_memory(path)) from error
+    spec = read_json(path)
     if not isinstance(spec, dict) or spec.get("format") != "sigdb-mlp" or spec.get("version") != 1:
         raise ModelError(f'{path} must say "format": "sigdb-mlp", "version": 1.')
     if missing := sorted(CHECKS.keys() - spec.keys()):
@@ -109,14 +96,6 @@ def read_description(path: Path) -> dict[str, Any]:
         if not is_right(spec[key]):
             raise ModelError(f"{path}: {key} must be {should_be}.")
     return dict(spec)
-
-
-def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; ValueError if a key is repeated."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError(f"keys are repeated among {listed(key for key, _ in pairs)}")
-    return found
 
 
 def is_names(value: Any) -> bool:

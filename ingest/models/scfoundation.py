@@ -16,7 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from ingest.models.checkpoint import fingerprint, read_checkpoint, tensors_of
-from ingest.models.tokens import TokenBatch, TokenModel, TokenNetwork, build_encoder, fill, pad_rows, take_tensor
+from ingest.models.tokens import (
+    TokenBatch,
+    TokenModel,
+    TokenNetwork,
+    Tokens,
+    batch_tokens,
+    build_encoder,
+    fill,
+    take_tensor,
+)
 from sigdb.errors import ModelError, OptionError, listed
 
 if TYPE_CHECKING:
@@ -45,10 +54,6 @@ class Network(TokenNetwork):
         self.alpha = 1.0
         self.pooling = "all"
 
-    def begin(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
-        """The values, against 0 for every gene."""
-        return batch.values, batch.values.masked_fill(batch.entries >= 0, 0.0)
-
     def enter(self, points: Tensor, batch: TokenBatch) -> Tensor:
         """The mean of the bins of a value, by their weights, plus the embedding of the gene."""
         hidden = nn.functional.leaky_relu(self.values["first"](points.unsqueeze(-1)), 0.1)
@@ -61,7 +66,7 @@ class Network(TokenNetwork):
         hidden = self.norm(hidden)
         if self.pooling == "max":
             return hidden.masked_fill(~batch.is_token.unsqueeze(-1), -torch.inf).amax(1)
-        genes, is_gene = hidden[:, :-2], batch.entries[:, :-2].ge(0).unsqueeze(-1)
+        genes, is_gene = hidden[:, :-2], batch.is_gene[:, :-2].unsqueeze(-1)
         largest = genes.masked_fill(~is_gene, -torch.inf).amax(1)
         mean = genes.masked_fill(~is_gene, 0).sum(1) / is_gene.sum(1)
         return torch.cat([hidden[:, -1], hidden[:, -2], largest, mean], 1)
@@ -83,17 +88,19 @@ class ScFoundation(TokenModel):
 
     def tokens(self, x: csr_matrix) -> TokenBatch:
         """Genes in the order of the list, then T and S."""
-        n_genes = len(self.gene_ids)
-        parts: list[list[Any]] = [[], [], []]
-        for total, start, stop in zip(totals_of(x), x.indptr[:-1], x.indptr[1:], strict=True):
-            values = np.log1p(x.data[start:stop].astype(np.float64) / total * 1e4)
-            depths = [target_depth(self.depth, total), np.log10(total)]
-            parts[0].append(np.concatenate([x.indices[start:stop], [n_genes, n_genes + 1]]))
-            parts[1].append(np.concatenate([np.arange(start, stop), [-1, -1]]))
-            parts[2].append(np.concatenate([values, depths]).astype(np.float32))
-        entries = pad_rows(parts[1], -2, torch.int64)
-        ids, values = pad_rows(parts[0], n_genes + 2, torch.int64), pad_rows(parts[2], 0, torch.float32)
-        return TokenBatch(ids, entries, entries > -2, values)
+        return batch_tokens(self.tokens_of(x, cell) for cell in range(x.shape[0]))
+
+    def tokens_of(self, x: csr_matrix, cell: int) -> Tokens:
+        """The tokens of one cell."""
+        n_genes, (start, stop) = len(self.gene_ids), x.indptr[cell : cell + 2]
+        counts = x.data[start:stop].astype(np.float64)
+        total = counts.sum()
+        depths = [target_depth(self.depth, total), np.log10(total)]
+        return Tokens(
+            np.append(x.indices[start:stop], [n_genes, n_genes + 1]),
+            np.append(np.arange(start, stop), [-1, -1]),
+            np.append(np.log1p(counts / total * 1e4), depths),
+        )
 
 
 def totals_of(x: csr_matrix) -> np.ndarray[Any, np.dtype[np.float64]]:

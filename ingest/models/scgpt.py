@@ -14,11 +14,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from ingest.models.checkpoint import fingerprint, read_checkpoint, tensors_of
-from ingest.models.tokens import TokenBatch, TokenModel, TokenNetwork, build_encoder, fill, pad_rows, take_tensor
+from ingest.models.checkpoint import fingerprint, read_checkpoint, read_object, tensors_of
+from ingest.models.tokens import (
+    TokenBatch,
+    TokenModel,
+    TokenNetwork,
+    Tokens,
+    batch_tokens,
+    build_encoder,
+    fill,
+    take_tensor,
+)
 from sigdb.errors import ModelError, OptionError, listed
 
 if TYPE_CHECKING:
@@ -44,10 +52,6 @@ class Network(TokenNetwork):
     def __init__(self, genes: nn.Embedding, norm: nn.LayerNorm, values: nn.ModuleDict, layers: nn.ModuleList) -> None:
         super().__init__()
         self.genes, self.norm, self.values, self.layers = genes, norm, values, layers
-
-    def begin(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
-        """The bins, against 0 for every gene."""
-        return batch.values, batch.values.masked_fill(batch.entries >= 0, 0.0)
 
     def enter(self, points: Tensor, batch: TokenBatch) -> Tensor:
         """The sum of both embeddings."""
@@ -85,12 +89,15 @@ class ScGPT(TokenModel):
     def tokens(self, x: csr_matrix) -> TokenBatch:
         """Genes in the order of the list, then <cls>."""
         rows = np.asarray(self.rows)
-        slices = [slice(start, stop) for start, stop in zip(x.indptr[:-1], x.indptr[1:], strict=True)]
-        numbers = np.arange(x.nnz)
-        ids = pad_rows([np.append(rows[x.indices[own]], self.cls[0]) for own in slices], self.cls[0], torch.int64)
-        entries = pad_rows([np.append(numbers[own], -1) for own in slices], -2, torch.int64)
-        values = pad_rows([np.append(x.data[own], np.float32(self.cls[1])) for own in slices], 0, torch.float32)
-        return TokenBatch(ids, entries, entries > -2, values)
+        row, value = self.cls
+        return batch_tokens(
+            Tokens(
+                np.append(rows[x.indices[start:stop]], row),
+                np.append(np.arange(start, stop), -1),
+                np.append(x.data[start:stop], value),
+            )
+            for start, stop in zip(x.indptr[:-1], x.indptr[1:], strict=True)
+        )
 
 
 def seed_of(genes: NDArray[np.integer[Any]], counts: NDArray[np.floating[Any]]) -> list[int]:
@@ -116,7 +123,7 @@ def load_scgpt(folder: Path, *, max_length: int | None = None) -> ScGPT:
     """Read an scGPT folder. max_length: most tokens of a cell, with <cls>; default: that of the model."""
     if max_length is not None and max_length < 2:
         raise OptionError(f"`max_length` must be at least 2, <cls> and one gene, not {max_length}.")
-    settings, vocabulary = (read_json(folder / name) for name in (SETTINGS, VOCABULARY))
+    settings, vocabulary = (read_object(folder / name) for name in (SETTINGS, VOCABULARY))
     check_settings(settings, folder / SETTINGS)
     file = folder / WEIGHTS
     tensors = rename(tensors_of(read_checkpoint(file), file))
@@ -136,17 +143,6 @@ def load_scgpt(folder: Path, *, max_length: int | None = None) -> ScGPT:
         cls=(vocabulary[CLS], float(settings["pad_value"])),
         n_bins=settings["n_bins"],
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """An object in a JSON file."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} must hold an object, not {type(found).__name__}.")
-    return found
 
 
 def check_settings(settings: Mapping[str, Any], path: Path) -> None:

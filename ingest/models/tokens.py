@@ -7,10 +7,9 @@ a token enters, and in how the outputs become one embedding.
 from __future__ import annotations
 
 import copy
-from abc import abstractmethod
-from collections import Counter
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -21,11 +20,11 @@ from ingest.models.core import CellModel, Entry
 from sigdb.errors import MethodError, ModelError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["TokenBatch", "TokenModel", "TokenNetwork", "build_encoder", "fill", "pad_rows", "take_tensor"]
+__all__ = ["TokenBatch", "TokenModel", "TokenNetwork", "Tokens", "batch_tokens", "build_encoder", "fill", "take_tensor"]
 
 DEEPLIFT = (
     "the Rescale rule is for affine and elementwise layers, and a transformer multiplies its activations with each "
@@ -36,34 +35,51 @@ DEEPLIFT = (
 KEPT = 10
 
 
+class Tokens(NamedTuple):
+    """The tokens of one cell: (length,) each, as in `TokenBatch`."""
+
+    ids: NDArray[Any]
+    entries: NDArray[Any]
+    values: NDArray[Any]
+
+
 class TokenBatch(NamedTuple):
     """The tokens of n cells, padded on the left to the longest: (n, length) each.
 
     ids: rows of the network's table of genes. entries: the position of a gene's token among the stored values of the
-    prepared cells; -1 for other tokens. is_token: False for padding. values: what the network reads beside the id.
+    prepared cells; -1 for other tokens, -2 for padding. values: what the network reads beside the id.
     """
 
     ids: Tensor
     entries: Tensor
-    is_token: Tensor
     values: Tensor
+
+    @property
+    def is_gene(self) -> Tensor:
+        """Which tokens are genes."""
+        return self.entries >= 0
+
+    @property
+    def is_token(self) -> Tensor:
+        """Which places are not padding."""
+        return self.entries > -2
 
     def repeat(self, n_copies: int) -> Self:
         """The same cells several times, one copy of the batch after the other."""
         return type(self)(*(part.repeat(n_copies, 1) for part in self)) if n_copies > 1 else self
 
 
-class TokenNetwork(nn.Module):
+class TokenNetwork(nn.Module, ABC):
     """A network from tokens to embeddings. layers: `nn.TransformerEncoderLayer`s."""
 
     layers: nn.ModuleList
 
-    @abstractmethod
     def begin(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
         """The point at which a batch is explained, and its baseline: (n, length, ...) each.
 
-        They are equal at tokens that are not genes, which are held fixed.
+        They are equal at tokens that are not genes, which are held fixed. Here: the values, against 0 for every gene.
         """
+        return batch.values, batch.values.masked_fill(batch.is_gene, 0.0)
 
     @abstractmethod
     def enter(self, points: Tensor, batch: TokenBatch) -> Tensor:
@@ -102,13 +118,14 @@ class TokenModel(CellModel):
 
     def __post_init__(self) -> None:
         """Check genes and weights, and freeze the weights."""
-        if repeated := [gene for gene, count in Counter(self.gene_ids).items() if count > 1]:
-            raise ModelError(f"The gene list of model {self.name} repeats {len(repeated)} genes: {listed(repeated)}.")
-        self.network.eval().requires_grad_(False)
-        if odd := [name for name, tensor in self.network.state_dict().items() if not tensor.isfinite().all()]:
-            raise ModelError(f"Weights of model {self.name} are NaN or infinite: {listed(odd)}.")
-        if not self.embed(csr_matrix(np.eye(1, len(self.gene_ids)) * 100)).isfinite().all():
+        self.check_genes()
+        self.freeze(self.network)
+        if not self.embed_one_gene().isfinite().all():
             raise ModelError(f"Model {self.name} gives an embedding that is not finite for a cell with one gene.")
+
+    def embed_one_gene(self) -> Tensor:
+        """The embedding of a cell that has 100 counts of the first gene: (1, latent_dim)."""
+        return self.embed(csr_matrix(np.eye(1, len(self.gene_ids)) * 100))
 
     @abstractmethod
     def tokens(self, x: csr_matrix) -> TokenBatch:
@@ -117,7 +134,7 @@ class TokenModel(CellModel):
     @property
     def latent_dim(self) -> int:
         """Number of embedding dimensions."""
-        return int(self.embed(csr_matrix(np.eye(1, len(self.gene_ids)) * 100)).shape[1])
+        return self.embed_one_gene().shape[1]
 
     @property
     def unsupported(self) -> Mapping[str, str]:
@@ -149,7 +166,7 @@ class TokenModel(CellModel):
             self.check_baseline()
         batch = TokenBatch(*(part.to(self.device) for part in self.tokens(x)))
         point, origin = self.network.begin(batch)
-        is_gene = batch.entries >= 0
+        is_gene = batch.is_gene
 
         def pull_back(multipliers: Tensor) -> csr_matrix:
             found = ((point - origin) * multipliers).reshape(*is_gene.shape, -1).sum(2)
@@ -157,7 +174,9 @@ class TokenModel(CellModel):
             values[batch.entries[is_gene].cpu().numpy()] = found[is_gene].float().cpu().numpy()
             return csr_matrix((values, x.indices, x.indptr), shape=(x.shape[0], len(self.gene_ids)))
 
-        return Entry(point, origin, lambda points: self.through(points, batch), pull_back, batch.ids.shape[1])
+        return Entry(
+            point, origin, lambda points: self.cast(self.network, points, batch), pull_back, batch.ids.shape[1]
+        )
 
     def check_baseline(self) -> None:
         """Raise MethodError."""
@@ -166,13 +185,6 @@ class TokenModel(CellModel):
             "is no baseline: leave the baseline out."
         )
 
-    def through(self, points: Tensor, batch: TokenBatch) -> Tensor:
-        """The embeddings before normalisation, from points of a batch or of several copies of it."""
-        if self.autocast is None:
-            return self.network(points, batch)  # type: ignore[no-any-return]
-        with torch.autocast(points.device.type, self.autocast):
-            return self.network(points, batch).float()  # type: ignore[no-any-return]
-
     def to(self, device: str, *, autocast: torch.dtype | None = None) -> Self:
         """Copy the model to a device, unless it is there already."""
         if self.device == torch.device(device):
@@ -180,13 +192,20 @@ class TokenModel(CellModel):
         return replace(self, network=copy.deepcopy(self.network).to(device), autocast=autocast)
 
 
-def pad_rows(rows: Sequence[NDArray[np.generic]], fill: float, dtype: torch.dtype) -> Tensor:
+def batch_tokens(cells: Iterable[Tokens]) -> TokenBatch:
+    """The tokens of several cells, padded on the left. The row of padding is any one, as nothing looks at padding."""
+    ids, entries, values = zip(*cells, strict=True)
+    return TokenBatch(
+        pad_rows(ids, 0, torch.int64), pad_rows(entries, -2, torch.int64), pad_rows(values, 0, torch.float32)
+    )
+
+
+def pad_rows(rows: Sequence[NDArray[Any]], padding: int, dtype: torch.dtype) -> Tensor:
     """Rows of different lengths as one tensor, padded on the left: (n, length)."""
-    length = max(map(len, rows), default=0)
-    padded = torch.full((len(rows), length), fill, dtype=dtype)
+    length = max(map(len, rows))
+    padded = torch.full((len(rows), length), padding, dtype=dtype)
     for number, row in enumerate(rows):
-        if len(row):
-            padded[number, length - len(row) :] = torch.from_numpy(np.ascontiguousarray(row)).to(dtype)
+        padded[number, length - len(row) :] = torch.from_numpy(row).to(dtype)
     return padded
 
 
@@ -229,7 +248,7 @@ def build_encoder(
         for _ in range(n_layers)
     )
     wanted = layers.state_dict()
-    layers.load_state_dict({name: take_tensor(tensors, name, tuple(each.shape), path) for name, each in wanted.items()})
+    fill(layers, tensors, {name: name for name in wanted}, path)
     if extra := [name for name in tensors if name not in wanted]:
         raise ModelError(f"{path} has {len(extra)} tensors that its {n_layers} layers do not have: {listed(extra)}.")
     return layers
