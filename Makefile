@@ -213,7 +213,7 @@ test-dialects: .venv-spark/ready
 
 test-cluster: .venv-spark/ready
 	.venv-spark/bin/python -m pytest tests/ingest/spark
-	.venv-spark/bin/python -m pytest tests/sigdb/cli/test_help.py -k ingest-spark
+	.venv-spark/bin/python -m pytest --thorough tests/sigdb/cli/test_help.py -k ingest-spark
 
 .venv-spark/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-spark
