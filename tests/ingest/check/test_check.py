@@ -27,9 +27,9 @@ from ingest.models import FeedForward, Normalisation, load_model
 from ingest.models.tokens import TokenModel, TokenNetwork, Tokens, batch_tokens
 from sigdb.errors import CountsError, ModelError, OptionError, QueryError
 from tests.ingest.conftest import DATA, GENES, save_small_model, small_counts
+from tests.support.zoo import TRANSFORMERS
 
 CPU = Compute("cpu", threads=1)
-TRANSFORMERS = ("scfoundation", "scgpt", "geneformer")
 STUDY = files("ingest") / "demo" / "studies" / "wu2020_tcell.h5ad"
 
 
