@@ -7,10 +7,10 @@
 # make site          build the documentation into build/site, warnings are errors
 # make bench         compare speed and memory with sc-signature (about an hour; 10 GB of disk, 20 GB of memory)
 # make bi            build a dashboard in Apache Superset, compare its numbers, take docs/superset/superset.png (needs Chromium)
-# make train         train the demonstration model, and write the attributions that `make demo` loads
+# make train         train the demonstration models, and write the attributions that `make demo` loads
 #
 # More tests, which .ci/run runs and `make test` does not:
-# make test-thorough the tests marked slow, property tests with all their examples, and two notebooks
+# make test-thorough the tests marked slow, property tests with all their examples, and three notebooks
 # make test-oldest   all tests that need no model, slow ones too, on the oldest DuckDB
 # make test-lake     the same tests on the newest DuckDB, with each atlas exported and opened as a lake
 # make test-remote   a lake behind HTTP and an S3 API on this machine, in its own environment
@@ -41,7 +41,7 @@ SQL_TESTS := tests/sql tests/sigdb/atlas tests/sigdb/lake tests/sigdb/scores/tes
 	tests/sigdb/findings/test_nulls.py tests/sigdb/test_connection.py tests/sigdb/test_signatures.py tests/sigdb/serve/test_gate.py
 # The notebooks that take longest run in `make test-thorough`.
 NOTEBOOKS := $(wildcard notebooks/[134]*.ipynb)
-SLOW_NOTEBOOKS := $(wildcard notebooks/[25]*.ipynb)
+SLOW_NOTEBOOKS := $(wildcard notebooks/[256]*.ipynb)
 # One process per core; an idle one takes over tests that wait.
 PARALLEL := -n auto --dist worksteal
 # The same, with all tests of a file in one process, as they share something that starts slowly.
@@ -105,6 +105,7 @@ $(PAGE)/node_modules/.package-lock.json: $(PAGE)/package-lock.json
 
 train: .venv/ready
 	$(BIN)/python -m ingest.demo.train --out ingest/demo/model
+	$(BIN)/python -m ingest.demo.train_transformers --out ingest/demo/transformers
 	$(BIN)/python -m ingest.demo.bundle
 
 bench: .venv-bench/ready .clients/ready .originals/ready

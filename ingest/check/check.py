@@ -11,8 +11,9 @@ import pyarrow as pa
 from ingest.attribution.device import find_device, set_up
 from ingest.attribution.methods import check_method
 from ingest.check.cells import read_cells
-from ingest.check.judge import Explained, agreement, judge
-from ingest.models import CellModel, FeedForward
+from ingest.check.judge import Explained, agreement, judge, without_baseline
+from ingest.check.similar import weights_by_layer
+from ingest.models import CellModel
 from ingest.options import Compute, Method
 from sigdb.errors import ModelError, OptionError
 
@@ -146,18 +147,17 @@ def check_model(
     >>> found.n_cells, found.holds
     (30, True)
     """
-    chain = check_models([models] if isinstance(models, CellModel) else models, n_cells)
+    chosen = check_models([models] if isinstance(models, CellModel) else models, n_cells)
     method, compute = method or Method(), find_device(compute or Compute())
     if compute.workers > 1 or compute.is_remote:
         raise OptionError("A check runs in one process on this machine: leave `workers` and `is_remote` out.")
-    for model in chain:
+    for model in chosen:
         check_method(method, model)
-    drawn = read_cells(cells, chain, n_cells=n_cells, seed=seed, layer=layer, min_genes=min_genes)
-    placed = [set_up(model, compute) for model in chain]
+    drawn = read_cells(cells, chosen, n_cells=n_cells, seed=seed, layer=layer, min_genes=min_genes)
+    placed = [set_up(model, compute) for model in chosen]
     explained = [
         Explained(model, counts, method, batch_size, seed)
         for (model, batch_size), counts in zip(placed, drawn.counts, strict=True)
-        if isinstance(model, FeedForward)
     ]
     first, *others = explained
     measures, curves = judge(first)
@@ -166,9 +166,11 @@ def check_model(
     n_found = first.counts.shape[0]
     without = drawn.n_drawn - n_found
     notes = [f"{n_found} cells of {Path(cells).name}, drawn at random with seed {seed}"]
-    notes += [f"{without} of the {drawn.n_drawn} cells that were drawn have no counts of the model's genes"] * bool(
+    notes += [f"{without} of the {drawn.n_drawn} cells that were drawn have no counts that the model can read"] * bool(
         without
     )
+    if not method.is_local and (reason := without_baseline(first.model)):
+        notes.append(f"no other baseline was tried: {reason.partition(':')[0].removesuffix('.')}")
     notes += drawn.notes
     rows = pa.Table.from_pylist([vars(each) for each in measures], SCHEMA)
     return ModelCheck(first.model.name, method, n_found, rows, curves, put_in_words(measures), tuple(notes))
@@ -185,19 +187,18 @@ SCHEMA = pa.schema(
 )
 
 
-def check_models(models: Sequence[CellModel], n_cells: int) -> list[FeedForward]:
+def check_models(models: Sequence[CellModel], n_cells: int) -> list[CellModel]:
     """The models, if they can be tested together."""
     if n_cells < 10:
         raise OptionError(f"`n_cells` must be at least 10, not {n_cells}: fewer cells decide nothing.")
     if not models:
         raise OptionError("There is no model to check.")
-    chain = [model for model in models if isinstance(model, FeedForward)]
-    if other := [model.name for model in models if not isinstance(model, FeedForward)]:
-        raise ModelError(f"Model {other[0]} is not a chain of layers, so its weights cannot be shuffled by layer.")
-    kinds = sorted({model.architecture for model in chain})
+    for model in models:
+        weights_by_layer(model)
+    kinds = sorted({model.architecture for model in models})
     if len(kinds) > 1:
         raise ModelError(f"Checkpoints of one architecture can be compared, not of {' and '.join(kinds)}.")
-    return chain
+    return list(models)
 
 
 # What it means that a test fails.

@@ -12,6 +12,8 @@ from scipy.sparse import csr_matrix
 from torch.nn.functional import cosine_similarity
 
 from ingest.attribution.methods import Scalar
+from ingest.check.cells import batches, embed_cells
+from ingest.models.tokens import TokenModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ingest.models import CellModel
+    from ingest.models.core import Entry
 
 __all__ = ["FRACTIONS", "area", "deletion_curve", "insertion_curve", "unpredicted"]
 
@@ -56,14 +59,14 @@ def curve(
     """The cosine similarity of each cell to itself if only some genes are kept, by FRACTIONS."""
     lengths = np.diff(counts.indptr)
     ranks = np.concatenate([rank_from_highest(part) for part in np.split(order, counts.indptr[1:-1])])
-    whole = model.embed(counts)
+    whole = embed_cells(model, counts)
     similarity = []
     for fraction in FRACTIONS:
         n_first = np.repeat(np.ceil(fraction * lengths).astype(np.int64), lengths)
         some = counts.copy()
         some.data *= keep(ranks, n_first)
         some.eliminate_zeros()
-        similarity.append(cosine_similarity(model.embed(some), whole).numpy())
+        similarity.append(cosine_similarity(embed_cells(model, some), whole).numpy())
     return np.array(similarity, np.float64).T
 
 
@@ -86,14 +89,27 @@ def unpredicted(
 
     This is Captum's infidelity, with the best scale for each cell, divided by the infidelity of attributions of 0: 0
     for a perfect prediction, 1 for attributions that say nothing. Genes are deleted from the model's input x, which is
-    not normalised again. values: the attributions, as x.
+    not normalised again. The token of a deleted gene stays, at the baseline of the attributions. values: the
+    attributions, as x.
     """
+    parts = [unpredicted_batch(model, x[some], values[some], summation, seed) for some in batches(model, x)]
+    return np.concatenate(parts)
+
+
+def unpredicted_batch(
+    model: CellModel, x: csr_matrix, values: csr_matrix, summation: str, seed: int
+) -> NDArray[np.float64]:
+    """`unpredicted` for the cells of one batch."""
     entry = model.enter(x)
+    points_of = points_without(model, x, entry)
     f = Scalar(model, entry, summation)
 
     def forward(points: Tensor, reference: Tensor) -> Tensor:
         with torch.no_grad():
-            z = entry.tail(model.enter(csr_matrix(points.numpy())).point)
+            # Captum puts the copies of a cell side by side, and the tail takes copies of the whole batch.
+            n_cells, n_genes = x.shape
+            copies = points.reshape(n_cells, -1, n_genes).transpose(0, 1).reshape(-1, n_genes)
+            z = entry.tail(points_of(copies)).reshape(-1, n_cells, model.latent_dim).transpose(0, 1).flatten(0, 1)
             return f.of_pairs(f.finish(z), reference.to(z.device)).cpu()
 
     @infidelity_perturb_func_decorator(multiply_by_inputs=True)  # type: ignore[untyped-decorator]
@@ -117,3 +133,20 @@ def unpredicted(
 
     changes = measure(csr_matrix(x.shape, dtype=np.float32), normalize=False)
     return measure(values, normalize=True) / np.where(changes > 0, changes, np.nan)
+
+
+def points_without(model: CellModel, x: csr_matrix, entry: Entry) -> Callable[[Tensor], Tensor]:
+    """How inputs of copies of the cells x, dense and with some genes at 0, become points of their entry."""
+    if not isinstance(model, TokenModel):
+        return lambda inputs: model.enter(csr_matrix(inputs.numpy())).point
+    batch = model.tokens(x)
+    columns = torch.from_numpy(x.indices.astype(np.int64))[batch.entries.clamp(min=0)]
+
+    def points_of(inputs: Tensor) -> Tensor:
+        n_copies = len(inputs) // len(columns)
+        is_deleted = (inputs.gather(1, columns.repeat(n_copies, 1)) == 0) & batch.is_gene.repeat(n_copies, 1)
+        point, origin = (each.repeat(n_copies, *[1] * (each.dim() - 1)) for each in (entry.point, entry.baseline))
+        where = is_deleted.reshape(*is_deleted.shape, *[1] * (point.dim() - 2)).to(point.device)
+        return torch.where(where, origin, point)
+
+    return points_of

@@ -14,7 +14,7 @@ from ingest.attribution.methods import check_method
 from ingest.check.faithful import FRACTIONS, area, deletion_curve, insertion_curve, unpredicted
 from ingest.check.measures import Measure, at_least, at_most, better, median
 from ingest.check.recognise import recognition_ranks
-from ingest.check.similar import N_TOP, l1_distance, linear_layers, rank_correlation, shuffle_weights, top_overlap
+from ingest.check.similar import N_TOP, l1_distance, rank_correlation, shuffle_weights, top_overlap, weights_by_layer
 from sigdb.errors import MethodError, ModelError
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ingest.models import FeedForward
+    from ingest.models import CellModel
     from ingest.options import Method
 
-__all__ = ["Explained", "agreement", "judge"]
+__all__ = ["Explained", "agreement", "judge", "without_baseline"]
 
 # What an explanation needs, where no other explanation of the same cells says it.
 MOST_ALIKE = 0.5  # Spearman's correlation with the explanation of a copy with shuffled weights
@@ -38,14 +38,14 @@ MOST_APART = 0.05  # L1 distance, of 2 at most, between n steps and 2 n
 class Explained:
     """A model, the cells of the check in its gene space, and how the cells are explained."""
 
-    model: FeedForward
+    model: CellModel
     counts: csr_matrix
     method: Method
     batch_size: int
     seed: int
 
     def explain(
-        self, model: FeedForward | None = None, method: Method | None = None, baseline: csr_matrix | None = None
+        self, model: CellModel | None = None, method: Method | None = None, baseline: csr_matrix | None = None
     ) -> csr_matrix:
         """The attributions, (n_cells, n_genes), or those of a changed model, method or baseline."""
         return attribute_cells(
@@ -58,15 +58,20 @@ class Explained:
         return self.model.prepare(self.counts)
 
     @property
-    def is_expressed(self) -> NDArray[np.bool_]:
-        """Which genes each cell expresses: (n_cells, n_genes)."""
-        return np.asarray(self.counts.toarray() > 0)
+    def is_read(self) -> NDArray[np.bool_]:
+        """Which genes of each cell the model reads, which are those that it expresses: (n_cells, n_genes)."""
+        return np.asarray(self.x.toarray() != 0)
+
+    def at_counts(self, values: csr_matrix) -> NDArray[np.floating]:
+        """The values, (n_cells, n_genes), at the stored entries of the counts. 0 for a gene that is not read."""
+        cells = np.repeat(np.arange(self.counts.shape[0]), np.diff(self.counts.indptr))
+        return np.asarray(values.toarray()[cells, self.counts.indices])
 
 
 def judge(cells: Explained, values: csr_matrix | None = None) -> tuple[list[Measure], pa.Table]:
     """All measures of one model, and the curves. values: the explanation to judge; default: the model's own."""
     values = cells.explain() if values is None else values
-    n_layers = len(linear_layers(cells.model))
+    n_layers = len(weights_by_layer(cells.model))
     shuffled = [shuffle_weights(cells.model, n, cells.seed + 1) for n in range(1, n_layers + 1)]
     by_layer = [cells.explain(model) for model in shuffled]
     measures = recognition(cells, shuffled[-1])
@@ -77,7 +82,7 @@ def judge(cells: Explained, values: csr_matrix | None = None) -> tuple[list[Meas
     return [*measures, *changes(cells, values)], curves
 
 
-def recognition(cells: Explained, shuffled: FeedForward) -> list[Measure]:
+def recognition(cells: Explained, shuffled: CellModel) -> list[Measure]:
     """Whether the model finds the second half of a cell's counts by the first half. Easy cells do not decide."""
     own, other = (recognition_ranks(model, cells.counts, cells.seed) for model in (cells.model, shuffled))
     test = "recognition"
@@ -93,11 +98,12 @@ def recognition(cells: Explained, shuffled: FeedForward) -> list[Measure]:
 def faithfulness(cells: Explained, values: csr_matrix, shuffled: csr_matrix) -> tuple[list[Measure], pa.Table]:
     """Deletion and insertion by attribution, beside other orders of the genes."""
     rng = np.random.default_rng(cells.seed)
+    own = cells.at_counts(values)
     orders = {
-        "attribution": np.abs(values.data),
-        "signed attribution": values.data,
-        "attribution with all weights shuffled": np.abs(shuffled.data),
-        "expression": cells.x.data,
+        "attribution": np.abs(own),
+        "signed attribution": own,
+        "attribution with all weights shuffled": np.abs(cells.at_counts(shuffled)),
+        "expression": cells.at_counts(cells.x),
         "random": rng.random(cells.counts.nnz),
     }
     measures, rows = [], []
@@ -133,7 +139,7 @@ def sensitivity(cells: Explained, values: csr_matrix, other: csr_matrix, n: int,
     """How alike the explanation is to that of a copy whose last n linear layers are shuffled."""
     test = "shuffled weights"
     where = "all layers" if n == n_layers else f"last {n} of {n_layers} layers"
-    pair = values.toarray(), other.toarray(), cells.is_expressed
+    pair = values.toarray(), other.toarray(), cells.is_read
     correlation = rank_correlation(*pair)
     name = f"Spearman, {where}"
     spearman = at_most(test, name, correlation, MOST_ALIKE) if n == n_layers else median(test, name, correlation)
@@ -147,7 +153,7 @@ def changes(cells: Explained, values: csr_matrix) -> Iterator[Measure]:
         doubled = cells.explain(method=replace(method, n_steps=2 * method.n_steps)).toarray()
         measure = f"L1 distance, {method.n_steps} to {2 * method.n_steps} steps"
         yield at_most("steps doubled", measure, l1_distance(dense, doubled), MOST_APART)
-    if not method.is_local:
+    if not method.is_local and without_baseline(cells.model) is None:
         mean = csr_matrix(cells.x.mean(axis=0, dtype=np.float64).astype(np.float32))
         yield from alike("baseline changed", "the mean cell", cells, dense, cells.explain(baseline=mean).toarray())
     other = replace(method, summation="dot" if method.summation == "published" else "published")
@@ -158,12 +164,21 @@ def changes(cells: Explained, values: csr_matrix) -> Iterator[Measure]:
     yield from alike("summation changed", str(other.summation), cells, dense, cells.explain(method=other).toarray())
 
 
+def without_baseline(model: CellModel) -> str | None:
+    """Why the mean of cells is no baseline for a model; None if it is one."""
+    try:
+        model.check_baseline()
+    except MethodError as error:
+        return str(error)
+    return None
+
+
 def alike(
     test: str, to: str, cells: Explained, one: NDArray[np.floating], other: NDArray[np.floating]
 ) -> Iterator[Measure]:
     """How alike two explanations of the same cells are, for information."""
-    yield median(test, f"Spearman, to {to}", rank_correlation(one, other, cells.is_expressed))
-    yield median(test, f"top {N_TOP} in common, to {to}", top_overlap(one, other, cells.is_expressed))
+    yield median(test, f"Spearman, to {to}", rank_correlation(one, other, cells.is_read))
+    yield median(test, f"top {N_TOP} in common, to {to}", top_overlap(one, other, cells.is_read))
 
 
 def agreement(
@@ -173,7 +188,7 @@ def agreement(
     _, here, there = np.intersect1d(ids, other_ids, return_indices=True)
     if len(here) < 2 * N_TOP and len(here) < min(len(ids), len(other_ids)):
         raise ModelError(f"Models {first.model.name} and {other.model.name} share only {len(here)} genes.")
-    pair = first.explain().toarray()[:, here], other.explain().toarray()[:, there], first.is_expressed[:, here]
+    pair = first.explain().toarray()[:, here], other.explain().toarray()[:, there], first.is_read[:, here]
     test, name = "checkpoints", f"first and {number}"
     return [
         at_least(test, f"Spearman, {name}", rank_correlation(*pair), LEAST_ALIKE),

@@ -27,7 +27,7 @@ EXPLANATIONS = {
     "insertion": "A cell's expressed genes are given to an empty cell, the first in the order first. Higher is better.",
     "infidelity": "Genes are deleted at random. Attributions should predict how much f changes. 0: they do. 1: they "
     "say nothing. Each cell's attributions are scaled to predict best (Captum).",
-    "shuffled weights": "The weights of linear layers are permuted, from the embedding to the genes. The explanation "
+    "shuffled weights": "The weights of layers are permuted, from the embedding to the genes. The explanation "
     "should change.",
     "steps doubled": "Twice the steps should change next to nothing. The L1 distance is 2 at most.",
     "baseline changed": "The baseline is the mean cell of the sample instead of an empty cell. For information.",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch.nn.functional import normalize
 
+from ingest.check.cells import embed_cells
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
@@ -32,7 +34,7 @@ def recognition_ranks(model: CellModel, counts: csr_matrix, seed: int) -> NDArra
     0: it is the nearest of all. 1: it is the farthest. 0.5 is chance. The similarity is the cosine between embeddings
     from which the mean over all cells is subtracted.
     """
-    one, other = (model.embed(half) for half in split_counts(counts, seed))
+    one, other = (embed_cells(model, half) for half in split_counts(counts, seed))
     one, other = (normalize(each - each.mean(dim=0), dim=1) for each in (one, other))
     similarity = (one @ other.T).numpy()
     nearer = (similarity > np.diag(similarity)[:, None]).sum(axis=1)

@@ -11,24 +11,28 @@ import torch
 from scipy.stats import spearmanr
 from torch import nn
 
+from ingest.models import FeedForward
+from ingest.models.tokens import TokenModel
+from sigdb.errors import ModelError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ingest.models import FeedForward
+    from ingest.models import CellModel
 
-__all__ = ["N_TOP", "l1_distance", "linear_layers", "rank_correlation", "shuffle_weights", "top_overlap"]
+__all__ = ["N_TOP", "l1_distance", "rank_correlation", "shuffle_weights", "top_overlap", "weights_by_layer"]
 
 N_TOP = 50
 
 
 def rank_correlation(
-    one: NDArray[np.floating], other: NDArray[np.floating], is_expressed: NDArray[np.bool_]
+    one: NDArray[np.floating], other: NDArray[np.floating], is_read: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Spearman's correlation of |attributions| over the expressed genes of each cell: (n_cells,).
+    """Spearman's correlation of |attributions| over the genes that the model reads of each cell: (n_cells,).
 
     All arguments are (n_cells, n_genes). NaN for a cell whose attributions are all equal.
     """
-    pairs = zip(np.abs(one), np.abs(other), is_expressed, strict=True)
+    pairs = zip(np.abs(one), np.abs(other), is_read, strict=True)
     return np.array([correlate(a[some], b[some]) for a, b, some in pairs])
 
 
@@ -38,14 +42,14 @@ def correlate(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
 
 
 def top_overlap(
-    one: NDArray[np.floating], other: NDArray[np.floating], is_expressed: NDArray[np.bool_]
+    one: NDArray[np.floating], other: NDArray[np.floating], is_read: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """The share of the N_TOP expressed genes of highest |attribution| that two explanations share: (n_cells,).
+    """The share of the N_TOP genes of highest |attribution| that two explanations share: (n_cells,).
 
-    For a cell with fewer expressed genes, the share of half of them.
+    For a cell of which the model reads fewer genes, the share of half of them.
     """
     found = []
-    for a, b, some in zip(np.abs(one), np.abs(other), is_expressed, strict=True):
+    for a, b, some in zip(np.abs(one), np.abs(other), is_read, strict=True):
         n = max(1, min(N_TOP, int(some.sum()) // 2))
         tops = (set(np.argsort(-each[some], kind="stable")[:n].tolist()) for each in (a, b))
         found.append(len(set.intersection(*tops)) / n)
@@ -59,20 +63,35 @@ def l1_distance(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArr
     return np.asarray(np.abs(scaled[0] - scaled[1]).sum(axis=1), np.float64)
 
 
-def linear_layers(model: FeedForward) -> list[nn.Linear]:
-    """The linear layers of a model, from genes to embedding."""
-    return [model.first, *(layer for layer in model.tail if isinstance(layer, nn.Linear))]
+def weights_by_layer(model: CellModel) -> list[list[torch.Tensor]]:
+    """The weight matrices of each layer, from genes to embedding.
+
+    The first layer of a transformer is how a token enters. Raises ModelError for a model of another kind.
+    """
+    if isinstance(model, FeedForward):
+        return [[each.weight] for each in (model.first, *model.tail) if isinstance(each, nn.Linear)]
+    if isinstance(model, TokenModel):
+        layers: list[list[torch.Tensor]] = [list(layer.parameters()) for layer in model.network.layers]
+        inside = {id(weight) for layer in layers for weight in layer}
+        entry: list[torch.Tensor] = [weight for weight in model.network.parameters() if id(weight) not in inside]
+        layers.insert(0, entry)
+        return [[weight for weight in layer if weight.dim() > 1] for layer in layers]
+    raise ModelError(
+        f"Model {model.name} is neither a chain of layers nor a transformer of tokens, so its weights cannot be "
+        "shuffled by layer."
+    )
 
 
-def shuffle_weights(model: FeedForward, n_last: int, seed: int) -> FeedForward:
-    """A copy of a model in which the weights of each of the last linear layers are permuted at random.
+def shuffle_weights(model: CellModel, n_last: int, seed: int) -> CellModel:
+    """A copy of a model in which the weights of each of the last layers are permuted at random.
 
     This is the cascade of Adebayo et al. (Sanity checks for saliency maps, 2018), which begins at the embedding.
     """
     shuffled = copy.deepcopy(model)
     generator = torch.Generator().manual_seed(seed)
-    for layer in linear_layers(shuffled)[-n_last:]:
-        weight = layer.weight.detach()
-        order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
-        layer.weight = nn.Parameter(weight.flatten()[order].view(weight.shape), requires_grad=False)
-    return replace(shuffled)  # arranges the weights of the first layer by gene again
+    for layer in weights_by_layer(shuffled)[-n_last:]:
+        for weight in layer:
+            order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
+            weight.data = weight.detach().flatten()[order].view(weight.shape)
+    # A chain of layers has the weights of its first layer by gene in memory.
+    return replace(shuffled) if isinstance(shuffled, FeedForward) else shuffled

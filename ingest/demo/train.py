@@ -86,13 +86,13 @@ def signature_genes() -> set[str]:
     return {gene for each in signatures for gene in each.genes}
 
 
-def select_genes(studies: list[ad.AnnData], n_genes: int) -> list[str]:
+def select_genes(studies: list[ad.AnnData], n_genes: int, signatures: set[str]) -> list[str]:
     """Choose genes that at least two studies measure: all genes of signatures and small panels, then the most variable.
 
     Genes are ranked by their best rank of residual variance in any study; ties are ordered by name.
     """
     times = Counter(gene for study in studies for gene in study.var_names)
-    required = {gene for gene in signature_genes() if times[gene] >= 2}
+    required = {gene for gene in signatures if times[gene] >= 2}
     best_rank: dict[str, int] = {}
     for study in studies:
         rank = np.empty(study.n_vars, dtype=int)
@@ -238,7 +238,7 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     start = time.perf_counter()
     tables = [ad.read_h5ad(path) for path in sorted(STUDIES.glob("*.h5ad"))]
-    genes = select_genes(tables, N_GENES)
+    genes = select_genes(tables, N_GENES, signature_genes())
     studies = [align(table, genes) for table in tables]
     log.info("%d cells of %d studies, %d genes", sum(t.n_obs for t in tables), len(tables), len(genes))
     save(train(studies, args.seed, args.steps), genes, args.out)

@@ -60,7 +60,7 @@ def save_mlp(model: CellModel, folder: Path) -> None:
     if not isinstance(model, FeedForward):
         raise ModelError(
             f"Model {model.name} ({model.architecture}) is not a chain of layers over genes, so the generic MLP "
-            "format cannot describe it."
+            "format cannot describe it. Use the files of the model itself: sigdb reads them as they are."
         )
     spec = {
         "format": "sigdb-mlp",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +12,13 @@ from sigdb.cli.commands import Group
 from sigdb.cli.ingest import read_model
 from sigdb.cli.ingest_options import (
     CovariatesOption,
+    DepthOption,
+    DictionariesOption,
+    MaxLengthOption,
     MethodOption,
     ModelOption,
     ModelParameters,
+    PoolOption,
     QuadratureOption,
     SummationOption,
 )
@@ -71,6 +75,10 @@ class CheckOptions:
     ]
     model: ModelOption
     covariates: CovariatesOption = field(default_factory=list)
+    depth: DepthOption = None
+    pool: PoolOption = None
+    max_length: MaxLengthOption = None
+    dictionaries: DictionariesOption = None
     method: MethodOption = "ig"
     n_steps: StepsOption = 50
     quadrature: QuadratureOption = "gausslegendre"
@@ -110,10 +118,8 @@ def check(
     method = Method(options.method, options.summation, options.n_steps, options.quadrature)
     with needs_extra("ingest"):
         from ingest.check.check import check_model
-    models = [
-        read_model(ModelParameters(model=options.model, weights=path, covariates=options.covariates))
-        for path in weights
-    ]
+    about = {each.name: getattr(options, each.name) for each in fields(ModelParameters) if each.name != "weights"}
+    models = [read_model(ModelParameters(weights=path, **about)) for path in weights]
     found = check_model(
         models,
         options.cells,

@@ -74,3 +74,37 @@ def captum_on_the_whole_model(model, x, method, baseline=None):
             )
     values = values.detach().numpy()
     return values, values.sum(axis=1, dtype=np.float64) - explained
+
+
+def captum_on_tokens(model, x, method):
+    """Attributions (n, n_genes) of a transformer, one cell after the other, computed by Captum in float64.
+
+    x: (n, n_genes), the prepared cells. A value is that of a gene's token; of several dimensions, their sum.
+    """
+    network = copy.deepcopy(model.network).double()
+    found = np.zeros(x.shape)
+    for cell in range(x.shape[0]):
+        batch = model.tokens(x[cell])
+        batch = batch._replace(values=batch.values.double())
+        point, origin = network.begin(batch)
+
+        def embed(points, batch=batch):
+            z = network(points, batch)
+            return nn.functional.normalize(z) if model.l2_normalised and method.summation == "published" else z
+
+        own = embed(point).detach()
+
+        def explained(points, own=own, embed=embed):
+            terms = embed(points) * own
+            return (terms.abs() if method.summation == "published" else terms).sum(1)
+
+        point = point.detach().requires_grad_()
+        if method.name == "ig":
+            rule = {"n_steps": method.n_steps, "method": method.quadrature, "internal_batch_size": 5}
+            values = IntegratedGradients(explained).attribute(point, baselines=origin, **rule)
+        else:
+            values = InputXGradient(explained).attribute(point) * (point != origin)
+        values = values.flatten(2).sum(2)[0] if values.dim() > 2 else values[0]
+        is_gene = batch.entries[0] >= 0
+        found[cell, x[cell].indices[batch.entries[0][is_gene]]] = values[is_gene].detach()
+    return found

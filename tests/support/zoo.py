@@ -114,6 +114,13 @@ def with_dead_cell():
     return model, model.prepare(csr_matrix(np.array([[3, 1, 0], [0, 0, 2], [2, 2, 1]], np.float32)))
 
 
+def random_cells(model, seed=0, n_cells=6):
+    """Prepared cells of random counts, about a third of them not 0: (n_cells, n_genes)."""
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(rng.gamma(0.3, 3.0, size=(n_cells, len(model.gene_ids))))
+    return model.prepare(csr_matrix(counts.astype(np.float32)))
+
+
 def mlp(kind, l2):
     return lambda tmp: load_model("mlp", save_small_model(tmp / f"{kind}-{l2}", activation=kind, l2=l2))
 
@@ -132,3 +139,5 @@ ZOO = {
         f"mlp {kind}": mlp(kind, False) for kind in ("PReLU", "ReLU", "SELU", "ELU", "GELU", "SiLU", "Tanh", "Softplus")
     },
 }
+
+TRANSFORMERS = ("scfoundation", "scgpt", "geneformer")

@@ -16,7 +16,7 @@ from ingest.options import METHODS, Compute, IngestOptions, Method, Source
 from ingest.pipeline import ingest_files
 from tests.ingest.conftest import scores_of, small_counts
 from tests.support.oracle import captum_on_the_whole_model
-from tests.support.zoo import ZOO
+from tests.support.zoo import ZOO, random_cells
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA GPU")
 
@@ -37,12 +37,6 @@ def errors(model, x, method, precision):
     return np.abs(found - exact).max(axis=1) / np.abs(exact).max(axis=1)
 
 
-def random_cells(model, n_cells=12):
-    rng = np.random.default_rng(0)
-    counts = rng.poisson(rng.gamma(0.3, 3.0, size=(n_cells, len(model.gene_ids))))
-    return model.prepare(csr_matrix(counts.astype(np.float32)))
-
-
 def test_a_gpu_is_found():
     assert find_device(Compute()).device == CUDA
 
@@ -53,7 +47,7 @@ def test_float32_is_near_float64(zoo, name, method):
     model = zoo[name]
     if method in model.unsupported:
         pytest.skip(f"{method} is refused for this model")
-    found = errors(model, random_cells(model), Method(method), "float32")
+    found = errors(model, random_cells(model, n_cells=12), Method(method), "float32")
     assert np.median(found) < 1e-5
     assert found.max() < 1e-3  # a point of the integral can fall on the other side of a jump
 
@@ -61,7 +55,7 @@ def test_float32_is_near_float64(zoo, name, method):
 @pytest.mark.parametrize(("precision", "most"), [("tf32", 0.02), ("bf16", 0.1)])
 def test_other_precisions_are_coarser(zoo, precision, most):
     model = zoo["scimilarity"]
-    x = random_cells(model)
+    x = random_cells(model, n_cells=12)
     found = {each: np.median(errors(model, x, Method(), each)) for each in ("float32", precision)}
     assert found["float32"] < found[precision] < most
 

@@ -16,18 +16,12 @@ from ingest.options import QUADRATURES, Method
 from sigdb.errors import MethodError, ModelError
 from tests.ingest.conftest import save_small_model, small_counts
 from tests.support.oracle import captum_on_the_whole_model
-from tests.support.zoo import ZOO, nearly_normalised, with_dead_cell
+from tests.support.zoo import ZOO, nearly_normalised, random_cells, with_dead_cell
 
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
     return {name: make(tmp_path_factory.mktemp("zoo")) for name, make in ZOO.items()}
-
-
-def random_cells(model, seed=0, n_cells=6):
-    rng = np.random.default_rng(seed)
-    counts = rng.poisson(rng.gamma(0.3, 3.0, size=(n_cells, len(model.gene_ids))))
-    return model.prepare(csr_matrix(counts.astype(np.float32)))
 
 
 METHODS = {

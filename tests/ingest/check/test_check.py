@@ -16,15 +16,18 @@ from torch import nn
 
 from ingest import Compute, Method, check_model
 from ingest.attribution.methods import attribute_batch
+from ingest.check.cells import embed_cells
 from ingest.check.check import put_in_words
-from ingest.check.faithful import FRACTIONS, area, deletion_curve, insertion_curve, unpredicted
+from ingest.check.faithful import FRACTIONS, area, deletion_curve, insertion_curve, points_without, unpredicted
 from ingest.check.judge import Explained, judge, recognition
 from ingest.check.measures import Measure, at_least, at_most, better
 from ingest.check.recognise import recognition_ranks, split_counts
-from ingest.check.similar import l1_distance, linear_layers, rank_correlation, shuffle_weights, top_overlap
+from ingest.check.similar import l1_distance, rank_correlation, shuffle_weights, top_overlap, weights_by_layer
 from ingest.models import FeedForward, Normalisation, load_model
+from ingest.models.tokens import TokenModel, TokenNetwork, Tokens, batch_tokens
 from sigdb.errors import CountsError, ModelError, OptionError, QueryError
-from tests.ingest.conftest import GENES, save_small_model, small_counts
+from tests.ingest.conftest import DATA, GENES, save_small_model, small_counts
+from tests.support.zoo import TRANSFORMERS
 
 CPU = Compute("cpu", threads=1)
 STUDY = files("ingest") / "demo" / "studies" / "wu2020_tcell.h5ad"
@@ -109,6 +112,86 @@ def test_infidelity_of_attributions_that_say_nothing():
     np.testing.assert_allclose(unpredicted(model, x, zeros, "dot", seed=0), 1, rtol=1e-5)
 
 
+class LinearTokens(TokenNetwork):
+    """e = sum over genes of value x weight of the gene: a linear model that reads tokens."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = nn.Parameter(torch.as_tensor(weight, dtype=torch.float32))
+        self.layers = nn.ModuleList()
+
+    def enter(self, points, batch):
+        return points.unsqueeze(-1) * self.weight[batch.ids] * batch.is_gene.unsqueeze(-1)
+
+    def pool(self, hidden, batch):
+        return hidden.sum(1)
+
+
+class LinearTokenModel(TokenModel):
+    unsupported, row_bytes = {}, 1 << 20
+
+    def prepare(self, counts):
+        return counts
+
+    def tokens(self, x):
+        rows = zip(x.indptr[:-1], x.indptr[1:], strict=True)
+        return batch_tokens(Tokens(x.indices[a:b], np.arange(a, b), x.data[a:b]) for a, b in rows)
+
+
+def test_infidelity_of_a_linear_model_of_tokens_is_exact():
+    """Cells of different lengths, so that there is padding. The token of a deleted gene stays, at its baseline."""
+    rng = np.random.default_rng(0)
+    network = LinearTokens(rng.normal(size=(8, 3)))
+    model = LinearTokenModel("linear", "tokens", tuple(GENES[:8]), network, False, "x", context_limit=8)
+    x = csr_matrix(rng.poisson(1.0, size=(6, 8)).astype(np.float32))
+    values = attribute_batch(model, x, Method("ig", "dot", 5)).values
+    assert np.nanmax(unpredicted(model, x, values, "dot", seed=0)) < 1e-5
+    shifted = csr_matrix(np.roll(values.toarray(), 1, axis=0) * (x.toarray() != 0))
+    assert np.nanmax(unpredicted(model, x, shifted, "dot", seed=0)) > 0.1
+    entry = model.enter(x)
+    some = torch.from_numpy(x.toarray())
+    found = points_without(model, x, entry)(torch.cat([some, torch.zeros_like(some)]))
+    assert torch.equal(found, torch.cat([entry.point, entry.baseline]))
+
+
+def test_a_cell_of_which_a_transformer_reads_nothing_is_like_no_other():
+    """An empty cell, and one without the token S of scFoundation. A chain of layers does place an empty cell."""
+    counts = np.zeros((3, 503), np.float32)
+    counts[0, :40], counts[1, 7] = 2, 1
+    model = load_model("scfoundation", DATA / "scfoundation")
+    found = embed_cells(model, csr_matrix(counts[:, : len(model.gene_ids)]))
+    assert found.norm(dim=1).count_nonzero() == 1
+    assert torch.equal(found[:1], model.embed(csr_matrix(counts[:1, : len(model.gene_ids)])))
+
+
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(each, marks=pytest.mark.slow) for each in TRANSFORMERS[:2]), "geneformer"]
+)
+def test_transformers_are_checked(tmp_path, name):
+    """Random weights: all tests have a number, and the baseline is left out with a note."""
+    model = load_model(name, DATA / name)
+    study = token_study(tmp_path / "s.h5ad", model)
+    method = Method("ig", "dot", 2)
+    found = check_model([model, shuffle_weights(model, 4, 1)], study, method, n_cells=14, compute=CPU)
+    tests = set(found.table["test"].to_pylist())
+    assert {"deletion", "infidelity", "shuffled weights", "steps doubled", "summation changed", "checkpoints"} < tests
+    assert "baseline changed" not in tests
+    assert "no other baseline was tried: Model " in " ".join(found.notes)
+    assert found.n_cells == 12
+    rows = {row["measure"]: row["value"] for row in found.table.to_pylist()}
+    assert rows["Spearman, all layers"] < 0.5
+    assert np.isfinite([value for value in rows.values() if value is not None]).all()
+
+
+def token_study(path, model):
+    """14 cells that express about 60 genes of a model; cells 3 and 9 have no counts."""
+    counts = np.random.default_rng(0).poisson(2.0, size=(14, len(model.gene_ids))).astype(np.float32)
+    counts[[3, 9]] = 0
+    counts[:, 70:] = 0
+    anndata.AnnData(csr_matrix(counts), var=pd.DataFrame(index=list(model.gene_ids))).write_h5ad(path)
+    return path
+
+
 def test_likeness_by_hand():
     one, other = np.array([[3.0, -2, 1, 9]]), np.array([[1.0, 2, -3, 9]])
     is_expressed = np.array([[True, True, True, False]])
@@ -120,14 +203,19 @@ def test_likeness_by_hand():
     assert np.isnan(rank_correlation(np.ones((1, 4)), one, is_expressed)).all()
 
 
-def test_shuffling_permutes_the_last_layers_only(demo):
-    n = len(linear_layers(demo))
+@pytest.mark.parametrize("name", ["mlp", *TRANSFORMERS])
+def test_shuffling_permutes_the_last_layers_only(demo, name):
+    """All weight matrices of a layer, and none of the layers before it."""
+    model = demo if name == "mlp" else load_model(name, DATA / name)
+    n = len(weights_by_layer(model))
+    assert n == {"mlp": 2, "scfoundation": 4, "scgpt": 4, "geneformer": 4}[name]
     for n_last in range(1, n + 1):
-        pairs = zip(linear_layers(demo), linear_layers(shuffle_weights(demo, n_last, 0)), strict=True)
-        same = [torch.equal(a.weight, b.weight) for a, b in pairs]
-        assert same == [True] * (n - n_last) + [False] * n_last
-    for a, b in zip(linear_layers(demo), linear_layers(shuffle_weights(demo, n, 0)), strict=True):
-        assert torch.equal(a.weight.flatten().sort().values, b.weight.flatten().sort().values)
+        pairs = zip(weights_by_layer(model), weights_by_layer(shuffle_weights(model, n_last, 0)), strict=True)
+        same = [{torch.equal(a, b) for a, b in zip(*pair, strict=True)} for pair in pairs]
+        assert same == [{True}] * (n - n_last) + [{False}] * n_last
+    for one, other in zip(weights_by_layer(model), weights_by_layer(shuffle_weights(model, n, 0)), strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert torch.equal(a.flatten().sort().values, b.flatten().sort().values)
 
 
 def test_halves_add_up_and_are_recognised(demo, cells):

@@ -8,10 +8,13 @@ from importlib.resources import files
 import anndata
 import numpy as np
 import pytest
+import torch
+from scipy.sparse import csr_matrix
 
 import sigdb
 from benchmarks.markers import compare, summary
 from ingest.demo import attribute_demo, build_demo, demo_sources
+from ingest.genes import map_to_models
 from ingest.models import load_model
 from ingest.obs import obs_table
 from ingest.pipeline import ingest_files
@@ -174,3 +177,17 @@ def test_an_interrupted_run_of_the_model_leaves_no_atlas(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         attribute_demo(tmp_path / "demo.duckdb", stop)
     assert not (tmp_path / "demo.duckdb").exists()
+
+
+@pytest.mark.parametrize("name", ["scgpt", "geneformer"])
+def test_demonstration_transformers_know_cell_types(name):
+    """By the nearest of the other cells of a study that was trained on; chance is 1 in 5."""
+    folder = files("ingest") / "demo"
+    model = load_model(name, folder / "transformers" / f"{name}-demo")
+    assert (len(model.gene_ids), model.context_limit, model.latent_dim) == (1500, 160, 32)
+    adata = anndata.read_h5ad(folder / "studies" / "zheng2017_pbmc68k.h5ad")[::5]
+    (genes,), _ = map_to_models([model.gene_ids], adata.var_names)
+    z = torch.nn.functional.normalize(model.embed(genes(csr_matrix(adata.X))))
+    similarity = (z @ z.T).fill_diagonal_(-1)
+    types = adata.obs["cell_type"].to_numpy()
+    assert (types[similarity.argmax(1).numpy()] == types).mean() > 0.6

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from types import SimpleNamespace
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from captum.attr import InputXGradient, IntegratedGradients
 from safetensors.torch import load_file, save_file
 from scipy.sparse import csr_matrix
 
@@ -24,9 +21,10 @@ from ingest.pipeline import ingest_files
 from sigdb.errors import MethodError
 from tests.ingest.conftest import DATA
 from tests.ingest.models.conftest import change_json, copy_model
+from tests.support.oracle import captum_on_tokens
+from tests.support.zoo import TRANSFORMERS
 
-NAMES = ("scfoundation", "scgpt", "geneformer")
-OF_EACH = pytest.mark.parametrize("name", NAMES)
+OF_EACH = pytest.mark.parametrize("name", TRANSFORMERS)
 
 
 def reference(name):
@@ -89,43 +87,12 @@ def test_tokens_and_embeddings_of_geneformer():
     np.testing.assert_allclose(model.embed(counts), ref["cell_emb_minus1"], atol=1e-5)
 
 
-def by_captum(model, x, method):
-    """Attributions (n_cells, n_genes) of one cell after the other, by Captum on the network in float64."""
-    network = copy.deepcopy(model.network).double()
-    found = np.zeros(x.shape)
-    for cell in range(x.shape[0]):
-        batch = model.tokens(x[cell])
-        batch = batch._replace(values=batch.values.double())
-        point, origin = network.begin(batch)
-
-        def embed(points, batch=batch):
-            z = network(points, batch)
-            return torch.nn.functional.normalize(z) if model.l2_normalised and method.summation == "published" else z
-
-        own = embed(point).detach()
-
-        def explained(points, own=own, embed=embed):
-            terms = embed(points) * own
-            return (terms.abs() if method.summation == "published" else terms).sum(1)
-
-        point = point.detach().requires_grad_()
-        if method.name == "ig":
-            rule = {"n_steps": method.n_steps, "method": method.quadrature, "internal_batch_size": 5}
-            values = IntegratedGradients(explained).attribute(point, baselines=origin, **rule)
-        else:
-            values = InputXGradient(explained).attribute(point) * (point != origin)
-        values = values.flatten(2).sum(2)[0] if values.dim() > 2 else values[0]
-        is_gene = batch.entries[0] >= 0
-        found[cell, x[cell].indices[batch.entries[0][is_gene]]] = values[is_gene].detach()
-    return found
-
-
 @pytest.mark.parametrize("method", [Method(n_steps=10), Method(n_steps=10, summation="dot")], ids=["published", "dot"])
 @OF_EACH
 def test_attributions_equal_captum_on_the_whole_network(name, method):
     model = model_of(name)
     x = model.prepare(counts_of(name, model)[:3])
-    expected = by_captum(model, x, method)
+    expected = captum_on_tokens(model, x, method)
     found = attribute_batch(model, x, method).values.toarray()
     assert np.abs(found - expected).max() < 1e-5 * max(np.abs(expected).max(), 1)
     assert (found != 0).sum() > 0.9 * x.nnz
@@ -135,7 +102,7 @@ def test_input_x_gradient_of_genes_alone():
     """T and S are held fixed, so they get nothing."""
     model = model_of("scfoundation")
     x = model.prepare(counts_of("scfoundation", model)[:2])
-    expected = by_captum(model, x, Method("ixg"))
+    expected = captum_on_tokens(model, x, Method("ixg"))
     found = attribute_batch(model, x, Method("ixg")).values.toarray()
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 

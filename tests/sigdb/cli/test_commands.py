@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 import sigdb
+from ingest import load_model
+from tests.ingest.check.test_check import token_study
+from tests.ingest.conftest import DATA
+from tests.ingest.models.conftest import copy_model
 from tests.sigdb.cli.conftest import run, words
 
 
@@ -197,6 +201,39 @@ def test_commands_read_a_lake_as_they_read_an_atlas(workdir, toy_path):
     for command, reason in refused:
         code, _, err = run(*command, cwd=workdir)
         assert (code, reason in words(err)) == (1, True), err
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("scfoundation", ["--depth", "a5", "--pool", "max"]),
+        ("scgpt", ["--max-length", "41"]),
+        ("geneformer", ["--dictionaries", "{folder}"]),
+    ],
+)
+@pytest.mark.slow
+def test_check_a_transformer(name, options, tmp_path):
+    """With the options of its adapter; a method that cannot explain it is refused, and so is its export."""
+    model = load_model(name, DATA / name)
+    token_study(tmp_path / "study.h5ad", model)
+    weights = DATA / name
+    if name == "geneformer":  # dictionaries in a folder of their own
+        weights = copy_model(name, tmp_path)
+        (tmp_path / "tables").mkdir()
+        for each in weights.glob("*.pkl"):
+            each.rename(tmp_path / "tables" / each.name)
+    about = ["--model", name, *(each.format(folder=tmp_path / "tables") for each in options)]
+    check = ["models", "check", weights, *about, "--cells", "study.h5ad", "--n-cells", "10", "--format", "json"]
+    code, out, err = run(*check, "--steps", "2", cwd=tmp_path)
+    assert code == 0, err
+    assert {"deletion", "infidelity", "shuffled weights"} < {row["test"] for row in json.loads(out)}
+    code, _, err = run(*check, "--method", "deeplift", cwd=tmp_path)
+    assert code == 1
+    assert f"deeplift cannot explain model {weights.name}" in words(err)
+    code, _, err = run("models", "export", "out", *about, "--weights", weights, cwd=tmp_path)
+    assert code == 1
+    assert f"({name}) is not a chain of layers over genes" in words(err)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
