@@ -90,7 +90,7 @@ DAMAGE = {
             drop_from_manifest(lake, "genes"),
             edit_manifest(lake, lambda held: held["columns"].pop("genes")),
         ],
-        "The lake .* (cannot be read: .* genes does not exist|lacks 1 of 21 tables of an atlas: genes)",
+        "The lake .* (cannot be read: .* genes does not exist|lacks 1 of 22 tables of an atlas: genes)",
     ),
     "a file twice": (
         lambda lake: edit_manifest(lake, lambda held: held["files"].append(held["files"][0])),
