@@ -20,8 +20,8 @@ __all__ = ["GivenScores", "check_genes", "check_scores", "nans", "scale_scores"]
 
 # How far the sum of a cell may be from the target sum, as a share of it. `sigdb.atlas.verify` allows as much.
 TOLERANCE = 0.001
-# Columns of obs that are counts of a cell. The last two say how many genes of the model the cell expresses, and how many
-# of these the model read.
+# Columns of obs that are counts of a cell. n_expressed: genes of the model with counts. n_read: how many of these the
+# model read.
 DEPTH = ("n_counts", "n_genes", "n_expressed", "n_read")
 
 
@@ -90,9 +90,9 @@ def check_read(n_expressed: NDArray[np.float64], n_read: NDArray[np.float64]) ->
     """Raise ObsError unless each cell has both numbers or neither, and at most as many genes read as expressed."""
     if n_wrong := int(((np.isnan(n_expressed) != np.isnan(n_read)) | (n_read > n_expressed)).sum()):
         raise ObsError(
-            "The obs columns 'n_expressed' and 'n_read' must hold how many genes of the model a cell expresses, and how "
-            f"many of these the model read; {n_wrong} of {len(n_read)} cells have only one of them, or more genes read "
-            "than expressed. Correct the columns, or rename them if they are something else."
+            "The obs columns 'n_expressed' and 'n_read' must hold how many genes of the model a cell expresses, and "
+            f"how many of these the model read; {n_wrong} of {len(n_read)} cells have only one of the numbers, or more "
+            "genes read than expressed. Correct the columns, or rename them if they are something else."
         )
 
 

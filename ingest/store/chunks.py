@@ -1,7 +1,8 @@
 """A chunk: consecutive cells of a study's file, attributed, as a folder of four files. Needs no torch.
 
 `cells.parquet` has one row per cell. `scores` has all scores, sorted by gene, behind an index of where each gene
-starts. `unread.parquet` has one row per gene that was not read in some cells. `entry.json` is the entry that the chunk gets in the ledger (see `ingest.store.stage`).
+starts. `unread.parquet` has one row per gene that was not read in some cells. `entry.json` is the entry that the chunk
+gets in the ledger (see `ingest.store.stage`).
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ class Chunk:
 
     n_counts, n_genes: (n,) over all genes of the file; NaN if unknown. scores: (n, n_model_genes), signed, scaled.
     scale, delta, error: (n,), see `Attributions`. scale and error are NaN for a cell without attributions; delta is NaN
-    for a cell without counts. delta and error are also NaN if unknown. n_expressed, n_read: (n,) genes of the model that
-    the cell expresses, and how many of them the model read; NaN if unknown. n_unread: (n_model_genes,) in how many of
-    the cells each gene is expressed, but was not read.
+    for a cell without counts. delta and error are also NaN if unknown. n_expressed, n_read: (n,) how many genes of the
+    model the cell expresses, and how many of them the model read; NaN if unknown. n_unread: (n_model_genes,) in how
+    many of the cells each gene is expressed, but was not read.
     """
 
     n_counts: NDArray[np.float64]

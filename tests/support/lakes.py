@@ -121,7 +121,7 @@ def split(folder: Path) -> None:
 
 
 def make_older(folder: Path, schema: int) -> None:
-    """Make a lake one of schema 5, which had no sums of gene_importance, or 6, which knew of no genes that were not read."""
+    """Make a lake one of schema 5, which has no sums of gene_importance, or 6, which does not say what was read."""
     found = manifest.read(str(folder))
     added = {"unread_genes", *(("importance_groups", "importance_sums") if schema == 5 else ())}
 

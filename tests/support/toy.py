@@ -78,8 +78,8 @@ def write_study(
 ) -> None:
     """Store dense scores (n_cells, n_genes) as a study. Zeros are not stored; NaN rows have no attributions.
 
-    unread: (n_cells, n_genes), where a cell expresses a gene that the model did not read; it read the genes with scores.
-    None: it is not recorded what was read.
+    unread: (n_cells, n_genes), where a cell expresses a gene that the model did not read. It read the genes that have
+    scores. None: it is not recorded what was read.
     """
     obs = obs if obs is not None else obs_of(len(scores))
     with atlas.transaction() as con:
