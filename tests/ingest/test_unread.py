@@ -18,6 +18,7 @@ from ingest.attribution.device import attribute_cells
 from ingest.models import Normalisation, load_model
 from ingest.options import Compute, IngestOptions, Method, Source
 from ingest.pipeline import ingest_files
+from ingest.preview import preview_study
 from tests.ingest.conftest import DATA, contents
 from tests.support.lakes import examples
 
@@ -70,7 +71,12 @@ def read_of(path):
 def test_by_hand(scgpt, tmp_path):
     """Cells of 0, 2, 3 and 5 genes: the last one has two genes that are not read."""
     counts = counts_of(scgpt, [0, 2, 3, 5])
-    ingest_files(tmp_path / "a.duckdb", [source_of(scgpt, counts, tmp_path)], scgpt, FAST)
+    source = source_of(scgpt, counts, tmp_path)
+    (report,) = ingest_files(tmp_path / "a.duckdb", [source], scgpt, FAST)
+    said = "the model reads a limited number of genes of a cell. Genes read of {}: median 2 of 2; 25% of cells cut. "
+    assert [note.startswith(said.format("4 cells")) for note in report.notes].count(True) == 1
+    notes = preview_study(source, model=scgpt).notes
+    assert [note.startswith(said.format("the first 4 of 4 cells")) for note in notes].count(True) == 1
     by_cell, by_gene = read_of(tmp_path / "a.duckdb")
     assert by_cell == {"c0": (0, 0), "c1": (2, 2), "c2": (3, 3), "c3": (5, 3)}
     unread = np.flatnonzero(brute_force(scgpt, counts)[3])
