@@ -19,6 +19,7 @@
 #                    other clients, in its own environment; psql, R, Java and ODBC if they are installed (on Debian: apt
 #                    install postgresql-client r-cran-rpostgresql default-jdk libpostgresql-jdbc-java unixodbc odbc-postgresql)
 # make test-cluster  studies that Apache Spark adds to a lake (needs Java 17), in the same environment
+# make environments  the environments of all these tests, which take minutes to install; with --jobs=3, three at a time
 #
 # Tests that nothing else runs:
 # make test-scvi     compare with scvi-tools itself, on checkpoints that it writes, in its own environment
@@ -43,6 +44,8 @@ NOTEBOOKS := $(wildcard notebooks/[134]*.ipynb)
 SLOW_NOTEBOOKS := $(wildcard notebooks/[25]*.ipynb)
 # One process per core; an idle one takes over tests that wait.
 PARALLEL := -n auto --dist worksteal
+# The same, with all tests of a file in one process, as they share something that starts slowly.
+BY_FILE := -n auto --dist loadfile
 NODE_API := 1.5.6-r.1
 SCIMILARITY := 0.4.1
 SC_SIGNATURE := 1.0.0
@@ -51,7 +54,7 @@ SUPERSET := 6.1.0
 
 PAGE := sigdb/explorer/page
 
-.PHONY: demo explorer test test-thorough test-oldest test-lake test-remote test-web test-dialects test-cluster test-scvi r-fixtures lint wheel docs site train bench bi clean
+.PHONY: demo explorer environments test test-thorough test-oldest test-lake test-remote test-web test-dialects test-cluster test-scvi r-fixtures lint wheel docs site train bench bi clean
 
 demo: .venv/light
 	$(BIN)/sigdb demo demo.duckdb
@@ -197,9 +200,9 @@ test-remote: .venv-remote/ready
 		boto3==$(BOTO) botocore==$(BOTO) pytest pytest-xdist hypothesis filelock scipy --editable .
 	touch $@
 
-# Playwright drives the browsers of the system; newer versions do not know Firefox ESR.
+# Playwright drives the browsers of the system; newer versions do not know Firefox ESR. Tests of a file share a server.
 test-web: .venv-web/ready explorer
-	.venv-web/bin/python -m pytest tests/web
+	.venv-web/bin/python -m pytest $(BY_FILE) tests/web
 
 .venv-web/ready: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv .venv-web
@@ -209,7 +212,7 @@ test-web: .venv-web/ready explorer
 
 # Spark is half a gigabyte, and its tests take minutes, so `make test` leaves them out.
 test-dialects: .venv-spark/ready
-	.venv-spark/bin/python -m pytest tests/sigdb/dialects/test_spark.py tests/sigdb/dialects/test_dialects.py
+	.venv-spark/bin/python -m pytest $(BY_FILE) tests/sigdb/dialects/test_spark.py tests/sigdb/dialects/test_dialects.py
 
 test-cluster: .venv-spark/ready
 	.venv-spark/bin/python -m pytest tests/ingest/spark
@@ -218,7 +221,7 @@ test-cluster: .venv-spark/ready
 .venv-spark/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-spark
 	.venv-spark/bin/pip install --quiet --constraint constraints.txt --editable '.[ingest,signature,spark]' \
-		pytest hypothesis filelock trino-query-parser zetasql
+		pytest pytest-xdist hypothesis filelock trino-query-parser zetasql
 	touch $@
 
 # scvi-tools is 2 GB with its dependencies, so `make test` leaves it out.
@@ -230,6 +233,9 @@ test-scvi: .venv-scvi/ready
 	.venv-scvi/bin/pip install --quiet torch==$$(sed -n 's/^torch==//p' constraints.txt) scvi-tools==$(SCVI_TOOLS) \
 		pytest hypothesis filelock --editable '.[ingest]'
 	touch $@
+
+environments: .venv/ready .venv-docs/ready .venv-oldest/ready .venv-remote/ready .venv-spark/ready .venv-tools/ready \
+	.venv-web/ready .clients/ready .originals/ready
 
 r-fixtures:
 	Rscript tests/data/r/oracle.R
