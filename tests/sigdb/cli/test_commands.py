@@ -165,7 +165,7 @@ def test_demo_run_again_is_quick_and_changes_nothing(demo_path, tmp_path):
 def test_commands_read_a_lake_as_they_read_an_atlas(workdir, toy_path):
     """info, sql and verify read a lake. verify finds a damaged file, and export --check writes it again."""
     _, out, _ = run("export", toy_path, "toy.lake", cwd=workdir)
-    assert "0 files written, 21 unchanged" in out
+    assert "0 files written, 22 unchanged" in out
     query = "SELECT score FROM signature_score(['CD3E']) ORDER BY 1"
     assert run("sql", "toy.lake", query, "--format", "csv", cwd=workdir) == run(
         "sql", toy_path, query, "--format", "csv"
