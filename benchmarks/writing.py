@@ -70,7 +70,15 @@ def write_chunks(stage: Stage, n_cells: int) -> float:
     def write(number: int, matrix: csr_matrix) -> None:
         n = matrix.shape[0]
         chunk = Chunk(
-            np.full(n, 3000.0), np.full(n, N_SCORES), matrix, np.full(n, 0.5), np.full(n, 0.01), np.full(n, 0.02)
+            np.full(n, 3000.0),
+            np.full(n, N_SCORES),
+            matrix,
+            np.full(n, 0.5),
+            np.full(n, 0.01),
+            np.full(n, 0.02),
+            np.full(n, N_SCORES),
+            np.full(n, N_SCORES),
+            np.zeros(matrix.shape[1], np.int64),
         )
         stage.write_chunk(number, number * CHUNK_CELLS, chunk, device="none", versions=VERSIONS)
 

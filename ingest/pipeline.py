@@ -22,6 +22,7 @@ from ingest.counts.open import CountsFile, open_counts
 from ingest.genes import GeneMap, map_genes
 from ingest.obs import add_embeddings, describe_fields, obs_table
 from ingest.options import Compute, IngestOptions, Method, Source
+from ingest.reading import read_notes
 from ingest.store.records import ModelInfo, RunSettings, StudyInfo, add_model, add_run
 from ingest.store.stage import digest, mark_stored, stage_folder
 from ingest.store.study import NewStudy, StudyReport, keep_or_remove_chunks, open_study, study_session
@@ -146,7 +147,7 @@ def ingest_study(
                 notes += attribute_study(source.name, job, options, engine)
                 cells = job.stage.cells()
                 quality = Quality(cells)
-                notes = [*describe_depth(cells), *notes]
+                notes = [*describe_depth(cells), *describe_read(cells, model), *notes]
                 notes += quality.check(options, source.name, model)
                 notes += writer.store(job.stage, engine.store_scores)
                 engine.publish()
@@ -310,6 +311,13 @@ def describe_depth(cells: pa.Table) -> list[str]:
     if n_counts.any() and np.array_equal(n_counts, n_genes):
         notes.append("every count of every cell is 1: was the matrix made binary?")
     return notes
+
+
+def describe_read(cells: pa.Table, model: CellModel) -> list[str]:
+    """A note on cells (a table from `Stage.cells`) that express more genes than the model reads."""
+    if model.context_limit is None:
+        return []
+    return read_notes(cells["n_expressed"].to_numpy(), cells["n_read"].to_numpy(), f"{len(cells):,} cells")
 
 
 def finite_median(values: NDArray[np.floating]) -> float:

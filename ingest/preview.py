@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ingest.counts.open import open_counts
 from ingest.genes import map_to_models
 from ingest.obs import add_embeddings, describe_fields, obs_table
 from ingest.options import IngestOptions
+from ingest.reading import read_notes
 from ingest.store.study import check_samples
 
 if TYPE_CHECKING:
@@ -16,10 +19,16 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from ingest.counts.open import CountsFile
     from ingest.fields import FieldReport
+    from ingest.genes import GeneMap
+    from ingest.models import CellModel
     from ingest.options import Source
 
 __all__ = ["StudyPreview", "other_columns", "preview_study"]
+
+# Cells of which a preview finds out how many genes a model reads.
+FIRST_CELLS = 1000
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,11 @@ class StudyPreview:
 
 
 def preview_study(
-    source: Source, genes: Sequence[str] | None = None, options: IngestOptions | None = None
+    source: Source,
+    genes: Sequence[str] | None = None,
+    options: IngestOptions | None = None,
+    *,
+    model: CellModel | None = None,
 ) -> StudyPreview:
     """Find out what `ingest_files` would take from a file. Nothing is written, and no cell is attributed.
 
@@ -79,6 +92,9 @@ def preview_study(
         The genes of the model: `gene_ids` of what `load_model` returns. Default: genes are not compared.
     options
         As for `ingest_files`; layer, mapping, obsm and min_genes are used.
+    model
+        The model, whose genes are compared in place of `genes`. If it reads a limited number of genes of a cell, a note
+        says how many it reads of the first cells.
 
     Returns
     -------
@@ -96,7 +112,7 @@ def preview_study(
     >>> from ingest import Source, load_model, preview_study
     >>> demo = files("ingest") / "demo"
     >>> model = load_model("mlp", demo / "model")
-    >>> found = preview_study(Source(demo / "studies" / "wu2020_tcell.h5ad"), model.gene_ids)
+    >>> found = preview_study(Source(demo / "studies" / "wu2020_tcell.h5ad"), model=model)
     >>> found.n_model_genes
     7000
     >>> found.fields[1]
@@ -110,9 +126,13 @@ def preview_study(
         check_samples(table, source.name)
         fields = describe_fields(obs, table, options.mapping)
         n_measured, notes = None, [*file.notes, *notes]
+        if model is not None:
+            genes = model.gene_ids
         if genes is not None:
             (found,), _ = map_to_models([genes], file.var_names, min_genes=options.min_genes)
             n_measured, notes = len(found.measured), [*notes, *found.notes]
+            if model is not None and model.context_limit is not None:
+                notes += read_first_cells(file, found, model)
         return StudyPreview(
             study=source.name,
             n_cells=file.n_cells,
@@ -124,6 +144,15 @@ def preview_study(
             columns=other_columns(table, fields),
             notes=tuple(notes),
         )
+
+
+def read_first_cells(file: CountsFile, genes: GeneMap, model: CellModel) -> list[str]:
+    """A note on the first cells, if a model does not read all their genes."""
+    n_cells = min(FIRST_CELLS, file.n_cells)
+    counts = genes(file.reader.read(0, n_cells))
+    n_expressed = np.diff(counts.indptr)
+    n_unread = np.diff(model.unread(counts, model.prepare(counts)).indptr)
+    return read_notes(n_expressed, n_expressed - n_unread, f"the first {n_cells:,} of {file.n_cells:,} cells")
 
 
 def other_columns(table: pa.Table, fields: Sequence[FieldReport]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-__all__ = ["count", "format_number", "format_value", "ordinal", "printable"]
+__all__ = ["count", "describe_read", "format_number", "format_value", "ordinal", "percent", "printable"]
 
 # Characters that a terminal obeys instead of showing them, that turn text around, or that no font and no XML has.
 UNPRINTABLE = re.compile(
@@ -59,6 +59,16 @@ def count(n: int, noun: str) -> str:
 def plural(noun: str) -> str:
     """Several things: rows, studies."""
     return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+
+
+def percent(part: float) -> str:
+    """A part of 1 as a percentage."""
+    return f"{part:.0%}" if part >= 0.1 or part == 0 else f"{part:.1%}"
+
+
+def describe_read(median_read: float, median_expressed: float, share_cut: float) -> str:
+    """How many expressed genes of a cell a model reads. share_cut: the part of the cells of which it reads not all."""
+    return f"median {median_read:,.0f} of {median_expressed:,.0f}; {percent(share_cut)} of cells cut"
 
 
 def ordinal(number: float) -> str:

@@ -65,6 +65,8 @@ COMMENT ON COLUMN sigdb_data.attributed_cells.cell_id IS 'Number of the cell, fr
 COMMENT ON COLUMN sigdb_data.attributed_cells.attribution_scale IS 'Raw attribution divided by score; NULL if nothing was attributed to the cell: it has no counts of the model''s genes, or the gradient is 0.';
 COMMENT ON COLUMN sigdb_data.attributed_cells.completeness_delta IS 'Sum of the raw attributions minus (f(cell) - f(baseline)). It is not the error of the attributions: errors of single genes cancel in the sum. NULL if the cell has no counts of the model''s genes, or if it is unknown.';
 COMMENT ON COLUMN sigdb_data.attributed_cells.integration_error IS 'Estimated L1 error of Integrated Gradients, as a share of the cell''s summed |attribution|: half the difference between the attributions from the odd and from the even steps. NULL for other methods, for one step, and if nothing was attributed.';
+COMMENT ON COLUMN sigdb_data.attributed_cells.n_expressed IS 'Genes of the model with counts in the cell; NULL if not recorded.';
+COMMENT ON COLUMN sigdb_data.attributed_cells.n_read IS 'Expressed genes that the model read. A transformer reads a limited number of genes of a cell. NULL if not recorded.';
 
 COMMENT ON TABLE sigdb_data.genes IS 'One row per gene that is an input of a model of this atlas.';
 COMMENT ON COLUMN sigdb_data.genes.gene_id IS 'Number of the gene.';
@@ -87,6 +89,12 @@ COMMENT ON COLUMN sigdb_data.model_genes.position IS 'Column of the gene in the 
 COMMENT ON TABLE sigdb_data.study_genes IS 'One row per study and measured gene.';
 COMMENT ON COLUMN sigdb_data.study_genes.study_id IS 'Number of the study.';
 COMMENT ON COLUMN sigdb_data.study_genes.gene_id IS 'Number of the gene.';
+
+COMMENT ON TABLE sigdb_data.unread_genes IS 'One row per run, study and gene that some cells express and the model did not read in them.';
+COMMENT ON COLUMN sigdb_data.unread_genes.run_id IS 'Number of the attribution run.';
+COMMENT ON COLUMN sigdb_data.unread_genes.study_id IS 'Number of the study.';
+COMMENT ON COLUMN sigdb_data.unread_genes.gene_id IS 'Number of the gene.';
+COMMENT ON COLUMN sigdb_data.unread_genes.n_cells IS 'Cells of the study that express the gene, in which the model did not read it.';
 
 COMMENT ON TABLE sigdb_data.attributions IS 'One row per run, gene and cell with an attribution other than 0.';
 COMMENT ON COLUMN sigdb_data.attributions.run_id IS 'Number of the attribution run.';

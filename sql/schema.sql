@@ -77,7 +77,9 @@ CREATE TABLE sigdb_data.attributed_cells (
     cell_id UINTEGER NOT NULL,
     attribution_scale FLOAT,
     completeness_delta FLOAT,
-    integration_error FLOAT
+    integration_error FLOAT,
+    n_expressed UINTEGER,
+    n_read UINTEGER
 );
 
 CREATE TABLE sigdb_data.genes (
@@ -105,6 +107,14 @@ CREATE TABLE sigdb_data.model_genes (
 CREATE TABLE sigdb_data.study_genes (
     study_id USMALLINT NOT NULL,
     gene_id UINTEGER NOT NULL
+);
+
+-- Most models read all genes, and have no rows here.
+CREATE TABLE sigdb_data.unread_genes (
+    run_id UINTEGER NOT NULL,
+    study_id USMALLINT NOT NULL,
+    gene_id UINTEGER NOT NULL,
+    n_cells UINTEGER NOT NULL
 );
 
 -- The rows are sorted, so the best compression is known. Trying others takes a sixth of the time to store the rows.

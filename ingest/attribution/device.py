@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 
 from ingest.attribution.methods import Attributions, attribute_batch, concatenate, most_rows
 from sigdb.errors import DeviceError
@@ -96,14 +96,16 @@ def attribute_cells(
     A batch that does not fit into memory is split in halves. Raises what `attribute_batch` raises, and DeviceError if
     a single cell does not fit.
     """
-    parts = []
+    parts, unread = [], []
     for start in range(0, counts.shape[0], batch_size):
-        x = model.prepare(counts[start : start + batch_size])
+        batch = counts[start : start + batch_size]
+        x = model.prepare(batch)
+        unread.append(model.unread(batch, x))
         cells = np.flatnonzero(np.diff(x.indptr))
         found = attribute_or_split(model, x[cells], method, baseline)
         parts.append(scatter(found, cells, x.shape[0]))
         done(x.shape[0])
-    return concatenate(parts)
+    return replace(concatenate(parts), unread=csr_matrix(vstack(unread, format="csr")))
 
 
 def attribute_or_split(model: CellModel, x: csr_matrix, method: Method, baseline: csr_matrix | None) -> Attributions:

@@ -55,12 +55,14 @@ class Attributions:
     (f(cell) - f(baseline)). It is 0 for DeepLIFT, and would be 0 for Integrated Gradients with an exact integral.
     error: (n,) the estimated L1 error of Integrated Gradients, as a share of the cell's summed |attribution|: half the
     L1 distance between the attributions from the odd and from the even points, each scaled to a sum of 1. NaN for other
-    methods, for a single point, and for a cell without attributions.
+    methods, for a single point, and for a cell without attributions. unread: (n, n_genes), see `CellModel.unread`; None
+    if only prepared cells are known.
     """
 
     values: csr_matrix
     delta: NDArray[np.float32]
     error: NDArray[np.float32]
+    unread: csr_matrix | None = None
 
 
 class Scalar:

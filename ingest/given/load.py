@@ -268,6 +268,9 @@ class ChunkWriter:
             scale=scale,
             delta=nans(scores.shape[0]),
             error=nans(scores.shape[0]),
+            n_expressed=self.depth["n_expressed"][cells],
+            n_read=self.depth["n_read"][cells],
+            n_unread=np.zeros(scores.shape[1], np.int64),
         )
         self.stage.write_chunk(number, start, chunk, device=self.settings.device, versions=self.settings.versions)
 

@@ -20,14 +20,16 @@ __all__ = ["GivenScores", "check_genes", "check_scores", "nans", "scale_scores"]
 
 # How far the sum of a cell may be from the target sum, as a share of it. `sigdb.atlas.verify` allows as much.
 TOLERANCE = 0.001
-DEPTH = ("n_counts", "n_genes")
+# Columns of obs that are counts of a cell. n_expressed: genes of the model with counts. n_read: how many of these the
+# model read.
+DEPTH = ("n_counts", "n_genes", "n_expressed", "n_read")
 
 
 @dataclass(frozen=True)
 class GivenScores:
     """The scores of a study's cells.
 
-    obs: the metadata, indexed by barcode. Its columns n_counts and n_genes, if any, are counts of the cells.
+    obs: the metadata, indexed by barcode. Its columns of the names in DEPTH, if any, are counts of the cells.
     genes: (n_genes,), the names of the columns. rows: a function of (start, stop) that returns the scores of these
     cells, (n, n_genes), without duplicate entries. origin: what the scores were read from, in words. version: changes
     if the scores or the metadata change. n_chunk: cells to read at a time. n_threads: threads that check and write
@@ -43,9 +45,11 @@ class GivenScores:
     n_threads: int = 1
 
     def split_obs(self) -> tuple[pd.DataFrame, dict[str, NDArray[np.float64]]]:
-        """Split obs into its other columns and the two of DEPTH: (n_cells,), NaN if unknown."""
+        """Split obs into its other columns and the four of DEPTH: (n_cells,), NaN if unknown."""
         obs = self.obs.copy(deep=False)
-        return obs, {name: read_depth(obs.pop(name), name) if name in obs else nans(len(obs)) for name in DEPTH}
+        depth = {name: read_depth(obs.pop(name), name) if name in obs else nans(len(obs)) for name in DEPTH}
+        check_read(depth["n_expressed"], depth["n_read"])
+        return obs, depth
 
 
 def check_genes(genes: Sequence[str], measured: Sequence[str] | None) -> None:
@@ -74,12 +78,22 @@ def read_depth(values: pd.Series[float], name: str) -> NDArray[np.float64]:
         counts: NDArray[np.float64] = pd.to_numeric(values).to_numpy(np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:
         raise ObsError(f"obs column {name!r} must hold numbers: {error}. Rename it if it is something else.") from error
-    n_wrong = int((counts < 0).sum() + np.isinf(counts).sum() + (name == "n_genes") * (counts % 1 > 0).sum())
+    n_wrong = int((counts < 0).sum() + np.isinf(counts).sum() + (name != "n_counts") * (counts % 1 > 0).sum())
     if n_wrong:
         raise ObsError(
             f"obs column {name!r} must hold counts; {n_wrong} of {len(counts)} values are something else. Rename it."
         )
     return counts
+
+
+def check_read(n_expressed: NDArray[np.float64], n_read: NDArray[np.float64]) -> None:
+    """Raise ObsError unless each cell has both numbers or neither, and at most as many genes read as expressed."""
+    if n_wrong := int(((np.isnan(n_expressed) != np.isnan(n_read)) | (n_read > n_expressed)).sum()):
+        raise ObsError(
+            "The obs columns 'n_expressed' and 'n_read' must hold how many genes of the model a cell expresses, and "
+            f"how many of these the model read; {n_wrong} of {len(n_read)} cells have only one of the numbers, or more "
+            "genes read than expressed. Correct the columns, or rename them if they are something else."
+        )
 
 
 def check_scores(given: csr_matrix, start: int, genes: Sequence[str], is_measured: NDArray[np.bool_]) -> csr_matrix:

@@ -107,6 +107,13 @@ class CellModel(ABC):
         """Most rows (see `Entry`) of one cell."""
         return 1
 
+    def unread(self, counts: csr_matrix, x: csr_matrix) -> csr_matrix:
+        """Where a cell expresses a gene that the model does not read: (n_cells, n_genes), boolean.
+
+        counts: as for `prepare`, which returned x.
+        """
+        return csr_matrix((counts != 0) > (x != 0))
+
     def check_baseline(self) -> None:  # noqa: B027 - most models have one
         """Raise MethodError if the mean of cells is no cell that the model can read."""
 
@@ -210,6 +217,10 @@ class FeedForward(CellModel):
     def prepare(self, counts: csr_matrix) -> csr_matrix:
         """Normalised counts."""
         return self.normalisation(counts)
+
+    def unread(self, counts: csr_matrix, x: csr_matrix) -> csr_matrix:
+        """Nowhere: a count that is normalised to 0 is read as 0."""
+        return csr_matrix(counts.shape, dtype=np.bool_)
 
     def enter(self, x: csr_matrix, baseline: csr_matrix | None = None) -> Entry:
         """Go through the first layer, W. Attributions are (x - baseline) * (multipliers @ W) where that is not 0."""

@@ -1,7 +1,8 @@
-"""A chunk: consecutive cells of a study's file, attributed, as a folder of three files. Needs no torch.
+"""A chunk: consecutive cells of a study's file, attributed, as a folder of four files. Needs no torch.
 
 `cells.parquet` has one row per cell. `scores` has all scores, sorted by gene, behind an index of where each gene
-starts. `entry.json` is the entry that the chunk gets in the ledger (see `ingest.store.stage`).
+starts. `unread.parquet` has one row per gene that was not read in some cells. `entry.json` is the entry that the chunk
+gets in the ledger (see `ingest.store.stage`).
 """
 
 from __future__ import annotations
@@ -25,9 +26,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
-__all__ = ["PACKED", "SCORE", "Chunk", "read_cells", "read_entry", "read_gene_counts", "read_scores", "write_chunk"]
+__all__ = [
+    "PACKED",
+    "SCORE",
+    "Chunk",
+    "read_cells",
+    "read_entry",
+    "read_gene_counts",
+    "read_scores",
+    "read_unread",
+    "write_chunk",
+]
 
-CELLS, SCORES, ENTRY = "cells.parquet", "scores", "entry.json"
+CELLS, SCORES, UNREAD, ENTRY = "cells.parquet", "scores", "unread.parquet", "entry.json"
 
 # The file `scores` is an index of n_genes + 1 START values (where each gene starts, and where the last one ends),
 # followed by SCORE records, sorted by gene. The file is not compressed: scores compress badly, and a range of genes
@@ -44,7 +55,9 @@ class Chunk:
 
     n_counts, n_genes: (n,) over all genes of the file; NaN if unknown. scores: (n, n_model_genes), signed, scaled.
     scale, delta, error: (n,), see `Attributions`. scale and error are NaN for a cell without attributions; delta is NaN
-    for a cell without counts. delta and error are also NaN if unknown.
+    for a cell without counts. delta and error are also NaN if unknown. n_expressed, n_read: (n,) how many genes of the
+    model the cell expresses, and how many of them the model read; NaN if unknown. n_unread: (n_model_genes,) in how
+    many of the cells each gene is expressed, but was not read.
     """
 
     n_counts: NDArray[np.float64]
@@ -53,6 +66,9 @@ class Chunk:
     scale: NDArray[np.floating]
     delta: NDArray[np.floating]
     error: NDArray[np.floating]
+    n_expressed: NDArray[np.integer] | NDArray[np.floating]
+    n_read: NDArray[np.integer] | NDArray[np.floating]
+    n_unread: NDArray[np.integer]
 
 
 def write_chunk(
@@ -73,11 +89,16 @@ def write_chunk(
         "attribution_scale": pa.array(chunk.scale, pa.float32(), from_pandas=True),
         "completeness_delta": pa.array(chunk.delta, pa.float32(), from_pandas=True),
         "integration_error": pa.array(chunk.error, pa.float32(), from_pandas=True),
+        "n_expressed": pa.array(chunk.n_expressed, pa.uint32(), from_pandas=True),
+        "n_read": pa.array(chunk.n_read, pa.uint32(), from_pandas=True),
     }
     pq.write_table(pa.table(cells), folder / CELLS)
     write_scores(folder / SCORES, chunk.scores, gene_ids, ranks)
+    unread = np.flatnonzero(chunk.n_unread)
+    n_cells = pa.array(chunk.n_unread[unread], pa.uint32())
+    pq.write_table(pa.table({"gene_id": gene_ids[unread], "n_cells": n_cells}), folder / UNREAD)
     (folder / ENTRY).write_text(json.dumps(entry), encoding="utf-8")
-    for name in (CELLS, SCORES, ENTRY):
+    for name in (CELLS, SCORES, UNREAD, ENTRY):
         sync(folder / name)
 
 
@@ -104,6 +125,11 @@ def read_entry(folder: Path) -> dict[str, Any]:
 def read_cells(folder: Path) -> pa.Table:
     """Read the cells of a chunk: rank, n_counts, n_genes, and the columns of `attributed_cells`."""
     return pq.read_table(folder / CELLS)
+
+
+def read_unread(folder: Path) -> pa.Table:
+    """Read the genes that were not read in some cells of a chunk: gene_id, n_cells."""
+    return pq.read_table(folder / UNREAD)
 
 
 def read_gene_counts(folder: Path, n_genes: int) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 
-from ingest.store.chunks import read_cells, read_entry, read_gene_counts, read_scores, write_chunk
+from ingest.store.chunks import read_cells, read_entry, read_gene_counts, read_scores, read_unread, write_chunk
 from sigdb import errors
 from sigdb.disk import now, sync
 
@@ -53,7 +53,7 @@ UNFINISHED = "unfinished-"
 FAULT = "fault.json"
 STORED = "stored.json"
 # Bump when the format of a chunk or of the plan changes.
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,10 @@ class Stage:
     def cells(self) -> pa.Table:
         """All cells that were attributed, by rank: n_counts, n_genes, and the columns of `attributed_cells`."""
         return pa.concat_tables([read_cells(chunk) for chunk in self.chunk_folders()]).sort_by("rank")
+
+    def unread_genes(self) -> pa.Table:
+        """The genes that were not read in some cells, one row per chunk and gene: gene_id, n_cells."""
+        return pa.concat_tables([read_unread(chunk) for chunk in self.chunk_folders()])
 
     def gene_counts(self) -> NDArray[np.int64]:
         """The number of scores of each gene, by gene_id."""

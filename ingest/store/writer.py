@@ -75,6 +75,8 @@ class StudyWriter:
             raise AtlasError(f"{len(cells)} of {len(self.obs)} cells of the study were attributed.")
         notes = self._check_counts(cells) if self.has_cells else self._write_cells(cells)
         run_statement(self.con, "ingest/study.add_attributed_cells", self._target, sigdb_incoming=cells)
+        unread = stage.unread_genes()
+        run_statement(self.con, "ingest/study.add_unread_genes", self.run_and_study, sigdb_incoming=unread)
         run = {"run_id": self.run_id}
         run_statement(self.con, "atlas/derived.add_group_sizes", run | self.cell_range)
         run_statement(self.con, "atlas/derived.add_importance_groups", self.run_and_study)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from ingest.ahead import map_ahead
 from ingest.attribution.device import attribute_cells
@@ -16,8 +17,6 @@ from ingest.store.chunks import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from scipy.sparse import csr_matrix
 
     from ingest.counts.matrix import RowReader, RowSource
     from ingest.genes import GeneMap
@@ -59,15 +58,17 @@ class Job:
 
     def attribute(self, counts: csr_matrix, done: Callable[[int], None] = lambda n: None) -> Chunk:
         """Attribute cells from their counts, (n_cells, n_columns of the file)."""
+        expressed = self.genes(counts)
         found = attribute_cells(
             self.model,
-            self.genes(counts),
+            expressed,
             self.method,
             baseline=self.baseline,
             batch_size=self.batch_size,
             done=done,
         )
         scores, scales = scale(found)
+        n_expressed, unread = np.diff(expressed.indptr), csr_matrix(found.unread)
         return Chunk(
             n_counts=np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel(),
             n_genes=np.diff(counts.indptr),
@@ -75,6 +76,9 @@ class Job:
             scale=scales,
             delta=found.delta,
             error=found.error,
+            n_expressed=n_expressed,
+            n_read=n_expressed - np.diff(unread.indptr),
+            n_unread=np.bincount(unread.indices, minlength=unread.shape[1]),
         )
 
     def keep(self, number: int, chunk: Chunk) -> None:

@@ -149,7 +149,7 @@ def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, options: str) 
     con.execute("ATTACH " + literal(str(path.absolute())) + " AS " + name + " (" + options + ")")
 
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 # The smallest and the largest id that a cell can have, a UINTEGER.
 ALL_CELLS = (0, 2**32 - 1)
 

@@ -60,7 +60,7 @@ def upgrade(path: str | os.PathLike[str]) -> tuple[int, int]:
     Examples
     --------
     >>> sigdb.upgrade("demo.duckdb")
-    (6, 6)
+    (7, 7)
     """
     con = open_to_write(open_file, path)
     try:

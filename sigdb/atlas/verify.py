@@ -35,6 +35,7 @@ CHECKS = (
     "scores",
     "sums",
     "completeness",
+    "unread",
     "cube",
     "group_sizes",
     "importance_groups",

@@ -16,7 +16,7 @@ from sigdb.atlas.empty import write_empty
 from sigdb.atlas.file import check_name, log_of, open_atlas, open_to_write, put_in_place, remove
 from sigdb.errors import AtlasError, SignatureError, listed, message
 from sigdb.scores.members import find_signatures
-from sigdb.scores.names import warn_of_names
+from sigdb.scores.names import warn_of_genes
 from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ class Atlas:
         with self.transaction() as con:
             names = find_signatures(con, signatures)
             materialized.materialize(con, names, missing=missing, run=run)
-            warn_of_names(con, run=run, signatures=names)
+            warn_of_genes(con, run=run, signatures=names)
 
     def unmaterialize(self, signatures: Sequence[str]) -> None:
         """Delete the kept scores of signatures in all runs, all or none.
@@ -324,7 +324,7 @@ class Atlas:
         with self.transaction() as con:
             names = find_signatures(con, signatures)
             views.create(con, names, missing=missing)
-            warn_of_names(con, signatures=names)
+            warn_of_genes(con, signatures=names)
 
     def drop_views(self, signatures: Sequence[str]) -> None:
         """Drop the views of signatures, all or none.

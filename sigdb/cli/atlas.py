@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
+# What `cli/atlas.runs` says of the genes that were read, in the order of `describe_read`.
+GENES_READ = ("median_read", "median_expressed", "share_cut")
 INFO_FORMATS = {"table": "tables for people", "json": "one object for programs"}
 
 
@@ -110,8 +112,19 @@ def print_facts(facts: dict[str, Any]) -> None:
         console.print(f"Without values: {', '.join(empty)}.", end="\n\n")
     # One column per run: a run has more facts than a line has room for.
     if runs := facts["runs"]:
-        rows = [[name, *(run[name] for run in runs)] for name in runs[0]]
+        rows = [[name, *(run[name] for run in runs)] for name in runs[0] if name not in GENES_READ]
+        if any(run["share_cut"] for run in runs):
+            rows.append(["genes_read", *map(genes_read, runs)])
         print_titled("Attribution runs", ["", *map(str, rows[0][1:])], rows[1:])
+
+
+def genes_read(run: dict[str, Any]) -> str:
+    """How many expressed genes of a cell a run read, for people."""
+    from sigdb.text import describe_read
+
+    if run["share_cut"] is None:
+        return "not recorded"
+    return describe_read(*(run[name] for name in GENES_READ)) if run["share_cut"] else "all"
 
 
 def print_records(title: str, found: Sequence[dict[str, Any]]) -> None:

@@ -137,8 +137,8 @@ def preview(parameters: IngestParameters, sources: Sequence[Source], options: In
 
     with needs_extra("ingest"):
         from ingest.preview import preview_study
-    genes = read_model(parameters).gene_ids
-    print_previews([preview_study(source, genes, options) for source in sources])
+    model = read_model(parameters)
+    print_previews([preview_study(source, options=options, model=model) for source in sources])
 
 
 def list_sources(parameters: IngestParameters) -> list[Source]:

@@ -95,7 +95,7 @@ def show_cells(
     import sigdb
     from sigdb.findings.columns import keep_cells
     from sigdb.findings.lost import check_chosen
-    from sigdb.scores.names import name_notes
+    from sigdb.scores.names import gene_notes
     from sigdb.scores.options import score_parameters
     from sigdb.statements import named_in, parse_statement, to_sql, write_out
 
@@ -108,7 +108,7 @@ def show_cells(
         console.print(f"{write_out(query, parameters)};", soft_wrap=True)
         return
     dump(con, to_sql(query), named_in(query, parameters), view.form, view.output, CELL_COLUMNS)
-    print_notes(name_notes(con, parameters["genes"], run=parameters["run"]), view.form)
+    print_notes(gene_notes(con, parameters["genes"], run=parameters["run"]), view.form)
 
 
 def two_axes(found: Answer, columns: Sequence[str]) -> Answer:

@@ -19,7 +19,7 @@ from sigdb.findings.leading import LeadingGenes, leading_genes
 from sigdb.findings.nulls import matched_null
 from sigdb.findings.page import Page, Section, check_is_page, write_page
 from sigdb.scores.members import name_of, reusable
-from sigdb.scores.names import name_notes
+from sigdb.scores.names import gene_notes
 from sigdb.scores.options import score_parameters
 from sigdb.statements import ask, parse_statement
 from sigdb.text import format_value
@@ -219,8 +219,8 @@ def find_all(con: duckdb.DuckDBPyConnection, subject: Subject) -> Findings:
         ask(con, choose_groups(parse_statement(f"findings/{query}"), subject.cells or "true"), parameters)
         for query in ("coverage", "missing_genes", "provenance")
     )
-    # What the names of the genes mean is said once, beside the coverage.
-    names = name_notes(con, parameters["genes"], run=options["run"])
+    # What is to know about the genes is said once, beside the coverage.
+    names = gene_notes(con, parameters["genes"], run=options["run"])
     rest = {name: each and without_notes(each, names) for name, each in found.items()}
     return Findings(**rest, coverage=replace(coverage, notes=names), missing=missing, provenance=provenance)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sigdb.errors import listed
 from sigdb.findings.comparability import RAW, warnings_of
-from sigdb.text import count
+from sigdb.text import count, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,11 +138,6 @@ def coverage_sentence(coverage: pa.Table, missing: pa.Table) -> str:
 def cautions_of(found: Sequence[Answer]) -> list[str]:
     """The warnings of the first finding whose groups differ in depth or in coverage."""
     return next(filter(None, ([note for note in warnings_of(each) if note != RAW] for each in found)), [])
-
-
-def percent(part: float) -> str:
-    """A part of 1 as a percentage."""
-    return f"{part:.0%}" if part >= 0.1 or part == 0 else f"{part:.1%}"
 
 
 def join_words(words: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from sigdb.lake import manifest
 from sigdb.lake.export import hold_folder, make_manifest, write_parts
 from sigdb.lake.files import attribution_parts, table_columns, table_parts
 from sigdb.lake.manifest import publish
-from sigdb.lake.older import missing_tables
+from sigdb.lake.older import lacks_importance
 from sigdb.lake.open import read_complete, select_rows
 from sigdb.lake.restore import load_tables
 from sigdb.statements import run_statement
@@ -135,7 +135,7 @@ def growing_lake(lake: str | os.PathLike[str], *, genes_per_bucket: int | None =
                 with little_memory(atlas.con):
                     load_tables(atlas, before, before.columns.keys() - set(LARGE_TABLES))
             grown = GrowingLake(root, atlas, before, size)
-            if before and missing_tables(before):
+            if before and lacks_importance(before):
                 grown.add_importance()
             yield grown
 

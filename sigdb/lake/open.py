@@ -27,7 +27,7 @@ from sigdb.atlas.file import (
 from sigdb.errors import AtlasError, message
 from sigdb.lake import manifest
 from sigdb.lake.cache import code_digest, get_or_make
-from sigdb.lake.older import OLDEST_SCHEMA, show_missing_tables
+from sigdb.lake.older import FIRST_WITH_UNREAD, OLDEST_SCHEMA, show_missing_tables
 from sigdb.statements import parse_statement, run_statement
 
 if TYPE_CHECKING:
@@ -162,9 +162,16 @@ def make_view_file(found: Manifest) -> bytes:
         return path.read_bytes()
 
 
+def query_name(found: Manifest, table: str) -> str:
+    """The statement in `sql/lake/views.sql` for the rows of a table of a lake."""
+    if table == "attributed_cells" and found.schema_version < FIRST_WITH_UNREAD:
+        return "show_older_attributed_cells"
+    return QUERIES.get(table, "show_table")
+
+
 def select_rows(found: Manifest, table: str) -> exp.Select:
     """A query for the rows of a table of a lake."""
-    query = parse_statement(f"lake/views.{QUERIES.get(table, 'show_table')}")
+    query = parse_statement(f"lake/views.{query_name(found, table)}")
     files = exp.array(*(exp.Literal.string(found.pattern(file)) for file in found.files_of(table)))
     values = {"files": files, "schema_version": exp.Literal.string(str(SCHEMA_VERSION))}
     for parameter in list(query.find_all(exp.Placeholder)):

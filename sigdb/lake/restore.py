@@ -18,7 +18,7 @@ from sigdb.disk import sync
 from sigdb.errors import AtlasError, listed, message
 from sigdb.lake.files import table_columns
 from sigdb.lake.manifest import Manifest, check_sums
-from sigdb.lake.older import missing_tables
+from sigdb.lake.older import lacks_importance, missing_tables
 from sigdb.lake.open import check_new_file, read_complete, select_rows
 from sigdb.statements import run_statement
 
@@ -107,7 +107,7 @@ def load_tables(
     with atlas.transaction():
         schema.install(con)
         views.install(con, found.signature_views)
-        if missing_tables(found) and "attribution_summary" in tables:
+        if lacks_importance(found) and "attribution_summary" in tables:
             rebuild_importance(con)
         record_versions(con)
 

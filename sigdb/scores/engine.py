@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from sigdb.errors import QueryError, listed, macro_message, message
 from sigdb.interrupt import can_interrupt
-from sigdb.scores.names import warn_of_names
+from sigdb.scores.names import warn_of_genes
 from sigdb.scores.options import ScoreOptions, check_options, score_parameters
 from sigdb.statements import check_connection, parse_statement, statement
 
@@ -123,7 +123,7 @@ def resolve_terms(cursor: duckdb.DuckDBPyConnection, genes: Genes, **options: Un
     parameters = {name: completed[name] for name in ("genes", "weights", "run")}
     checked = {"agg": agg, "missing": completed["missing"], "signed": signed, "signatures": None}
     check_score(cursor, parameters | checked)
-    warn_of_names(cursor, completed["genes"], run=run)
+    warn_of_genes(cursor, completed["genes"], run=run)
     terms = stream(cursor, parse_statement("scores/engine.score_terms"), {**parameters, "agg": agg}).read_all()
     measured = None
     if completed["measured_only"] and agg == "mean":

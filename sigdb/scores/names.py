@@ -1,4 +1,4 @@
-"""What the names of the genes of a score mean: which were left out, and which are other names of genes."""
+"""What to know about the genes of a score: what their names mean, and which of them a run did not read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sigdb.errors import listed, macro_message
-from sigdb.statements import ask, full_names, statement
-from sigdb.text import count
+from sigdb.statements import ask, full_names, run_statement, statement
+from sigdb.text import count, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,30 +18,76 @@ if TYPE_CHECKING:
 
     from sigdb.answers import Answer
 
-__all__ = ["ask_scores", "look_up_names", "name_notes", "warn_of_names"]
+__all__ = ["ask_scores", "gene_notes", "look_up_names", "name_notes", "unread_notes", "warn_of_genes"]
 
 # A name, the symbol of its gene, its status, a suggestion, and the number of all names.
 Name: TypeAlias = tuple[str, str | None, str, str | None, int]
+
+# Genes that a sentence names.
+NAMED = 3
+UNREAD = (
+    "Run {run} did not read {genes} in cells that express {them}, and counts {them} as 0 there: {examples}. The model "
+    "reads a limited number of genes of a cell. A run that reads more can be added: use a model with a larger context, "
+    "or for scGPT a larger `max_length`."
+)
 
 logger = logging.getLogger(__name__)
 
 
 def ask_scores(con: duckdb.DuckDBPyConnection, query: exp.Expression, parameters: Mapping[str, Any]) -> Answer:
-    """Run a statement about the score of $genes; the notes say what its names mean. Raises QueryError as `ask` does."""
+    """Run a statement about the score of $genes; the notes are `gene_notes`. Raises QueryError as `ask` does."""
     found = ask(con, query, parameters)
-    return replace(found, notes=name_notes(con, parameters["genes"], run=parameters["run"]))
+    return replace(found, notes=gene_notes(con, parameters["genes"], run=parameters["run"]))
 
 
-def warn_of_names(
+def warn_of_genes(
     con: duckdb.DuckDBPyConnection,
     genes: Sequence[str] | None = None,
     *,
     run: str | int | None = None,
     signatures: Sequence[str] | None = None,
 ) -> None:
-    """Log `name_notes` as warnings, for results that have no place for notes."""
-    for note in name_notes(con, genes, run=run, signatures=signatures):
+    """Log `gene_notes` as warnings, for results that have no place for notes."""
+    for note in gene_notes(con, genes, run=run, signatures=signatures):
         logger.warning(note)
+
+
+def gene_notes(
+    con: duckdb.DuckDBPyConnection,
+    genes: Sequence[str] | None = None,
+    *,
+    run: str | int | None = None,
+    signatures: Sequence[str] | None = None,
+) -> tuple[str, ...]:
+    """Sentences on the names of genes, and on genes that the run did not read; parameters as for `name_notes`."""
+    names = name_notes(con, genes, run=run, signatures=signatures)
+    return (*names, *unread_notes(con, genes, run=run, signatures=signatures))
+
+
+def unread_notes(
+    con: duckdb.DuckDBPyConnection,
+    genes: Sequence[str] | None = None,
+    *,
+    run: str | int | None = None,
+    signatures: Sequence[str] | None = None,
+) -> tuple[str, ...]:
+    """A sentence on genes that the run did not read in many of the cells that express them; none if there are none."""
+    if not run_statement(con, "scores/names.any_unread"):
+        return ()
+    parameters = {"genes": None if genes is None else list(genes), "run": run, "signatures": signatures}
+    rows = run_statement(con, "scores/names.unread", parameters)
+    if not rows:
+        return ()
+    n_genes = len({symbol for symbol, *_ in rows})
+    examples = [f"{symbol} in {percent(share)} of these cells in {study}" for symbol, study, share, _ in rows]
+    return (
+        UNREAD.format(
+            run=rows[0][3],
+            genes=count(n_genes, "gene"),
+            them="it" if n_genes == 1 else "them",
+            examples=listed(examples, NAMED),
+        ),
+    )
 
 
 def name_notes(

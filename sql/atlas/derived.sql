@@ -80,6 +80,7 @@ DELETE FROM sigdb_data.importance_sums WHERE group_id IN (
     WHERE q.study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d)
 );
 DELETE FROM sigdb_data.importance_groups WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
+DELETE FROM sigdb_data.unread_genes WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
 DELETE FROM sigdb_data.study_genes WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
 DELETE FROM sigdb_data.ingest_chunks WHERE study_id IN (SELECT d.study_id FROM sigdb_dropped_samples AS d);
 

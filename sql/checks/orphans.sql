@@ -34,6 +34,17 @@ FROM (
     SELECT 'study_genes', 'gene', count(*)
     FROM sigdb_data.study_genes AS q ANTI JOIN sigdb_data.genes AS g ON q.gene_id = g.gene_id
     UNION ALL
+    SELECT 'unread_genes', 'gene of the run''s model', count(*)
+    FROM sigdb_data.unread_genes AS u
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM sigdb_data.attribution_runs AS r JOIN sigdb_data.model_genes AS g ON r.model_id = g.model_id
+        WHERE r.run_id = u.run_id AND g.gene_id = u.gene_id
+    )
+    UNION ALL
+    SELECT 'unread_genes', 'study', count(*)
+    FROM sigdb_data.unread_genes AS u ANTI JOIN sigdb_data.studies AS t ON u.study_id = t.study_id
+    UNION ALL
     SELECT 'gene_names', 'gene', count(*)
     FROM sigdb_data.gene_names AS q ANTI JOIN sigdb_data.genes AS g ON q.gene_id = g.gene_id
     UNION ALL

@@ -39,6 +39,8 @@ FROM cells;
 -- median_delta: the median |completeness delta| of a cell, in units of the unscaled attributions.
 -- delta_share: the same as a share of the cell's summed |attribution|.
 -- median_error: the median integration error of a cell, as a share of its summed |attribution|; NULL if not estimated.
+-- median_expressed, median_read: the expressed genes of the median cell, and how many genes of the median cell were read;
+-- NULL if not recorded. share_cut: the part of the cells of which not all expressed genes were read.
 SELECT
     r.run, m.model, m.architecture, r.method, r.n_steps AS steps, r.baseline, r.summation, r.target_sum,
     r.is_signed AS signed,
@@ -48,6 +50,9 @@ SELECT
     median(abs(c.completeness_delta)) FILTER (c.attribution_scale IS NOT NULL) AS median_delta,
     median(abs(c.completeness_delta) / (c.attribution_scale * r.target_sum)) AS delta_share,
     median(c.integration_error) AS median_error,
+    median(c.n_expressed) AS median_expressed,
+    median(c.n_read) AS median_read,
+    count(*) FILTER (c.n_read < c.n_expressed) / nullif(count(c.n_read), 0) AS share_cut,
     r.finished
 FROM sigdb_data.attribution_runs AS r
 JOIN sigdb_data.models AS m ON r.model_id = m.model_id

@@ -130,13 +130,25 @@ SELECT $run_id, i.sample_id, i.cell_type, i.gene_id, i.n_nonzero, i.sum_abs, i.s
 FROM sigdb_sums AS i;
 
 -- name: add_attributed_cells
--- Record the cells of a study in a run, with the scale, completeness and estimated error of their attributions
--- (sigdb_incoming).
+-- Record the cells of a study in a run, with the scale, completeness and estimated error of their attributions, and the
+-- numbers of genes that they express and that the model read (sigdb_incoming).
 -- rank: the position of a cell among the cells of its study. $first_cell: the id of the study's first cell.
-INSERT INTO sigdb_data.attributed_cells (run_id, cell_id, attribution_scale, completeness_delta, integration_error)
-SELECT $run_id, $first_cell + i.rank, i.attribution_scale, i.completeness_delta, i.integration_error
+INSERT INTO sigdb_data.attributed_cells (
+    run_id, cell_id, attribution_scale, completeness_delta, integration_error, n_expressed, n_read
+)
+SELECT
+    $run_id, $first_cell + i.rank, i.attribution_scale, i.completeness_delta, i.integration_error, i.n_expressed, i.n_read
 FROM sigdb_incoming AS i
 ORDER BY i.rank ASC;
+
+-- name: add_unread_genes
+-- Record in how many cells of a study the model did not read each gene (sigdb_incoming: gene_id, n_cells; the rows of a
+-- gene are added up).
+INSERT INTO sigdb_data.unread_genes (run_id, study_id, gene_id, n_cells)
+SELECT $run_id, $study_id, i.gene_id, sum(i.n_cells)
+FROM sigdb_incoming AS i
+GROUP BY i.gene_id
+ORDER BY i.gene_id ASC;
 
 -- name: add_chunk
 -- Add an entry to the ledger, in the transaction that stores the chunk. packages, versions: names and versions of

@@ -34,6 +34,17 @@ SELECT
     s._sum_signed AS sum_signed
 FROM sigdb_data.importance_sums_of(NULL, NULL) AS s;
 
+-- name: show_unread_genes
+-- No genes, for a lake of a schema before 7, which does not record which genes were not read.
+CREATE VIEW sigdb_data.unread_genes AS
+SELECT NULL::UINTEGER AS run_id, NULL::USMALLINT AS study_id, NULL::UINTEGER AS gene_id, NULL::UINTEGER AS n_cells
+WHERE FALSE;
+
+-- name: show_older_attributed_cells
+-- The attributed cells in $files, for a lake of a schema before 7: it is not recorded how many genes were read.
+SELECT q.*, NULL::UINTEGER AS n_expressed, NULL::UINTEGER AS n_read
+FROM read_parquet($files, hive_partitioning = false, union_by_name = true) AS q;
+
 -- name: drop_attributions
 -- Drop the table, to make room for a view of the same name.
 DROP TABLE sigdb_data.attributions;

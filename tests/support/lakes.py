@@ -24,6 +24,8 @@ from tests.support.toy import copy_toy, new_atlas, obs_of, settings, write_study
 if TYPE_CHECKING:
     import duckdb
 
+    from sigdb.lake.manifest import File
+
 
 GENES = [f"GENE{i:02}" for i in range(40)]
 QUERIES = {
@@ -41,6 +43,7 @@ QUERIES = {
     "views": 'FROM cell_scores."S" ORDER BY ALL',
     "whole": "FROM attributions ORDER BY ALL",
     "cells": "FROM cells ORDER BY ALL",
+    "read": "SELECT *, (SELECT count(*) FROM unread_genes) AS n_unread FROM attributed_cells ORDER BY ALL",
 }
 
 
@@ -117,19 +120,34 @@ def split(folder: Path) -> None:
     manifest.publish(replace(found, files=files))
 
 
-def make_schema_5(folder: Path) -> None:
-    """Make a lake one of schema 5, which had no sums of gene_importance."""
+def make_older(folder: Path, schema: int) -> None:
+    """Make a lake one of schema 5, which has no sums of gene_importance, or 6, which does not say what was read."""
     found = manifest.read(str(folder))
-    added = {"importance_groups", "importance_sums"}
-    (info,) = found.files_of("atlas_info")
-    rows = pq.read_table(folder / info.path).to_pylist()
-    older = [{**row, "value": "5"} if row["key"] == "schema_version" else row for row in rows]
-    path = folder / info.path
-    write_rows(pa.Table.from_pylist(older).to_reader(), path)
-    changed = replace(info, bytes=path.stat().st_size, sha256=manifest.checksum(path))
-    files = [changed if file == info else file for file in found.files if file.table not in added]
-    columns = {table: kinds for table, kinds in found.columns.items() if table not in added}
-    manifest.publish(replace(found, schema_version=5, columns=columns, files=files))
+    added = {"unread_genes", *(("importance_groups", "importance_sums") if schema == 5 else ())}
+
+    def change(file: File, rows: pa.Table) -> File:
+        path = folder / file.path
+        write_rows(rows.to_reader(), path)
+        return replace(file, bytes=path.stat().st_size, sha256=manifest.checksum(path))
+
+    def older(file: File) -> File:
+        if file.table == "atlas_info":
+            facts = pq.read_table(folder / file.path).to_pylist()
+            version = {"value": str(schema)}
+            return change(
+                file, pa.Table.from_pylist([row | version if row["key"] == "schema_version" else row for row in facts])
+            )
+        if file.table == "attributed_cells":
+            return change(file, pq.read_table(folder / file.path).drop_columns(["n_expressed", "n_read"]))
+        return file
+
+    files = [older(file) for file in found.files if file.table not in added]
+    columns = {
+        table: {name: kind for name, kind in kinds.items() if name not in ("n_expressed", "n_read")}
+        for table, kinds in found.columns.items()
+        if table not in added
+    }
+    manifest.publish(replace(found, schema_version=schema, columns=columns, files=files))
 
 
 # Not empty if this test run was started with --thorough.

@@ -74,8 +74,13 @@ def write_study(
     run_settings: RunSettings | None = None,
     measured: Sequence[int] | None = None,
     chunks: int = 1,
+    unread: np.ndarray | None = None,
 ) -> None:
-    """Store dense scores (n_cells, n_genes) as a study. Zeros are not stored; NaN rows have no attributions."""
+    """Store dense scores (n_cells, n_genes) as a study. Zeros are not stored; NaN rows have no attributions.
+
+    unread: (n_cells, n_genes), where a cell expresses a gene that the model did not read. It read the genes that have
+    scores. None: it is not recorded what was read.
+    """
     obs = obs if obs is not None else obs_of(len(scores))
     with atlas.transaction() as con:
         model_id, gene_ids = add_model(con, model_of(genes, model))
@@ -94,10 +99,20 @@ def write_study(
                     scale=np.where(empty, np.nan, 0.5),
                     delta=np.where(empty, np.nan, 0.01),
                     error=np.where(empty, np.nan, 0.02),
+                    **what_was_read(part, None if unread is None else unread[first : first + len(part)]),
                 )
                 stage.write_chunk(number, first, chunk, device="cpu", versions=VERSIONS)
                 first += len(part)
             writer.store(stage)
+
+
+def what_was_read(scores: np.ndarray, unread: np.ndarray | None) -> dict[str, np.ndarray]:
+    """The fields of a chunk that say which expressed genes the model read."""
+    if unread is None:
+        unknown = np.full(len(scores), np.nan)
+        return {"n_expressed": unknown, "n_read": unknown, "n_unread": np.zeros(scores.shape[1], np.int64)}
+    n_read = (np.nan_to_num(scores) != 0).sum(axis=1)
+    return {"n_expressed": n_read + unread.sum(axis=1), "n_read": n_read, "n_unread": unread.sum(axis=0)}
 
 
 TOY_GENES = ("S100A8", "S100A9", "CD3E")
@@ -134,8 +149,18 @@ def set_schema_version(path: Path | str, value: object) -> None:
         con.execute("UPDATE sigdb_data.atlas_info SET value = ? WHERE key = 'schema_version'", [str(value)])
 
 
+def make_schema_6(path: Path | str) -> None:
+    """Take from an atlas what schema 7 added: which genes were not read."""
+    with duckdb.connect(path) as con:
+        con.execute("DROP VIEW unread_genes; DROP TABLE sigdb_data.unread_genes")
+        for name in ("n_expressed", "n_read"):
+            con.execute(f"ALTER TABLE sigdb_data.attributed_cells DROP COLUMN {name}")
+    set_schema_version(path, 6)
+
+
 def make_schema_5(path: Path | str) -> None:
-    """Take from an atlas what schema 6 added: the sums of gene_importance."""
+    """Take from an atlas what schemas 6 and 7 added: the sums of gene_importance as well."""
+    make_schema_6(path)
     with duckdb.connect(path) as con:
         for name in ("importance_sums", "importance_groups"):
             con.execute(f"DROP VIEW {name}; DROP TABLE sigdb_data.{name}")
@@ -143,7 +168,7 @@ def make_schema_5(path: Path | str) -> None:
 
 
 def make_schema_4(path: Path | str) -> None:
-    """Take from an atlas what schemas 5 and 6 added: the estimated errors of cells as well."""
+    """Take from an atlas what schemas 5 to 7 added: the estimated errors of cells as well."""
     make_schema_5(path)
     with duckdb.connect(path) as con:
         con.execute("ALTER TABLE sigdb_data.attributed_cells DROP COLUMN integration_error")

@@ -43,9 +43,8 @@ def stage_of(folder, matrix):
     for number, first in enumerate(range(0, N_CELLS, CHUNK)):
         rows = matrix[first : first + CHUNK]
         depth = np.ones(rows.shape[0])
-        stage.write_chunk(
-            number, first, Chunk(depth, depth, rows, depth, depth, depth), device="cpu", versions=VERSIONS
-        )
+        chunk = Chunk(depth, depth, rows, *[depth] * 5, np.zeros(N_GENES, np.int64))
+        stage.write_chunk(number, first, chunk, device="cpu", versions=VERSIONS)
     return stage
 
 

@@ -12,7 +12,7 @@ from sigdb import statements
 from sigdb.atlas.file import SCHEMA_VERSION
 from sigdb.atlas.upgrade import OLDEST_SCHEMA, upgrade
 from sigdb.errors import AtlasError, AtlasVersionError
-from tests.support.toy import fingerprint, make_schema_4, make_schema_5, set_schema_version
+from tests.support.toy import fingerprint, make_schema_4, make_schema_5, make_schema_6, set_schema_version
 
 
 @pytest.fixture
@@ -61,19 +61,25 @@ def test_schema_5_had_no_sums_of_importance(copy):
     assert fingerprint(copy) == before
 
 
-def test_schema_4_had_no_estimated_error(copy):
-    """An atlas of schema 4 keeps its data. Its cells have no estimate, and it is as sound as a new atlas."""
+@pytest.mark.parametrize(("make_older", "schema"), [(make_schema_6, 6), (make_schema_5, 5), (make_schema_4, 4)])
+def test_what_older_schemas_did_not_record_is_unknown(copy, make_older, schema):
+    """An older atlas keeps its data. What its schema did not record is NULL, and it is as sound as a new atlas."""
+    unknown = ["n_expressed", "n_read", *(["integration_error"] if schema == 4 else [])]
+    stored = f"SELECT * EXCLUDE ({', '.join(unknown)}) FROM attributed_cells ORDER BY ALL"
     with sigdb.connect(copy) as con:
         unsound = {finding.check for finding in sigdb.verify(con) if finding.n}
-        stored = "SELECT * EXCLUDE integration_error FROM attributed_cells ORDER BY ALL"
         expected = con.execute(stored).fetchall()
-    make_schema_4(copy)
-    assert upgrade(copy) == (4, SCHEMA_VERSION)
+    with duckdb.connect(copy) as con:  # what an upgrade must not make up again
+        con.execute("UPDATE sigdb_data.attributed_cells SET n_expressed = 7, n_read = 7")
+    make_older(copy)
+    assert upgrade(copy) == (schema, SCHEMA_VERSION)
     with sigdb.connect(copy) as con:
-        found = con.execute("SELECT * EXCLUDE integration_error FROM attributed_cells ORDER BY ALL").fetchall()
-        assert con.execute("SELECT DISTINCT integration_error FROM attributed_cells").fetchall() == [(None,)]
+        assert con.execute(stored).fetchall() == expected
+        assert con.execute(f"SELECT DISTINCT {', '.join(unknown)} FROM attributed_cells").fetchall() == [
+            (None,) * len(unknown)
+        ]
+        assert con.execute("FROM unread_genes").fetchall() == []
         assert {finding.check for finding in sigdb.verify(con) if finding.n} == unsound
-    assert found == expected
 
 
 def test_a_failing_upgrade_changes_nothing(copy, monkeypatch):

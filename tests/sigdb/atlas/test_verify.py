@@ -24,7 +24,10 @@ GENES = ("S100A8", "S100A9", "CD3E", "LYZ")
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    """Two studies of 20 cells, scores that add up to 1000, one cell without attributions, a materialised signature."""
+    """Two studies of 20 cells, scores that add up to 1000, one cell without attributions, a materialised signature.
+
+    It is recorded for the first study that some genes were not read; nothing is recorded for the second.
+    """
     path = tmp_path_factory.mktemp("verify") / "sound.duckdb"
     rng = np.random.default_rng(0)
     with new_atlas(path) as atlas:
@@ -34,7 +37,8 @@ def sound(tmp_path_factory):
             scores[1:, 0] += 0.1
             scores *= 1000 / np.abs(scores).sum(axis=1, keepdims=True)
             obs = obs_of(20, sample=["a", "b"] * 10, cell_type=["x", "x", None, "y"] * 5)
-            write_study(atlas, scores, GENES, study=study, obs=obs, chunks=3)
+            unread = {"unread": (scores == 0) & (rng.random((20, 4)) < 0.5)} if study == "one" else {}
+            write_study(atlas, scores, GENES, study=study, obs=obs, chunks=3, **unread)
         atlas.add_signatures([Signature("S", ("CD3E", "LYZ"))])
         atlas.materialize(["S"])
         with atlas.transaction() as con:
@@ -88,6 +92,23 @@ def test_an_empty_atlas(tmp_path):
 
 # A planted error, the check that must find it, and a part of its example.
 PLANTED = [
+    ("UPDATE sigdb_data.attributed_cells SET n_read = n_expressed + 1 WHERE cell_id = 2", "unread", "run 0, cell 2: "),
+    ("UPDATE sigdb_data.attributed_cells SET n_read = NULL WHERE cell_id = 2", "unread", "NULL read"),
+    ("UPDATE sigdb_data.attributed_cells SET n_read = 0 WHERE cell_id = 2", "unread", "0 read"),
+    ("DELETE FROM sigdb_data.unread_genes WHERE gene_id = 1", "unread", "run 0, study 0: "),
+    ("UPDATE sigdb_data.unread_genes SET n_cells = n_cells + 1 WHERE gene_id = 1", "unread", "run 0, study 0: "),
+    ("UPDATE sigdb_data.unread_genes SET study_id = 1", "unread", "study 0: 0 counted by gene, "),
+    ("UPDATE sigdb_data.unread_genes SET gene_id = 1", "unread", "gene 1: "),
+    (
+        "UPDATE sigdb_data.unread_genes SET gene_id = 99 WHERE gene_id = 1",
+        "orphans",
+        "1 rows of unread_genes name no gene",
+    ),
+    (
+        "UPDATE sigdb_data.unread_genes SET study_id = 99 WHERE gene_id = 1",
+        "orphans",
+        "1 rows of unread_genes name no study",
+    ),
     ("DELETE FROM sigdb_data.attributions WHERE cell_id = 5 AND gene_id = 0", "ledger", "study 0, run 0: 20 cells and"),
     ("DELETE FROM sigdb_data.ingest_chunks WHERE study_id = 1 AND chunk = 2", "ledger", "study 1, run 0: 14 cells"),
     ("DELETE FROM sigdb_data.attributed_cells WHERE cell_id = 39", "ledger", "19 and"),

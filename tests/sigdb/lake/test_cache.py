@@ -189,7 +189,7 @@ def test_files_are_checked_each_time(lake, folder):
     (path,) = (lake / "genes").iterdir()
     held = path.read_bytes()
     path.unlink()
-    with pytest.raises(AtlasError, match=r"1 of 21 files are missing or cut off .*genes/"):
+    with pytest.raises(AtlasError, match=r"1 of 22 files are missing or cut off .*genes/"):
         sigdb.connect(lake)
     path.write_bytes(b"x" * len(held))
     with pytest.raises(AtlasError, match=r"cannot be read: .*genes/"):

@@ -90,7 +90,7 @@ DAMAGE = {
             drop_from_manifest(lake, "genes"),
             edit_manifest(lake, lambda held: held["columns"].pop("genes")),
         ],
-        "The lake .* (cannot be read: .* genes does not exist|lacks 1 of 21 tables of an atlas: genes)",
+        "The lake .* (cannot be read: .* genes does not exist|lacks 1 of 22 tables of an atlas: genes)",
     ),
     "a file twice": (
         lambda lake: edit_manifest(lake, lambda held: held["files"].append(held["files"][0])),
@@ -98,19 +98,19 @@ DAMAGE = {
     ),
     "a missing table": (
         lambda lake: shutil.rmtree(lake / "genes"),
-        "1 of 21 files are missing or cut off in the lake .*: genes/.*export_lake.atlas, .*, check=True.` writes these",
+        "1 of 22 files are missing or cut off in the lake .*: genes/.*export_lake.atlas, .*, check=True.` writes these",
     ),
     "a missing file of attributions": (
         lambda lake: file_of(lake, "attributions").unlink(),
-        "1 of 21 files are missing or cut off in the lake .*: attributions/run_id=0/gene_bucket=0/",
+        "1 of 22 files are missing or cut off in the lake .*: attributions/run_id=0/gene_bucket=0/",
     ),
     "a file that was cut off": (
         lambda lake: file_of(lake, "cell_data").write_bytes(file_of(lake, "cell_data").read_bytes()[:-1]),
-        "1 of 21 files are missing or cut off in the lake .*: cell_data/",
+        "1 of 22 files are missing or cut off in the lake .*: cell_data/",
     ),
     "a file that is another": (
         lambda lake: file_of(lake, "genes").write_bytes(b"x" * file_of(lake, "genes").stat().st_size),
-        "The lake .* cannot be read: .*genes/|1 of 21 files are damaged in the lake .*: genes/",
+        "The lake .* cannot be read: .*genes/|1 of 22 files are damaged in the lake .*: genes/",
     ),
 }
 COMMANDS = (
@@ -161,7 +161,7 @@ def test_damage_that_only_a_checksum_shows(whole, toy_path, tmp_path, damage):
     path.write_bytes(held)
     for command in (["verify", str(whole)], ["import-lake", str(whole), str(tmp_path / "made.duckdb")]):
         result = CliRunner().invoke(app, command)
-        with pytest.raises(AtlasError, match=r"1 of 21 files are damaged in the lake .*: attributions/"):
+        with pytest.raises(AtlasError, match=r"1 of 22 files are damaged in the lake .*: attributions/"):
             raise result.exception
     assert not (tmp_path / "made.duckdb").exists()
     CliRunner().invoke(app, ["export", str(toy_path), str(whole), "--check"], catch_exceptions=False)

@@ -263,10 +263,10 @@ def test_a_reader_of_the_old_lake_gets_old_rows_or_an_error(copy, tmp_path):
 
 
 DAMAGE = {
-    "a missing file": (lambda path: path.unlink(), "1 of 30 files are missing or cut off.*run_id=1/gene_bucket=2"),
+    "a missing file": (lambda path: path.unlink(), "1 of 31 files are missing or cut off.*run_id=1/gene_bucket=2"),
     "a file that was cut off": (
         lambda path: path.write_bytes(path.read_bytes()[:-10]),
-        "1 of 30 files are missing or cut off.*run_id=1/gene_bucket=2",
+        "1 of 31 files are missing or cut off.*run_id=1/gene_bucket=2",
     ),
 }
 
@@ -294,7 +294,7 @@ def test_an_incomplete_lake_is_not_opened(damaged, two_runs, tmp_path, damage, m
 
 def test_a_file_that_was_altered_is_found_by_its_checksum(damaged, two_runs, tmp_path):
     flip_a_bit(one_file(damaged))
-    with pytest.raises(AtlasError, match=r"1 of 30 files are damaged.*gene_bucket=2.*check=True"):
+    with pytest.raises(AtlasError, match=r"1 of 31 files are damaged.*gene_bucket=2.*check=True"):
         import_lake(damaged, tmp_path / "a.duckdb")
     assert not list(tmp_path.glob("a.duckdb*"))
     assert export_lake(two_runs, damaged).written == 0
@@ -376,7 +376,7 @@ def test_a_lake_is_neither_written_to_nor_locked(whole, tmp_path):
     for options in ({"read_only": False}, {"locked": True}):
         with pytest.raises(AtlasError, match="shows a lake and holds no rows of its own"):
             sigdb.connect(tmp_path / "a.duckdb", **options)
-    with pytest.raises(AtlasError, match=r"21 of its tables are views.*attach_lake.*`trusted=True`"):
+    with pytest.raises(AtlasError, match=r"22 of its tables are views.*attach_lake.*`trusted=True`"):
         sigdb.connect(tmp_path / "a.duckdb")
     with sigdb.connect(whole) as con:
         for statement in ("DELETE FROM sigdb_data.genes", "CREATE TABLE t AS SELECT 1"):

@@ -1,4 +1,7 @@
-"""A lake of schema 5 has no sums of gene_importance: they are added up from its cube."""
+"""Lakes of older schemas can be read and grow.
+
+Schema 5 has no sums of gene_importance: they are added up from the cube. Schema 6 does not know which genes were read.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import pytest
 import sigdb
 from sigdb.lake import manifest
 from sigdb.lake.grow import growing_lake
-from tests.support.lakes import QUERIES, assert_same, copy_grown_lake, copy_two_runs, copy_two_runs_lake, make_schema_5
+from tests.support.lakes import QUERIES, assert_same, copy_grown_lake, copy_two_runs, copy_two_runs_lake, make_older
 
 
 @pytest.fixture(scope="module")
@@ -15,10 +18,10 @@ def two_runs(tmp_path_factory):
     return copy_two_runs(tmp_path_factory.mktemp("two") / "two.duckdb")
 
 
-@pytest.fixture(scope="module")
-def older(tmp_path_factory):
+@pytest.fixture(scope="module", params=[5, 6])
+def older(request, tmp_path_factory):
     folder = copy_two_runs_lake(tmp_path_factory.mktemp("older") / "lake")
-    make_schema_5(folder)
+    make_older(folder, request.param)
     return folder
 
 
@@ -33,7 +36,7 @@ def check_importance(path):
         assert [(each.check, each.example) for each in sigdb.verify(con) if each.n and each.check != "sums"] == []
 
 
-@pytest.mark.parametrize("name", ["scores", "importance", "cube"])
+@pytest.mark.parametrize("name", ["scores", "importance", "cube", "read"])
 def test_it_answers_as_the_atlas_does(older, two_runs, name):
     assert_same(answers(older, QUERIES[name]), answers(two_runs, QUERIES[name]))
 
@@ -50,9 +53,10 @@ def test_all_that_is_made_of_it_has_the_sums(older, two_runs, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_grows_into_a_lake_with_the_sums(two_runs, tmp_path):
+@pytest.mark.parametrize("schema", [5, 6])
+def test_it_grows_into_a_lake_with_the_sums(two_runs, tmp_path, schema):
     lake = copy_grown_lake(tmp_path / "lake")
-    make_schema_5(lake)
+    make_older(lake, schema)
     with growing_lake(lake) as grown:
         grown.publish()
     found = manifest.read(str(lake))

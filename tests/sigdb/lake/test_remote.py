@@ -212,7 +212,7 @@ DAMAGE = {
     "cut off": (
         lambda path: path.write_bytes(path.read_bytes()[:-10]),
         AtlasError,
-        "1 of 30 files are missing or cut off .*gene_bucket=2.* Copy these files to the address again",
+        "1 of 31 files are missing or cut off .*gene_bucket=2.* Copy these files to the address again",
     ),
 }
 
@@ -247,7 +247,7 @@ def test_a_damaged_file_is_found_by_its_checksum(serve, whole, tmp_path):
     path.write_bytes(held)
     code, _, told = run("verify", serve(copy)[0])
     assert code == 1
-    assert "1 of 30 files are damaged in the lake http://" in told
+    assert "1 of 31 files are damaged in the lake http://" in told
     assert told.endswith("Copy these files to the address again.")
 
 
