@@ -248,8 +248,7 @@ def build_encoder(
         raise ModelError(f"The configuration of {path} has {n_heads} heads, which do not divide its width of {width}.")
     inner = len(take_tensor(tensors, "0.linear1.weight", (None, width), path))
     layers = nn.ModuleList(
-        nn.TransformerEncoderLayer(width, n_heads, inner, dropout=0.0, layer_norm_eps=epsilon)
-        for _ in range(n_layers)
+        nn.TransformerEncoderLayer(width, n_heads, inner, dropout=0.0, layer_norm_eps=epsilon) for _ in range(n_layers)
     )
     wanted = layers.state_dict()
     fill(layers, tensors, {name: name for name in wanted}, path)
