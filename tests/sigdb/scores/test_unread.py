@@ -78,6 +78,7 @@ def test_genes_that_were_read_are_not_mentioned(con, genes, run):
 
 
 def test_scores_without_notes_warn(con, caplog):
+    pytest.importorskip("pandas")
     with caplog.at_level(logging.WARNING):
         sigdb.score_matrix(con, {"S": ["S100A8"]})
     assert NOTE in caplog.text
