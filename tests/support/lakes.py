@@ -126,9 +126,13 @@ def make_older(folder: Path, schema: int) -> None:
     added = {"unread_genes", *(("importance_groups", "importance_sums") if schema == 5 else ())}
 
     def change(file: File, rows: pa.Table) -> File:
+        """The file with other rows. Its name is another, too, since it is made of the columns and the rows."""
         path = folder / file.path
+        path.unlink()
+        path = path.with_stem(path.stem[::-1])
         write_rows(rows.to_reader(), path)
-        return replace(file, bytes=path.stat().st_size, sha256=manifest.checksum(path))
+        changed = {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size}
+        return replace(file, **changed, sha256=manifest.checksum(path))
 
     def older(file: File) -> File:
         if file.table == "atlas_info":
