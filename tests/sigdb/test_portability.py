@@ -41,8 +41,8 @@ with sigdb.connect(path) as con:
 sigdb.Atlas.create(folder + "/new.duckdb").close()
 # Without flock, filelock locks by creating a file, and says so.
 warnings.simplefilter("ignore")
-assert sigdb.export_lake(path, folder + "/lake").written == 21
-assert sigdb.export_lake(path, folder + "/lake").kept == 21
+assert sigdb.export_lake(path, folder + "/lake").written == 22
+assert sigdb.export_lake(path, folder + "/lake").kept == 22
 sigdb.import_lake(folder + "/lake", folder + "/imported.duckdb")
 sigdb.optimize(folder + "/imported.duckdb")
 for atlas in ("/lake", "/imported.duckdb"):
