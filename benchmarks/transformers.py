@@ -284,6 +284,9 @@ def measure(size: Size, options: argparse.Namespace) -> Iterator[Row]:
 
 def about(side: str, model: TokenModel, counts: csr_matrix, n_steps: int, rate: float, run: Callable[[], Any]) -> Row:
     """The seconds of a side, with what they are compared with. share: of the rate of a large product."""
+    if model.device.type == "cuda":  # its first call takes longer
+        run()
+        torch.cuda.reset_peak_memory_stats()
     spent = seconds(run) / counts.shape[0]
     n_genes = int(np.diff(counts.indptr)[0])
     n_tokens = int(model.tokens(model.prepare(counts[0])).is_token.sum())
@@ -291,7 +294,9 @@ def about(side: str, model: TokenModel, counts: csr_matrix, n_steps: int, rate: 
     found |= {"tokens": n_tokens, "steps": n_steps, "seconds": spent, "matrix_gflops": rate / 1e9}
     found["share"] = operations(model, n_tokens, n_steps) / spent / rate
     found["ms_per_token"] = spent / min(n_genes, PEER_GENES if side == "sc-signature" else n_genes) / n_steps * 50e3
-    return found | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    on_card = model.device.type == "cuda"
+    peak = torch.cuda.max_memory_allocated() if on_card else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return found | {"peak_mb": peak / 1e6}
 
 
 def show(rows: list[Row]) -> None:
