@@ -158,6 +158,9 @@ def test_a_study_in_an_atlas(name, tmp_path):
         tmp_path / "atlas.duckdb", [Source(tmp_path / "study.h5ad")], model, IngestOptions(Method(n_steps=4))
     )
     assert (report.n_cells, report.n_empty_cells) == (3, 1)
+    coarse = [note for note in report.notes if "coarse" in note]
+    assert bool(coarse) == (report.median_error > 0.05)
+    assert all(note.endswith("Use more `n_steps`") for note in coarse)
     expected = attribute_cells(model, csr_matrix(counts), Method(n_steps=4)).values.toarray()
     with sigdb.connect(tmp_path / "atlas.duckdb") as con:
         assert con.execute("SELECT architecture, description FROM models").fetchone() == (name, model.description)
