@@ -22,11 +22,10 @@ from rich.table import Table
 
 from ingest.attribution.methods import attribute_batch, check_method
 from ingest.models import ADAPTERS, load_model
-from ingest.models.tokens import TokenModel
 from ingest.options import METHODS, Method
 from sigdb.errors import MethodError
 from tests.ingest.conftest import DATA
-from tests.support.oracle import captum_on_the_whole_model, captum_on_tokens
+from tests.support.oracle import captum_on_any_model
 from tests.support.zoo import TRANSFORMERS, ZOO, random_cells
 
 if TYPE_CHECKING:
@@ -52,10 +51,7 @@ def measure(name: str, model: CellModel, method: Method, n_cells: int) -> Row:
     except MethodError as error:
         return about | {"refused": str(error)}
     x = random_cells(model, n_cells=n_cells)
-    if isinstance(model, TokenModel):
-        expected = captum_on_tokens(model, x, method)
-    else:
-        expected, _ = captum_on_the_whole_model(model, x, method)
+    expected = captum_on_any_model(model, x, method)
     found = attribute_batch(model, x, method).values.toarray()
     errors = np.abs(found - expected).max(axis=1) / np.abs(expected).max(axis=1)
     return about | {"cells": len(errors), "largest": float(errors.max()), "median": float(np.median(errors))}

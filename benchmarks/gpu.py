@@ -15,6 +15,7 @@ rates    matrix products and copies on the card, without sigdb.
 checks   every adapter and method on the device, compared with Captum on the whole model in float64 on the CPU.
 speeds   cells per second, beside Captum on the whole model and sc-signature 1.0.0 on the same device.
 stages   where the time of one batch goes.
+transformers  the same speeds for transformers, by the number of genes of a cell.
 ingest   a study from file to atlas, with one, two and four workers on one card.
 
 Models have random weights, and counts are simulated. Speeds are for Integrated Gradients with 50 steps.
@@ -41,6 +42,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from benchmarks import transformers
 from benchmarks.attribution import (
     CASES,
     ORIGINALS,
@@ -51,15 +53,16 @@ from benchmarks.attribution import (
     relative_difference,
     sc_signature,
 )
+from benchmarks.exactness import models
 from benchmarks.ingesting import N_COUNTS, make_study
+from benchmarks.transformers import SIZES
 from ingest.attribution.device import attribute_cells, set_up
 from ingest.attribution.integration import integrate
 from ingest.attribution.methods import Scalar, attribute_batch, gradient, most_rows, scale
 from ingest.models.sparse import to_sparse_tensor
 from ingest.options import METHODS, Compute, IngestOptions, Method, Source
 from ingest.pipeline import CHUNK_CELLS, ingest_files
-from tests.support.oracle import captum_on_the_whole_model
-from tests.support.zoo import ZOO
+from tests.support.oracle import captum_on_any_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,23 +107,22 @@ def seconds(run: Callable[[], Any], repeats: int = 7) -> float:
 def check_numbers(options: argparse.Namespace) -> Iterator[Row]:
     """Errors of the signed scores of each cell, as a share of the cell's largest score: the largest and the median.
 
-    The models are those of the tests, which every adapter reads from files, and those of published size.
+    The models are those of the tests, which every adapter reads from files, and feed-forward ones of published size.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        models = {name: make(Path(folder)) for name, make in ZOO.items()}
-    few = {name: replace(CASES["scvi"], genes=len(model.gene_ids), density=0.3) for name, model in models.items()}
+    found = models()
+    few = {name: replace(CASES["scvi"], genes=len(model.gene_ids), density=0.3) for name, model in found.items()}
     large = {f"{case.name}, published size": case for case in options.cases}
-    models |= {name: random_model(case) for name, case in large.items()}
+    found |= {name: random_model(case) for name, case in large.items()}
     for name, case in (few | large).items():
-        x = models[name].prepare(cells(case, options.checked))
+        x = found[name].prepare(cells(case, options.checked))
         x = x[np.diff(x.indptr) > 0]
-        for method in (Method(each) for each in METHODS if each not in models[name].unsupported):
-            values, _ = captum_on_the_whole_model(models[name], x, method)
+        for method in (Method(each) for each in METHODS if each not in found[name].unsupported):
+            values = captum_on_any_model(found[name], x, method)
             exact = values / np.abs(values).sum(axis=1, keepdims=True) * 1000
             for precision in precisions(options.device) if method.name != "deeplift" else ("float32",):
-                placed, _ = set_up(models[name], Compute(options.device, precision))
-                found = scale(attribute_batch(placed, x, method))[0].toarray()
-                errors = np.abs(found - exact).max(axis=1) / np.abs(exact).max(axis=1)
+                placed, _ = set_up(found[name], Compute(options.device, precision))
+                scores = scale(attribute_batch(placed, x, method))[0].toarray()
+                errors = np.abs(scores - exact).max(axis=1) / np.abs(exact).max(axis=1)
                 about = {"model": name, "method": method.name, "precision": precision, "cells": len(errors)}
                 yield about | {"largest": float(errors.max()), "median": float(np.median(errors))}
 
@@ -198,6 +200,14 @@ def measure_stages(options: argparse.Namespace) -> Iterator[Row]:
         yield about | spent | {"tail_tflops": tail, "share": tail / rates[precision]}
 
 
+def measure_transformers(options: argparse.Namespace) -> Iterator[Row]:
+    """Transformers of published size beside Captum and sc-signature, as `benchmarks.transformers` measures them."""
+    sizes = [replace(size, layers=options.layers or size.layers) for size in SIZES.values()]
+    own = argparse.Namespace(**vars(options) | {"cells": options.read, "precisions": precisions(options.device)})
+    for size in sizes:
+        yield from transformers.measure(size, own)
+
+
 def stages(model: FeedForward, counts: csr_matrix) -> dict[str, Callable[[], Any]]:
     """The steps of one batch, and all of them together."""
     x, weight, method = model.prepare(counts), model.first.weight.T, Method()
@@ -258,6 +268,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     "checks": check_numbers,
     "speeds": measure_speeds,
     "stages": measure_stages,
+    "transformers": measure_transformers,
     "ingest": measure_ingest,
 }
 
@@ -287,10 +298,13 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build/gpu.json"))
     options = parser.parse_args()
     options.cases, options.size = list(CASES.values()), 8192
+    options.genes, options.read, options.steps, options.layers, options.threads = [500, 2000], 4, 50, None, None
+    options.peer = True
     if options.quick:
         options.cases = [replace(case, genes=2000, hidden=tuple(64 for _ in case.hidden)) for case in options.cases]
         options.cells, options.few, options.slow_batch, options.checked, options.rounds = 200, 20, 10, 8, 1
         options.size = 512
+        options.genes, options.read, options.steps, options.layers, options.peer = [50], 1, 2, 1, False
         options.ingested, options.workers = 3 * CHUNK_CELLS, [1, 2]
     return options
 

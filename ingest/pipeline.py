@@ -29,6 +29,7 @@ from ingest.store.study import NewStudy, StudyReport, keep_or_remove_chunks, ope
 from ingest.work.engine import ThisMachine
 from ingest.work.job import Job
 from sigdb.errors import MethodError, OptionError, listed
+from sigdb.text import percent
 
 if TYPE_CHECKING:
     import os
@@ -56,6 +57,8 @@ FEWEST_CHUNK_CELLS = 16
 FEW_COUNTS = 100
 # A method is refused if it attributes nothing to a larger share of a study's cells.
 MOST_UNEXPLAINED = 0.5
+# More steps are advised if the estimated error of an integral is a larger share of a cell's attribution.
+LARGE_ERROR = 0.05
 
 
 def ingest_files(
@@ -293,12 +296,25 @@ class Quality:
         if options.max_error is not None and self.median_error is not None and self.median_error > options.max_error:
             raise MethodError(
                 f"The attributions of {study} have an estimated error of {self.median_error:.3g} of their sum (median "
-                f"over cells), which is above `max_error={options.max_error:g}`. Nothing of it was stored. Use more "
-                "`n_steps`, or `method='deeplift'`."
+                f"over cells), which is above `max_error={options.max_error:g}`. Nothing of it was stored. "
+                f"{more_exact(model)}."
             )
-        if not self.n_unexplained:
+        notes = [f"nothing was attributed to {of}, because their gradient is 0; they have no scores"]
+        return notes * bool(self.n_unexplained) + self.advise_steps(model)
+
+    def advise_steps(self, model: CellModel) -> list[str]:
+        """A note if the integrals are coarse."""
+        if self.median_error is None or not self.median_error > LARGE_ERROR:
             return []
-        return [f"nothing was attributed to {of}, because their gradient is 0; they have no scores"]
+        return [
+            f"the integrals are coarse: their estimated error is {percent(self.median_error)} of a cell's attribution "
+            f"(median over cells). {more_exact(model)}"
+        ]
+
+
+def more_exact(model: CellModel) -> str:
+    """The ways to explain a model with a smaller error."""
+    return "Use more `n_steps`" + (", or `method='deeplift'`" if "deeplift" not in model.unsupported else "")
 
 
 def describe_depth(cells: pa.Table) -> list[str]:

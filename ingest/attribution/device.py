@@ -93,9 +93,25 @@ def attribute_cells(
     """Attributions of cells from raw counts (n_cells, n_genes), columns in the model's order, batch by batch.
 
     A cell without counts gets no attributions and a delta of NaN. done: called with the number of cells of each batch.
-    A batch that does not fit into memory is split in halves. Raises what `attribute_batch` raises, and DeviceError if
-    a single cell does not fit.
+    A batch that does not fit into memory is split in halves. Where cells have one row for each of their genes (see
+    `Entry`), a batch has cells of similar lengths, since short cells would be padded. Raises what `attribute_batch`
+    raises, and DeviceError if a single cell does not fit.
     """
+    if model.cell_rows == 1 or batch_size == 1:
+        return attribute_in_order(model, counts, method, baseline, batch_size, done)
+    order = np.argsort(np.diff(counts.indptr), kind="stable")
+    return attribute_in_order(model, counts[order], method, baseline, batch_size, done).take(np.argsort(order))
+
+
+def attribute_in_order(
+    model: CellModel,
+    counts: csr_matrix,
+    method: Method,
+    baseline: csr_matrix | None,
+    batch_size: int,
+    done: Callable[[int], None],
+) -> Attributions:
+    """Attributions of cells, in batches of neighbours."""
     parts, unread = [], []
     for start in range(0, counts.shape[0], batch_size):
         batch = counts[start : start + batch_size]

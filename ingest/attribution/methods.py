@@ -64,6 +64,11 @@ class Attributions:
     error: NDArray[np.float32]
     unread: csr_matrix | None = None
 
+    def take(self, cells: NDArray[np.intp]) -> Attributions:
+        """The attributions of some of the cells, in this order."""
+        unread = None if self.unread is None else self.unread[cells]
+        return Attributions(self.values[cells], self.delta[cells], self.error[cells], unread)
+
 
 class Scalar:
     """The scalar function f that is explained for each cell of a batch, with the cell's own embedding held constant.

@@ -287,6 +287,17 @@ def test_max_error_refuses_a_study_whole(tmp_path, model, file):
     assert fingerprint(tmp_path / "a.duckdb") == before
 
 
+def test_more_steps_are_advised_if_the_integrals_are_coarse(tmp_path, model, file):
+    notes = {}
+    for n_steps in (2, 50):
+        options = IngestOptions(Method(n_steps=n_steps), run=f"{n_steps} steps")
+        (report,) = ingest_files(tmp_path / "a.duckdb", [Source(file)], model, options)
+        notes[n_steps] = [note for note in report.notes if "coarse" in note]
+        assert (report.median_error > 0.05) == bool(notes[n_steps])
+    assert notes[50] == []
+    assert notes[2][0].endswith("(median over cells). Use more `n_steps`, or `method='deeplift'`")
+
+
 def test_a_dead_cell_does_not_refuse_its_study(tmp_path):
     """The second cell leaves every unit of the model dead: it is stored without scores, and noted."""
     model, _ = with_dead_cell()

@@ -11,6 +11,8 @@ from captum.attr import DeepLift, InputXGradient, IntegratedGradients
 from captum.attr._core.deep_lift import nonlinear
 from torch import nn
 
+from ingest.models.tokens import TokenModel
+
 RULE_MISSING_IN_CAPTUM = (nn.PReLU, nn.SELU, nn.GELU, nn.SiLU)
 
 
@@ -74,6 +76,13 @@ def captum_on_the_whole_model(model, x, method, baseline=None):
             )
     values = values.detach().numpy()
     return values, values.sum(axis=1, dtype=np.float64) - explained
+
+
+def captum_on_any_model(model, x, method):
+    """Attributions (n, n_genes) of prepared cells by Captum on the whole model in float64."""
+    if isinstance(model, TokenModel):
+        return captum_on_tokens(model, x, method)
+    return captum_on_the_whole_model(model, x, method)[0]
 
 
 def captum_on_tokens(model, x, method):

@@ -120,6 +120,27 @@ def test_neither_batches_nor_padding_nor_the_order_of_cells_matter(name):
         np.testing.assert_allclose(found.error, expected.error[order], atol=1e-3)
 
 
+def test_cells_of_a_batch_have_similar_lengths(monkeypatch):
+    """What is known of a cell comes back in its own row."""
+    model = load_model("scgpt", DATA / "scgpt", max_length=100)
+    counts = counts_of("scgpt", model)[:6]
+    for cell, n_genes in enumerate((209, 20, 120, 0, 130, 30)):
+        counts.data[counts.indptr[cell] + n_genes : counts.indptr[cell + 1]] = 0
+    counts.eliminate_zeros()
+    lengths, tokens = [], type(model).tokens
+    monkeypatch.setattr(
+        type(model), "tokens", lambda self, x: lengths.append(np.diff(x.indptr).tolist()) or tokens(self, x)
+    )
+    found = attribute_cells(model, counts, Method(n_steps=2), batch_size=2)
+    assert lengths == [[20], [30, 99], [99, 99]]
+    alone = [attribute_cells(model, cell, Method(n_steps=2), batch_size=1) for cell in counts]
+    assert np.diff(found.unread.indptr).tolist() == [110, 0, 21, 0, 31, 0]
+    for cell, expected in enumerate(alone):
+        assert (found.unread[cell] != expected.unread).nnz == 0
+        np.testing.assert_allclose(found.values[cell].toarray(), expected.values.toarray(), atol=1e-5)
+    assert np.isnan(found.delta).tolist() == [False, False, False, True, False, False]
+
+
 @OF_EACH
 def test_a_study_in_an_atlas(name, tmp_path):
     """Genes of the study in any order, a gene that the model lacks, and a cell without counts."""
@@ -137,6 +158,9 @@ def test_a_study_in_an_atlas(name, tmp_path):
         tmp_path / "atlas.duckdb", [Source(tmp_path / "study.h5ad")], model, IngestOptions(Method(n_steps=4))
     )
     assert (report.n_cells, report.n_empty_cells) == (3, 1)
+    coarse = [note for note in report.notes if "coarse" in note]
+    assert bool(coarse) == (report.median_error > 0.05)
+    assert all(note.endswith("Use more `n_steps`") for note in coarse)
     expected = attribute_cells(model, csr_matrix(counts), Method(n_steps=4)).values.toarray()
     with sigdb.connect(tmp_path / "atlas.duckdb") as con:
         assert con.execute("SELECT architecture, description FROM models").fetchone() == (name, model.description)
