@@ -201,9 +201,11 @@ test-remote: .venv-remote/ready
 		boto3==$(BOTO) botocore==$(BOTO) pytest pytest-xdist hypothesis filelock scipy --editable .
 	touch $@
 
-# Playwright drives the browsers of the system; newer versions do not know Firefox ESR. Tests of a file share a server.
+# Playwright drives the browsers of the system; newer versions do not know Firefox ESR. Playwright
+# leaves an event loop in its process, so other clients are tested before.
 test-web: .venv-web/ready explorer
-	.venv-web/bin/python -m pytest $(BY_FILE) tests/web
+	.venv-web/bin/python -m pytest $(BY_FILE) tests/web/clients
+	.venv-web/bin/python -m pytest $(BY_FILE) --ignore=tests/web/clients tests/web
 
 .venv-web/ready: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv .venv-web
