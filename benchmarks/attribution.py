@@ -165,6 +165,20 @@ def per_second(run: Callable[[], Any], n_cells: int) -> tuple[float, Any]:
     return n_cells / (time.perf_counter() - start), result
 
 
+def seconds(run: Callable[[], Any], repeats: int = 7) -> float:
+    """The median of the seconds of several runs after a first one."""
+    run()
+    return median(1 / per_second(run, 1)[0] for _ in range(repeats))
+
+
+def matrix_rate(device: str, size: int, precision: str = "float32") -> float:
+    """TFLOP/s of the product of two square matrices of random numbers."""
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    one, other = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
+    return 2 * size**3 / seconds(lambda: one @ other) / 1e12
+
+
 def relative_difference(found: csr_matrix, expected: csr_matrix) -> float:
     """Median over cells of the largest difference of a score, sign aside, as a share of the cell's largest score.
 

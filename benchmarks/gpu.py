@@ -32,7 +32,6 @@ import time
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,10 +47,12 @@ from benchmarks.attribution import (
     ORIGINALS,
     captum,
     cells,
+    matrix_rate,
     per_second,
     random_model,
     relative_difference,
     sc_signature,
+    seconds,
 )
 from benchmarks.exactness import models
 from benchmarks.ingesting import N_COUNTS, make_study
@@ -84,24 +85,10 @@ def precisions(device: str) -> tuple[str, ...]:
 def measure_rates(options: argparse.Namespace) -> Iterator[Row]:
     """TFLOP/s of a square matrix product in each precision, and GB/s of a copy (bytes read and bytes written)."""
     for precision in precisions(options.device):
-        yield {"what": precision, "rate": matrix_rate(options, precision)}
+        yield {"what": precision, "rate": matrix_rate(options.device, options.size, precision)}
     source = torch.randn(8 * options.size**2, device=options.device)
     target = torch.empty_like(source)
     yield {"what": "copy", "rate": 2 * 4 * source.numel() / seconds(lambda: target.copy_(source)) / 1e9}
-
-
-def matrix_rate(options: argparse.Namespace, precision: str) -> float:
-    """TFLOP/s of the product of two square matrices of random numbers."""
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    one, other = (torch.randn(options.size, options.size, device=options.device, dtype=kind) for _ in range(2))
-    return 2 * options.size**3 / seconds(lambda: one @ other) / 1e12
-
-
-def seconds(run: Callable[[], Any], repeats: int = 7) -> float:
-    """The median of the seconds of several runs after a first one."""
-    run()
-    return median(1 / per_second(run, 1)[0] for _ in range(repeats))
 
 
 def check_numbers(options: argparse.Namespace) -> Iterator[Row]:
@@ -189,7 +176,9 @@ def measure_stages(options: argparse.Namespace) -> Iterator[Row]:
 
     share: of the rate of a large matrix product, that the matrix products of the tail reach.
     """
-    rates = {precision: matrix_rate(options, precision) for precision in precisions(options.device)}
+    rates = {
+        precision: matrix_rate(options.device, options.size, precision) for precision in precisions(options.device)
+    }
     for case, precision in product(options.cases, rates):
         model, fitting = set_up(random_model(case), Compute(options.device, precision))
         counts = cells(case, min(CHUNK_CELLS, fitting, options.cells))

@@ -22,7 +22,6 @@ import pickle
 import resource
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,11 +37,11 @@ from safetensors.torch import save_file
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from benchmarks.attribution import ORIGINALS
+from benchmarks.attribution import ORIGINALS, matrix_rate, per_second
 from ingest.attribution.device import attribute_cells, set_up
 from ingest.models import load_model
 from ingest.models.scfoundation import HEADER, LAYERS
-from ingest.models.tokens import TokenModel
+from ingest.models.tokens import TokenModel, new_layers
 from ingest.options import Compute, Method
 
 if TYPE_CHECKING:
@@ -75,8 +74,7 @@ SIZES = {
 
 def random_layers(size: Size, layers: int) -> dict[str, Tensor]:
     """The tensors of some layers with random weights."""
-    made = (nn.TransformerEncoderLayer(size.width, size.heads, size.inner) for _ in range(layers))
-    return nn.ModuleList(made).state_dict()
+    return new_layers(layers, width=size.width, n_heads=size.heads, inner=size.inner).state_dict()
 
 
 def renamed(tensors: Mapping[str, Tensor], prefix: str, names: Mapping[str, str] | None = None) -> dict[str, Tensor]:
@@ -183,21 +181,6 @@ def operations(model: TokenModel, n_tokens: int, n_steps: int) -> float:
     return n_steps * len(model.network.layers) * (dense + attention)
 
 
-def seconds(run: Callable[[], Any]) -> float:
-    """The seconds of a run. A CUDA GPU has finished its work at the end."""
-    start = time.perf_counter()
-    run()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def matrix_rate(device: str, size: int = 4096) -> float:
-    """Operations per second of the product of two large square matrices in float32, the best of several."""
-    one, other = (torch.randn(size, size, device=device) for _ in range(2))
-    return 2 * size**3 / min(seconds(lambda: one @ other) for _ in range(5))
-
-
 def captum(model: TokenModel, counts: csr_matrix, method: Method, rows: int) -> None:
     """Attributions by Captum on the whole network, cell by cell, as in a program that uses Captum alone."""
     x = model.prepare(counts)
@@ -255,7 +238,7 @@ def sc_signature(model: TokenModel, size: Size, folder: Path) -> Callable[[csr_m
 
 def measure(size: Size, options: argparse.Namespace) -> Iterator[Row]:
     """All sides of one model, with cells of several lengths."""
-    rate = matrix_rate(options.device)
+    rate = matrix_rate(options.device, 4096)
     method = Method(n_steps=options.steps)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -287,12 +270,12 @@ def about(side: str, model: TokenModel, counts: csr_matrix, n_steps: int, rate: 
     if model.device.type == "cuda":  # its first call takes longer
         run()
         torch.cuda.reset_peak_memory_stats()
-    spent = seconds(run) / counts.shape[0]
+    spent = 1 / per_second(run, counts.shape[0])[0]
     n_genes = int(np.diff(counts.indptr)[0])
     n_tokens = int(model.tokens(model.prepare(counts[0])).is_token.sum())
     found = {"model": model.architecture, "layers": len(model.network.layers), "side": side, "genes": n_genes}
-    found |= {"tokens": n_tokens, "steps": n_steps, "seconds": spent, "matrix_gflops": rate / 1e9}
-    found["share"] = operations(model, n_tokens, n_steps) / spent / rate
+    found |= {"tokens": n_tokens, "steps": n_steps, "seconds": spent, "matrix_tflops": rate}
+    found["share"] = operations(model, n_tokens, n_steps) / spent / rate / 1e12
     found["ms_per_token"] = spent / min(n_genes, PEER_GENES if side == "sc-signature" else n_genes) / n_steps * 50e3
     on_card = model.device.type == "cuda"
     peak = torch.cuda.max_memory_allocated() if on_card else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

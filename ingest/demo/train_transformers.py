@@ -33,6 +33,7 @@ from torch.nn import functional
 
 from ingest.demo.train import STUDIES, align, select_genes
 from ingest.models import geneformer, scgpt
+from ingest.models.tokens import new_layers
 from sigdb.signatures import read_signatures
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 
 N_GENES = 1500
 WIDTH, HEADS, INNER, LAYERS = 32, 2, 64, 2
+SIZES = {"width": WIDTH, "n_heads": HEADS, "inner": INNER}
 # Most tokens of a cell. Some of the bundled cells express more of the genes, so that one sees what is not read.
 CONTEXT = 160
 STEPS, CELLS_PER_STUDY, LEARNING_RATE = 300, 13, 3e-3
@@ -136,13 +138,6 @@ def read_cells(studies: list[ad.AnnData], genes: list[str]) -> Cells:
     return Cells(counts, torch.tensor(label), np.repeat(np.arange(len(studies)), [s.n_obs for s in studies]), types_of)
 
 
-def new_layers(n_layers: int) -> nn.ModuleList:
-    """Encoder layers with random weights."""
-    return nn.ModuleList(
-        nn.TransformerEncoderLayer(WIDTH, HEADS, INNER, dropout=0.0, batch_first=True) for _ in range(n_layers)
-    )
-
-
 def new_scgpt(genes: dict[str, str]) -> scgpt.ScGPT:
     """An scGPT of symbols with random weights."""
     values = {"first": nn.Linear(1, WIDTH), "second": nn.Linear(WIDTH, WIDTH), "norm": nn.LayerNorm(WIDTH)}
@@ -151,7 +146,7 @@ def new_scgpt(genes: dict[str, str]) -> scgpt.ScGPT:
         name="scgpt-demo",
         architecture="scgpt",
         gene_ids=tuple(genes),
-        network=scgpt.Network(table, nn.LayerNorm(WIDTH), nn.ModuleDict(values), new_layers(LAYERS)),
+        network=scgpt.Network(table, nn.LayerNorm(WIDTH), nn.ModuleDict(values), new_layers(LAYERS, **SIZES)),
         l2_normalised=True,
         sha256="",
         context_limit=CONTEXT,
@@ -168,7 +163,7 @@ def new_geneformer(genes: dict[str, str], medians: np.ndarray) -> geneformer.Gen
         name="geneformer-demo",
         architecture="geneformer",
         gene_ids=tuple(genes.values()),
-        network=geneformer.Network(words, places, norm, new_layers(LAYERS), SPECIALS.index("<pad>")),
+        network=geneformer.Network(words, places, norm, new_layers(LAYERS, **SIZES), SPECIALS.index("<pad>")),
         l2_normalised=False,
         sha256="",
         context_limit=CONTEXT,
@@ -249,7 +244,7 @@ def save_geneformer(model: geneformer.Geneformer, out: Path) -> None:
         "embeddings.token_type_embeddings.weight": torch.zeros(2, WIDTH),
         **{f"embeddings.LayerNorm.{key}": each for key, each in network.get_submodule("norm").state_dict().items()},
     }
-    for number, layer in enumerate([*network.layers, *new_layers(1)]):
+    for number, layer in enumerate([*network.layers, *new_layers(1, **SIZES)]):
         state |= {f"encoder.layer.{number}.{name}": tensor for name, tensor in bert_layer(layer).items()}
     halves = {f"bert.{name}": tensor.detach().half().contiguous() for name, tensor in state.items()}
     save_file(halves, folder / "model.safetensors")

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["TokenBatch", "TokenModel", "TokenNetwork", "Tokens", "batch_tokens", "build_encoder", "fill", "take_tensor"]
+__all__ = [
+    "TokenBatch",
+    "TokenModel",
+    "TokenNetwork",
+    "Tokens",
+    "batch_tokens",
+    "build_encoder",
+    "fill",
+    "new_layers",
+    "take_tensor",
+]
 
 DEEPLIFT = (
     "the Rescale rule is for affine and elementwise layers, and a transformer multiplies its activations with each "
@@ -235,6 +245,13 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], names: Mapping[str, s
     )
 
 
+def new_layers(n_layers: int, *, width: int, n_heads: int, inner: int, epsilon: float = 1e-5) -> nn.ModuleList:
+    """The layers of a `TokenNetwork`, with random weights. inner: the width of the feed-forward part."""
+    return nn.ModuleList(
+        nn.TransformerEncoderLayer(width, n_heads, inner, dropout=0.0, layer_norm_eps=epsilon) for _ in range(n_layers)
+    )
+
+
 def build_encoder(
     tensors: Mapping[str, Tensor], *, width: int, n_heads: int, n_layers: int, epsilon: float, path: object
 ) -> nn.ModuleList:
@@ -247,9 +264,7 @@ def build_encoder(
     if n_heads < 1 or width % n_heads:
         raise ModelError(f"The configuration of {path} has {n_heads} heads, which do not divide its width of {width}.")
     inner = len(take_tensor(tensors, "0.linear1.weight", (None, width), path))
-    layers = nn.ModuleList(
-        nn.TransformerEncoderLayer(width, n_heads, inner, dropout=0.0, layer_norm_eps=epsilon) for _ in range(n_layers)
-    )
+    layers = new_layers(n_layers, width=width, n_heads=n_heads, inner=inner, epsilon=epsilon)
     wanted = layers.state_dict()
     fill(layers, tensors, {name: name for name in wanted}, path)
     if extra := [name for name in tensors if name not in wanted]:

@@ -26,7 +26,7 @@ from sigdb.statements import run_statement
 if TYPE_CHECKING:
     import os
 
-__all__ = ["upgrade"]
+__all__ = ["FIRST_WITH_IMPORTANCE", "upgrade"]
 
 # The oldest schema that can be upgraded. sql/upgrades has one step for each schema from this one to SCHEMA_VERSION - 1:
 # 004.sql makes schema 5 of schema 4.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from sigdb.atlas import schema
+from sigdb.atlas.upgrade import FIRST_WITH_IMPORTANCE
 from sigdb.statements import run_statement
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["FIRST_WITH_UNREAD", "OLDEST_SCHEMA", "lacks_importance", "missing_tables", "show_missing_tables"]
 
 OLDEST_SCHEMA = 5
-# The first schema with sums for gene_importance, which are made of the other tables.
-FIRST_WITH_IMPORTANCE = 6
 # The first schema that says which genes were not read: in a table, and in two columns of attributed_cells.
 FIRST_WITH_UNREAD = 7
 

@@ -1,13 +1,18 @@
 -- orphans: every row refers to a run, gene, cell, sample, study, model or signature that exists.
 SELECT coalesce(sum(o.n), 0), min(o.n || ' rows of ' || o.place || ' name no ' || o.what) FILTER (o.n > 0)
 FROM (
-    SELECT 'attributions' AS place, 'gene of the run''s model' AS what, count(*) AS n
-    FROM (SELECT DISTINCT a.run_id, a.gene_id FROM sigdb_data.attributions AS a) AS a
+    SELECT a.place, 'gene of the run''s model' AS what, count(*) AS n
+    FROM (
+        SELECT DISTINCT 'attributions' AS place, q.run_id, q.gene_id FROM sigdb_data.attributions AS q
+        UNION ALL
+        SELECT 'unread_genes', u.run_id, u.gene_id FROM sigdb_data.unread_genes AS u
+    ) AS a
     WHERE NOT EXISTS (
         SELECT 1
         FROM sigdb_data.attribution_runs AS r JOIN sigdb_data.model_genes AS g ON r.model_id = g.model_id
         WHERE r.run_id = a.run_id AND g.gene_id = a.gene_id
     )
+    GROUP BY a.place
     UNION ALL
     SELECT 'attributions', 'cell that the run has attributed', count(*)
     FROM sigdb_data.attributions AS a
@@ -33,14 +38,6 @@ FROM (
     UNION ALL
     SELECT 'study_genes', 'gene', count(*)
     FROM sigdb_data.study_genes AS q ANTI JOIN sigdb_data.genes AS g ON q.gene_id = g.gene_id
-    UNION ALL
-    SELECT 'unread_genes', 'gene of the run''s model', count(*)
-    FROM sigdb_data.unread_genes AS u
-    WHERE NOT EXISTS (
-        SELECT 1
-        FROM sigdb_data.attribution_runs AS r JOIN sigdb_data.model_genes AS g ON r.model_id = g.model_id
-        WHERE r.run_id = u.run_id AND g.gene_id = u.gene_id
-    )
     UNION ALL
     SELECT 'unread_genes', 'study', count(*)
     FROM sigdb_data.unread_genes AS u ANTI JOIN sigdb_data.studies AS t ON u.study_id = t.study_id
